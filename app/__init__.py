@@ -1,0 +1,1 @@
+"""Mirrorwise: a GeoIP-aware mirrorlist redirector for dnf, yum and zypper."""
