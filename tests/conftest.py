@@ -1,0 +1,112 @@
+"""What all tests share: real servers on free loopback ports, and the way to real data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """With MIRRORWISE_NO_SKIPS set (as in CI), a skipped test is a failed one."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("MIRRORWISE_NO_SKIPS"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be skipped: {report.longrepr}"
+
+
+def free_port() -> int:
+    """A TCP port on loopback that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 15.0) -> None:
+    """Poll until `condition` holds; fail naming `what` did not happen."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {timeout_s:g} s: {what}")
+        time.sleep(0.01)
+
+
+def accepts(port: int) -> bool:
+    """Whether something listens on this loopback port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def need_program(name: str) -> str:
+    """The path of an installed program; a test without it is skipped by its name."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
+    if path is None:
+        pytest.skip(f"the program {name} is not installed")
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real mirrors, cloud ranges and GeoIP test databases, published by others; not in the project."""
+    path = Path(os.environ.get("MIRRORWISE_REAL_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"real data is not at {path} (MIRRORWISE_REAL_DATA)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def dbip() -> list[Path]:
+    """Both files of DB-IP City Lite (IPv4, IPv6), from the folder in MIRRORWISE_DBIP."""
+    folder = os.environ.get("MIRRORWISE_DBIP")
+    paths = [Path(folder or "") / f"dbip-city-{family}.mmdb" for family in ("ipv4", "ipv6")]
+    if folder is None or not all(path.is_file() for path in paths):
+        pytest.skip("DB-IP City Lite is not there (set MIRRORWISE_DBIP to the folder that holds it)")
+    return paths
+
+
+class RedisServer:
+    """A real redis-server of this test run, on a port of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.options = options
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        program = need_program("redis-server")
+        self.process = subprocess.Popen(
+            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+            + list(self.options),
+            stdout=subprocess.DEVNULL,
+        )
+        wait_until(lambda: accepts(self.port), "redis-server listening")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
