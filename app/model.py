@@ -28,14 +28,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 # --- mirrors, as people declare them -------------------------------------------------------------
 
 
-class Coordinates(Record):
+class Coordinates(Record, frozen=True, kw_only=True):
     """Degrees, north and east positive."""
 
     latitude: float
     longitude: float
 
 
-class Cloud(Record):
+class Cloud(Record, frozen=True, kw_only=True):
     """A mirror inside a cloud provider. `regions` are the provider's public region names
     (Azure's short names already translated); empty means that it serves all of them."""
 
@@ -43,7 +43,7 @@ class Cloud(Record):
     regions: tuple[str, ...] = ()
 
 
-class Mirror(Record):
+class Mirror(Record, frozen=True, kw_only=True):
     """One mirror file, normalised.
 
     Base URLs end in "/"; their scheme is their key. `addresses` serve ordinary releases, and
@@ -80,7 +80,7 @@ class Mirror(Record):
 # --- what a distribution publishes, as the service config declares it ------------------------------
 
 
-class Repo(Record):
+class Repo(Record, frozen=True, kw_only=True):
     """`path` is below `<base>/<release>/`, ends in "/" and may contain `$basearch`. Empty `arches`
     or `releases`: all of them. A vault repo is only in the vault, whatever the release."""
 
@@ -91,7 +91,7 @@ class Repo(Record):
     vault: bool = False
 
 
-class RepoName(Record):
+class RepoName(Record, frozen=True, kw_only=True):
     """What MirrorManager's `repo=` (or a plain repo name) means when it is not `<repo>-<release>`.
     `release` None: the one asked for. A disabled name is answered as unknown."""
 
@@ -100,7 +100,7 @@ class RepoName(Record):
     disabled: bool = False
 
 
-class SelectionPolicy(Record):
+class SelectionPolicy(Record, frozen=True, kw_only=True):
     """How mirrors are ranked and how long a list is; `selection:` in config.yml.
     `max_share`: multiple of its fair share by weight that no mirror should exceed; 0 is off."""
 
@@ -112,7 +112,7 @@ class SelectionPolicy(Record):
     protocols: tuple[Protocol, ...] = ("https", "http")
 
 
-class ProbePolicy(Record):
+class ProbePolicy(Record, frozen=True, kw_only=True):
     """`probe:` in config.yml."""
 
     full_every_s: int = 6 * 3600
@@ -122,7 +122,7 @@ class ProbePolicy(Record):
     requests_per_hour: int = 240
 
 
-class ServiceConfig(Record):
+class ServiceConfig(Record, frozen=True, kw_only=True):
     """config.yml, normalised.
 
     `releases` are those that mirrors carry, full names only ("9.8", "10-kitten"), in file order;
@@ -172,7 +172,7 @@ class Content(StrEnum):
     CORRUPT = "corrupt"
 
 
-class Endpoint(Record):
+class Endpoint(Record, frozen=True, kw_only=True):
     """One protocol over one address family. `detail` says what went wrong, for people."""
 
     ok: bool
@@ -180,7 +180,7 @@ class Endpoint(Record):
     latency_ms: float | None = None
 
 
-class MirrorState(Record):
+class MirrorState(Record, frozen=True, kw_only=True):
     """state/mirrors/<name>.json. Keys of `content` are "release/repo/arch" (a repo whose path has
     no $basearch: "release/repo/"), of `isos` "release/arch"; a missing key means unknown.
     `origin_timestamp` is the origin's own timestamp file at `probed_at`: age is judged against it,
@@ -200,7 +200,7 @@ class MirrorState(Record):
     isos: dict[str, bool] = {}
 
 
-class RepomdVersion(Record):
+class RepomdVersion(Record, frozen=True, kw_only=True):
     """One version of a repo's repomd.xml at the origin. `timestamp` is the repomd's own, in epoch
     seconds; hashes are lower-case hex."""
 
@@ -213,7 +213,7 @@ class RepomdVersion(Record):
     md5: str | None = None
 
 
-class ProbeRound(Record):
+class ProbeRound(Record, frozen=True, kw_only=True):
     """state/round.json: the last complete round. Mirrors without state are served before there is
     one, and are "not probed" after it."""
 
@@ -249,7 +249,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-class Finding(Record):
+class Finding(Record, frozen=True, kw_only=True):
     """Something wrong in a file that people or tools wrote, in words for the person who can mend
     it. A fault makes its subject unusable; a warning does not. `line` counts from 1."""
 

@@ -1,0 +1,190 @@
+"""Where the ranking is decided: one number in kilometres per client place and mirror, lowest first.
+
+    rank_km = distance + border + continent + load - spread_km * ln(weight) + spread_km * g(mirror, spread)
+
+- *distance*: great circle from the place to the mirror. A place known only as a country is at
+  distance zero from every mirror of that country, one known only as a continent likewise, and
+  the place of which nothing is known is at distance zero from all.
+- *border*, *continent*: what crossing one costs (`SelectionPolicy`). A mirror whose country is not
+  known crosses both; one whose location is not known is as far away as the Earth allows.
+- *load*: the price that the worker puts on a mirror that would be sent more than its share.
+- *weight*: the mirror's capacity; `spread_km` is the detour accepted for sharing load.
+- *g*: Gumbel noise out of a hash of the mirror's name and the client's spread value (0-31). The
+  lowest cost plus Gumbel noise is a draw in proportion to exp(-cost / spread_km): near mirrors
+  share their clients by weight, far ones hardly appear, and there are no bands with edges. Nothing
+  is random: removing a mirror changes the first mirror of nobody else's clients.
+
+Costs without *g* ("base costs") depend on the place alone: the worker computes them for all places
+and keeps the best `CANDIDATES` of each. The last step, adding *g* and sorting, is done a client.
+Everything here is pure. Whoever ranks on demand calls the same functions with one place.
+
+The passes before geography (a client's own networks and cloud region) are in `passes`; they order
+mirrors within a pass by the same number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from app.model import SelectionPolicy
+
+SPREADS = 32
+CANDIDATES = 64
+EARTH_RADIUS_KM = 6371.0088
+FARTHEST_KM = float(np.float32(np.pi * EARTH_RADIUS_KM))
+
+Floats = npt.NDArray[np.float32]
+Indexes = npt.NDArray[np.uint16]
+
+_QUANTILES = (np.arange(SPREADS) + 0.5) / SPREADS
+GUMBEL: Floats = np.log(-np.log(_QUANTILES)).astype(np.float32)
+"""The quantiles in the middle of 32 equal slices, highest (+1.4) first, lowest (-4.1) last."""
+
+
+def letters_code(letters: str | None) -> int:
+    """A country's or continent's two letters as a number that compares quickly; 0 is unknown."""
+    return 0 if not letters else ord(letters[0]) << 8 | ord(letters[1])
+
+
+def unit_vectors(latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Degrees → points on the unit sphere, shape (3, n)."""
+    lat, lon = np.radians(np.asarray(latitude, np.float64)), np.radians(np.asarray(longitude, np.float64))
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+
+
+@dataclass(frozen=True)
+class MirrorTable:
+    """What ranking needs of n mirrors, in the snapshot's order (by name)."""
+
+    vectors: npt.NDArray[np.float64]  # (3, n); NaN where the location is not known
+    country: npt.NDArray[np.int32]  # letters_code
+    continent: npt.NDArray[np.int32]
+    weight: Floats
+    load_km: Floats
+
+    def take(self, indexes: Sequence[int]) -> MirrorTable:
+        chosen = np.asarray(indexes, np.intp)
+        return MirrorTable(
+            self.vectors[:, chosen],
+            self.country[chosen],
+            self.continent[chosen],
+            self.weight[chosen],
+            self.load_km[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class PlacePoints:
+    """What ranking needs of p places. `wide`: known only as a country, a continent (country 0), or
+    not at all (both 0); the coordinates are then a centre, used for mirrors outside of it."""
+
+    vectors: npt.NDArray[np.float64]  # (3, p)
+    country: npt.NDArray[np.int32]
+    continent: npt.NDArray[np.int32]
+    wide: npt.NDArray[np.bool_]
+
+
+class Terms(NamedTuple):
+    """The terms of the base cost in km: the first three of shape (places, mirrors), the others
+    (mirrors,). `weight` is negative for a mirror with more than ordinary capacity."""
+
+    distance: Floats
+    border: Floats
+    continent: Floats
+    load: Floats
+    weight: Floats
+
+    def total(self) -> Floats:
+        """Base costs, shape (places, mirrors)."""
+        return self.distance + self.border + self.continent + (self.load + self.weight)
+
+
+def terms(places: PlacePoints, mirrors: MirrorTable, policy: SelectionPolicy) -> Terms:
+    """All base cost terms of all places and mirrors."""
+    return Terms(
+        distance=_distances(places, mirrors),
+        border=np.where(_abroad(places, mirrors), np.float32(policy.border_km), np.float32(0)),
+        continent=np.where(_overseas(places, mirrors), np.float32(policy.continent_km), np.float32(0)),
+        load=mirrors.load_km,
+        weight=(-policy.spread_km * np.log(mirrors.weight)).astype(np.float32),
+    )
+
+
+def _abroad(places: PlacePoints, mirrors: MirrorTable) -> npt.NDArray[np.bool_]:
+    known = places.country != 0
+    return np.logical_and(known[:, None], places.country[:, None] != mirrors.country[None, :])
+
+
+def _overseas(places: PlacePoints, mirrors: MirrorTable) -> npt.NDArray[np.bool_]:
+    known = places.continent != 0
+    return np.logical_and(known[:, None], places.continent[:, None] != mirrors.continent[None, :])
+
+
+def _distances(places: PlacePoints, mirrors: MirrorTable) -> Floats:
+    p, m = places.vectors, mirrors.vectors
+    # Three products rather than a matrix product: BLAS rounds differently for different shapes,
+    # and one place ranked on demand must cost exactly what it costs among ten thousand.
+    cosine = p[0][:, None] * m[0] + p[1][:, None] * m[1] + p[2][:, None] * m[2]
+    distance: Floats = (EARTH_RADIUS_KM * np.arccos(np.clip(cosine, -1.0, 1.0))).astype(np.float32)
+    distance[np.isnan(distance)] = FARTHEST_KM
+    if places.wide.any():
+        inside = ~_abroad(places, mirrors) & ~_overseas(places, mirrors)
+        distance[places.wide[:, None] & inside] = 0.0
+    return distance
+
+
+def best(costs: Floats, count: int) -> tuple[Indexes, Floats]:
+    """The `count` cheapest mirrors of each place, cheapest first: (indexes, costs), each of shape
+    (places, count). Of equal costs the lower index comes first."""
+    count = min(count, costs.shape[1])
+    if count < costs.shape[1]:
+        chosen = np.argpartition(costs, count - 1, axis=1)[:, :count]
+    else:
+        chosen = np.broadcast_to(np.arange(count), costs.shape)
+    chosen = np.sort(chosen, axis=1)
+    values = np.take_along_axis(costs, chosen, axis=1)
+    by_cost = np.argsort(values, axis=1, kind="stable")
+    return (
+        np.take_along_axis(chosen, by_cost, axis=1).astype(np.uint16),
+        np.take_along_axis(values, by_cost, axis=1),
+    )
+
+
+def noise_ranks(names: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """For each mirror, which Gumbel quantile each of the 32 spread values gets; shape (n, 32).
+
+    A permutation out of a hash of the name, so that a mirror's noise never depends on the other
+    mirrors. Its upper half mirrors its lower half (rank 31 - r at spread s + 16): two equal mirrors
+    then share the 32 values evenly whatever their names are.
+    """
+    ranks = np.empty((len(names), SPREADS), np.uint8)
+    half = SPREADS // 2
+    for row, name in enumerate(names):
+        drawn = np.frombuffer(hashlib.shake_128(name.encode()).digest(half * 8), ">u8")
+        rank = np.argsort(np.argsort(drawn, kind="stable"), kind="stable")
+        lower = np.where(drawn & 1, SPREADS - 1 - rank, rank)
+        ranks[row, :half] = lower
+        ranks[row, half:] = SPREADS - 1 - lower
+    return ranks
+
+
+def noise_km(ranks: npt.NDArray[np.uint8], spread: int, spread_km: float) -> Floats:
+    """The last term of `rank_km` for the mirrors of these rows of `noise_ranks`."""
+    return np.float32(spread_km) * GUMBEL[ranks[:, spread]]
+
+
+def in_order(indexes: npt.NDArray[np.integer], rank_km: Floats) -> npt.NDArray[np.intp]:
+    """The positions of `indexes` by rank; of equal ranks the lower index first."""
+    return np.lexsort((indexes, rank_km))
+
+
+def horizon_km(costs: Floats, everything: bool, spread_km: float) -> float:
+    """How far the order made from a place's `best` costs alone is certain: every mirror that was
+    left out ranks at or above this. Infinite when nothing was left out."""
+    return float("inf") if everything else float(costs[-1]) + spread_km * float(GUMBEL[-1])
