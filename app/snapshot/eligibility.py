@@ -1,0 +1,232 @@
+"""Which mirror may be served for which question, decided once a refresh.
+
+For every release, repo and arch, every mirror has a code of one byte: a tier (it may be served,
+lower tiers first) or the reason why not. Reasons that depend on the request (protocol, family,
+country, region, rank) are not decided here.
+
+A mirror's own state comes first (disabled, not probed, unreachable, broken, stale), then what it is
+declared to carry, then what the prober found of that very repo. Partial mirrors are judged by what
+they carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from app.model import (
+    Content,
+    Exclusion,
+    Mirror,
+    MirrorState,
+    ProbeRound,
+    Repo,
+    ServiceConfig,
+    Status,
+)
+
+
+class Tier(IntEnum):
+    """GOOD: known to have it, or trusted to. UNKNOWN: nobody has looked yet. PARTIAL: asked for
+    without an arch, and it has some arches of several."""
+
+    GOOD = 1
+    UNKNOWN = 2
+    PARTIAL = 3
+
+
+_FIRST_EXCLUSION = 16
+_EXCLUSIONS = tuple(Exclusion)
+
+
+def exclusion_code(reason: Exclusion) -> int:
+    return _FIRST_EXCLUSION + _EXCLUSIONS.index(reason)
+
+
+def exclusion_of(code: int) -> Exclusion | None:
+    """The reason that a code stands for; None if it is a tier."""
+    return _EXCLUSIONS[code - _FIRST_EXCLUSION] if code >= _FIRST_EXCLUSION else None
+
+
+def question_key(release: str, repo: str, arch: str) -> str:
+    """The key of one row of codes: an empty repo means the ISO directory, an empty arch that none
+    was named."""
+    return f"{release}/{repo}/{arch}"
+
+
+def content_key(release: str, repo: Repo, arch: str) -> str:
+    """The key of a repo in `MirrorState.content` and in state/repos.json."""
+    return question_key(release, repo.name, arch if "$basearch" in repo.path else "")
+
+
+def repo_arches(config: ServiceConfig, repo: Repo, release: str) -> tuple[str, ...]:
+    """The arches that a repo has in a release (or vault release), in the config's order."""
+    return tuple(a for a in config.arches.get(release, ()) if not repo.arches or a in repo.arches)
+
+
+def carried_repos(config: ServiceConfig, release: str) -> list[Repo]:
+    """The repos of a release that mirrors carry: those with an arch in it and not in the vault."""
+    return [
+        repo
+        for repo in config.repos
+        if not repo.vault
+        and (not repo.releases or release in repo.releases)
+        and repo_arches(config, repo, release)
+    ]
+
+
+class Questions:
+    """Everything that mirrors can be asked for, numbered; what the vault alone has is not among it.
+
+    `keys` and their `number`; `by_content` maps a content key to the numbers it decides;
+    `without_arch` maps the number of a question without arch to those of its arches.
+    """
+
+    def __init__(self, config: ServiceConfig) -> None:
+        self.config = config
+        self.number: dict[str, int] = {}
+        self.by_content: dict[str, list[int]] = {}
+        self.without_arch: dict[int, list[int]] = {}
+        self._declared: list[tuple[str, str, str]] = []
+        for release in config.releases:
+            for repo in carried_repos(config, release):
+                arches = repo_arches(config, repo, release)
+                numbers = [self._add(release, repo.name, arch) for arch in arches]
+                for arch, number in zip(arches, numbers, strict=True):
+                    self.by_content.setdefault(content_key(release, repo, arch), []).append(number)
+                self.without_arch[self._add(release, repo.name, "")] = numbers
+            for arch in config.arches[release]:
+                self._add(release, "", arch)
+
+    def _add(self, release: str, repo: str, arch: str) -> int:
+        number = len(self._declared)
+        self.number[question_key(release, repo, arch)] = number
+        self._declared.append((release, repo, arch))
+        return number
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self.number)
+
+    def declared_by(self, mirror: Mirror) -> npt.NDArray[np.bool_]:
+        """Whether a mirror is declared to carry each question's release, repo and arch (questions
+        without arch are left to their arches)."""
+        modules = self.config.modules
+        served = {
+            release
+            for release in self.config.releases
+            if (mirror.module_addresses.get(modules[release]) if release in modules else mirror.addresses)
+            and (not mirror.versions or release in mirror.versions)
+        }
+        return np.array(
+            [
+                release in served
+                and (not repo or not mirror.repos or repo in mirror.repos)
+                and (not arch or not mirror.arches or arch in mirror.arches)
+                for release, repo, arch in self._declared
+            ],
+            np.bool_,
+        )
+
+
+Codes = npt.NDArray[np.uint8]
+
+
+def codes(
+    questions: Questions,
+    mirrors: Sequence[Mirror],
+    states: Mapping[str, MirrorState],
+    last_round: ProbeRound | None,
+) -> Codes:
+    """The code of every question and mirror, shape (questions, mirrors)."""
+    table = np.empty((len(mirrors), len(questions.number)), np.uint8)
+    declared: dict[object, npt.NDArray[np.bool_]] = {}
+    for row, mirror in zip(table, mirrors, strict=True):
+        state = states.get(mirror.name)
+        reason = mirror_reason(questions.config, mirror, state, last_round)
+        if reason is not None:
+            row[:] = exclusion_code(reason)
+            continue
+        carried_like = (
+            bool(mirror.addresses),
+            frozenset(mirror.module_addresses),
+            mirror.versions,
+            mirror.repos,
+            mirror.arches,
+        )
+        if carried_like not in declared:
+            declared[carried_like] = questions.declared_by(mirror)
+        trusted = Tier.UNKNOWN if needs_probe(mirror) else Tier.GOOD
+        row[:] = np.where(declared[carried_like], trusted, exclusion_code(Exclusion.NOT_CARRIED))
+        if state is not None and needs_probe(mirror):
+            _apply_probe(row, state, questions)
+    for without, with_arch in questions.without_arch.items():
+        table[:, without] = _over_arches(table[:, with_arch])
+    return np.ascontiguousarray(table.T)
+
+
+_CONTENT_CODES: dict[Content, int] = {
+    Content.CURRENT: Tier.GOOD,
+    Content.PREVIOUS: Tier.GOOD,
+    Content.STALE: exclusion_code(Exclusion.STALE),
+    Content.MISSING: exclusion_code(Exclusion.NOT_CARRIED),
+    Content.CORRUPT: exclusion_code(Exclusion.BROKEN),
+}
+
+
+def _apply_probe(row: Codes, state: MirrorState, questions: Questions) -> None:
+    """Put what the prober found where the mirror is declared to carry something."""
+    for key, content in state.content.items():
+        for number in questions.by_content.get(key, ()):
+            if row[number] == Tier.UNKNOWN:
+                row[number] = _CONTENT_CODES[content]
+    for key, has in state.isos.items():
+        release, _, arch = key.partition("/")
+        iso_number = questions.number.get(question_key(release, "", arch))
+        if iso_number is not None and row[iso_number] == Tier.UNKNOWN:
+            row[iso_number] = Tier.GOOD if has else exclusion_code(Exclusion.NOT_CARRIED)
+
+
+def _over_arches(codes_by_arch: Codes) -> Codes:
+    """The codes of a question without arch, out of those of its arches, shape (mirrors, arches)."""
+    eligible = codes_by_arch < _FIRST_EXCLUSION
+    worst = np.where(eligible, codes_by_arch, 0).max(axis=1)
+    some = np.where(eligible.all(axis=1), worst, Tier.PARTIAL)
+    return np.where(eligible.any(axis=1), some, codes_by_arch[:, 0]).astype(np.uint8)
+
+
+def mirror_reason(
+    config: ServiceConfig, mirror: Mirror, state: MirrorState | None, last_round: ProbeRound | None
+) -> Exclusion | None:
+    """Why a mirror is not served for anything at all, if it is not."""
+    if mirror.disabled:
+        return Exclusion.DISABLED
+    if not needs_probe(mirror):
+        return None
+    if state is None:
+        return Exclusion.NOT_PROBED if last_round else None
+    if state.status is Status.UNREACHABLE:
+        return Exclusion.UNREACHABLE
+    if state.status is Status.BROKEN:
+        return Exclusion.BROKEN
+    age_s = content_age_s(state)
+    if state.status is Status.STALE or (age_s is not None and age_s > config.allowed_outdate_s):
+        return Exclusion.STALE
+    return None
+
+
+def needs_probe(mirror: Mirror) -> bool:
+    """Private mirrors cannot be probed from outside, and `probe: false` ones are always good."""
+    return mirror.probe and not mirror.private
+
+
+def content_age_s(state: MirrorState) -> float | None:
+    """How far behind the origin a mirror was when it was probed; never negative. A prober that
+    stops does not age the network."""
+    if state.timestamp is None:
+        return None
+    against = state.origin_timestamp or state.probed_at
+    return max(0.0, (against - state.timestamp).total_seconds())
