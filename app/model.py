@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -218,6 +218,24 @@ class ProbeRound(Record, frozen=True, kw_only=True):
     one, and are "not probed" after it."""
 
     completed_at: datetime
+
+
+# --- who is asking ----------------------------------------------------------------------------
+
+
+class ClientClass(NamedTuple):
+    """Everything about a client that an answer may depend on. `place`: "DE/50/8", "DE", "~EU" or
+    "". `network`: the name of an overlay, or "". `private`: mirrors' own networks count (they do
+    not when somebody asks as for another address)."""
+
+    place: str
+    network: str
+    spread: int
+    family: int
+    private: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.place}|{self.network}|{self.spread}|{self.family}"
 
 
 # --- why a mirror is not in a list -----------------------------------------------------------------

@@ -117,13 +117,15 @@ def terms(places: PlacePoints, mirrors: MirrorTable, policy: SelectionPolicy) ->
 
 
 def _abroad(places: PlacePoints, mirrors: MirrorTable) -> npt.NDArray[np.bool_]:
-    known = places.country != 0
-    return np.logical_and(known[:, None], places.country[:, None] != mirrors.country[None, :])
+    known, other = places.country != 0, places.country[:, None] != mirrors.country[None, :]
+    abroad: npt.NDArray[np.bool_] = known[:, None] & other
+    return abroad
 
 
 def _overseas(places: PlacePoints, mirrors: MirrorTable) -> npt.NDArray[np.bool_]:
-    known = places.continent != 0
-    return np.logical_and(known[:, None], places.continent[:, None] != mirrors.continent[None, :])
+    known, other = places.continent != 0, places.continent[:, None] != mirrors.continent[None, :]
+    overseas: npt.NDArray[np.bool_] = known[:, None] & other
+    return overseas
 
 
 def _distances(places: PlacePoints, mirrors: MirrorTable) -> Floats:

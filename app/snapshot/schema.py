@@ -53,11 +53,13 @@ class ServedMirror(Record, frozen=True, kw_only=True):
 
 class NetworkGroup(Record, frozen=True, kw_only=True):
     """Mirrors of one pass that stand alike, by index; the request orders them by rank.
-    `within_km`: only those in the client's country or that near (undeclared ASN matches)."""
+    `within_km`: only those in the client's country or that near (undeclared ASN matches).
+    `nearby`: another region than the client's; of several such groups one is enough."""
 
     reason: str  # exclusive, netblock, region, asn
     mirrors: tuple[int, ...]
     within_km: float | None = None
+    nearby: bool = False
 
 
 class Region(Record, frozen=True, kw_only=True):

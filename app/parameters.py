@@ -1,0 +1,136 @@
+"""The values that a request's parameters may have, and what to say of those they may not. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Literal, cast, get_args
+
+from app.model import MirrorwiseError, Protocol, Record, SelectionPolicy
+
+Format = Literal["text", "json", "metalink"]
+MAX_LIMIT = 50
+
+
+class QuestionError(MirrorwiseError):
+    """The question cannot be answered; the text is for the person who asks."""
+
+
+class BadValueError(QuestionError):
+    """A parameter's value is not one of those allowed."""
+
+    def __init__(self, parameter: str, value: str, allowed: str) -> None:
+        super().__init__(f"{parameter}={printable(value)} cannot be used: {allowed}")
+
+
+class UnknownNameError(QuestionError):
+    """There is no such release, repo or arch."""
+
+    def __init__(self, what: str, value: str, known: Iterable[str], where: str = "") -> None:
+        names = list(known)
+        near = difflib.get_close_matches(value.lower(), names, 1, 0.5)
+        text = f"There is no {what} {printable(value)}{where}."
+        if near:
+            text += f" Did you mean {near[0]}?"
+        super().__init__(f"{text}\nKnown: {', '.join(names) or 'none'}")
+
+
+def printable(value: str) -> str:
+    """What somebody sent, quoted and cut so that it can stand in an answer."""
+    return repr(value if len(value) <= 60 else value[:57] + "...")
+
+
+class Filters(Record, frozen=True, kw_only=True):
+    """What limits the choice of mirrors. `protocols` in order of preference. `worldwide`: as for a
+    client of whom nothing is known. `region` is "provider:region"."""
+
+    protocols: tuple[Protocol, ...]
+    countries: tuple[str, ...] = ()
+    exclude_countries: tuple[str, ...] = ()
+    worldwide: bool = False
+    family: Literal[4, 6] | None = None
+    region: str | None = None
+
+
+class ParameterReader:
+    """Reads what is the same in every question. `countries`: the codes that `country=` may name;
+    `regions`: the "provider:region" names that `region=` may."""
+
+    def __init__(self, policy: SelectionPolicy, countries: Iterable[str], regions: Iterable[str]) -> None:
+        self._policy = policy
+        self._known_countries = frozenset(countries)
+        self._known_regions = frozenset(regions)
+
+    def filters(self, parameters: Mapping[str, str]) -> Filters:
+        countries = _items(parameters, "country")
+        worldwide = "global" in countries
+        return Filters(
+            protocols=self._protocols(parameters),
+            countries=() if worldwide else self._countries("country", countries),
+            exclude_countries=self._countries("exclude_country", _items(parameters, "exclude_country")),
+            worldwide=worldwide,
+            family=self._family(parameters),
+            region=self._region(parameters),
+        )
+
+    def _protocols(self, parameters: Mapping[str, str]) -> tuple[Protocol, ...]:
+        asked = _items(parameters, "protocol")
+        for name in asked:
+            if name not in get_args(Protocol):
+                allowed = "use https, http or rsync, or a comma list"
+                raise BadValueError("protocol", parameters["protocol"], allowed)
+        return cast("tuple[Protocol, ...]", asked) or self._policy.protocols
+
+    def _countries(self, parameter: str, asked: tuple[str, ...]) -> tuple[str, ...]:
+        codes = tuple(name.upper() for name in asked)
+        for code in codes:
+            if code not in self._known_countries:
+                allowed = "use two-letter country codes (ISO 3166-1 alpha-2), or a comma list"
+                worldwide = ", or global" if parameter == "country" else ""
+                raise BadValueError(parameter, code, allowed + worldwide)
+        return tuple(sorted(set(codes)))
+
+    @staticmethod
+    def _family(parameters: Mapping[str, str]) -> Literal[4, 6] | None:
+        match parameters.get("family", ""):
+            case "":
+                return None
+            case "4":
+                return 4
+            case "6":
+                return 6
+            case other:
+                raise BadValueError("family", other, "use 4 or 6")
+
+    def _region(self, parameters: Mapping[str, str]) -> str | None:
+        asked = parameters.get("region", "").lower()
+        if not asked or asked in self._known_regions:
+            return asked or None
+        near = difflib.get_close_matches(asked, self._known_regions, 1, 0.5)
+        hint = f"; the nearest name is {near[0]}" if near else ""
+        raise BadValueError("region", asked, f"use <provider>:<region>, as in aws:eu-central-1{hint}")
+
+    def limit(self, parameters: Mapping[str, str]) -> int:
+        text = parameters.get("limit", "")
+        if not text:
+            return self._policy.length
+        if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT:
+            return int(text)
+        raise BadValueError("limit", text, f"use a number from 1 to {MAX_LIMIT}")
+
+
+def list_format(parameters: Mapping[str, str]) -> Format:
+    text = parameters.get("format", "").lower() or "text"
+    if text not in get_args(Format):
+        raise BadValueError("format", text, "use text, json or metalink")
+    return cast(Format, text)
+
+
+def flag(parameters: Mapping[str, str], name: str) -> bool:
+    return parameters.get(name, "").lower() in ("1", "true", "yes")
+
+
+def _items(parameters: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The items of a comma list, lower-case, without blanks, each once."""
+    items = (item.strip().lower() for item in parameters.get(name, "").split(","))
+    return tuple(dict.fromkeys(item for item in items if item))

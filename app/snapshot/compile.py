@@ -1,0 +1,242 @@
+"""Compile: what was read → a snapshot, everything decided. Pure, and the same bytes for the same input.
+
+The places are every cell of the GeoIP database's scan, every country, every continent, every cloud
+region, and the place of which nothing is known: a client always finds one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from app import ranking
+from app.geo.places import PlaceTable
+from app.model import (
+    FAMILIES,
+    Coordinates,
+    Family,
+    Mirror,
+    MirrorState,
+    ProbeRound,
+    Protocol,
+    Record,
+    RepomdVersion,
+    ServiceConfig,
+)
+from app.snapshot import eligibility
+from app.snapshot.networks import ClientNetworks
+from app.snapshot.schema import SCHEMA, PlaceRows, ServedMirror, Snapshot
+from app.snapshot.tables import mirror_table, place_points
+
+CHUNK = 512  # places ranked at once; bounds memory with thousands of mirrors
+
+
+class MirrorLocation(Record, frozen=True, kw_only=True):
+    """Where a mirror is, and who says so. `asns`: those its measured addresses are in."""
+
+    coordinates: Coordinates | None = None
+    country: str | None = None
+    by: str | None = None
+    asns: tuple[int, ...] = ()
+
+
+class Country(Record, frozen=True, kw_only=True):
+    continent: str | None = None
+    centre: Coordinates | None = None
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A snapshot before encoding, and what the worker's guard counts: for each question the mirrors
+    that may be served (`eligible`), and those that would be if nothing had been probed."""
+
+    snapshot: Snapshot
+    eligible: dict[str, int]
+    declared: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that decides a list. `mirrors` are sorted by name; `places` None: not scanned yet."""
+
+    config: ServiceConfig
+    mirrors: Sequence[Mirror]
+    countries: Mapping[str, Country]
+    locations: Mapping[str, MirrorLocation] = field(default_factory=dict)
+    states: Mapping[str, MirrorState] = field(default_factory=dict)
+    last_round: ProbeRound | None = None
+    places: PlaceTable | None = None
+    networks: ClientNetworks = field(default_factory=ClientNetworks)
+    repomd: Mapping[str, tuple[RepomdVersion, ...]] = field(default_factory=dict)
+    load_km: Mapping[str, float] = field(default_factory=dict)
+
+
+def compile_snapshot(inputs: Inputs) -> Compiled:
+    questions = eligibility.Questions(inputs.config)
+    codes = eligibility.codes(questions, inputs.mirrors, inputs.states, inputs.last_round)
+    unprobed = eligibility.codes(questions, inputs.mirrors, {}, None)
+    served = tuple(_served(mirror, inputs) for mirror in inputs.mirrors)
+    usable: npt.NDArray[np.bool_] = np.any(codes <= eligibility.Tier.PARTIAL, axis=0)
+    rankable = tuple(i for i, mirror in enumerate(served) if mirror.public and usable[i])
+    noise = ranking.noise_ranks([mirror.name for mirror in served])
+    overlays, regions = inputs.networks.compile(served)
+    snapshot = Snapshot(
+        schema=SCHEMA,
+        config=inputs.config,
+        mirrors=served,
+        questions=questions.keys,
+        codes=codes.tobytes(),
+        noise=noise.tobytes(),
+        rankable=rankable,
+        places=_place_rows(inputs, served, rankable),
+        overlays=overlays,
+        regions=regions,
+        networks=inputs.networks.digest,
+        repomd=dict(inputs.repomd),
+    )
+    public = np.array([mirror.public for mirror in served], np.bool_)
+    return Compiled(snapshot, _counts(questions, codes, public), _counts(questions, unprobed, public))
+
+
+def _counts(
+    questions: eligibility.Questions, codes: eligibility.Codes, public: npt.NDArray[np.bool_]
+) -> dict[str, int]:
+    counts = ((codes <= eligibility.Tier.PARTIAL) & public).sum(axis=1)
+    return dict(zip(questions.keys, counts.tolist(), strict=True))
+
+
+def _served(mirror: Mirror, inputs: Inputs) -> ServedMirror:
+    location = inputs.locations.get(mirror.name, MirrorLocation())
+    state = inputs.states.get(mirror.name) if eligibility.needs_probe(mirror) else None
+    country = mirror.country or location.country
+    known = inputs.countries.get(country) if country else None
+    return ServedMirror(
+        name=mirror.name,
+        addresses=_working(mirror.addresses, state),
+        module_addresses={m: _working(a, state) for m, a in mirror.module_addresses.items()},
+        country=country,
+        continent=known.continent if known else None,
+        city=mirror.city,
+        coordinates=location.coordinates,
+        located_by=location.by,
+        weight=mirror.weight,
+        load_km=inputs.load_km.get(mirror.name, 0.0),
+        private=mirror.private,
+        monopoly=mirror.monopoly,
+        cloud_provider=mirror.cloud.provider if mirror.cloud else None,
+        cloud_regions=mirror.cloud.regions if mirror.cloud else (),
+        asns=mirror.asns,
+        countries=mirror.countries,
+        exclude_countries=mirror.exclude_countries,
+        ipv4=_family_works(state, "ipv4"),
+        ipv6=_family_works(state, "ipv6"),
+        sponsor=mirror.sponsor,
+        sponsor_url=mirror.sponsor_url,
+    )
+
+
+def _working(addresses: Mapping[Protocol, str], state: MirrorState | None) -> dict[Protocol, str]:
+    """The addresses whose protocol is not known to fail over every family that was tried."""
+    endpoints = state.endpoints if state else {}
+
+    def works(protocol: Protocol) -> bool:
+        tried = endpoints.get(protocol, {})
+        return not tried or any(endpoint.ok for endpoint in tried.values())
+
+    # All endpoints failing is what "unreachable" is for, after a second look: no URL is withheld.
+    if not any(works(protocol) for protocol in addresses):
+        return dict(addresses)
+    return {protocol: url for protocol, url in addresses.items() if works(protocol)}
+
+
+def _family_works(state: MirrorState | None, family: Family) -> bool | None:
+    if state is None:
+        return None
+    tried = [f[family].ok for f in state.endpoints.values() if family in f]
+    if tried:
+        return any(tried)
+    # The prober asked over the other family only because there is no address of this one.
+    other = any(f in endpoint for endpoint in state.endpoints.values() for f in FAMILIES if f != family)
+    return False if other and state.addresses else None
+
+
+@dataclass(frozen=True)
+class _Place:
+    name: str
+    latitude: float
+    longitude: float
+    country: str | None
+    continent: str | None
+
+
+def _places(inputs: Inputs) -> Iterator[_Place]:
+    yield _Place("", 0.0, 0.0, None, None)
+    continents: dict[str, list[Coordinates]] = {}
+    for name, country in sorted(inputs.countries.items()):
+        centre = country.centre or Coordinates(latitude=0.0, longitude=0.0)
+        if country.continent:
+            continents.setdefault(country.continent, []).append(centre)
+        yield _Place(name, centre.latitude, centre.longitude, name, country.continent)
+    for letters, centres in sorted(continents.items()):
+        x, y, z = ranking.unit_vectors([c.latitude for c in centres], [c.longitude for c in centres])
+        latitude = np.degrees(np.arctan2(z.mean(), np.hypot(x.mean(), y.mean())))
+        longitude = np.degrees(np.arctan2(y.mean(), x.mean()))
+        yield _Place("~" + letters, float(latitude), float(longitude), None, letters)
+    for name, (code, where) in sorted(inputs.networks.region_places().items()):
+        continent = inputs.countries.get(code, Country()).continent
+        yield _Place(name, where.latitude, where.longitude, code, continent)
+    if inputs.places is not None:
+        table = inputs.places
+        for name, latitude, longitude in zip(table.names, table.latitude, table.longitude, strict=True):
+            code = name.partition("/")[0]
+            if "/" in name:
+                continent = inputs.countries.get(code, Country()).continent
+                yield _Place(name, float(latitude), float(longitude), code, continent)
+
+
+def _place_rows(inputs: Inputs, served: Sequence[ServedMirror], rankable: Sequence[int]) -> PlaceRows:
+    places = list(_places(inputs))
+    names = [place.name for place in places]
+    points = np.array([(place.latitude, place.longitude) for place in places], np.float32)
+    countries = "".join(place.country or "  " for place in places)
+    continents = "".join(place.continent or "  " for place in places)
+    index, costs = ranked(
+        place_points(names, points, countries, continents),
+        mirror_table(served),
+        rankable,
+        inputs.config,
+    )
+    return PlaceRows(
+        count=len(places),
+        width=index.shape[1],
+        names="\n".join(names),
+        points=points.tobytes(),
+        countries=countries,
+        continents=continents,
+        candidates=index.tobytes(),
+        costs=costs.tobytes(),
+    )
+
+
+def ranked(
+    places: ranking.PlacePoints,
+    mirrors: ranking.MirrorTable,
+    rankable: Sequence[int],
+    config: ServiceConfig,
+) -> tuple[ranking.Indexes, ranking.Floats]:
+    """`ranking.best` of the rankable mirrors for all places; the indexes are those of `mirrors`."""
+    chosen = np.asarray(rankable, np.uint16)
+    table = mirrors.take(rankable)
+    parts = []
+    for start in range(0, len(places.wide), CHUNK):
+        part = ranking.PlacePoints(
+            places.vectors[:, start : start + CHUNK],
+            places.country[start : start + CHUNK],
+            places.continent[start : start + CHUNK],
+            places.wide[start : start + CHUNK],
+        )
+        parts.append(ranking.best(ranking.terms(part, table, config.selection).total(), ranking.CANDIDATES))
+    return chosen[np.concatenate([index for index, _ in parts])], np.concatenate([c for _, c in parts])

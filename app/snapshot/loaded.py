@@ -1,0 +1,153 @@
+"""The snapshot as the web process holds it: packed tables read in place, orders made when asked for.
+
+A client's geography order is made in two steps. First from the candidates of its place, which the
+worker ranked: that is a sort of 64 numbers, and enough as long as the list fills before the
+*horizon*, up to which nothing that was left out can stand. Only when filters (`country=JP` from
+Germany) or a crowd of near mirrors need more, all mirrors are ranked on demand, by the same
+functions. Both give the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from app import ranking
+from app.memo import Memo
+from app.model import Protocol
+from app.snapshot.schema import ServedMirror, decode
+from app.snapshot.tables import mirror_table, place_points
+
+GLOBAL_PLACE = ""
+MAX_PLANS = 1000
+
+
+class Ranked(NamedTuple):
+    """Mirrors at one place for one spread value, in the order asked for or by rank: their indexes,
+    terms of the base cost (shape (1, n) or (n,)), noise and rank, all in km."""
+
+    indexes: list[int]
+    terms: ranking.Terms
+    noise: ranking.Floats
+    rank_km: ranking.Floats
+
+
+class LoadedSnapshot:
+    """A decoded snapshot under its generation's name. Immutable but for what it computes lazily.
+    Raises SnapshotError for bytes that are not a snapshot of this schema."""
+
+    def __init__(self, generation: str, data: bytes) -> None:
+        snapshot = decode(data)
+        places = snapshot.places
+        shape = (places.count, places.width)
+        self.generation = generation
+        self.size_bytes = len(data)
+        self.config = snapshot.config
+        self.policy = snapshot.config.selection
+        self.mirrors = snapshot.mirrors
+        self.number = {mirror.name: i for i, mirror in enumerate(snapshot.mirrors)}
+        self.rankable = snapshot.rankable
+        self.overlays = snapshot.overlays
+        self.regions = snapshot.regions
+        self.networks = snapshot.networks
+        self.repomd = snapshot.repomd
+        self.rows = {name: row for row, name in enumerate(places.names.split("\n"))}
+        width = len(self.mirrors)
+        self.codes = {
+            key: snapshot.codes[i * width : (i + 1) * width] for i, key in enumerate(snapshot.questions)
+        }
+        self.plans: Memo[object, Any] = Memo(MAX_PLANS)
+        self._places = places
+        self._barred: dict[str | None, frozenset[int]] = {}
+        self._candidates = np.frombuffer(places.candidates, np.uint16).reshape(shape)
+        self._costs = np.frombuffer(places.costs, np.float32).reshape(shape)
+        self._noise = np.frombuffer(snapshot.noise, np.uint8).reshape(width, ranking.SPREADS)
+
+    # --- places ----------------------------------------------------------------------------------
+
+    def row_of(self, place: str) -> int:
+        """The row of a client's place; one never seen falls back to its country, then continent,
+        then to the place of which nothing is known."""
+        row = self.rows.get(place)
+        if row is None:
+            row = self.rows.get(place.partition("/")[0], self.rows[GLOBAL_PLACE])
+        return row
+
+    def letters(self, row: int) -> tuple[str | None, str | None]:
+        """The country and continent of a place's row."""
+        pair = slice(2 * row, 2 * row + 2)
+        return self._places.countries[pair].strip() or None, self._places.continents[pair].strip() or None
+
+    # --- orders ----------------------------------------------------------------------------------
+
+    def near(self, row: int, spread: int) -> tuple[list[int], bool]:
+        """The certain beginning of the geography order, and whether it is all of it."""
+        indexes, costs = self._candidates[row], self._costs[row]
+        everything = len(indexes) == len(self.rankable)
+        rank_km = costs + ranking.noise_km(self._noise[indexes], spread, self.policy.spread_km)
+        order = ranking.in_order(indexes, rank_km)
+        if not everything:
+            horizon_km = ranking.horizon_km(costs, everything, self.policy.spread_km)
+            order = order[: int(np.searchsorted(rank_km[order], horizon_km))]
+        ordered: list[int] = indexes[order].tolist()
+        return ordered, everything
+
+    def far(self, row: int, spread: int) -> list[int]:
+        """The whole geography order."""
+        return self.rank(row, spread, self.rankable).indexes
+
+    def rank(self, row: int, spread: int, indexes: Sequence[int]) -> Ranked:
+        """Any mirrors at a place, by rank."""
+        pair = slice(2 * row, 2 * row + 2)
+        name = self._names[row]
+        place = place_points(
+            [name], self._points[row : row + 1], self._places.countries[pair], self._places.continents[pair]
+        )
+        all_of_them = len(indexes) == len(self.mirrors)
+        terms = ranking.terms(
+            place, self._table if all_of_them else self._table.take(indexes), self.policy
+        )
+        noise = ranking.noise_km(self._noise[np.asarray(indexes, np.intp)], spread, self.policy.spread_km)
+        rank_km = terms.total()[0] + noise
+        order = ranking.in_order(np.asarray(indexes, np.intp), rank_km)
+        return Ranked(
+            [indexes[i] for i in order],
+            ranking.Terms(*(term[..., order] for term in terms)),
+            noise[order],
+            rank_km[order],
+        )
+
+    @cached_property
+    def _table(self) -> ranking.MirrorTable:
+        return mirror_table(self.mirrors)
+
+    @cached_property
+    def _points(self) -> ranking.Floats:
+        return np.frombuffer(self._places.points, np.float32).reshape(self._places.count, 2)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(self.rows)
+
+    # --- mirrors ---------------------------------------------------------------------------------
+
+    def addresses(self, mirror: ServedMirror, release: str) -> dict[Protocol, str]:
+        """A mirror's base URLs for a release."""
+        module = self.config.modules.get(release)
+        return mirror.module_addresses.get(module, {}) if module else mirror.addresses
+
+    def barred_by_country(self, country: str | None) -> frozenset[int]:
+        """The mirrors that do not want clients from a country."""
+        barred = self._barred.get(country)
+        if barred is None:
+            barred = frozenset(
+                index
+                for index, mirror in enumerate(self.mirrors)
+                if (mirror.countries and country not in mirror.countries)
+                or country in mirror.exclude_countries
+            )
+            self._barred[country] = barred
+        return barred
