@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, cast, get_args
 
 from app.model import MirrorwiseError, Protocol, Record, SelectionPolicy
+from app.regions import RegionError, parse_region
+from app.snapshot.schema import region_key
 
 Format = Literal["text", "json", "metalink"]
 MAX_LIMIT = 50
@@ -42,7 +44,7 @@ def printable(value: str) -> str:
 
 class Filters(Record, frozen=True, kw_only=True):
     """What limits the choice of mirrors. `protocols` in order of preference. `worldwide`: as for a
-    client of whom nothing is known. `region` is "provider:region"."""
+    client of whom nothing is known. `region`: a `schema.region_key`."""
 
     protocols: tuple[Protocol, ...]
     countries: tuple[str, ...] = ()
@@ -53,13 +55,11 @@ class Filters(Record, frozen=True, kw_only=True):
 
 
 class ParameterReader:
-    """Reads what is the same in every question. `countries`: the codes that `country=` may name;
-    `regions`: the "provider:region" names that `region=` may."""
+    """Reads what is the same in every question. `countries`: the codes that `country=` may name."""
 
-    def __init__(self, policy: SelectionPolicy, countries: Iterable[str], regions: Iterable[str]) -> None:
+    def __init__(self, policy: SelectionPolicy, countries: Iterable[str]) -> None:
         self._policy = policy
         self._known_countries = frozenset(countries)
-        self._known_regions = frozenset(regions)
 
     def filters(self, parameters: Mapping[str, str]) -> Filters:
         countries = _items(parameters, "country")
@@ -102,13 +102,17 @@ class ParameterReader:
             case other:
                 raise BadValueError("family", other, "use 4 or 6")
 
-    def _region(self, parameters: Mapping[str, str]) -> str | None:
-        asked = parameters.get("region", "").lower()
-        if not asked or asked in self._known_regions:
-            return asked or None
-        near = difflib.get_close_matches(asked, self._known_regions, 1, 0.5)
-        hint = f"; the nearest name is {near[0]}" if near else ""
-        raise BadValueError("region", asked, f"use <provider>:<region>, as in aws:eu-central-1{hint}")
+    @staticmethod
+    def _region(parameters: Mapping[str, str]) -> str | None:
+        """The key of `Snapshot.regions`."""
+        asked = parameters.get("region", "").strip()
+        if not asked:
+            return None
+        try:
+            found = parse_region(asked[:60])
+        except RegionError as error:
+            raise BadValueError("region", asked, str(error)) from error
+        return region_key(found.provider, found.region, found.border_group)
 
     def limit(self, parameters: Mapping[str, str]) -> int:
         text = parameters.get("limit", "")

@@ -1,0 +1,122 @@
+"""The commands. Each imports what it needs when it runs: the web process must not load what only
+the worker uses, and `--help` is quick.
+
+Exit codes: 0 done, 1 the input is at fault (the message says where), 2 wrong usage.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from app.logs import set_up_logging
+from app.model import MirrorwiseError, Severity
+from app.settings import Settings, read_settings
+
+
+class _Group(click.Group):
+    """Turns our own errors into a message and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except MirrorwiseError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(1)
+
+
+def _settings() -> Settings:
+    settings = read_settings(os.environ)
+    set_up_logging(settings)
+    return settings
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="mirrorwise")
+def main() -> None:
+    """A GeoIP-aware mirrorlist redirector for dnf, yum and zypper.
+
+    \b
+    Example:
+      mirrorwise up
+    """
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=None, help="Default: PORT, or 8080.")
+def up(port: int | None) -> None:
+    """Run the whole service on this machine: worker and web together.
+
+    \b
+    Example:
+      mirrorwise up --port 8080
+    """
+    from app.cli.up import run_up
+
+    settings = read_settings(os.environ)
+    sys.exit(run_up(settings, port or settings.port))
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Compile and publish once, then end.")
+@click.option("--force", is_flag=True, help="Publish past the guard.")
+def worker(once: bool, force: bool) -> None:
+    """Read the sources, compile, publish; then again whenever an input changes.
+
+    \b
+    Example:
+      REDIS_URL=redis://127.0.0.1:6379/0 mirrorwise worker --once
+    """
+    from app.store import open_store
+    from app.worker.loop import Worker, run, run_once
+
+    settings = _settings()
+    one = Worker(settings, open_store(settings))
+    if once:
+        published = run_once(one, force)
+        for subject, text in sorted(one.faults.current.items()):
+            click.echo(f"{subject}: {text}", err=True)
+        sys.exit(0 if published else 1)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    run(one, settings.refresh_s, stopping, force)
+
+
+@main.command()
+@click.option("--bind", multiple=True, help="host:port or unix:/path; default 127.0.0.1:PORT.")
+def web(bind: tuple[str, ...]) -> None:
+    """Answer clients, from what the worker has published.
+
+    \b
+    Example:
+      mirrorwise web --bind unix:/run/mirrorwise/web.sock
+    """
+    from app.web.server import Server
+
+    Server(_settings(), bind).run()
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path), required=False)
+def check(directory: Path | None) -> None:
+    """Validate the service config and the mirror files; for a pull request's CI.
+
+    \b
+    Example:
+      mirrorwise check data
+    """
+    from app.sources.check import check as check_directory
+
+    findings = check_directory(directory or read_settings(os.environ).data_dir)
+    for finding in findings:
+        click.echo(str(finding))
+    faults = sum(finding.severity is Severity.FAULT for finding in findings)
+    click.echo(f"{faults} faults, {len(findings) - faults} warnings", err=True)
+    sys.exit(1 if faults else 0)

@@ -1,0 +1,166 @@
+"""Looking addresses up in GeoIP databases: a city database for places, an ASN database for networks.
+
+A database is one or more files, because vendors split IPv4 and IPv6: the first that has a record
+wins. A lookup that fails, in whatever way, counts as "nothing known": it is counted, and logged
+once per file. Open `copies` only.
+
+`place` is on the path of every request: one lookup in the C extension and no object but its record.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from app.geo import scan_cache, vendors
+from app.geo.asn_prefixes import PrefixTable
+from app.geo.copies import identity_of
+from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile
+from app.geo.vendors import Details, Layout, Location
+from app.model import GeoError
+
+_SAMPLE = 16  # nodes per level: enough records to tell a layout by
+
+_logger = logging.getLogger(__name__)
+
+
+class _Source:
+    """One file of a database, and how often it failed."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = MmdbFile(path)
+        self.get = self.file.reader.get
+        self.database_type = self.file.metadata.database_type
+        self.failures = 0
+        if not self.file.by_extension:
+            _logger.warning("maxminddb's C extension is missing: lookups in %s are ten times slower", path)
+
+    def failed(self, address: str, error: BaseException) -> None:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            return  # the question was at fault, not the database
+        self.failures += 1
+        if self.failures == 1:
+            _logger.error(
+                "%s (%s): %s cannot be looked up: %s", self.file.name, self.database_type, address, error
+            )
+
+
+class _Database:
+    """What both kinds share. `identity` names the content of the files, `failures` counts lookups
+    that raised. Raises GeoError when a file is unusable."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        if not paths:
+            raise GeoError("a GeoIP database needs at least one file")
+        self.paths = tuple(paths)
+        self.identity = identity_of(paths)
+        self._ipv4 = [_Source(path) for path in paths]
+        self._ipv6 = [source for source in self._ipv4 if source.file.metadata.ip_version == 6]
+
+    @property
+    def build_epochs(self) -> list[int]:
+        return [source.file.metadata.build_epoch for source in self._ipv4]
+
+    @property
+    def failures(self) -> int:
+        return sum(source.failures for source in self._ipv4)
+
+    def _find(self, address: str) -> tuple[_Source, Any] | None:
+        for source in self._ipv6 if ":" in address else self._ipv4:
+            try:
+                record = source.get(address)
+            except LOOKUP_ERRORS as error:
+                source.failed(address, error)
+                continue
+            if record is not None:
+                return source, record
+        return None
+
+
+class CityDatabase(_Database):
+    """Address → place. An address that is not one is nowhere. IPv4-mapped IPv6 addresses must have
+    been turned into IPv4."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        super().__init__(paths)
+        self._layouts = {source: city_layout_of(source.file) for source in self._ipv4}
+        self._places4 = [(source.get, self._layouts[source].place, source) for source in self._ipv4]
+        self._places6 = [(source.get, self._layouts[source].place, source) for source in self._ipv6]
+
+    @property
+    def vendor(self) -> str:
+        return ", ".join(dict.fromkeys(layout.vendor for layout in self._layouts.values()))
+
+    def place(self, address: str) -> str:
+        """`DE/50/8`, `DE`, `~EU` or "" (see `vendors.place_name`)."""
+        for get, place, source in self._places6 if ":" in address else self._places4:
+            try:
+                record = get(address)
+            except LOOKUP_ERRORS as error:
+                source.failed(address, error)
+                continue
+            if record is not None:
+                return place(record)
+        return ""
+
+    def locate(self, address: str) -> Location:
+        found = self._find(address)
+        return vendors.NOWHERE if found is None else self._layouts[found[0]].locate(found[1])
+
+    def describe(self, address: str) -> Details:
+        found = self._find(address)
+        return Details() if found is None else self._layouts[found[0]].describe(found[1])
+
+
+class AsnDatabase(_Database):
+    """Address → AS number, and back: all prefixes of an AS. That takes a scan of all networks, made
+    at the first question and kept in `cache_folder` (without one: in memory only)."""
+
+    def __init__(self, paths: Sequence[Path], cache_folder: Path | None = None) -> None:
+        super().__init__(paths)
+        self._cache_folder = cache_folder
+        for source in self._ipv4:
+            if not any(map(vendors.asn_of, source.file.sample(_SAMPLE))):
+                raise GeoError(
+                    f"{source.file.name}: is not an ASN database: its type is {source.database_type!r}, "
+                    "and no record has an AS number"
+                )
+
+    def asn(self, address: str) -> int | None:
+        found = self._find(address)
+        return None if found is None else vendors.asn_of(found[1])
+
+    def prefixes(self) -> Iterator[tuple[str, int]]:
+        """All (prefix, AS number) as the files hold them; GeoError when a file is damaged."""
+        return self._prefixes.select(None)
+
+    def prefixes_of(self, wanted: Collection[int]) -> list[tuple[str, int]]:
+        """Those of the wanted ASes."""
+        return list(self._prefixes.select(wanted))
+
+    @cached_property
+    def _prefixes(self) -> PrefixTable:
+        files = [source.file for source in self._ipv4]
+        if self._cache_folder is None:
+            return PrefixTable.scan(files)
+        key = scan_cache.key_of(self.identity, PrefixTable.SCHEMA)
+        content = scan_cache.load(self._cache_folder, "asn", key)
+        if content is not None:
+            return PrefixTable.decode(content)
+        table = PrefixTable.scan(files)
+        try:
+            scan_cache.save(self._cache_folder, "asn", key, table.encode())
+        except OSError as error:
+            _logger.warning("the prefixes found in the ASN database are not kept: %s", error)
+        return table
+
+
+def city_layout_of(file: MmdbFile) -> Layout:
+    """The layout of a city database's file; GeoError when it is none."""
+    return vendors.city_layout(file.name, file.metadata.database_type, file.sample(_SAMPLE))

@@ -1,0 +1,227 @@
+"""MMDB files: opening one, and walking its search tree.
+
+maxminddb (its C extension where there is one) looks addresses up. The walk over all networks is
+here, because maxminddb's builds a network object and a record per network, which takes minutes for
+a city database: many nodes of one depth are one numpy array, and a record is decoded only when the
+caller asks for it, by looking up one of its addresses.
+
+The format: https://maxmind.github.io/MaxMind-DB/ . A tree for IPv4 alone is walked as if it hung at
+::/96 of an IPv6 one, so that all addresses here are 128 bits: a high and a low half.
+
+Opened files are mapped, so nobody may truncate or rewrite them: open `copies` only.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import maxminddb
+import numpy as np
+from numpy.typing import NDArray
+
+from app.model import GeoError
+
+# What a lookup in a damaged database raises: maxminddb's own error is a RuntimeError, bad text is
+# a ValueError; the others come from the pure Python reader.
+LOOKUP_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
+
+_LAST_EPOCH = 253_402_300_799  # the end of the year 9999: nothing later becomes a date
+_DATA_SEPARATOR = 16  # bytes of zeros between the tree and the data
+
+_BATCH = 1 << 18  # nodes walked at once: enough for numpy, few enough for the memory
+
+Halves = NDArray[np.uint64]
+
+
+class Level(NamedTuple):
+    """Networks of one family and prefix length, some or all of them; arrays are parallel.
+
+    `records` are positions in the data section: two networks with equal ones have the same record.
+    `high` and `low` are the halves of the first address, IPv4 being in ::/96. `walked` is the share
+    of the tree that has been seen so far, 0 to 1.
+    """
+
+    version: Literal[4, 6]
+    length: int
+    records: NDArray[np.uint32]
+    high: Halves
+    low: Halves
+    walked: float
+
+
+class MmdbFile:
+    """One opened file. `name` is what messages call it. Raises GeoError when it is unusable."""
+
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        self.path = path
+        self.name = name or str(path)
+        try:
+            self.reader = maxminddb.open_database(path)
+            self.metadata = self.reader.metadata()
+        except (OSError, *LOOKUP_ERRORS) as error:
+            raise GeoError(f"{self.name}: cannot be opened as a MaxMind database: {error}") from error
+        self._node_bytes = self.metadata.record_size // 4
+        self._tree_bytes = self.metadata.node_count * self._node_bytes
+        self._check_metadata()
+
+    def _check_metadata(self) -> None:
+        metadata, size = self.metadata, self.path.stat().st_size
+        for key, value, good in (
+            ("database_type", metadata.database_type, isinstance(metadata.database_type, str)),
+            ("ip_version", metadata.ip_version, metadata.ip_version in (4, 6)),
+            ("record_size", metadata.record_size, metadata.record_size in (24, 28, 32)),
+            ("node_count", metadata.node_count, 0 < self._tree_bytes + _DATA_SEPARATOR <= size),
+            ("build_epoch", metadata.build_epoch, 0 <= metadata.build_epoch <= _LAST_EPOCH),
+        ):
+            if not good:
+                raise GeoError(f"{self.name}: its metadata make no sense: {key} is {value!r}")
+
+    @property
+    def by_extension(self) -> bool:
+        """Whether maxminddb's C extension reads it; pure Python is ten times slower."""
+        return not isinstance(self.reader, maxminddb.Reader)
+
+    def sample(self, size: int) -> list[Any]:
+        """Records from all over the tree, always the same ones; all of them in a small database.
+
+        `size` bounds the nodes followed per level, 32 to 128 of which there are. Raises GeoError at
+        the first network that cannot be looked up.
+        """
+        records = []
+        for level in self.walk(size):
+            for address in texts(self.metadata.ip_version, level.high, level.low):
+                try:
+                    records.append(self.reader.get(address))
+                except LOOKUP_ERRORS as error:
+                    raise GeoError(f"{self.name}: the record of {address} cannot be read: {error}") from error
+        return records
+
+    def walk(self, sample: int | None = None) -> Iterator[Level]:
+        """All networks, in no particular order; with `sample`, at most so many nodes per level.
+
+        Where an IPv6 tree shows its IPv4 networks a second time (::ffff:0:0/96, 2002::/16), only the
+        first is walked. Raises GeoError where the tree is damaged.
+        """
+        count = self.metadata.node_count
+        tree = np.memmap(self.path, np.uint8, "r", shape=(count, self._node_bytes))
+        ipv6 = self.metadata.ip_version == 6
+        alias = self._ipv4_root(tree) if ipv6 else None
+        start = np.zeros(1, np.uint32), np.zeros(1, np.uint64), np.zeros(1, np.uint64)
+        pending = [(1 if ipv6 else 97, *start)]
+        visited = 0
+        while pending:
+            depth, nodes, high, low = pending.pop()
+            if sample is not None and len(nodes) > sample:
+                kept = np.linspace(0, len(nodes) - 1, sample).astype(np.intp)
+                nodes, high, low = nodes[kept], high[kept], low[kept]
+            visited += len(nodes)
+            if depth > 128:
+                raise GeoError(f"{self.name}: its search tree is deeper than an address is long")
+            if visited > 4 * count:  # sharing a few nodes is legal; this many is a loop
+                raise GeoError(f"{self.name}: its search tree has a loop")
+            children = _children(tree[nodes]).ravel()
+            high, low = _addresses_below(high, low, depth)
+            if alias is not None:
+                own = (children != alias) | ((high | low) == 0)
+                children, high, low = children[own], high[own], low[own]
+            leaf = children > count
+            if leaf.any():
+                records = self._records(children[leaf])
+                yield from _levels(depth, records, high[leaf], low[leaf], min(visited / count, 1.0))
+            inner = children < count
+            children, high, low = children[inner], high[inner], low[inner]
+            for at in range(0, len(children), _BATCH):
+                part = slice(at, at + _BATCH)
+                pending.append((depth + 1, children[part], high[part], low[part]))
+
+    def _records(self, leaves: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        records = leaves - np.uint32(self.metadata.node_count)
+        room = self.path.stat().st_size - self._tree_bytes
+        if int(records.min()) < _DATA_SEPARATOR or int(records.max()) >= room:
+            raise GeoError(f"{self.name}: its search tree points outside of the data")
+        return records
+
+    def _ipv4_root(self, tree: NDArray[np.uint8]) -> int | None:
+        node = 0
+        for _ in range(96):
+            node = int(_children(tree[node : node + 1])[0, 0])
+            if node >= self.metadata.node_count:
+                return None
+        return node
+
+
+class DistinctRecords:
+    """Reads each distinct record of a file once, however many networks have it.
+
+    `read` turns a record into a number that stands for it; a record that cannot be decoded is 0.
+    """
+
+    def __init__(self, file: MmdbFile, read: Callable[[Any], int]) -> None:
+        self._file = file
+        self._read = read
+        self._known: dict[int, int] = {}
+
+    def of_networks(self, level: Level) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """The numbers of the level's distinct records, and for each network which of them is its own."""
+        records, first, inverse = np.unique(level.records, return_index=True, return_inverse=True)
+        positions = records.tolist()
+        new = [index for index, position in enumerate(positions) if position not in self._known]
+        at = first[new]
+        addresses = texts(self._file.metadata.ip_version, level.high[at], level.low[at])
+        for index, address in zip(new, addresses, strict=True):
+            try:
+                self._known[positions[index]] = self._read(self._file.reader.get(address))
+            except LOOKUP_ERRORS:
+                self._known[positions[index]] = 0
+        return np.array([self._known[position] for position in positions], np.int64), inverse
+
+    def counted(self, level: Level) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The numbers of the level's distinct records, and how many networks have each."""
+        numbers, inverse = self.of_networks(level)
+        return numbers, np.bincount(inverse, minlength=len(numbers))
+
+
+def texts(ip_version: int, high: Halves, low: Halves) -> list[str]:
+    """Addresses in the notation that a database of this IP version is asked in."""
+    packed = np.stack([high, low], axis=1).astype(">u8").tobytes()
+    if ip_version == 4:
+        return [socket.inet_ntop(socket.AF_INET, packed[i - 4 : i]) for i in range(16, len(packed) + 1, 16)]
+    return [socket.inet_ntop(socket.AF_INET6, packed[i : i + 16]) for i in range(0, len(packed), 16)]
+
+
+def _children(nodes: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Bytes of nodes, a row each → their left and right records."""
+    byte = nodes.astype(np.uint32)
+    if byte.shape[1] == 8:
+        left = byte[:, 0] << 24 | byte[:, 1] << 16 | byte[:, 2] << 8 | byte[:, 3]
+        right = byte[:, 4] << 24 | byte[:, 5] << 16 | byte[:, 6] << 8 | byte[:, 7]
+    else:
+        left = byte[:, 0] << 16 | byte[:, 1] << 8 | byte[:, 2]
+        right = byte[:, -3] << 16 | byte[:, -2] << 8 | byte[:, -1]
+        if byte.shape[1] == 7:  # the middle byte holds the highest four bits of both
+            left |= (byte[:, 3] & 0xF0) << 20
+            right |= (byte[:, 3] & 0x0F) << 24
+    return np.stack([left, right], axis=1)
+
+
+def _addresses_below(high: Halves, low: Halves, depth: int) -> tuple[Halves, Halves]:
+    """The first addresses of both halves of each network, in the order of `_children(…).ravel()`."""
+    high, low = np.repeat(high, 2), np.repeat(low, 2)
+    if depth <= 64:
+        high[1::2] |= np.uint64(1 << (64 - depth))
+    else:
+        low[1::2] |= np.uint64(1 << (128 - depth))
+    return high, low
+
+
+def _levels(
+    depth: int, records: NDArray[np.uint32], high: Halves, low: Halves, walked: float
+) -> Iterator[Level]:
+    ipv4 = (high == 0) & (low < np.uint64(1 << 32)) if depth >= 96 else np.zeros(len(records), np.bool_)
+    if ipv4.any():
+        yield Level(4, depth - 96, records[ipv4], high[ipv4], low[ipv4], walked)
+    if not ipv4.all():
+        yield Level(6, depth, records[~ipv4], high[~ipv4], low[~ipv4], walked)

@@ -1,0 +1,98 @@
+"""The place scan beside the worker: `python -m app.geo.place_scan CACHE_FOLDER DATABASE…`.
+
+It takes seconds of one core, in which the worker must go on publishing; so a child process makes
+it, writes its progress as lines of text, and leaves the table in the cache folder.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from app.geo import places
+from app.geo.places import PlaceTable
+from app.model import GeoError, MirrorwiseError
+
+_FAULT = "fault: "
+
+
+class PlaceScan:
+    """A scan under way; `start_scan` starts one. Call `result` or `cancel` in the end."""
+
+    def __init__(self, process: subprocess.Popen[bytes], paths: Sequence[Path], cache_folder: Path) -> None:
+        self._process = process
+        self._output = cast("IO[bytes]", process.stdout)  # start_scan made it a pipe
+        os.set_blocking(self._output.fileno(), False)
+        self._paths = paths
+        self._cache_folder = cache_folder
+        self._text = ""
+
+    def done(self) -> bool:
+        return self._process.poll() is not None
+
+    def progress(self) -> float:
+        """The share that is done, 0 to 1."""
+        shares = [line for line in self._lines() if line[0].isdigit()]
+        return float(shares[-1]) if shares else 0.0
+
+    def result(self) -> PlaceTable:
+        """Waits for the end. GeoError when the scan failed."""
+        os.set_blocking(self._output.fileno(), True)
+        faults = [line.removeprefix(_FAULT) for line in self._lines() if line.startswith(_FAULT)]
+        status = self._process.wait()
+        self._output.close()
+        table = places.load(self._paths, self._cache_folder)
+        if status != 0 or table is None:
+            raise GeoError(
+                faults[-1] if faults else f"the place scan ended without a result (status {status})"
+            )
+        return table
+
+    def cancel(self) -> None:
+        """End it, whatever it does. Nothing happens when it has ended."""
+        self._process.kill()
+        self._process.wait()
+        self._output.close()
+
+    def _lines(self) -> list[str]:
+        """The complete lines so far; until the end, once the pipe was made blocking."""
+        while chunk := self._output.read(1 << 16):
+            self._text += chunk.decode(errors="replace")
+        return [line for line in self._text.split("\n")[:-1] if line]
+
+
+def start_scan(paths: Sequence[Path], cache_folder: Path) -> PlaceScan:
+    """Scan these copies in a child process. It ends by itself when nobody reads its progress any more."""
+    paths, cache_folder = [path.resolve() for path in paths], cache_folder.resolve()
+    process = subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
+        [sys.executable, "-m", "app.geo.place_scan", cache_folder, *paths],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        cwd=Path(__file__).parents[2],  # where -m finds the package
+    )
+    return PlaceScan(process, paths, cache_folder)
+
+
+def main(arguments: Sequence[str]) -> int:
+    def say(text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+    cache_folder, *paths = map(Path, arguments)
+    try:
+        places.load_or_scan(paths, cache_folder, lambda share: say(f"{share:.4f}"))
+    except (MirrorwiseError, OSError) as error:
+        say(_FAULT + " ".join(str(error).split("\n")))
+        return 1
+    except KeyboardInterrupt:
+        return 130  # the worker got it as well, and says what there is to say
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""A binary search tree over address prefixes, and its serialisation as an MMDB file.
+
+mmdb_writer's own tree makes an object of each node and inserts networks one by one, which takes
+minutes for the networks database; so only its encoder of values is used here. The tree is grown
+from sorted prefixes by cutting the list in two at each bit, handing down what is known so far;
+two equal leaves are one. So a tree depends only on what it says, not on the order of its input,
+and its leaves are the disjoint pieces of all prefixes.
+
+Nodes are numbered with the root last while the tree grows, and with the root first in the file.
+A reference to a node is its number; a reference to a leaf is -1 - its value; value 0 says nothing.
+Specification: https://maxmind.github.io/MaxMind-DB/
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from mmdb_writer import METADATA_MAGIC, Encoder
+
+S = TypeVar("S")  # what is known of an address: handed down, and given to `leaf` at the end
+C = TypeVar("C")  # what a prefix changes of it
+
+_SEPARATOR = b"\0" * 16  # between the tree and the data section
+
+Nodes = list[tuple[int, int]]
+
+
+class Grower(Generic[S, C]):
+    """Grows trees into one list of nodes.
+
+    `change` makes the state below a prefix from the one above it; `leaf` numbers a state. A prefix
+    may instead be a *portal*: a reference to a subtree grown before, which is put there whatever
+    other prefixes say (longer ones are ignored).
+    """
+
+    def __init__(self, change: Callable[[S, C], S], leaf: Callable[[S], int]) -> None:
+        self.nodes: Nodes = []
+        self._change = change
+        self._leaf = leaf
+
+    def grow(
+        self,
+        width: int,
+        changes: Mapping[tuple[int, int], C],
+        start: S,
+        portals: Mapping[tuple[int, int], int] | None = None,
+    ) -> int:
+        """The reference to a tree over `width` bits. Keys are (address, length), host bits zero."""
+        self._width = width
+        self._portals = portals or {}
+        self._changes = changes
+        self._keys = sorted({*changes, *self._portals})
+        return self._subtree(0, len(self._keys), 0, 0, start)
+
+    def _subtree(self, low: int, high: int, address: int, depth: int, state: S) -> int:
+        """The reference for the prefix `address`/`depth`, in which the keys `low` to `high` lie."""
+        if low < high and self._keys[low] == (address, depth):
+            portal = self._portals.get((address, depth))
+            if portal is not None:
+                return portal
+            state = self._change(state, self._changes[address, depth])
+            low += 1
+        if low == high:
+            return -1 - self._leaf(state)
+        if high - low == 1:
+            return self._chain(self._keys[low], depth, state)
+        upper = address | (1 << (self._width - depth - 1))
+        middle = bisect_left(self._keys, (upper, 0), low, high)
+        left = self._subtree(low, middle, address, depth + 1, state)
+        right = self._subtree(middle, high, upper, depth + 1, state)
+        return self._node(left, right)
+
+    def _chain(self, key: tuple[int, int], depth: int, state: S) -> int:
+        """A subtree with a single prefix in it: most of the nodes, so without recursion."""
+        address, length = key
+        reference = self._portals.get(key)
+        if reference is None:
+            reference = -1 - self._leaf(self._change(state, self._changes[key]))
+        around = -1 - self._leaf(state)
+        for bit in range(self._width - length, self._width - depth):
+            sides = (around, reference) if address >> bit & 1 else (reference, around)
+            reference = self._node(*sides)
+        return reference
+
+    def _node(self, left: int, right: int) -> int:
+        if left == right and left < 0:
+            return left
+        self.nodes.append((left, right))
+        return len(self.nodes) - 1
+
+
+def encode_mmdb(
+    nodes: Nodes,
+    root: int,
+    records: Sequence[Mapping[str, str]],
+    metadata: Mapping[str, object],
+    smallest_record: int = 24,
+) -> bytes:
+    """The file of an IPv6 tree. Leaf value n is `records[n - 1]`. `metadata` has what the tree does
+    not say: database_type, description, build_epoch. A larger record size than 24 bits is taken
+    where the tree needs it."""
+    if root < 0:  # the same everywhere; a file has at least one node
+        nodes = [*nodes, (root, root)]
+    count = len(nodes)
+    encoder = Encoder(cache=False)
+    pieces = [encoder.encode(dict(record)) for record in records]
+    offsets = [count]
+    position = count + len(_SEPARATOR)
+    for piece in pieces:
+        offsets.append(position)
+        position += len(piece)
+    size = next(size for size in (24, 28, 32) if size >= smallest_record and position < 1 << size)
+    numbers = array(
+        "Q",
+        (count - 1 - side if side >= 0 else offsets[-1 - side] for node in reversed(nodes) for side in node),
+    )
+    facts = {
+        "binary_format_major_version": 2,
+        "binary_format_minor_version": 0,
+        "ip_version": 6,
+        "languages": [],
+        "node_count": count,
+        "record_size": size,
+        **metadata,
+    }
+    tree = _pack(numbers, size)
+    return b"".join([tree, _SEPARATOR, *pieces, METADATA_MAGIC, encoder.encode_meta(facts)])
+
+
+def _pack(numbers: array[int], size: int) -> bytes:
+    """Two big-endian numbers of `size` bits a node; of 28 bits, the middle byte holds the highest
+    four bits of both."""
+    big_endian = array("Q", numbers)
+    if sys.byteorder == "little":
+        big_endian.byteswap()
+    raw = big_endian.tobytes()
+    if size == 32:
+        packed = bytearray(len(numbers) * 4)
+        for byte in range(4):
+            packed[byte::4] = raw[4 + byte :: 8]
+        return bytes(packed)
+    if size == 24:
+        packed = bytearray(len(numbers) * 3)
+        for byte in range(3):
+            packed[byte::3] = raw[5 + byte :: 8]
+        return bytes(packed)
+    packed = bytearray(len(numbers) // 2 * 7)
+    for byte in range(3):
+        packed[byte::7] = raw[5 + byte :: 16]
+        packed[4 + byte :: 7] = raw[13 + byte :: 16]
+    packed[3::7] = bytes(left << 4 | right for left, right in zip(raw[4::16], raw[12::16], strict=True))
+    return bytes(packed)

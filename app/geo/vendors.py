@@ -1,0 +1,281 @@
+"""What a GeoIP record says, whoever sells the database.
+
+One adapter per record layout. It only fetches the raw fields; what they mean is decided here, once
+for all of them: which locations are precise enough to rank by, and what a place is called.
+
+- MaxMind: nested (`country.iso_code`, `location.latitude`, `city.names`), documented at
+  https://dev.maxmind.com/geoip/docs/databases/city-and-country/
+- DB-IP: nested as MaxMind's, without an accuracy radius (https://db-ip.com/db/format/), or flat as
+  repackaged: `country_code`, `state1`, `city`, `latitude`, `longitude`, no continent
+- IPinfo: flat, coordinates as strings; `country` is the code, or a name beside `country_code`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import floor
+from typing import Any, NamedTuple
+
+from geoip2.models import City
+
+from app.model import GeoError, Record
+
+CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
+COUNTRY_ONLY_RADIUS_KM = 500
+
+
+class Location(NamedTuple):
+    """Where a record puts its addresses. Country is ISO 3166-1 alpha-2, continent one of CONTINENTS.
+
+    Not `precise`: the coordinates, if any, stand for a whole country (its centre, often), so nothing
+    may be ranked by them.
+    """
+
+    country: str | None
+    continent: str | None
+    latitude: float | None
+    longitude: float | None
+    city: str | None
+    subdivision: str | None
+    precise: bool
+
+
+class Details(Record, frozen=True, kw_only=True):
+    """What people want to read about a record; names are English where there are several."""
+
+    country_name: str | None = None
+    city: str | None = None
+    subdivision: str | None = None
+    accuracy_radius_km: int | None = None
+
+
+# A record's fields as they were found, any of them missing or malformed: country, continent,
+# latitude, longitude, city, subdivision, accuracy radius in km.
+_Fields = tuple[Any, Any, Any, Any, Any, Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """One vendor's records. No record, however malformed, makes these methods raise."""
+
+    vendor: str
+    fields: Callable[[dict[str, Any]], _Fields]
+    nested: bool = False
+
+    def locate(self, record: object) -> Location:
+        if not isinstance(record, dict):
+            return NOWHERE
+        country, continent, latitude, longitude, city, subdivision, radius_km = self.fields(record)
+        north, east = _coordinates(latitude, longitude) or (None, None)
+        precise = north is not None and _is_local(city, subdivision, radius_km)
+        return Location(
+            _country(country) if isinstance(country, str) else None,
+            _continent(continent),
+            north,
+            east,
+            _text(city),
+            _text(subdivision),
+            precise,
+        )
+
+    def place(self, record: object) -> str:
+        """`place_name(locate(record))` at half the cost: every request pays for it."""
+        if not isinstance(record, dict):
+            return ""
+        country, continent, latitude, longitude, city, subdivision, radius_km = self.fields(record)
+        return _name(
+            _country(country) if isinstance(country, str) else None,
+            continent,
+            _coordinates(latitude, longitude) if _is_local(city, subdivision, radius_km) else None,
+        )
+
+    def describe(self, record: object) -> Details:
+        if not isinstance(record, dict):
+            return Details()
+        if self.nested:
+            try:
+                return _describe_nested(City(["en"], **record))
+            except (TypeError, AttributeError, ValueError):
+                pass  # geoip2 trusts the types of what it is given; the adapters do not
+        country, _, _, _, city, subdivision, radius_km = self.fields(record)
+        name = _text(record.get("country_name")) or _text(record.get("country"))
+        return Details(
+            country_name=None if name == country else name,
+            city=_text(city),
+            subdivision=_text(subdivision),
+            accuracy_radius_km=_radius(radius_km),
+        )
+
+
+NOWHERE = Location(None, None, None, None, None, None, precise=False)
+
+
+def place_name(location: Location) -> str:
+    """The place in a client's class: `DE/50/8` (the cell's south-west corner), or `DE`, or `~EU`, or "" ."""
+    coordinates = None
+    if location.precise and location.latitude is not None and location.longitude is not None:
+        coordinates = location.latitude, location.longitude
+    return _name(location.country, location.continent, coordinates)
+
+
+def city_layout(name: str, database_type: str, records: Sequence[Any]) -> Layout:
+    """Which layout a city or country database has, judged by its type and some of its records.
+
+    `name` is what messages call the database. Raises GeoError when the records have no countries.
+    """
+    keys = {key for record in records if isinstance(record, dict) for key in record}
+    nested = any(
+        isinstance(record, dict)
+        and any(isinstance(record.get(key), dict) for key in ("country", "continent"))
+        for record in records
+    )
+    if nested:
+        dbip = database_type.upper().replace("-", "").startswith("DBIP")
+        return DBIP_NESTED if dbip else MAXMIND
+    if database_type.lower().startswith("ipinfo") or keys & {
+        "lat",
+        "lng",
+        "region",
+        "continent_code",
+        "as_name",
+    }:
+        if keys & {"country", "country_code"}:
+            return IPINFO
+    elif "country_code" in keys:
+        return DBIP_FLAT
+    elif "country" in keys:
+        return IPINFO
+    found = ", ".join(sorted(map(str, keys))[:8]) or "nothing"
+    raise GeoError(
+        f"{name}: is not a city or country database: its type is {database_type!r}, its records hold "
+        f"{found}; understood are those of MaxMind, DB-IP and IPinfo"
+    )
+
+
+def asn_of(record: object) -> int | None:
+    """The AS number in a record of any vendor: MaxMind's and DB-IP's key, DB-IP's nested one,
+    IPinfo's `AS3320`."""
+    if not isinstance(record, dict):
+        return None
+    number = record.get("autonomous_system_number", record.get("asn"))
+    if number is None:
+        number = _part(record, "traits").get("autonomous_system_number")
+    if isinstance(number, str) and number.upper().removeprefix("AS").isdecimal():
+        number = int(number.upper().removeprefix("AS"))
+    return number if isinstance(number, int) and 0 < number < 2**32 else None
+
+
+# --- layouts ---------------------------------------------------------------------------------------
+
+
+def _nested_fields(record: dict[str, Any]) -> _Fields:
+    location = _part(record, "location")
+    subdivisions = record.get("subdivisions")
+    last = subdivisions[-1] if isinstance(subdivisions, list) and subdivisions else None
+    return (
+        _part(record, "country").get("iso_code"),
+        _part(record, "continent").get("code"),
+        location.get("latitude"),
+        location.get("longitude"),
+        _english(record.get("city")),
+        _english(last),
+        location.get("accuracy_radius"),
+    )
+
+
+def _dbip_flat_fields(record: dict[str, Any]) -> _Fields:
+    get = record.get
+    return get("country_code"), None, get("latitude"), get("longitude"), get("city"), get("state1"), None
+
+
+def _ipinfo_fields(record: dict[str, Any]) -> _Fields:
+    get = record.get
+    return (
+        get("country_code", get("country")),
+        get("continent_code", get("continent")),
+        get("lat", get("latitude")),
+        get("lng", get("longitude")),
+        get("city"),
+        get("region"),
+        get("radius"),
+    )
+
+
+MAXMIND = Layout("MaxMind", _nested_fields, nested=True)
+DBIP_NESTED = Layout("DB-IP", _nested_fields, nested=True)
+DBIP_FLAT = Layout("DB-IP", _dbip_flat_fields)
+IPINFO = Layout("IPinfo", _ipinfo_fields)
+
+
+# --- what fields mean ------------------------------------------------------------------------------
+
+
+def _name(country: str | None, continent: Any, coordinates: tuple[float, float] | None) -> str:
+    if country is None:
+        known = _continent(continent)
+        return "" if known is None else f"~{known}"
+    if coordinates is None:
+        return country
+    return f"{country}/{floor(coordinates[0])}/{floor(coordinates[1])}"
+
+
+@lru_cache(maxsize=1024)
+def _country(code: str) -> str | None:
+    if len(code) != 2 or not (code.isascii() and code.isalpha()):
+        return None
+    return None if code.upper() == "ZZ" else code.upper()  # ZZ: "unknown" in ISO 3166's user range
+
+
+def _continent(code: Any) -> str | None:
+    return code.upper() if isinstance(code, str) and code.upper() in CONTINENTS else None
+
+
+def _coordinates(latitude: Any, longitude: Any) -> tuple[float, float] | None:
+    """Degrees as numbers or text → floats. Vendors write "unknown" as nothing, NaN, or (0, 0)."""
+    try:
+        north, east = float(latitude), float(longitude)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if -90 <= north <= 90 and -180 <= east <= 180 and (north or east):
+        return north, east
+    return None
+
+
+def _is_local(city: Any, subdivision: Any, radius_km: Any) -> bool:
+    """Whether coordinates are those of a city or region; otherwise they stand for the country."""
+    if not (_text(city) or _text(subdivision)):
+        return False
+    return radius_km is None or (_radius(radius_km) or 0) < COUNTRY_ONLY_RADIUS_KM
+
+
+def _radius(value: Any) -> int | None:
+    try:
+        return int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _text(value: Any) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _part(record: dict[str, Any], key: str) -> dict[str, Any]:
+    part = record.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _english(named: Any) -> str | None:
+    """A nested city's or subdivision's name: English, or else in any language."""
+    names = _part(named, "names") if isinstance(named, dict) else {}
+    return _text(names.get("en")) or next(filter(None, map(_text, names.values())), None)
+
+
+def _describe_nested(model: City) -> Details:
+    return Details(
+        country_name=model.country.name,
+        city=model.city.name,
+        subdivision=model.subdivisions.most_specific.name,
+        accuracy_radius_km=model.location.accuracy_radius,
+    )

@@ -1,0 +1,358 @@
+"""One bounded HTTP request (or rsync greeting) to a host that is not trusted.
+
+Whatever the other side does, an answer or a failure in words comes back within `Limits.total_s`:
+the connection, the first byte and the whole answer have their times, at most `body_bytes` are read,
+and a body that comes compressed without having been asked for is not unpacked. Redirects are
+followed on the same host only, http to https at most, and each of their addresses is checked anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from types import TracebackType
+
+import aiohttp
+from yarl import URL
+
+from app.model import Family, Record
+from app.probe.addresses import (
+    SOCKET_FAMILY,
+    CheckedResolver,
+    Lookup,
+    Names,
+    has_route,
+    system_lookup,
+)
+from app.probe.hosts import CONCURRENCY, Hosts, host_key
+
+_RSYNC_PORT = 873
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may take."""
+
+    lookup_s: float = 10.0
+    connect_s: float = 10.0
+    first_byte_s: float = 10.0
+    total_s: float = 30.0
+    body_bytes: int = 1_000_000
+    redirects: int = 5
+
+
+@dataclass(frozen=True)
+class Network:
+    """The prober's way out: how names are looked up, which certificates are trusted, which limits
+    hold, what time it is, and which families this machine can reach."""
+
+    lookup: Lookup = system_lookup
+    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    limits: Limits = Limits()
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    routed: Callable[[Family], bool] = has_route
+
+
+class Fault(Enum):
+    """SILENT: no HTTP answer came. ANSWERED: one came that is of no use. NOT_ASKED: the prober did
+    not ask, which says nothing about the mirror."""
+
+    SILENT = "silent"
+    ANSWERED = "answered"
+    NOT_ASKED = "not asked"
+
+
+class Failure(Record, frozen=True, kw_only=True):
+    """Why there is no answer, as the end of a sentence."""
+
+    fault: Fault
+    reason: str
+
+
+class Answer(Record, frozen=True, kw_only=True):
+    """An HTTP answer; `url` is where redirects ended, the validators are for the next request."""
+
+    status: int
+    url: str
+    latency_ms: float
+    body: bytes = b""
+    etag: str | None = None
+    modified: str | None = None
+
+
+class Request(Record, frozen=True, kw_only=True):
+    url: str
+    family: Family
+    method: str = "GET"
+    etag: str | None = None
+    modified: str | None = None
+
+
+class Client:
+    """All requests of one mirror (or the origin) in one round, over connections kept open."""
+
+    def __init__(self, network: Network, names: Names, hosts: Hosts, allow_private: bool, agent: str) -> None:
+        self.network = network
+        self.hosts_asked: set[str] = set()
+        self.requests = 0
+        self._names = names
+        self._hosts = hosts
+        self._allow_private = allow_private
+        self._agent = agent
+        self._resolver = CheckedResolver()
+        self._sessions: dict[Family, aiohttp.ClientSession] = {}
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for session in self._sessions.values():
+            await session.close()
+
+    async def fetch(self, request: Request) -> Answer | Failure:
+        try:
+            start = url = URL(request.url)
+        except ValueError as error:
+            return Failure(fault=Fault.NOT_ASKED, reason=f"its address is not a URL ({error})")
+        for _ in range(self.network.limits.redirects + 1):
+            answer = await self._hop(url, request)
+            if not isinstance(answer, _Redirect):
+                return answer
+            why = redirect_refusal(url, answer.location)
+            if why is not None:
+                return Failure(fault=Fault.ANSWERED, reason=why)
+            url = answer.location
+        return Failure(
+            fault=Fault.ANSWERED,
+            reason=f"more than {self.network.limits.redirects} redirects, the last from {start} to {url}",
+        )
+
+    async def greet(self, url: str, family: Family) -> Answer | Failure:
+        """Open a connection to an rsync server and read its greeting."""
+        target = URL(url)
+        limits = self.network.limits
+        refused = await self._check(target, family)
+        if refused is not None:
+            return refused
+        address = str(self._resolver.checked[target.raw_host or ""].of(family)[0])
+        started = time.monotonic()
+        async with self._hosts.gate(host_key(target)):
+            if not self._spend(target):
+                return self._over_budget(target)
+            try:
+                async with asyncio.timeout(limits.connect_s):
+                    reader, writer = await asyncio.open_connection(
+                        address, target.port or _RSYNC_PORT, limit=256
+                    )
+            except TimeoutError:
+                return Failure(fault=Fault.SILENT, reason=f"no connection within {limits.connect_s:g} s")
+            except OSError as error:
+                return Failure(fault=Fault.SILENT, reason=_os_reason(error))
+            try:
+                async with asyncio.timeout(limits.first_byte_s):
+                    line = await reader.readline()
+            except TimeoutError:
+                return Failure(fault=Fault.SILENT, reason=f"no greeting within {limits.first_byte_s:g} s")
+            except (OSError, ValueError):
+                line = b""
+            finally:
+                writer.close()
+        if not line.startswith(b"@RSYNCD:"):
+            return Failure(fault=Fault.ANSWERED, reason="what answers is not an rsync server")
+        return Answer(status=200, url=url, latency_ms=_ms_since(started))
+
+    async def _hop(self, url: URL, request: Request) -> Answer | Failure | _Redirect:
+        refused = await self._check(url, request.family)
+        if refused is not None:
+            return refused
+        async with self._hosts.gate(host_key(url)):
+            if not self._spend(url):
+                return self._over_budget(url)
+            return await self._exchange(url, request)
+
+    async def _exchange(self, url: URL, request: Request) -> Answer | Failure | _Redirect:
+        """One request and its answer, within the limits."""
+        total_s = self.network.limits.total_s
+        started = time.monotonic()
+        deadline = asyncio.get_running_loop().time() + total_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._session(request.family).request(
+                    request.method, url, headers=_headers(request), allow_redirects=False
+                )
+        except TimeoutError as error:
+            return Failure(fault=Fault.SILENT, reason=self._timeout_reason(error))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Failure(fault=Fault.SILENT, reason=_reason(error))
+        latency_ms = _ms_since(started)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._take(response, request, latency_ms)
+        except TimeoutError:
+            return Failure(fault=Fault.ANSWERED, reason=f"its answer was not complete within {total_s:g} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Failure(fault=Fault.ANSWERED, reason=_reason(error))
+        finally:
+            response.release()
+
+    async def _take(
+        self, response: aiohttp.ClientResponse, request: Request, latency_ms: float
+    ) -> Answer | Failure | _Redirect:
+        limit = self.network.limits.body_bytes
+        body = await _read(response, limit)
+        location = response.headers.get("Location")
+        if response.status in (301, 302, 303, 307, 308) and location is not None:
+            return _Redirect(response.url.join(URL(location)))
+        if response.status == 200 and request.method != "HEAD":
+            encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+            if encoding not in ("", "identity"):
+                reason = f"its answer is compressed ({encoding[:20]}), which nobody asked for"
+                return Failure(fault=Fault.ANSWERED, reason=reason)
+            if body is None:
+                return Failure(fault=Fault.ANSWERED, reason=f"its answer is larger than {limit:,} bytes")
+        return Answer(
+            status=response.status,
+            url=str(response.url),
+            latency_ms=latency_ms,
+            body=body or b"",
+            etag=_validator(response, "ETag"),
+            modified=_validator(response, "Last-Modified"),
+        )
+
+    async def _check(self, url: URL, family: Family) -> Failure | None:
+        """Resolve the URL's host, and let the connector have its addresses if they may be asked."""
+        host = url.raw_host
+        if not host:
+            return Failure(fault=Fault.NOT_ASKED, reason=f"{url} names no host")
+        resolved = await self._names.resolve(host, self._allow_private)
+        if not resolved.of(family):
+            reason = resolved.refusal_of(family) or resolved.fault or f"{host} has no {family} address"
+            return Failure(fault=Fault.SILENT, reason=reason)
+        self._resolver.checked[host] = resolved
+        return None
+
+    def _spend(self, url: URL) -> bool:
+        key = host_key(url)
+        self.hosts_asked.add(key)
+        self.requests += 1
+        return self._hosts.spend(key, self.network.clock())
+
+    def _over_budget(self, url: URL) -> Failure:
+        self.requests -= 1
+        reason = f"this hour's {self._hosts.budget} requests to {host_key(url)} are used up"
+        return Failure(fault=Fault.NOT_ASKED, reason=reason)
+
+    def _timeout_reason(self, error: TimeoutError) -> str:
+        limits = self.network.limits
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return f"no connection within {limits.connect_s:g} s"
+        if isinstance(error, aiohttp.SocketTimeoutError):
+            return f"no answer within {limits.first_byte_s:g} s"
+        return f"no answer within {limits.total_s:g} s"
+
+    def _session(self, family: Family) -> aiohttp.ClientSession:
+        if family not in self._sessions:
+            limits = self.network.limits
+            connector = aiohttp.TCPConnector(
+                family=SOCKET_FAMILY[family],
+                resolver=self._resolver,
+                use_dns_cache=False,
+                ssl=self.network.tls,
+                limit_per_host=CONCURRENCY,
+            )
+            self._sessions[family] = aiohttp.ClientSession(
+                connector=connector,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": self._agent, "Accept": "*/*", "Accept-Encoding": "identity"},
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=limits.connect_s, sock_read=limits.first_byte_s
+                ),
+            )
+        return self._sessions[family]
+
+
+@dataclass(frozen=True)
+class _Redirect:
+    location: URL
+
+
+def redirect_refusal(url: URL, location: URL) -> str | None:
+    """Why a redirect is not followed, as the end of a sentence; None if it is. It must stay on the
+    mirror's own host and port, or go to https on the same host."""
+    upgrade = url.scheme == "http" and location.scheme == "https"
+    if location.scheme not in ("http", "https") or (location.scheme != url.scheme and not upgrade):
+        return f"it redirects from {url.scheme} to {location.scheme or 'nothing'} ({str(location)[:200]})"
+    if location.raw_host != url.raw_host:
+        return f"it redirects to another host ({str(location)[:200]})"
+    if location.port != url.port and not upgrade:
+        return f"it redirects to another port ({str(location)[:200]})"
+    return None
+
+
+def _headers(request: Request) -> dict[str, str]:
+    headers = {}
+    if request.etag is not None:
+        headers["If-None-Match"] = request.etag
+    if request.modified is not None:
+        headers["If-Modified-Since"] = request.modified
+    return headers
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The body, or None (and the connection closed) when there is more than `limit` of it."""
+    chunks = []
+    left = limit
+    async for chunk in response.content.iter_any():
+        left -= len(chunk)
+        if left < 0:
+            response.close()
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _validator(response: aiohttp.ClientResponse, header: str) -> str | None:
+    """A header to send back next time, if it can be sent back."""
+    text = response.headers.get(header)
+    return text if text and len(text) <= 200 and text.isascii() and text.isprintable() else None
+
+
+def _reason(error: Exception) -> str:
+    """What a person needs to know of a network error."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        inner = error.certificate_error
+        return f"its certificate is not valid ({getattr(inner, 'verify_message', None) or inner})"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return f"no TLS connection ({getattr(error.os_error, 'reason', None) or error.os_error})"
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return "its answer stopped half-way"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection without an answer"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "its answer is shorter than announced, or cut off"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "what it answers is not HTTP"
+    if isinstance(error, OSError):
+        return _os_reason(error)
+    return f"the request failed ({str(error)[:200] or type(error).__name__})"
+
+
+def _os_reason(error: OSError) -> str:
+    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(inner, ConnectionRefusedError):
+        return "the connection was refused"
+    if isinstance(inner, ConnectionResetError):
+        return "the connection was reset"
+    return f"no connection ({inner.strerror or inner})"
+
+
+def _ms_since(started: float) -> float:
+    return round((time.monotonic() - started) * 1000, 1)

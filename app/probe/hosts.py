@@ -1,0 +1,70 @@
+"""How much each host is asked: two requests at a time, and a budget per clock hour, over all the
+mirrors that share it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+from yarl import URL
+
+from app.model import Record
+
+CONCURRENCY = 2
+_DEFAULT_PORTS = {80, 443, 873}
+
+
+class Spent(Record, frozen=True, kw_only=True):
+    """Requests sent to a host within one clock hour (hours since the epoch)."""
+
+    hour: int
+    requests: int
+
+
+def host_key(url: URL) -> str:
+    """One per host: the usual ports of http, https and rsync count together."""
+    host = (url.host or "").lower()
+    return host if url.port is None or url.port in _DEFAULT_PORTS else f"{host}:{url.port}"
+
+
+def clock_hour(now: datetime) -> int:
+    return int(now.timestamp()) // 3600
+
+
+class Hosts:
+    """The gates and budgets of all hosts. `budget` None: spent requests are counted, not limited."""
+
+    def __init__(self, budget: int | None) -> None:
+        self.budget = budget
+        self._gates: dict[str, asyncio.Semaphore] = {}
+        self._spent: dict[str, Spent] = {}
+
+    def gate(self, host: str) -> asyncio.Semaphore:
+        return self._gates.setdefault(host, asyncio.Semaphore(CONCURRENCY))
+
+    def left(self, host: str, now: datetime) -> int | None:
+        """Requests that this hour's budget still allows."""
+        return None if self.budget is None else max(0, self.budget - self._in_hour(host, now))
+
+    def spend(self, host: str, now: datetime) -> bool:
+        """Count one request; False (and nothing counted) when the budget is used up."""
+        used = self._in_hour(host, now)
+        if self.budget is not None and used >= self.budget:
+            return False
+        self._spent[host] = Spent(hour=clock_hour(now), requests=used + 1)
+        return True
+
+    def remember(self, spent: Mapping[str, Spent]) -> None:
+        """Take over what an earlier run recorded, where it is more than what is known here."""
+        for host, record in spent.items():
+            known = self._spent.get(host)
+            if known is None or (record.hour, record.requests) > (known.hour, known.requests):
+                self._spent[host] = record
+
+    def spent_at(self, hosts: set[str]) -> dict[str, Spent]:
+        return {host: self._spent[host] for host in sorted(hosts) if host in self._spent}
+
+    def _in_hour(self, host: str, now: datetime) -> int:
+        record = self._spent.get(host)
+        return record.requests if record and record.hour == clock_hour(now) else 0

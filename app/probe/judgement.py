@@ -1,0 +1,174 @@
+"""From what was seen of a mirror to what is believed of it: pure rules.
+
+*Unreachable*: no endpoint gave any HTTP answer. *Broken*: there are answers, but not what a mirror
+must have. Either takes two failures in a row; one full success, contents included, takes it back.
+*Stale*: its timestamp file is further behind the origin's than allowed. Repos are judged one by
+one beside that: a mirror without an arch is a good mirror for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.model import Content, Endpoint, Family, MirrorState, Protocol, Status
+from app.probe.observation import EndpointKey, Observation
+
+DOWN = (Status.UNREACHABLE, Status.BROKEN)
+USABLE = (Content.CURRENT, Content.PREVIOUS, Content.STALE)
+FAILURES_THAT_COUNT = 2
+DISABLED_AFTER = timedelta(days=14)
+_FEW = 3
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a mirror is judged by. `carried` are the keys of all repos it is meant to have, `isos`
+    those of its ISO directories, `own` those of `carried` that are at its own addresses (not at an
+    optional module's). `origin_timestamp` None: the origin has none, or was never read."""
+
+    now: datetime
+    carried: Collection[str]
+    own: Collection[str]
+    isos: Collection[str]
+    allowed_outdate_s: int
+    origin_timestamp: datetime | None = None
+
+
+def judge(mirror: str, previous: MirrorState | None, seen: Observation, terms: Terms) -> MirrorState | None:
+    """The mirror's new state; None when nothing was learnt, and the old one (if any) stands."""
+    if not seen.endpoints:
+        return None
+    content = _content(previous, seen, terms)
+    failure = _failure(previous, seen, content, terms)
+    failures = 0
+    if failure is None:
+        status, reason = _freshness(seen, terms)
+    else:
+        failures = (previous.failures if previous else 0) + max(1, seen.failed_tries)
+        status, reason = failure
+        if seen.proven is None and failures < FAILURES_THAT_COUNT:
+            if previous is None:
+                return None
+            status, reason = previous.status, previous.reason
+        elif seen.proven is None:
+            reason = f"{reason}; failed {failures} times in a row"
+    before = previous if previous and previous.status is status else None
+    isos = (previous.isos if previous else {}) | seen.isos
+    return MirrorState(
+        mirror=mirror,
+        probed_at=terms.now,
+        status=status,
+        since=before.since if before and before.since else terms.now,
+        failures=failures,
+        reason=reason,
+        addresses=seen.addresses,
+        timestamp=seen.timestamp if seen.proven else (previous.timestamp if previous else None),
+        origin_timestamp=terms.origin_timestamp,
+        endpoints=_endpoints(previous, seen),
+        content=content,
+        isos={key: has for key, has in isos.items() if key in terms.isos},
+    )
+
+
+def is_disabled(state: MirrorState | None, now: datetime) -> bool:
+    """Whether a mirror has been unreachable for so long that it is only asked once a day."""
+    return (
+        state is not None
+        and state.status is Status.UNREACHABLE
+        and state.since is not None
+        and now - state.since >= DISABLED_AFTER
+    )
+
+
+def _content(previous: MirrorState | None, seen: Observation, terms: Terms) -> dict[str, Content]:
+    """Last verdicts overlaid with new ones. A repo that gave no answer of use twice is as bad as a
+    damaged one, unless the mirror as a whole failed: then nothing was learnt about its repos."""
+    content = dict(previous.content) if previous else {}
+    if seen.proven is not None:
+        for key, verdict in seen.contents.items():
+            if verdict is None:
+                content.pop(key, None)
+            else:
+                content[key] = verdict
+        content |= dict.fromkeys(seen.unread, Content.CORRUPT)
+    return {key: verdict for key, verdict in content.items() if key in terms.carried}
+
+
+def _failure(
+    previous: MirrorState | None, seen: Observation, content: dict[str, Content], terms: Terms
+) -> tuple[Status, str] | None:
+    """Why the mirror cannot be used at all; None if it can."""
+    if seen.proven is None:
+        status = Status.BROKEN if seen.answered else Status.UNREACHABLE
+        return status, _endpoint_reasons(seen)
+    useless = _useless(seen, content, terms)
+    if useless is not None:
+        return Status.BROKEN, useless
+    if previous is not None and previous.status in DOWN and not _full_success(seen):
+        why = seen.not_asked or next(iter(seen.unread.values()), "not all of its contents could be read")
+        return previous.status, f"it answers again, but {why}"
+    return None
+
+
+def _useless(seen: Observation, content: dict[str, Content], terms: Terms) -> str | None:
+    """Whether none of its contents are of use: all that it was asked for this time gave damaged
+    files or errors, or it is known to have nothing of what it is meant to have."""
+    asked = {key: verdict for key, verdict in seen.contents.items() if key in terms.own}
+    unread = {key: why for key, why in seen.unread.items() if key in terms.own}
+    damaged = sum(verdict is Content.CORRUPT for verdict in asked.values())
+    bad = len({*unread, *(key for key, verdict in asked.items() if verdict is Content.CORRUPT)})
+    all_bad = bad and not any(v is None or v in USABLE for v in asked.values())
+    if all_bad and bad >= min(_FEW, len(terms.own)):
+        why = f" ({next(iter(unread.values()))})" if unread else ""
+        return (
+            f"none of the {bad} repos that it was asked for could be used: "
+            f"{damaged} damaged, {len(unread)} unreadable{why}"
+        )
+    known = [content[key] for key in terms.own if key in content]
+    if terms.own and len(known) == len(terms.own) and not any(verdict in USABLE for verdict in known):
+        missing = sum(verdict is Content.MISSING for verdict in known)
+        return f"it has none of {len(known)} repos: {missing} missing, {len(known) - missing} damaged"
+    return None
+
+
+def _full_success(seen: Observation) -> bool:
+    return seen.complete and not seen.unread
+
+
+def _freshness(seen: Observation, terms: Terms) -> tuple[Status, str | None]:
+    if seen.timestamp is None:
+        return Status.OK, None
+    behind_s = ((terms.origin_timestamp or terms.now) - seen.timestamp).total_seconds()
+    if behind_s <= terms.allowed_outdate_s:
+        return Status.OK, None
+    against = "behind the origin's" if terms.origin_timestamp else "old"
+    behind = f"{behind_s / 3600:.1f} h {against}"
+    return Status.STALE, f"its timestamp is {behind}, {terms.allowed_outdate_s / 3600:g} h are allowed"
+
+
+def _endpoints(previous: MirrorState | None, seen: Observation) -> dict[Protocol, dict[Family, Endpoint]]:
+    """This round's endpoints, and the last known of those that it was not their turn to be asked."""
+    merged: dict[EndpointKey, Endpoint] = {}
+    for protocol, family in seen.known:
+        before = previous.endpoints.get(protocol, {}).get(family) if previous else None
+        if before is not None:
+            merged[protocol, family] = before
+    merged |= seen.endpoints
+    nested: dict[Protocol, dict[Family, Endpoint]] = {}
+    for (protocol, family), endpoint in merged.items():
+        nested.setdefault(protocol, {})[family] = endpoint
+    return nested
+
+
+def _endpoint_reasons(seen: Observation) -> str:
+    """One clause for each distinct reason, naming the endpoints that gave it."""
+    by_reason: dict[str, list[str]] = {}
+    for (protocol, family), endpoint in seen.endpoints.items():
+        if not endpoint.ok:
+            name = f"{protocol} over {family.replace('ip', 'IP')}"
+            by_reason.setdefault(endpoint.detail or "no answer", []).append(name)
+    if not by_reason:
+        return "; ".join(seen.unread.values()) or "it was not asked for long enough"
+    return "; ".join(f"{', '.join(names)}: {why}" for why, names in by_reason.items())

@@ -1,0 +1,244 @@
+"""Asks one mirror: its endpoints, its timestamp file, and over the best endpoint its contents.
+
+Contents are asked over one endpoint (https over IPv4 where that works), the timestamp alone over
+the others, as many of them as the round's allowance leaves. A mirror without a usable timestamp
+file is judged by its contents, and its other endpoints by one repomd.xml.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from yarl import URL
+
+from app.model import Endpoint, Family, Mirror, MirrorState
+from app.probe.addresses import Resolved
+from app.probe.contents import Contents
+from app.probe.fetch import Answer, Client, Failure, Fault, Request
+from app.probe.judgement import DOWN
+from app.probe.observation import EndpointKey, Observation
+from app.probe.records import Memory
+from app.probe.schedule import REQUESTS_PER_ROUND
+from app.probe.surroundings import Surroundings
+from app.probe.targets import TIMESTAMP_FILE, Target, bases
+from app.probe.timestamp import read_timestamp
+
+VISIT_S = 300.0
+"""What one try of one mirror may take, whatever it does."""
+
+
+class MirrorVisit:
+    """One mirror's turn in a round. After `first_try` (and, if `needs_second_try`, `second_try` a
+    while later), `observation` is what was seen and `memory` what is to be remembered of it."""
+
+    def __init__(
+        self, mirror: Mirror, previous: MirrorState | None, memory: Memory, around: Surroundings
+    ) -> None:
+        self.mirror = mirror
+        self.observation = Observation()
+        self._around = around
+        self._previous = previous
+        self._memory = memory
+        self._contents = Contents(mirror, previous, memory, around, self.observation)
+        self._bases = bases(mirror, self._contents.module)
+        self._endpoints = dict(memory.endpoints)
+        self._timestamps: dict[EndpointKey, tuple[datetime, str]] = {}
+        self._hosts_asked: set[str] = set()
+
+    @property
+    def memory(self) -> Memory:
+        return Memory(
+            contents=self._contents.seen,
+            isos=self._contents.isos,
+            endpoints=self._endpoints,
+            spent=self._around.hosts.spent_at(self._hosts_asked),
+        )
+
+    async def first_try(self) -> None:
+        self._around.hosts.remember(self._memory.spent)
+        await self._timed(self._ask_all)
+
+    def needs_second_try(self) -> bool:
+        """Whether something failed that did not fail before: one failure decides nothing."""
+        seen = self.observation
+        if seen.proven is None:
+            down = self._previous is not None and self._previous.status in DOWN
+            return bool(seen.failed_tries) and not down
+        return bool(self._newly_failed() or self._contents.newly_bad())
+
+    async def second_try(self) -> None:
+        for base in self._bases.values():
+            self._around.names.forget(_host(base))
+        await self._timed(self._ask_all if self.observation.proven is None else self._ask_again)
+
+    async def _timed(self, ask: Callable[[Client], Awaitable[None]]) -> None:
+        """Ask within the time of a visit, and note what it took."""
+        seen = self.observation
+        started = time.monotonic()
+        async with self._around.client(self.mirror) as client:
+            try:
+                async with asyncio.timeout(VISIT_S):
+                    await ask(client)
+            except TimeoutError:
+                seen.complete = False
+            finally:
+                seen.requests += client.requests
+                self._hosts_asked |= client.hosts_asked
+        if seen.proven is None and seen.endpoints:
+            seen.failed_tries += 1
+        seen.elapsed_s += time.monotonic() - started
+
+    async def _ask_all(self, client: Client) -> None:
+        seen = self.observation
+        seen.endpoints.clear()
+        seen.known = await self._find_endpoints()
+        key = await self._choose_endpoint(client)
+        if key is None:
+            return
+        if key in self._timestamps:
+            seen.proven, seen.timestamp = key, self._timestamps[key][0]
+        await self._contents.ask(client, key, self._base(key))
+        if self._contents.there() and seen.proven is None:
+            # No usable timestamp file, but a repo is there.
+            seen.proven = key
+            seen.endpoints[key] = Endpoint(ok=True, latency_ms=seen.endpoints[key].latency_ms)
+        if seen.proven is not None:
+            await self._ask_others(client, key)
+
+    async def _ask_again(self, client: Client) -> None:
+        """The second try of a mirror that works as a whole."""
+        key = self.observation.proven
+        if key is None:
+            return
+        await self._contents.ask_again(client, key, self._base(key))
+        await asyncio.gather(*(self._ask_endpoint(client, other) for other in self._newly_failed()))
+
+    def _base(self, key: EndpointKey) -> str | None:
+        """Where an endpoint's timestamp file was found: where its redirects lead, contents are
+        asked for directly."""
+        return self._timestamps[key][1] if key in self._timestamps else None
+
+    def _newly_failed(self) -> list[EndpointKey]:
+        endpoints = self.observation.endpoints.items()
+        return [key for key, endpoint in endpoints if not endpoint.ok and self._was_ok(key)]
+
+    def _was_ok(self, key: EndpointKey) -> bool:
+        protocol, family = key
+        before = self._previous.endpoints.get(protocol, {}).get(family) if self._previous else None
+        return before is None or before.ok
+
+    async def _find_endpoints(self) -> tuple[EndpointKey, ...]:
+        """Every protocol and family that the mirror has and this machine can reach, the best for
+        contents first. A name that leads nowhere is noted as a failed endpoint."""
+        seen = self.observation
+        found: list[EndpointKey] = []
+        addresses: dict[str, None] = {}
+        for protocol, base in self._bases.items():
+            resolved = await self._resolve(base)
+            addresses |= dict.fromkeys(map(str, resolved.usable))
+            if not resolved.families():
+                seen.endpoints[protocol, "ipv4"] = Endpoint(ok=False, detail=resolved.fault)
+            for family in resolved.families():
+                if self._unroutable(resolved, family):
+                    seen.not_asked = f"this machine has no route to {family.replace('ip', 'IP')}"
+                else:
+                    found.append((protocol, family))
+        seen.addresses = tuple(addresses)
+        order = {"https": 0, "http": 1, "ipv4": 0, "ipv6": 2, "rsync": 9}
+        return tuple(sorted(found, key=lambda key: (not self._was_ok(key), order[key[0]] + order[key[1]])))
+
+    async def _resolve(self, base: str) -> Resolved:
+        host = _host(base)
+        if not host:
+            return Resolved(fault=f"{base} names no host")
+        return await self._around.names.resolve(host, self._around.may_be_private(self.mirror))
+
+    def _unroutable(self, resolved: Resolved, family: Family) -> bool:
+        """Whether this machine reaches the internet, but not over this family."""
+        routed = self._around.network.routed
+        other: Family = "ipv4" if family == "ipv6" else "ipv6"
+        outside = any(address.is_global for address in resolved.of(family))
+        return outside and not routed(family) and routed(other)
+
+    async def _choose_endpoint(self, client: Client) -> EndpointKey | None:
+        """The first HTTP endpoint whose timestamp file is of use, else the first that answers
+        (None: neither). When the best one fails, all are asked."""
+        seen = self.observation
+        over_http = [key for key in seen.known if key[0] != "rsync"]
+        if over_http and await self._ask_endpoint(client, over_http[0]):
+            return over_http[0]
+        rest = [key for key in seen.known if key not in over_http[:1]]
+        await asyncio.gather(*(self._ask_endpoint(client, key) for key in rest))
+        asked = {key: seen.endpoints[key] for key in seen.known if key in seen.endpoints}
+        if not over_http:
+            # Nothing but rsync: its greeting is all that can be known.
+            seen.proven = next((key for key, endpoint in asked.items() if endpoint.ok), None)
+            seen.complete = seen.proven is not None
+            return None
+        usable = [key for key in over_http if key in asked and asked[key].ok]
+        answering = [key for key in over_http if key in asked and asked[key].latency_ms is not None]
+        return next(iter(usable + answering), None)
+
+    async def _ask_endpoint(self, client: Client, key: EndpointKey, proof: Target | None = None) -> bool:
+        """Ask for the timestamp file (`proof` instead, where the mirror has none); note what came."""
+        protocol, family = key
+        seen = self.observation
+        if protocol == "rsync":
+            answer = await client.greet(self._bases[protocol], family)
+        else:
+            path = proof.path if proof else TIMESTAMP_FILE
+            answer = await client.fetch(Request(url=self._bases[protocol] + path, family=family))
+        if isinstance(answer, Failure):
+            if answer.fault is Fault.NOT_ASKED:
+                seen.not_asked = answer.reason
+                return False
+            seen.answered = seen.answered or answer.fault is Fault.ANSWERED
+            endpoint = Endpoint(ok=False, detail=answer.reason)
+        else:
+            seen.answered = True
+            why = self._read(key, answer, proof)
+            endpoint = Endpoint(ok=why is None, detail=why, latency_ms=answer.latency_ms)
+        seen.endpoints[key] = endpoint
+        self._endpoints["/".join(key)] = self._around.now_s()
+        return endpoint.ok
+
+    def _read(self, key: EndpointKey, answer: Answer, proof: Target | None) -> str | None:
+        """Take the time from a timestamp file; or why this answer does not prove the endpoint."""
+        if answer.status != 200:
+            return f"HTTP {answer.status} for {proof.path if proof else 'the timestamp file'}"
+        if proof is not None or key[0] == "rsync":
+            return None
+        moment = read_timestamp(answer.body, self._around.now())
+        if not isinstance(moment, datetime):
+            return moment
+        self._timestamps[key] = (moment, answer.url.removesuffix(TIMESTAMP_FILE))
+        return None
+
+    async def _ask_others(self, client: Client, asked: EndpointKey) -> None:
+        """The other endpoints, longest unasked first: all of them when all contents were asked or
+        when they are new, otherwise those that the round's allowance leaves."""
+        seen = self.observation
+        proof = self._contents.a_usable_one() if asked not in self._timestamps else None
+        rest = [key for key in seen.known if key not in seen.endpoints or (proof and key != asked)]
+        rest.sort(key=lambda key: self._endpoints.get("/".join(key), 0))
+        everything = len(self._contents.plan.repos) > REQUESTS_PER_ROUND
+        chosen = []
+        expected = client.requests
+        for key in rest:
+            # Many mirrors redirect http to https, which makes two requests.
+            cost = 2 if key[0] == "http" and "https" in self._bases else 1
+            if everything or expected + cost <= REQUESTS_PER_ROUND or "/".join(key) not in self._endpoints:
+                chosen.append(key)
+                expected += cost
+        await asyncio.gather(*(self._ask_endpoint(client, key, proof) for key in chosen))
+
+
+def _host(base: str) -> str:
+    """The host of a base URL as names are looked up; empty if there is none."""
+    try:
+        return URL(base).raw_host or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,204 @@
+"""The origin's repomd.xml files: what mirrors are compared with, and what metalinks promise.
+
+Every minute each is asked for again, conditionally. Origins are updated in place, so a new version
+counts once two reads a few seconds apart were equal and well-formed; it is then written at once,
+because clients refuse mirrors that synced before we looked. Versions that were replaced within the
+grace period stay in the history, newest first. An origin that does not answer changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from app.model import FAMILIES, Family, RepomdVersion, ServiceConfig
+from app.probe.addresses import Names
+from app.probe.fetch import Answer, Client, Failure, Fault, Network, Request
+from app.probe.hosts import Hosts
+from app.probe.records import OriginMemory, Records, Seen
+from app.probe.repomd import repomd_timestamp, sha256_of, version_of
+from app.probe.targets import TIMESTAMP_FILE, Target, repo_targets
+from app.probe.timestamp import read_timestamp
+
+Facts = dict[str, tuple[RepomdVersion, ...]]
+
+
+def acceptable(versions: Sequence[RepomdVersion], now: datetime, grace_s: int) -> tuple[RepomdVersion, ...]:
+    """The newest version, and those that were the newest within the grace period."""
+    since = now - timedelta(seconds=grace_s)
+    replaced_at = [None, *(version.seen_at for version in versions)]
+    return tuple(
+        version
+        for version, replaced in zip(versions, replaced_at, strict=False)
+        if replaced is None or replaced > since
+    )
+
+
+def with_version(versions: Sequence[RepomdVersion], new: RepomdVersion) -> tuple[RepomdVersion, ...]:
+    """The history with a new newest version; one that comes back (a rollback) is there only once."""
+    return (new, *(version for version in versions if version.sha256 != new.sha256))
+
+
+class Origin:
+    """The facts known of the origin, brought up to date by `refresh`.
+
+    `facts` and `timestamp` may be read at any time; they are replaced, never changed in place.
+    `faults` are what the last refresh met, in words.
+    """
+
+    def __init__(self, network: Network, records: Records, facts: Facts, agent: str) -> None:
+        self.facts = facts
+        self.faults: tuple[str, ...] = ()
+        self._network = network
+        self._records = records
+        self._memory = records.load_origin()
+        self._agent = agent
+        self._confirmed: dict[str, tuple[datetime, str | None]] = {}
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """The origin's timestamp file as last read."""
+        return self._memory.timestamp
+
+    async def refresh(self, config: ServiceConfig, reread_after_s: float) -> tuple[str, ...]:
+        """Read everything once; returns the keys whose newest version is a new one."""
+        names = Names(self._network.lookup, self._network.limits.lookup_s)
+        async with self._client(names) as client:
+            visit = _Visit(client, config, self)
+            await visit.find_families(names)
+            bodies = await visit.read(repo_targets(config), conditional=True)
+            if bodies:
+                await asyncio.sleep(reread_after_s)
+                again = await visit.read([target for target, _ in bodies], conditional=False)
+                second = {target.key: answer.body for target, answer in again}
+                confirmed = [(target, read) for target, read in bodies if second.get(target.key) == read.body]
+                unequal = len(bodies) - len(confirmed)
+                if unequal:
+                    visit.faults.append(f"{unequal} of its repomd.xml files changed while they were read")
+                bodies = confirmed
+        self.faults = tuple(visit.faults)
+        return self._adopt(config, visit, bodies)
+
+    async def confirms(self, config: ServiceConfig, target: Target, sha256: str) -> bool | None:
+        """Whether the origin has this very version right now (asked at most once a minute for each
+        repo); None when it does not say."""
+        now = self._network.clock()
+        asked_at, found = self._confirmed.get(target.key, (None, None))
+        if asked_at is None or now - asked_at >= timedelta(minutes=1):
+            names = Names(self._network.lookup, self._network.limits.lookup_s)
+            async with self._client(names) as client:
+                visit = _Visit(client, config, self)
+                await visit.find_families(names)
+                bodies = await visit.read([target], conditional=False)
+            found = sha256_of(bodies[0][1].body) if bodies else None
+            self._confirmed[target.key] = (now, found)
+        return None if found is None else found == sha256
+
+    def seen(self, key: str) -> Seen | None:
+        """The validators of a repo, while they stand for the version that counts."""
+        seen = self._memory.contents.get(key)
+        versions = self.facts.get(key)
+        return seen if seen and versions and versions[0].sha256 == seen.sha256 else None
+
+    def _client(self, names: Names) -> Client:
+        # The origin is in the operator's own config: it may be inside the house.
+        return Client(self._network, names, Hosts(None), allow_private=True, agent=self._agent)
+
+    def _adopt(
+        self, config: ServiceConfig, visit: _Visit, bodies: Iterable[tuple[Target, Answer]]
+    ) -> tuple[str, ...]:
+        """Take over what was read, and write what changed."""
+        now = self._network.clock()
+        wanted = {target.key for target in repo_targets(config)}
+        facts = {key: versions for key, versions in self.facts.items() if key in wanted}
+        contents = dict(self._memory.contents)
+        changed = []
+        for target, answer in bodies:
+            date = repomd_timestamp(answer.body)
+            if date is None:
+                visit.faults.append(f"{target.path} is not a well-formed repomd.xml")
+                continue
+            version = version_of(answer.body, date, now)
+            known = facts.get(target.key, ())
+            if not known or known[0].sha256 != version.sha256:
+                facts[target.key] = with_version(known, version)
+                changed.append(target.key)
+            contents[target.key] = Seen(
+                asked_at=int(now.timestamp()),
+                sha256=version.sha256,
+                etag=answer.etag,
+                modified=answer.modified,
+            )
+        grace_s = config.probe.grace_s
+        facts = {key: acceptable(versions, now, grace_s) for key, versions in facts.items()}
+        memory = OriginMemory(timestamp=visit.timestamp or self.timestamp, contents=contents)
+        self.faults = tuple(visit.faults)
+        if facts != self.facts or memory != self._memory:
+            self._records.save_origin(facts, memory)
+        self.facts, self._memory = facts, memory
+        return tuple(changed)
+
+
+class _Visit:
+    """One look at the origin, and at the origins of modules."""
+
+    def __init__(self, client: Client, config: ServiceConfig, origin: Origin) -> None:
+        self.faults: list[str] = []
+        self.timestamp: datetime | None = None
+        self._client = client
+        self._config = config
+        self._origin = origin
+        self._family: dict[str, Family] = {}
+
+    async def find_families(self, names: Names) -> None:
+        """Ask every base for its timestamp file, over IPv6 only if IPv4 does not answer. A base
+        that never answers is left alone for this visit."""
+        main = self._config.origin
+        for base in dict.fromkeys(filter(None, (main, *self._config.module_origins.values()))):
+            for family in FAMILIES:
+                answer = await self._client.fetch(Request(url=base + TIMESTAMP_FILE, family=family))
+                if isinstance(answer, Answer) or answer.fault is Fault.ANSWERED:
+                    self._family[base] = family
+                    break
+            else:
+                self.faults.append(f"{base} does not answer")
+            if isinstance(answer, Answer) and answer.status == 200 and base == main:
+                moment = read_timestamp(answer.body, self._client.network.clock())
+                if isinstance(moment, datetime):
+                    self.timestamp = moment
+                else:
+                    self.faults.append(f"{base}: {moment}")
+
+    async def read(self, targets: Iterable[Target], conditional: bool) -> list[tuple[Target, Answer]]:
+        """The repomd.xml files that came; conditionally: that are not the version which counts."""
+        found = await asyncio.gather(*(self._read_one(target, conditional) for target in targets))
+        missing = [key for key, answer in found if isinstance(answer, str)]
+        if missing:
+            examples = ", ".join(f"{target.key} ({why})" for target, why in found if isinstance(why, str))
+            self.faults.append(f"{len(missing)} repos could not be read: {examples[:300]}")
+        return [(target, answer) for target, answer in found if isinstance(answer, Answer)]
+
+    async def _read_one(self, target: Target, conditional: bool) -> tuple[Target, Answer | str | None]:
+        """The answer; why there is none; or None for "nothing new" and for a base that is down."""
+        config = self._config
+        base = config.module_origins.get(target.module) if target.module else config.origin
+        if base is None or base not in self._family:
+            return target, None
+        seen = self._origin.seen(target.key) if conditional else None
+        request = Request(
+            url=base + target.path,
+            family=self._family[base],
+            etag=seen.etag if seen else None,
+            modified=seen.modified if seen else None,
+        )
+        answer = await self._client.fetch(request)
+        if isinstance(answer, Failure):
+            return target, answer.reason
+        if answer.status == 304 and seen is not None:
+            return target, None
+        if answer.status != 200:
+            return target, f"HTTP {answer.status}"
+        if conditional and seen is not None and sha256_of(answer.body) == seen.sha256:
+            return target, None
+        return target, answer

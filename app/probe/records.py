@@ -1,0 +1,108 @@
+"""The prober's files: written whole or not at all, so that a reader (or a kill) never meets half of
+one. Besides the contract's files there are two of the prober's own, which nobody else reads:
+state/probe/<name>.json (what was asked of a mirror, when, and what came) and state/origin.json."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from app.model import MirrorState, ProbeRound, Record, RepomdVersion
+from app.probe.hosts import Spent
+
+_ABANDONED_S = 3600.0
+_T = TypeVar("_T")
+
+
+class Seen(Record, frozen=True, kw_only=True):
+    """What one fetch of a repomd.xml brought. `sha256` None: the mirror does not have it.
+    `timestamp` None: it is not a repomd.xml. The validators allow a conditional request."""
+
+    asked_at: int
+    sha256: str | None = None
+    timestamp: int | None = None
+    etag: str | None = None
+    modified: str | None = None
+
+
+class Memory(Record, frozen=True, kw_only=True):
+    """What the prober remembers of one mirror. Times are epoch seconds; `endpoints` has keys like
+    "https/ipv4"; `spent` is what this hour's requests to its hosts come to."""
+
+    contents: dict[str, Seen] = {}
+    isos: dict[str, int] = {}
+    endpoints: dict[str, int] = {}
+    spent: dict[str, Spent] = {}
+
+
+class OriginMemory(Record, frozen=True, kw_only=True):
+    """The origin's timestamp file as last read, and the validators of its repomd.xml files."""
+
+    timestamp: datetime | None = None
+    contents: dict[str, Seen] = {}
+
+
+class Records:
+    """All files below one state folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.repos = folder / "repos.json"
+        self.round = folder / "round.json"
+        self.origin = folder / "origin.json"
+
+    def prepare(self) -> None:
+        """Make the folders, and remove temporary files that a killed run left long ago."""
+        for folder in (self.folder, self.folder / "mirrors", self.folder / "probe"):
+            folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.glob(".*.tmp"):
+                if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
+                    leftover.unlink(missing_ok=True)
+
+    def state(self, mirror: str) -> Path:
+        return self._named("mirrors", mirror)
+
+    def load_memory(self, mirror: str) -> Memory:
+        return _load(self._named("probe", mirror), Memory) or Memory()
+
+    def load_origin(self) -> OriginMemory:
+        return _load(self.origin, OriginMemory) or OriginMemory()
+
+    def save_mirror(self, state: MirrorState | None, mirror: str, memory: Memory) -> None:
+        """The state goes first: killed in between, the mirror is merely asked once more."""
+        if state is not None:
+            write_json(self.state(mirror), state)
+        write_json(self._named("probe", mirror), memory)
+
+    def save_origin(self, facts: Mapping[str, tuple[RepomdVersion, ...]], memory: OriginMemory) -> None:
+        write_json(self.repos, facts)
+        write_json(self.origin, memory)
+
+    def save_round(self, completed_at: datetime) -> None:
+        write_json(self.round, ProbeRound(completed_at=completed_at))
+
+    def _named(self, folder: str, mirror: str) -> Path:
+        if "/" in mirror or "\0" in mirror or mirror.startswith("."):
+            raise ValueError(f"{mirror!r} cannot be the name of a file")
+        return self.folder / folder / f"{mirror}.json"
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace a file in one step. The process id keeps two probers from sharing a temporary."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(msgspec.json.encode(value) + b"\n")
+    temporary.replace(path)
+
+
+def _load(path: Path, kind: type[_T]) -> _T | None:
+    """The prober's own file, or None: what it remembers can always be asked again."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,88 @@
+"""What the prober needs of a repomd.xml: its date, its hashes, and whether it is one at all.
+
+Format: https://github.com/rpm-software-management/createrepo_c (elements `revision` and
+`data/timestamp`). The date is the newest timestamp of the data elements, as in the metalinks that
+dnf knows; old tools write it with a fraction, and some write none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from xml.parsers import expat
+
+from app.model import RepomdVersion
+
+
+class _Reader:
+    """Collects revision and timestamps while expat walks the file; refuses document types, which
+    a repomd.xml never has, and with them entities."""
+
+    def __init__(self) -> None:
+        self.path: list[str] = []
+        self.text = ""
+        self.revision: float | None = None
+        self.timestamps: list[float] = []
+        self.data_elements = 0
+
+    def start(self, name: str, _: dict[str, str]) -> None:
+        self.path.append(name.rpartition(":")[2])
+        self.text = ""
+        if self.path == ["repomd", "data"]:
+            self.data_elements += 1
+
+    def end(self, _: str) -> None:
+        if self.path == ["repomd", "data", "timestamp"]:
+            self.timestamps.append(float(self.text))
+        elif self.path == ["repomd", "revision"]:
+            self.revision = _number(self.text)
+        self.path.pop()
+        self.text = ""
+
+    def characters(self, text: str) -> None:
+        if len(self.text) < 100:
+            self.text += text
+
+    def doctype(self, *_: object) -> None:
+        raise ValueError("it has a document type")
+
+
+def repomd_timestamp(body: bytes) -> int | None:
+    """The date of a repomd.xml in epoch seconds; None when this is not a whole, well-formed one."""
+    reader = _Reader()
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.characters
+    parser.StartDoctypeDeclHandler = reader.doctype
+    try:
+        parser.Parse(body, True)
+        newest = max(reader.timestamps, default=reader.revision or 0.0)
+        return int(newest) if reader.data_elements else None
+    except (expat.ExpatError, ValueError, OverflowError):
+        return None
+
+
+def sha256_of(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def version_of(body: bytes, timestamp: int, seen_at: datetime) -> RepomdVersion:
+    """All that clients are told of one version; the weak hashes are for old ones."""
+    return RepomdVersion(
+        timestamp=timestamp,
+        size=len(body),
+        seen_at=seen_at,
+        sha256=sha256_of(body),
+        sha512=hashlib.sha512(body).hexdigest(),
+        sha1=hashlib.sha1(body, usedforsecurity=False).hexdigest(),
+        md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),
+    )
+
+
+def _number(text: str) -> float | None:
+    """A revision may be any text; one that is a number is a date."""
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,44 @@
+"""What all mirrors of a round share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.model import Mirror, RepomdVersion, ServiceConfig
+from app.probe.addresses import Names
+from app.probe.fetch import Client, Network
+from app.probe.hosts import Hosts
+from app.probe.targets import Target
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """`facts` gives the origin's versions as they are now; `confirms` asks the origin whether it
+    has this very version (None: it does not say). `interval_s` None: rounds are started by hand or
+    by cron, at the pace that they were last time."""
+
+    config: ServiceConfig
+    network: Network
+    names: Names
+    hosts: Hosts
+    repos: tuple[Target, ...]
+    isos: tuple[Target, ...]
+    facts: Callable[[], Mapping[str, tuple[RepomdVersion, ...]]]
+    confirms: Callable[[Target, str], Awaitable[bool | None]]
+    agent: str
+    interval_s: float | None = None
+    full: bool = False
+
+    def now(self) -> datetime:
+        return self.network.clock()
+
+    def now_s(self) -> int:
+        return int(self.now().timestamp())
+
+    def may_be_private(self, mirror: Mirror) -> bool:
+        return mirror.private or self.config.probe.allow_private_addresses
+
+    def client(self, mirror: Mirror) -> Client:
+        return Client(self.network, self.names, self.hosts, self.may_be_private(mirror), self.agent)

@@ -1,0 +1,71 @@
+"""The timestamp file at a mirror's base: when it was last in step with the origin.
+
+AlmaLinux's holds seconds since the epoch; others let `date` write it, so the usual forms of a date
+are read too, in UTC where they do not say.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+_AHEAD_ALLOWED = timedelta(hours=1)
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+# What `date` prints in the C, British and American locales; a zone other than UTC is not guessed at.
+_DATE_FORMS = (
+    "%a %b %d %H:%M:%S UTC %Y",
+    "%a %d %b %H:%M:%S UTC %Y",
+    "%a %d %b %Y %I:%M:%S %p UTC",
+    "%a %d %b %Y %H:%M:%S UTC",
+    "%a %b %d %I:%M:%S %p UTC %Y",
+)
+
+
+def read_timestamp(body: bytes, now: datetime) -> datetime | str:
+    """The time in a timestamp file, or why it has none, as the end of a sentence."""
+    lines = body[:1000].decode("utf-8", errors="replace").strip().splitlines()
+    if not lines:
+        return "its timestamp file is empty"
+    first = lines[0].strip()
+    moment = _epoch(first) or _iso(first) or _mail(first) or _date(first)
+    if moment is None or moment < _EARLIEST:
+        return f"its timestamp file holds no time ({first[:40]!r})"
+    if moment > now + _AHEAD_ALLOWED:
+        return f"its timestamp file is ahead of the clock ({moment:%Y-%m-%d %H:%M} UTC)"
+    return moment
+
+
+def _epoch(text: str) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _iso(text: str) -> datetime | None:
+    try:
+        return _in_utc(datetime.fromisoformat(text.removesuffix(" UTC")))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _mail(text: str) -> datetime | None:
+    if "," not in text:
+        return None
+    try:
+        return _in_utc(parsedate_to_datetime(text))
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def _date(text: str) -> datetime | None:
+    for form in _DATE_FORMS:
+        try:
+            return datetime.strptime(text.replace(" GMT", " UTC"), form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

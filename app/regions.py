@@ -1,0 +1,208 @@
+"""Cloud regions: their public names, and where they are.
+
+The table is `regions.csv`: public region names as the providers publish them, and AWS's border
+groups (local and wavelength zones) with the region they belong to; the datacentres' metropolitan
+area to about 0.1 degrees. A region whose provider has not said where it is has blank columns: its
+name is known, its place is not. Compiled in November 2026 from the providers' own pages:
+
+- AWS: "AWS Regions", "AWS Local Zones locations" and "AWS Wavelength locations" (docs.aws.amazon.com,
+  aws.amazon.com/about-aws/global-infrastructure); the codes of zones contain an airport's or city's
+  IATA code
+- Azure: "List of Azure regions" (learn.microsoft.com/azure/reliability/regions-list) and the
+  programmatic names of `az account list-locations`
+- Google Cloud: "Cloud locations" (cloud.google.com/about/locations) and "Regions and zones"
+- OCI: "Regions and Availability Domains" (docs.oracle.com/iaas/Content/General/Concepts/regions.htm)
+"""
+
+from __future__ import annotations
+
+import csv
+from difflib import get_close_matches
+from functools import cache
+from math import asin, cos, radians, sin, sqrt
+from pathlib import Path
+from typing import NamedTuple
+
+from app.model import Coordinates, MirrorwiseError, Record
+
+# Short names in Azure's service tags, where they differ from the public ones.
+_AZURE_SHORT_NAMES = {
+    "brazilne": "brazilnortheast",
+    "brazilse": "brazilsoutheast",
+    "centralfrance": "francecentral",
+    "chilec": "chilecentral",
+    "germanyn": "germanynorth",
+    "germanywc": "germanywestcentral",
+    "norwaye": "norwayeast",
+    "norwayw": "norwaywest",
+    "southfrance": "francesouth",
+    "switzerlandn": "switzerlandnorth",
+    "switzerlandw": "switzerlandwest",
+    "usstagec": "southcentralusstg",
+    "usstagee": "eastusstg",
+}
+
+_SEPARATORS = str.maketrans("", "", " -_")
+
+
+class RegionLocation(Record, frozen=True, kw_only=True):
+    """Country is ISO 3166-1 alpha-2, continent GeoIP's two letters."""
+
+    coordinates: Coordinates
+    country: str
+    continent: str
+    metro: str
+
+
+class CloudRegion(Record, frozen=True, kw_only=True):
+    """What `<provider>:<region>` names. With a border group, `region` is the one it belongs to."""
+
+    provider: str
+    region: str
+    border_group: str | None = None
+
+
+class RegionError(MirrorwiseError):
+    """A region that is not known; `nearest` is the closest spelling (`aws:eu-central-1`) or None."""
+
+    def __init__(self, value: str, nearest: str | None, allowed: str) -> None:
+        hint = f"; did you mean {nearest!r}?" if nearest else "."
+        super().__init__(f"{value!r} is not a known cloud region{hint} Allowed: {allowed}")
+        self.value = value
+        self.nearest = nearest
+
+
+class _Region(NamedTuple):
+    parent: str | None
+    location: RegionLocation | None
+
+
+@cache
+def _table() -> dict[str, dict[str, _Region]]:
+    """By provider and name."""
+    table: dict[str, dict[str, _Region]] = {}
+    with Path(__file__).with_name("regions.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            location = None
+            if row["latitude"]:
+                location = RegionLocation(
+                    coordinates=Coordinates(
+                        latitude=float(row["latitude"]), longitude=float(row["longitude"])
+                    ),
+                    country=row["country"],
+                    continent=row["continent"],
+                    metro=row["metro"],
+                )
+            table.setdefault(row["provider"], {})[row["region"]] = _Region(row["parent"] or None, location)
+    return table
+
+
+@cache
+def _spellings(provider: str) -> dict[str, str]:
+    """Names without separators (`eucentral1`) → as in the table."""
+    spellings = {_squashed(name): name for name in _table().get(provider, {})}
+    if provider == "azure":
+        spellings.update(_AZURE_SHORT_NAMES)
+    return spellings
+
+
+def _squashed(name: str) -> str:
+    return name.casefold().translate(_SEPARATORS)
+
+
+def providers() -> tuple[str, ...]:
+    """Names of all known providers."""
+    return tuple(_table())
+
+
+def known_regions(provider: str) -> tuple[CloudRegion, ...]:
+    """All regions and border groups of a provider."""
+    return tuple(
+        CloudRegion(provider=provider, region=region.parent, border_group=name)
+        if region.parent
+        else CloudRegion(provider=provider, region=name)
+        for name, region in _table().get(provider, {}).items()
+    )
+
+
+def canonical_region(provider: str, name: str) -> str | None:
+    """The public name of a region, however it is spelled (`EU-Central-1`, Azure's `centralfrance` or
+    `Germany West Central`); of a border group, its region. None: not known."""
+    known = _spellings(provider).get(_squashed(name))
+    return None if known is None else _table()[provider][known].parent or known
+
+
+def region_location(provider: str, name: str) -> RegionLocation | None:
+    """Where a region or a border group is, by its exact public name; None where nobody knows."""
+    region = _table().get(provider, {}).get(name)
+    return region.location if region else None
+
+
+def nearest_spelling(provider: str, name: str) -> str | None:
+    """The known region or border group that looks most like `name`, None if none does."""
+    spellings = _spellings(provider)
+    close = get_close_matches(_squashed(name), spellings, n=1)
+    return spellings[close[0]] if close else None
+
+
+def parse_region(text: str) -> CloudRegion:
+    """`aws:eu-central-1`, or a border group: `aws:us-east-1-bue-1`, `aws:us-east-1/us-east-1-bue-1`.
+    Raises RegionError."""
+    provider, colon, name = (part.strip() for part in text.partition(":"))
+    provider = provider.lower()
+    if not colon or provider not in _table():
+        raise RegionError(text, _nearest_of_any(name or text), _allowed())
+    wanted = name.rpartition("/")[2]
+    known = _spellings(provider).get(_squashed(wanted))
+    parent = None if known is None else _table()[provider][known].parent
+    if known is None or ("/" in name and canonical_region(provider, name.partition("/")[0]) != parent):
+        nearest = nearest_spelling(provider, wanted)
+        raise RegionError(text, f"{provider}:{nearest}" if nearest else None, _allowed(provider))
+    if parent is None:
+        return CloudRegion(provider=provider, region=known)
+    return CloudRegion(provider=provider, region=parent, border_group=known)
+
+
+def _nearest_of_any(name: str) -> str | None:
+    """`provider:region` for a region given without a provider, or with an unknown one."""
+    exact = [f"{provider}:{name.lower()}" for provider, names in _table().items() if name.lower() in names]
+    if exact:  # us-west-2 is AWS's, and not Google's us-west2
+        return exact[0]
+    spellings = {spelling: f"{p}:{known}" for p in _table() for spelling, known in _spellings(p).items()}
+    close = get_close_matches(_squashed(name), spellings, n=1)
+    return spellings[close[0]] if close else None
+
+
+def _allowed(provider: str | None = None) -> str:
+    if provider is not None:
+        names = [name for name, region in _table()[provider].items() if region.parent is None]
+        return f"{provider}:<region>, one of {', '.join(names)}."
+    return f"<provider>:<region>, where provider is one of {', '.join(_table())}."
+
+
+@cache
+def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
+    """The provider's other regions on the same continent, nearest first. Empty for a region whose
+    place is not known."""
+    here = region_location(provider, region)
+    if here is None:
+        return ()
+    others = [
+        (_distance_km(here.coordinates, other.location.coordinates), name)
+        for name, other in _table()[provider].items()
+        if other.parent is None
+        and name != region
+        and other.location is not None
+        and other.location.continent == here.continent
+    ]
+    return tuple(name for _, name in sorted(others))
+
+
+def _distance_km(one: Coordinates, other: Coordinates) -> float:
+    """Great circle (haversine)."""
+    latitude, latitude2 = radians(one.latitude), radians(other.latitude)
+    half_chord = (
+        sin((latitude2 - latitude) / 2) ** 2
+        + cos(latitude) * cos(latitude2) * sin(radians(other.longitude - one.longitude) / 2) ** 2
+    )
+    return 2 * 6371.0088 * asin(sqrt(half_chord))

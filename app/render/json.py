@@ -1,0 +1,53 @@
+"""The same list for programs: `format=json`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.model import Record
+from app.question import Question
+from app.selection import Selection
+from app.snapshot.loaded import LoadedSnapshot
+
+CONTENT_TYPE = "application/json"
+
+
+class ListedMirror(Record, frozen=True, kw_only=True):
+    """`mirror` is None for the origin and the vault."""
+
+    url: str
+    mirror: str | None
+    country: str | None
+    reason: str
+
+
+class MirrorList(Record, frozen=True, kw_only=True):
+    release: str
+    repo: str
+    arch: str | None
+    reason: str
+    generation: str
+    mirrors: list[ListedMirror]
+
+
+def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
+    if selection.served:
+        served = [(snapshot.mirrors[item.mirror], item.reason) for item in selection.served]
+        listed = [
+            ListedMirror(url=url, mirror=mirror.name, country=mirror.country, reason=reason)
+            for url, (mirror, reason) in zip(selection.urls, served, strict=True)
+        ]
+    else:
+        listed = [
+            ListedMirror(url=url, mirror=None, country=None, reason=selection.reason)
+            for url in selection.urls
+        ]
+    answer = MirrorList(
+        release=question.release,
+        repo=question.repo,
+        arch=question.arch or None,
+        reason=selection.reason,
+        generation=snapshot.generation,
+        mirrors=listed,
+    )
+    return msgspec.json.encode(answer) + b"\n"

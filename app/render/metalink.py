@@ -1,0 +1,76 @@
+"""Metalink 3.0 as dnf and yum read it, with MirrorManager's names for timestamps and alternates.
+
+Format: https://www.metalinker.org/Metalink_3.0_Spec.pdf and the namespace
+http://fedorahosted.org/mirrormanager. librepo takes mirrors in document order and wants a file named
+"repomd.xml" exactly; yum 3 sorts by `preference` and insists on timestamp, size and verification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from xml.sax.saxutils import escape, quoteattr
+
+from app.model import RepomdVersion
+from app.question import Question
+from app.selection import Selection
+from app.snapshot.loaded import LoadedSnapshot
+
+CONTENT_TYPE = "application/metalink+xml"
+REPOMD = "repodata/repomd.xml"
+_HASHES = ("md5", "sha1", "sha256", "sha512")
+
+
+def metalink(
+    snapshot: LoadedSnapshot, question: Question, selection: Selection, versions: Sequence[RepomdVersion]
+) -> bytes:
+    """`versions`: the origin's repomd.xml, current first, then those still acceptable."""
+    current, *older = versions
+    countries = _countries(snapshot, selection)
+    lines = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        '<metalink version="3.0" xmlns="http://www.metalinker.org/" type="dynamic"'
+        f' pubdate={quoteattr(current.seen_at.strftime("%a, %d %b %Y %H:%M:%S GMT"))}'
+        ' generator="mirrorwise" xmlns:mm0="http://fedorahosted.org/mirrormanager">',
+        " <files>",
+        '  <file name="repomd.xml">',
+        *_version(current, "   "),
+    ]
+    if older:
+        lines.append("   <mm0:alternates>")
+        for version in older:
+            lines += ["    <mm0:alternate>", *_version(version, "     "), "    </mm0:alternate>"]
+        lines.append("   </mm0:alternates>")
+    lines.append('   <resources maxconnections="1">')
+    lines += _urls(selection.urls, countries)
+    lines += ["   </resources>", "  </file>", " </files>", "</metalink>", ""]
+    return "\n".join(lines).encode()
+
+
+def _countries(snapshot: LoadedSnapshot, selection: Selection) -> list[str | None]:
+    if not selection.served:
+        return [None] * len(selection.urls)
+    return [snapshot.mirrors[item.mirror].country for item in selection.served]
+
+
+def _version(version: RepomdVersion, indent: str) -> list[str]:
+    hashes = [(name, getattr(version, name)) for name in _HASHES]
+    return [
+        f"{indent}<mm0:timestamp>{version.timestamp}</mm0:timestamp>",
+        f"{indent}<size>{version.size}</size>",
+        f"{indent}<verification>",
+        *(f'{indent} <hash type="{name}">{escape(value)}</hash>' for name, value in hashes if value),
+        f"{indent}</verification>",
+    ]
+
+
+def _urls(bases: Iterable[str], countries: Iterable[str | None]) -> list[str]:
+    lines = []
+    for number, (base, country) in enumerate(zip(bases, countries, strict=True)):
+        protocol = base.partition(":")[0]
+        location = f" location={quoteattr(country)}" if country else ""
+        preference = max(1, 100 - number)
+        lines.append(
+            f'    <url protocol="{protocol}" type="{protocol}"{location} preference="{preference}">'
+            f"{escape(base + REPOMD)}</url>"
+        )
+    return lines

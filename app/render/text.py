@@ -1,0 +1,15 @@
+"""Mirrorlist text: base URLs, one a line, nothing else.
+
+librepo keeps any line that contains "://", strips a trailing LF but no CR, and takes prose for
+mirrors: so the body holds URLs and line feeds only.
+"""
+
+from __future__ import annotations
+
+from app.selection import Selection
+
+CONTENT_TYPE = "text/plain; charset=utf-8"
+
+
+def mirrorlist(selection: Selection) -> bytes:
+    return "".join([url + "\n" for url in selection.urls]).encode()

@@ -1,0 +1,39 @@
+"""Keys that choose among what is known: protocols, releases, arches, repos.
+
+A word that is not known is a warning; a choice of which nothing is left is a fault, because to leave
+it empty would mean "all of them".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+from app.model import PROTOCOLS, Protocol
+from app.sources.fields import Fields
+from app.sources.report import nearest, shown
+
+
+def choice(
+    fields: Fields, key: str, known: Collection[str], aliases: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """What the key names, in its order, aliases resolved and repetitions left out."""
+    scalars = fields.scalars(key)
+    chosen: dict[str, None] = {}
+    for scalar in scalars:
+        name = aliases.get(scalar.text, scalar.text)
+        if name in known:
+            chosen[name] = None
+        else:
+            close = nearest(scalar.text, [*known, *aliases])
+            fields.report.warning(
+                scalar.line, f"{fields.prefix}{key}: {shown(scalar.text)} is not known, and is ignored{close}"
+            )
+    if scalars and not chosen:
+        fields.fault(key, f"nothing in this list is known; there are {', '.join(sorted(known))}")
+    return tuple(chosen)
+
+
+def protocols(fields: Fields, key: str) -> tuple[Protocol, ...]:
+    chosen = choice(fields, key, PROTOCOLS)
+    return tuple(protocol for name in chosen for protocol in PROTOCOLS if protocol == name)

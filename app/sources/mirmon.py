@@ -1,0 +1,130 @@
+"""mirmon's state file, for networks that are watched by mirmon instead of our own prober.
+
+Format ("State file format" in the manual of mirmon 2.11): a line per URL, seven fields separated by
+single blanks, of which some may be empty:
+
+    url  age  status  last-success  probe-history  state-history  last-probe
+
+`age` is the timestamp that the last successful probe found on the mirror; it and the other times are
+epoch seconds or "undef". `status` is that of the last probe: "ok", or what went wrong. The probe history is a
+string of s and f (success, failure), newest last. A probe can succeed on stale content.
+
+mirmon probes a URL over whatever address family connects. So its word is taken for IPv4, and nothing
+is said of IPv6, where "unknown" is the truth. One failed probe is no news, for mirmon tries again
+within hours; a URL counts as down from the second failure in a row, or when none ever succeeded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from app.model import Endpoint, Family, Finding, Mirror, MirrorState, Protocol, Status
+from app.sources.base_url import BaseUrl, parse_base_url
+from app.sources.file_bytes import read_bytes
+from app.sources.report import Report, shown
+
+MAX_BYTES = 16_000_000
+FAILURES_UNTIL_DOWN = 2
+
+_FIELD_COUNT = 7
+_EPOCH = re.compile(r"\d{1,11}")
+_ANSWERED_WRONGLY = frozenset({"empty", "no_time"})  # the server is there, its time file is not
+
+
+class _Line(msgspec.Struct, frozen=True):
+    protocol: Protocol
+    timestamp: datetime | None
+    status: str
+    last_success: datetime | None
+    failures: int  # in a row, up to now
+    last_probe: datetime
+
+    @property
+    def is_down(self) -> bool:
+        return self.failures >= (FAILURES_UNTIL_DOWN if self.last_success else 1)
+
+    @property
+    def detail(self) -> str | None:
+        return None if self.status == "ok" else f"mirmon: {self.status.replace('_', ' ')}"
+
+
+def read_mirmon(path: Path, mirrors: Iterable[Mirror]) -> tuple[dict[str, MirrorState], list[Finding]]:
+    """States by mirror name; none for a mirror that was never probed. Lines that cannot be read, and
+    URLs of no mirror, are warnings. Raises SourceError where there is no reading the file."""
+    report = Report(path.name)
+    mirror_of_url = {url: mirror.name for mirror in mirrors for url in mirror.addresses.values()}
+    lines: dict[str, list[_Line]] = defaultdict(list)
+    strangers: list[tuple[int, str]] = []
+    content = read_bytes(path, MAX_BYTES).decode("utf-8", "replace")
+    for number, text in enumerate(content.split("\n"), 1):
+        if not text.strip():
+            continue
+        fields = text.rstrip("\r").split(" ")
+        if len(fields) != _FIELD_COUNT:
+            report.warning(number, f"this line has {len(fields)} fields, not {_FIELD_COUNT}; ignored")
+            continue
+        base = _base_url(fields[0])
+        name = mirror_of_url.get(base.url) if base else None
+        if base is None or name is None:
+            strangers.append((number, fields[0]))
+        elif line := _line(base.protocol, fields):
+            lines[name].append(line)
+    if strangers:
+        number, url = strangers[0]
+        report.warning(number, f"{len(strangers)} URLs are those of no mirror here, such as {shown(url)}")
+    return {name: _state(name, lines[name]) for name in lines}, report.findings
+
+
+def _base_url(text: str) -> BaseUrl | None:
+    try:
+        return parse_base_url(text)
+    except ValueError:
+        return None
+
+
+def _line(protocol: Protocol, fields: Sequence[str]) -> _Line | None:
+    """None where the URL was never probed."""
+    _, age, status, last_success, probes, _, last_probe = fields
+    probed_at = _moment(last_probe)
+    if probed_at is None:
+        return None
+    return _Line(
+        protocol=protocol,
+        timestamp=_moment(age),
+        status=status,
+        last_success=_moment(last_success),
+        failures=len(probes) - len(probes.rstrip("f")),
+        last_probe=probed_at,
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromtimestamp(int(text), UTC) if _EPOCH.fullmatch(text) else None
+
+
+def _state(name: str, lines: Sequence[_Line]) -> MirrorState:
+    """A mirror is as good as the best of its URLs. While it is up, it counts as probed when a probe
+    last succeeded, because its age was seen then."""
+    best = min(lines, key=lambda line: (line.failures, -(line.last_success or line.last_probe).timestamp()))
+    up = [line for line in lines if not line.is_down]
+    successes = [line.last_success for line in lines if line.last_success]
+    endpoints: dict[Protocol, dict[Family, Endpoint]] = {}
+    for line in sorted(lines, key=lambda line: not line.is_down):
+        endpoints[line.protocol] = {"ipv4": Endpoint(ok=not line.is_down, detail=line.detail)}
+    wrong = any(line.status in _ANSWERED_WRONGLY for line in lines)
+    return MirrorState(
+        mirror=name,
+        probed_at=max(successes) if up else max(line.last_probe for line in lines),
+        status=Status.OK if up else Status.BROKEN if wrong else Status.UNREACHABLE,
+        since=None if up else max(successes, default=None),
+        failures=best.failures,
+        reason=None if up else best.detail,
+        timestamp=max((line.timestamp for line in lines if line.timestamp), default=None),
+        endpoints=endpoints,
+    )

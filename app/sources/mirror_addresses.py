@@ -1,0 +1,50 @@
+"""The base URLs of a mirror file: `address`, and `address_optional` for the optional modules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from app.model import PROTOCOLS, Protocol
+from app.sources.base_url import parse_base_url, rsync_url
+from app.sources.fields import Fields
+from app.sources.report import shown
+
+_KNOWN = (*PROTOCOLS, "ftp")  # ftp: clients no longer speak it; mirror files still list it
+
+
+def read_addresses(fields: Fields) -> dict[Protocol, str]:
+    """By the scheme that each URL really has. A URL under the wrong key yields to one under its own."""
+    fields.warn_unknown(_KNOWN)
+    addresses: dict[Protocol, str] = {}
+    misplaced: list[tuple[str, Protocol, str]] = []
+    for key in PROTOCOLS:
+        text = fields.text(key)
+        if text is None:
+            continue
+        url = rsync_url(text) if key == "rsync" else text
+        if url != text:
+            fields.warning(key, f"{shown(text)} is not a URL; read as {url}")
+        try:
+            base = parse_base_url(url)
+        except ValueError as error:
+            fields.fault(key, f"{shown(text)} {error}")
+            continue
+        if base.protocol == key:
+            addresses[key] = base.url
+        else:
+            misplaced.append((key, base.protocol, base.url))
+    for wrong_key, protocol, url in misplaced:
+        kept = addresses.setdefault(protocol, url) == url
+        fate = f"used as the {protocol} address" if kept else f"ignored, as there is a {protocol} address"
+        fields.warning(wrong_key, f"{url} is under the wrong key; {fate}")
+    return addresses
+
+
+def read_module_addresses(fields: Fields, modules: Collection[str]) -> dict[str, dict[Protocol, str]]:
+    """`fields`: those of `address_optional`."""
+    fields.warn_unknown(modules)
+    return {
+        module: addresses
+        for module in modules
+        if module in fields and (addresses := read_addresses(fields.mapping_of(module)))
+    }

@@ -1,0 +1,230 @@
+"""Mirror files: AlmaLinux's mirrors.d/*.yml, and optional keys of our own.
+
+They are written by hundreds of people. What decides who is sent to a mirror (address, private,
+subnets, asn, cloud, countries, repos, …) must be understood, or the file has a fault; what only describes it
+(geolocation, sponsor, update_frequency, …) may be wrong, with a warning. A typo is named, not guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig, Severity
+from app.sources.choices import choice
+from app.sources.countries import country_code
+from app.sources.fields import Bounds, Fields, duration_s
+from app.sources.mirror_addresses import read_addresses, read_module_addresses
+from app.sources.report import Report, nearest, shown
+from app.sources.subnets import read_subnets
+from app.sources.yaml_file import read_yaml
+
+CLOUD_PROVIDERS = ("aws", "azure", "gcp", "oci")
+MAX_ASNS = 200
+MAX_ASN = 2**32 - 2
+
+_KNOWN = (
+    "name",
+    "address",
+    "address_optional",
+    "geolocation",
+    "asn",
+    "subnets",
+    "private",
+    "monopoly",
+    "cloud_type",
+    "cloud_regions",
+    "update_frequency",
+    "sponsor",
+    "sponsor_url",
+    "email",
+    "latitude",
+    "longitude",
+    "weight",
+    "countries",
+    "exclude_countries",
+    "repos",
+    "arches",
+    "versions",
+    "disabled",
+    "probe",
+)
+_KNOWN_OF_GEOLOCATION = ("country", "state_province", "city")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
+_ASN = re.compile(r"(?:AS)?([0-9]{1,10})", re.IGNORECASE)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_LATITUDE = Bounds(-90, 90)
+_LONGITUDE = Bounds(-180, 180)
+_WEIGHT = Bounds(0, 100, above=True)
+
+
+def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[Finding]]:
+    """None where there is a fault. `config` knows which releases, repos and modules there are."""
+    report = Report(path.name)
+    root = read_yaml(path, report)
+    mirror = _mirror(Fields(root, report), path, config) if root else None
+    return (None if report.faulty else mirror), report.findings
+
+
+def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
+    """Faults across files; `mirrors` by file name. Where two have one name, the file that is called
+    like it is right, else the first in order; the other has a fault. One URL in two files: a warning."""
+    findings = []
+    by_name: dict[str, str] = {}
+    by_url: dict[str, str] = {}
+    for file in sorted(mirrors, key=lambda file: (Path(file).stem != mirrors[file].name, file)):
+        mirror = mirrors[file]
+        other = by_name.setdefault(mirror.name.lower(), file)
+        if other != file:
+            message = f"name: {shown(mirror.name)} is already the name of the mirror in {other}"
+            findings.append(Finding(severity=Severity.FAULT, file=file, message=message))
+        shared: dict[str, list[str]] = defaultdict(list)
+        for url in mirror.addresses.values():
+            if (other := by_url.setdefault(url, file)) != file:
+                shared[other].append(url)
+        for other, urls in shared.items():
+            message = f"address: {' and '.join(urls)} is also in {other}; one of the two files is too many"
+            findings.append(Finding(severity=Severity.WARNING, file=file, message=message))
+    return findings
+
+
+def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
+    fields.warn_unknown(_KNOWN)
+    geolocation = fields.mapping_of("geolocation")
+    geolocation.warn_unknown(_KNOWN_OF_GEOLOCATION)
+    _check_email(fields)
+    mirror = Mirror(
+        name=_name(fields, path),
+        addresses=read_addresses(fields.mapping_of("address")),
+        module_addresses=read_module_addresses(
+            fields.mapping_of("address_optional"), tuple(dict.fromkeys(config.modules.values()))
+        ),
+        country=_country(geolocation),
+        state_province=geolocation.text("state_province"),
+        city=geolocation.text("city"),
+        coordinates=_coordinates(fields),
+        asns=_asns(fields),
+        subnets=read_subnets(fields),
+        private=fields.flag("private", default=False),
+        monopoly=fields.flag("monopoly", default=False),
+        disabled=fields.flag("disabled", default=False),
+        probe=fields.flag("probe", default=True),
+        cloud=_cloud(fields),
+        weight=fields.number("weight", _WEIGHT) or 1.0,
+        countries=_countries(fields, "countries"),
+        exclude_countries=_countries(fields, "exclude_countries"),
+        repos=choice(fields, "repos", [repo.name for repo in config.repos]),
+        arches=choice(fields, "arches", {arch for arches in config.arches.values() for arch in arches}),
+        versions=choice(fields, "versions", config.releases, config.aliases),
+        update_frequency_s=_update_frequency_s(fields),
+        sponsor=fields.text("sponsor"),
+        sponsor_url=fields.web_address("sponsor_url"),
+    )
+    _check_reach(mirror, fields, config)
+    return mirror
+
+
+def _check_reach(mirror: Mirror, fields: Fields, config: ServiceConfig) -> None:
+    """What only shows when all keys are seen together: can and will anybody be sent there?"""
+    if not fields.report.faulty and not any(p in mirror.addresses for p in config.required_protocols):
+        fields.fault("address", f"must have an address for {' or '.join(config.required_protocols)}")
+    declared = mirror.asns or mirror.subnets
+    if mirror.private and not declared:
+        fields.warning(
+            "private", "nobody can be sent to this mirror: it is private, and names no asn and no subnets"
+        )
+    elif mirror.monopoly and not declared:
+        fields.warning("monopoly", "has no effect: the mirror names no asn and no subnets to own")
+    if not mirror.private and mirror.cloud is None and mirror.country is None and mirror.coordinates is None:
+        fields.warning(
+            "geolocation", "the file does not say where the mirror is; its address has to tell, roughly"
+        )
+    if set(mirror.countries) & set(mirror.exclude_countries):
+        fields.warning("exclude_countries", "names countries that `countries` names too; they stay excluded")
+
+
+def _name(fields: Fields, path: Path) -> str:
+    name = fields.text("name")
+    if name is None:
+        fields.fault("name", "is missing; it should be the mirror's host name")
+        return ""
+    if not _NAME.fullmatch(name):
+        fields.fault("name", f"{shown(name)} is not made of letters, digits, dots and hyphens")
+    elif name != path.stem:
+        fields.warning("name", f"{shown(name)} is not the name of the file, which is {shown(path.stem)}")
+    return name
+
+
+def _country(geolocation: Fields) -> str | None:
+    text = geolocation.text("country")
+    code = country_code(text) if text else None
+    if text and code is None:
+        geolocation.warning("country", f"{shown(text)} is not a country; write a two-letter code such as DE")
+    return code
+
+
+def _countries(fields: Fields, key: str) -> tuple[str, ...]:
+    codes: dict[str, None] = {}
+    for scalar in fields.scalars(key):
+        code = country_code(scalar.text)
+        if code is None:
+            message = f"{key}: {shown(scalar.text)} is not a country; write two-letter codes such as DE"
+            fields.report.fault(scalar.line, message)
+        else:
+            codes[code] = None
+    return tuple(codes)
+
+
+def _coordinates(fields: Fields) -> Coordinates | None:
+    if ("latitude" in fields) != ("longitude" in fields):
+        there, missing = ("latitude", "longitude") if "latitude" in fields else ("longitude", "latitude")
+        fields.fault(there, f"there is no {missing} with it")
+    latitude, longitude = fields.number("latitude", _LATITUDE), fields.number("longitude", _LONGITUDE)
+    if latitude is None or longitude is None:
+        return None
+    return Coordinates(latitude=latitude, longitude=longitude)
+
+
+def _asns(fields: Fields) -> tuple[int, ...]:
+    asns: dict[int, None] = {}
+    for scalar in fields.scalars("asn"):
+        match = _ASN.fullmatch(scalar.text)
+        if match and 0 < int(match[1]) <= MAX_ASN:
+            asns[int(match[1])] = None
+        else:
+            message = f"asn: {shown(scalar.text)} is not an AS number such as 64496 or AS64496"
+            fields.report.fault(scalar.line, message)
+    if len(asns) > MAX_ASNS:
+        fields.fault("asn", f"there are {len(asns)} AS numbers, and {MAX_ASNS} are allowed")
+    return tuple(asns)
+
+
+def _cloud(fields: Fields) -> Cloud | None:
+    provider = fields.text("cloud_type")
+    regions = tuple(dict.fromkeys(scalar.text.lower() for scalar in fields.scalars("cloud_regions")))
+    if provider is None:
+        if regions:
+            fields.fault("cloud_regions", f"needs a cloud_type: {', '.join(CLOUD_PROVIDERS)}")
+        return None
+    if provider.lower() not in CLOUD_PROVIDERS:
+        close = nearest(provider, CLOUD_PROVIDERS)
+        fields.fault("cloud_type", f"{shown(provider)} is none of {', '.join(CLOUD_PROVIDERS)}{close}")
+    if not regions:
+        fields.warning("cloud_type", "there are no cloud_regions with it; taken as all of them (`[all]`)")
+    return Cloud(provider=provider.lower(), regions=() if "all" in regions else regions)
+
+
+def _update_frequency_s(fields: Fields) -> int | None:
+    text = fields.text("update_frequency")
+    duration = duration_s(text) if text else None
+    if text and duration is None:
+        fields.warning("update_frequency", f"{shown(text)} is not a duration such as 30m, 3h or 1d; ignored")
+    return duration
+
+
+def _check_email(fields: Fields) -> None:
+    email = fields.text("email")
+    if email and not _EMAIL.fullmatch(email):
+        fields.warning("email", "this is not an e-mail address")

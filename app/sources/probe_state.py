@@ -1,0 +1,111 @@
+"""The prober's state files: state/mirrors/<name>.json, state/repos.json and state/round.json.
+
+They are written by a program, so there is no leniency but one: what a newer writer adds (a key, a
+protocol, a verdict on content) is left out here, where it means "unknown".
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from app.model import (
+    FAMILIES,
+    PROTOCOLS,
+    Content,
+    Finding,
+    MirrorState,
+    ProbeRound,
+    RepomdVersion,
+    Severity,
+    SourceError,
+)
+from app.sources.file_bytes import read_bytes
+
+MAX_MIRROR_BYTES = 4_000_000
+MAX_REPOS_BYTES = 32_000_000
+MAX_ROUND_BYTES = 100_000
+
+_CONTENTS = frozenset(Content)
+_HEX_DIGITS = {"sha512": 128, "sha256": 64, "sha1": 40, "md5": 32}
+
+_T = TypeVar("_T")
+
+
+def read_mirror_state(path: Path) -> MirrorState:
+    """Raises SourceError where the file is damaged, or not about the mirror it is named after."""
+    raw = _decode(path, MAX_MIRROR_BYTES, dict[str, Any])
+    _leave_out_unknown(raw)
+    state = _convert(path, raw, MirrorState)
+    if state.mirror != path.stem:
+        raise _damaged(path, f'it is about the mirror "{state.mirror}", which its name is not')
+    for moment in (state.probed_at, state.since, state.timestamp, state.origin_timestamp):
+        _need_zone(path, moment)
+    return state
+
+
+def read_repo_facts(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
+    """The origin's versions of repomd.xml, newest first, by "release/repo/arch". Raises SourceError."""
+    facts = _decode(path, MAX_REPOS_BYTES, dict[str, tuple[RepomdVersion, ...]])
+    for repo, versions in facts.items():
+        for version in versions:
+            _need_zone(path, version.seen_at)
+            for name, length in _HEX_DIGITS.items():
+                digest = getattr(version, name)
+                if digest is not None and (len(digest) != length or digest.strip("0123456789abcdef")):
+                    raise _damaged(path, f"{repo}: {name} is not {length} lower-case hexadecimal digits")
+    return facts
+
+
+def read_round(path: Path) -> ProbeRound:
+    """Raises SourceError where the file is damaged."""
+    probe_round = _decode(path, MAX_ROUND_BYTES, ProbeRound)
+    _need_zone(path, probe_round.completed_at)
+    return probe_round
+
+
+def _leave_out_unknown(raw: dict[str, Any]) -> None:
+    """Only where the shape is as it should be; the typed conversion names what is not."""
+    endpoints, content = raw.get("endpoints"), raw.get("content")
+    if isinstance(endpoints, dict):
+        raw["endpoints"] = {
+            protocol: {f: e for f, e in families.items() if f in FAMILIES}
+            if isinstance(families, dict)
+            else families
+            for protocol, families in endpoints.items()
+            if protocol in PROTOCOLS
+        }
+    if isinstance(content, dict):
+        raw["content"] = {
+            repo: verdict
+            for repo, verdict in content.items()
+            if not isinstance(verdict, str) or verdict in _CONTENTS
+        }
+
+
+def _decode(path: Path, limit_bytes: int, kind: type[_T]) -> _T:
+    content = read_bytes(path, limit_bytes)
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _convert(path: Path, raw: dict[str, Any], kind: type[_T]) -> _T:
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _need_zone(path: Path, moment: datetime | None) -> None:
+    if moment is not None and moment.tzinfo is None:
+        raise _damaged(path, f"the time {moment.isoformat()} has no time zone")
+
+
+def _damaged(path: Path, problem: str) -> SourceError:
+    message = f"the file is not what the prober writes: {problem}"
+    return SourceError([Finding(severity=Severity.FAULT, file=path.name, message=message)])

@@ -1,0 +1,201 @@
+"""The service config: AlmaLinux's config.yml, `config_version: 3`, and optional keys of our own.
+
+Versions come in three kinds: those that are short for another (`duplicated_versions`) become aliases,
+the others releases, and each optional module adds releases "<version>-<module>". A release's arches
+stand under its own name, else under its major version; those of a module's under its own name only.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from app.model import Finding, Repo, ServiceConfig, SourceError
+from app.sources.base_url import parse_base_url
+from app.sources.choices import choice, protocols
+from app.sources.fields import Fields
+from app.sources.report import Report, nearest, shown
+from app.sources.service_policy import Names, probe_policy, repo_names, selection_policy
+from app.sources.yaml_file import Scalar, read_yaml
+
+CONFIG_VERSION = "3"
+
+_KNOWN = (
+    "config_version",
+    "allowed_outdate",
+    "mirrors_dir",
+    "versions",
+    "optional_module_versions",
+    "duplicated_versions",
+    "vault_versions",
+    "vault_mirror",
+    "arches",
+    "required_protocols",
+    "repos",
+    "origin",
+    "module_origins",
+    "selection",
+    "repo_names",
+    "probe",
+)
+_KNOWN_OF_REPO = ("name", "path", "arches", "versions", "vault")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+_REPO_PATH = re.compile(r"(?!/)(?:[A-Za-z0-9._+~/-]|\$basearch(?![A-Za-z0-9_]))+")
+
+
+def read_service_config(path: Path) -> tuple[ServiceConfig, list[Finding]]:
+    """The config and its warnings. Raises SourceError, with all findings, where there is a fault."""
+    report = Report(path.name)
+    root = read_yaml(path, report)
+    config = _ConfigReader(Fields(root, report)).config() if root else None
+    if config is None or report.faulty:
+        raise SourceError(report.findings)
+    return config, report.findings
+
+
+class _ConfigReader:
+    """In this order, for later keys are checked against earlier ones."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.fields = fields
+        self.report = fields.report
+        versions = self.names("versions")
+        self.aliases = self.read_aliases(versions)
+        self.modules = self.read_modules()
+        self.releases = tuple(v for v in versions if v not in self.aliases) + tuple(self.modules)
+        self.vault_releases = tuple(self.names("vault_versions"))
+        self.arches = self.read_arches()
+        self.repos = self.read_repos()
+
+    def config(self) -> ServiceConfig:
+        fields = self.fields
+        fields.warn_unknown(_KNOWN)
+        if fields.text("config_version") != CONFIG_VERSION:
+            fields.fault("config_version", f"must be {CONFIG_VERSION}")
+        if not self.releases:
+            fields.fault("versions", "must name at least one version")
+        known = (*self.releases, *self.vault_releases)
+        names = Names(repos={repo.name for repo in self.repos}, releases=known, aliases=self.aliases)
+        defaults = ServiceConfig(releases=(), aliases={}, vault_releases=(), arches={}, repos=())
+        return ServiceConfig(
+            releases=self.releases,
+            aliases=self.aliases,
+            vault_releases=self.vault_releases,
+            arches=self.arches,
+            repos=self.repos,
+            modules=self.modules,
+            vault_url=self.url(fields, "vault_mirror"),
+            origin=self.url(fields, "origin"),
+            module_origins=self.module_origins(),
+            allowed_outdate_s=fields.seconds("allowed_outdate") or defaults.allowed_outdate_s,
+            required_protocols=protocols(fields, "required_protocols") or defaults.required_protocols,
+            mirrors_dir=self.mirrors_dir() or defaults.mirrors_dir,
+            selection=selection_policy(fields),
+            repo_names=repo_names(fields, names),
+            probe=probe_policy(fields),
+        )
+
+    def names(self, key: str) -> list[str]:
+        """Without repetitions."""
+        names = [scalar.text for scalar in self.fields.scalars(key) if self.is_name(scalar)]
+        return list(dict.fromkeys(names))
+
+    def is_name(self, scalar: Scalar) -> bool:
+        if _NAME.fullmatch(scalar.text):
+            return True
+        self.report.fault(
+            scalar.line, f"{shown(scalar.text)} is not a name made of letters, digits and . _ + -"
+        )
+        return False
+
+    def read_aliases(self, versions: list[str]) -> dict[str, str]:
+        fields = self.fields.mapping_of("duplicated_versions")
+        aliases = {alias: full.text for alias in fields.mapping.entries for full in fields.scalars(alias)[:1]}
+        for alias, full_name in aliases.items():
+            if full_name in aliases:
+                fields.fault(alias, f"{shown(full_name)} is itself short for another version")
+            elif full_name not in versions:
+                fields.fault(alias, f"{shown(full_name)} is not in `versions`{nearest(full_name, versions)}")
+        return aliases
+
+    def read_modules(self) -> dict[str, str]:
+        fields = self.fields.mapping_of("optional_module_versions")
+        return {
+            f"{version.text}-{module}": module
+            for module in fields.mapping.entries
+            for version in fields.scalars(module)
+            if self.is_name(Scalar(fields.line(module), module)) and self.is_name(version)
+        }
+
+    def read_arches(self) -> dict[str, tuple[str, ...]]:
+        fields = self.fields.mapping_of("arches")
+        listed = {
+            key: tuple(scalar.text for scalar in fields.scalars(key) if self.is_name(scalar))
+            for key in fields.mapping.entries
+        }
+        arches: dict[str, tuple[str, ...]] = {}
+        used = set(self.aliases)
+        for release in (*self.releases, *self.vault_releases):
+            major = re.split(r"[.-]", release)[0]
+            key = release if release in listed or release in self.modules else major
+            arches[release] = listed.get(key, ())
+            used.add(key)
+            if not arches[release]:
+                fields.fault(key, f"there are no architectures for the release {shown(release)}")
+        fields.warn_unknown(used)
+        return arches
+
+    def read_repos(self) -> tuple[Repo, ...]:
+        repos: dict[str, Repo] = {}
+        for fields in self.fields.mappings("repos"):
+            repo = self.repo(fields)
+            if repo is None:
+                continue
+            if repo.name in repos:
+                fields.fault("name", f"{shown(repo.name)} is the name of two repos")
+            repos[repo.name] = repo
+        if "repos" not in self.fields:
+            self.fields.fault("repos", "must name at least one repo")
+        return tuple(repos.values())
+
+    def repo(self, fields: Fields) -> Repo | None:
+        fields.warn_unknown(_KNOWN_OF_REPO)
+        name, path = fields.text("name"), fields.text("path")
+        if name is None or path is None:
+            fields.fault("path" if name else "name", f"a repo needs a {'path' if name else 'name'}")
+            return None
+        fields.prefix = f"repo {shown(name)}, "
+        self.is_name(Scalar(fields.line("name"), name))
+        directories = [directory for directory in path.split("/") if directory]
+        if not _REPO_PATH.fullmatch(path) or {".", ".."} & set(directories):
+            fields.fault("path", f"{shown(path)} is not a path below the release ($basearch is the arch)")
+        arches = {arch for arches in self.arches.values() for arch in arches}
+        return Repo(
+            name=name,
+            path="/".join([*directories, ""]),
+            arches=choice(fields, "arches", arches),
+            releases=choice(fields, "versions", (*self.releases, *self.vault_releases), self.aliases),
+            vault=fields.flag("vault", default=False),
+        )
+
+    def url(self, fields: Fields, key: str) -> str | None:
+        text = fields.text(key)
+        if text is None:
+            return None
+        try:
+            return parse_base_url(text).url
+        except ValueError as error:
+            fields.fault(key, f"{shown(text)} {error}")
+            return None
+
+    def module_origins(self) -> dict[str, str]:
+        fields = self.fields.mapping_of("module_origins")
+        modules = tuple(dict.fromkeys(self.modules.values()))
+        fields.warn_unknown(modules)
+        return {module: url for module in modules if (url := self.url(fields, module))}
+
+    def mirrors_dir(self) -> str | None:
+        folder = self.fields.text("mirrors_dir")
+        if folder is not None and (folder.startswith("/") or ".." in PurePosixPath(folder).parts):
+            self.fields.fault("mirrors_dir", f"{shown(folder)} must be a folder below that of this file")
+        return folder

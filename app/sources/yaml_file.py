@@ -1,0 +1,165 @@
+"""YAML files that people write, as a tree that remembers lines.
+
+Scalars stay the text that stands in the file; what they mean is decided by whoever reads the key. So
+YAML's traps do no harm here: the country `NO` is not false, the version `8.10` is not 8.1.
+
+The tree is built from the parser's events, which are flat, so that neither deep nesting nor aliases
+that multiply can hurt: nesting is bounded, aliases and tags are refused. A key that appears twice
+is a warning, and the last one counts, as in other YAML readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from app.model import SourceError
+from app.sources.file_bytes import read_bytes
+from app.sources.report import Report, shown
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+
+_Loader: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+
+
+class Scalar(msgspec.Struct, frozen=True):
+    """`plain`: written without quotes."""
+
+    line: int
+    text: str
+    plain: bool = True
+
+    @property
+    def is_null(self) -> bool:
+        return self.plain and self.text in _NULLS
+
+
+class Sequence(msgspec.Struct, frozen=True):
+    line: int
+    items: list[Node]
+
+
+class Mapping(msgspec.Struct, frozen=True):
+    """The line of an entry is that of its key."""
+
+    line: int
+    entries: dict[str, Node]
+
+
+Node = Scalar | Sequence | Mapping
+
+
+class _RefusedError(Exception):
+    """The rest of the file makes no sense."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def read_yaml(path: Path, report: Report) -> Mapping | None:
+    """The file's one mapping; None, with a fault in the report, where there is none to be had."""
+    try:
+        content = read_bytes(path, MAX_BYTES)
+    except SourceError as error:
+        report.findings.extend(error.findings)
+        return None
+    return parse_yaml(content, report)
+
+
+def line_of(path: Path, *keys: str) -> int | None:
+    """Where a key stands, for a finding that is made after the reading; None where it does not."""
+    node: Node | None = read_yaml(path, Report(path.name))
+    for key in keys:
+        node = node.entries.get(key) if isinstance(node, Mapping) else None
+    return node.line if node else None
+
+
+def parse_yaml(content: bytes, report: Report) -> Mapping | None:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        report.fault(line, "the file is not UTF-8 text here; save it as UTF-8")
+        return None
+    try:
+        return _Builder(yaml.parse(text, Loader=_Loader), report).document()
+    except _RefusedError as error:
+        report.fault(error.line, str(error))
+    except yaml.reader.ReaderError as error:
+        # The C parser counts bytes, the Python one characters: they agree in all but non-ASCII files.
+        line = text.encode().count(b"\n", 0, error.position) + 1
+        character = f"U+{_code_point(error.character):04X}"
+        report.fault(line, f"the file holds the character {character}, which YAML does not allow")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = error.problem or error.context or "it cannot be parsed"
+        report.fault(mark.line + 1 if mark else None, f"the file is not valid YAML: {problem}")
+    return None
+
+
+def _code_point(character: int | str) -> int:
+    """PyYAML hands over a number or a character, depending on which parser found it."""
+    return character if isinstance(character, int) else ord(character)
+
+
+class _Builder:
+    def __init__(self, events: Iterator[yaml.Event], report: Report) -> None:
+        self.events = events
+        self.report = report
+
+    def document(self) -> Mapping | None:
+        root: Node | None = None
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    raise _RefusedError(_line(event), "a second document begins here; a file holds one")
+                first = next(self.events)
+                root = self.node(first, _line(first), 0)
+        if root is None or (isinstance(root, Scalar) and root.is_null):
+            raise _RefusedError(1, "the file is empty")
+        if not isinstance(root, Mapping):
+            raise _RefusedError(root.line, "the file must consist of lines of the form `key: value`")
+        return root
+
+    def node(self, event: yaml.Event, line: int, depth: int) -> Node:
+        if isinstance(event, yaml.AliasEvent):
+            raise _RefusedError(line, f"this uses a YAML alias (*{event.anchor}); write the value out")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise _RefusedError(line, f"this uses a YAML tag ({shown(tag)}); leave it out")
+        if depth > MAX_DEPTH:
+            raise _RefusedError(line, f"this is nested more than {MAX_DEPTH} levels deep")
+        if isinstance(event, yaml.ScalarEvent):
+            return Scalar(line, event.value, event.implicit[0])
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[Node] = []
+            while not isinstance(item := next(self.events), yaml.SequenceEndEvent):
+                items.append(self.node(item, _line(item), depth + 1))
+            return Sequence(line, items)
+        return Mapping(line, self.entries(depth + 1))
+
+    def entries(self, depth: int) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            line = _line(event)
+            key = self.node(event, line, depth)
+            if not isinstance(key, Scalar):
+                raise _RefusedError(line, "there is a list or a mapping where a key should be")
+            if key.text in entries:
+                first = entries[key.text].line
+                self.report.warning(
+                    line, f"{shown(key.text)} was given already in line {first}; this later one counts"
+                )
+            entries[key.text] = self.node(next(self.events), line, depth)
+        return entries
+
+
+def _line(event: yaml.Event) -> int:
+    mark = event.start_mark
+    return mark.line + 1 if mark else 1

@@ -1,0 +1,240 @@
+"""The store of a single machine: a directory. Also where a web node keeps its last good snapshot.
+
+    index.json        which objects are current (see `index`)
+    objects/<sha256>  snapshots, blobs, memory and status document
+    heartbeat
+    lease.lock        locked for as long as a worker lives; its owner is written in it
+    write.lock        locked while the index is being replaced
+    *.tmp             half-written files of whoever is writing, or was killed while doing so
+
+Files are written under a temporary name, flushed to the disk and renamed, so a reader sees the
+whole file or none and needs no lock. Locks are `flock`s: they vanish with their process, so the
+lease needs no time to live, but a worker that is stopped, not dead, keeps it. Not for network
+file systems, where neither locks nor renames keep these promises.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.model import StoreError
+from app.store.index import (
+    UNCLAIMED_S,
+    Index,
+    IndexedStore,
+    Swap,
+    decode_index,
+    encode_index,
+    lease_lost,
+    missing_objects,
+)
+
+LOCK_TIMEOUT_S = 10.0  # saving a snapshot on a slow disk takes a while
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class FileStore(IndexedStore):
+    """The directory is made by the first write; until then, reading finds nothing."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.where = str(directory)
+        self._objects = directory / "objects"
+        self._lease: tuple[str, int] | None = None  # owner, descriptor of the locked file
+        self._lease_guard = threading.Lock()
+
+    def lease(self, owner: str, ttl_s: float) -> bool:
+        """`ttl_s` does not matter here: the lease ends with the process."""
+        with self._lease_guard, _spoken(self.directory / "lease.lock"):
+            if self._lease is not None and not self._is_still_locked(self._lease[1]):
+                self._drop_lease()
+            if self._lease is None:
+                self._take_lease(owner)
+            return self._lease is not None and self._lease[0] == owner
+
+    def release(self, owner: str) -> None:
+        with self._lease_guard:
+            if self._lease is not None and self._lease[0] == owner:
+                self._drop_lease()
+
+    def beat(self, data: bytes) -> None:
+        # Not flushed to the disk: nobody needs a sign of life from before a power cut.
+        self._write(self.directory / "heartbeat", data, flush=False)
+
+    def heartbeat(self) -> bytes | None:
+        return _read(self.directory / "heartbeat")
+
+    def close(self) -> None:
+        with self._lease_guard:
+            self._drop_lease()
+
+    # --- the lease --------------------------------------------------------------------------------
+
+    def _take_lease(self, owner: str) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.directory / "lease.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_still_locked(descriptor):
+                os.truncate(descriptor, 0)
+                os.pwrite(descriptor, f"{owner}\n".encode(), 0)
+                self._lease = (owner, descriptor)
+                return
+        except BlockingIOError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+    def _is_still_locked(self, descriptor: int) -> bool:
+        """False when the directory was removed or replaced: others lock another file by now."""
+        try:
+            there = (self.directory / "lease.lock").stat()
+        except FileNotFoundError:
+            return False
+        ours = os.fstat(descriptor)
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def _drop_lease(self) -> None:
+        if self._lease is not None:
+            os.close(self._lease[1])
+            self._lease = None
+
+    # --- objects and index ------------------------------------------------------------------------
+
+    def _load_index(self) -> bytes | None:
+        return _read(self.directory / "index.json")
+
+    def _load_object(self, digest: str) -> bytes | None:
+        if not _DIGEST.fullmatch(digest):  # it becomes a file name
+            raise StoreError(f"{self.where}: {digest!r} is not a SHA-256 in lower-case hex")
+        return _read(self._objects / digest)
+
+    def _save_object(self, digest: str, data: bytes) -> None:
+        path = self._objects / digest
+        with _spoken(path), suppress(FileNotFoundError):
+            if path.read_bytes() == data:
+                os.utime(path)  # its hour begins anew
+                return
+        self._write(path, data)
+
+    def _swap(self, swap: Swap) -> None:
+        with self._writing():
+            if swap.owner is not None:
+                self._check_lease(swap.owner)
+            for digest, data in swap.adds.items():
+                self._save_object(digest, data)
+            former = self._former_index()
+            index = swap.change(former)
+            missing = [digest for digest in swap.needs if not (self._objects / digest).is_file()]
+            if missing:
+                raise missing_objects(missing, self.where)
+            self._write(self.directory / "index.json", encode_index(index))
+            self._clean(dropped=former.objects() - index.objects(), kept=index.objects())
+
+    def _former_index(self) -> Index:
+        """One that cannot be used is taken for none: the swap mends it."""
+        try:
+            return decode_index(self._load_index(), self.where)
+        except StoreError:
+            return Index()
+
+    def _check_lease(self, owner: str) -> None:
+        with self._lease_guard:
+            ours = self._lease is not None and self._lease[0] == owner
+            if not ours or not self._is_still_locked(self._lease[1] if self._lease else -1):
+                raise lease_lost(owner, self.where)
+
+    def _clean(self, dropped: set[str], kept: set[str]) -> None:
+        """Remove what the last swap dropped, and what dead writers left behind an hour ago."""
+        for digest in dropped:
+            with suppress(OSError):  # the next swap after an hour tries again
+                (self._objects / digest).unlink()
+        old_s = time.time() - UNCLAIMED_S
+        for path in (*self._objects.iterdir(), *self.directory.glob("*.tmp")):
+            with suppress(OSError):
+                if path.name not in kept and path.stat().st_mtime < old_s:
+                    path.unlink()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer at a time, of all threads and processes."""
+        path = self.directory / "write.lock"
+        with _spoken(path):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            deadline_s = time.monotonic() + LOCK_TIMEOUT_S
+            while not _try_lock(descriptor):
+                if time.monotonic() > deadline_s:
+                    raise StoreError(f"{path}: another process has held it for {LOCK_TIMEOUT_S:g} s")
+                time.sleep(0.01)
+            with _spoken(self.directory):
+                yield
+        finally:
+            os.close(descriptor)
+
+    def _write(self, path: Path, data: bytes, flush: bool = True) -> None:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        with _spoken(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    if flush:
+                        file.flush()
+                        os.fsync(file.fileno())
+                temporary.rename(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            if flush:
+                _flush_directory(path.parent)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _flush_directory(directory: Path) -> None:
+    """Make a rename survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot, and need not
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> bytes | None:
+    with _spoken(path):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+@contextmanager
+def _spoken(path: Path) -> Iterator[None]:
+    """Operating system errors as sentences about `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from error

@@ -1,0 +1,192 @@
+"""How both stores keep things: immutable objects named by their SHA-256, and one small index.
+
+Snapshots, blobs, the memory and the status document are *objects*; the *index* says which of them
+are current. A publication writes its objects first, where nobody looks, and then replaces the
+index in one atomic step; a writer killed at any moment leaves the former index or the new one,
+and each is whole. Because an object is its digest, whatever is read is verified, and writing the
+same twice does no harm. What the new index no longer refers to is removed in the same step;
+objects that never got into an index (their writer died) go after `UNCLAIMED_S`.
+
+A store supplies the five primitives at the end of `IndexedStore`; the rules are here, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from app.model import Record, StoreError
+from app.store.protocol import KEPT_GENERATIONS, LeaseLost, Pointer, Publication
+
+UNCLAIMED_S = 3600
+
+
+class Kept(Record, frozen=True, kw_only=True):
+    """A generation that can still be read; digests of its snapshot and blobs."""
+
+    generation: str
+    snapshot: str
+    blobs: tuple[str, ...] = ()
+
+
+class Index(Record, frozen=True, kw_only=True):
+    """`kept`: newest publication first; the first is the current one."""
+
+    kept: tuple[Kept, ...] = ()
+    published_at_s: float = 0.0
+    memory: str | None = None
+    status: str | None = None
+
+    def objects(self) -> set[str]:
+        """The digests of all objects that are still needed."""
+        digests = {self.memory, self.status}
+        for kept in self.kept:
+            digests.update((kept.snapshot, *kept.blobs))
+        return {digest for digest in digests if digest is not None}
+
+    def publishing(self, new: Kept, memory: str | None, published_at_s: float) -> Index:
+        """The index after a publication."""
+        others = tuple(kept for kept in self.kept if kept.generation != new.generation)
+        kept = (new, *others)[:KEPT_GENERATIONS]
+        return msgspec.structs.replace(self, kept=kept, memory=memory, published_at_s=published_at_s)
+
+
+class Swap(Record, frozen=True, kw_only=True):
+    """One atomic step of the index. `adds` (digest to bytes) are saved before it; `needs` must be
+    in the store when it is made. With an `owner`, it is made only while that one holds the lease."""
+
+    change: Callable[[Index], Index]
+    adds: dict[str, bytes]
+    needs: tuple[str, ...] = ()
+    owner: str | None = None
+
+
+def digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def encode_index(index: Index) -> bytes:
+    return msgspec.json.encode(index)
+
+
+def decode_index(data: bytes | None, where: str) -> Index:
+    """No index yet is an empty one; StoreError for one that is not ours."""
+    if data is None:
+        return Index()
+    try:
+        return msgspec.json.decode(data, type=Index)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StoreError(f"{where}: not an index of Mirrorwise ({error}); publishing replaces it") from error
+
+
+def missing_objects(missing: Iterable[str], where: str) -> StoreError:
+    """The error for a swap whose needs are not all there."""
+    names = ", ".join(f"{digest[:12]}…" for digest in sorted(missing))
+    return StoreError(f"{where}: not there, or gone since they were put: {names}; put them again and retry")
+
+
+def lease_lost(owner: str, where: str) -> LeaseLost:
+    """The error for a swap whose owner may no longer make it."""
+    return LeaseLost(f"{where}: {owner} does not hold the lease (any more), so this was not published")
+
+
+class IndexedStore(ABC):
+    """The part of Store that has to do with generations, memory and status."""
+
+    where: str  # for messages
+
+    def pointer(self) -> Pointer | None:
+        index = decode_index(self._load_index(), self.where)
+        if not index.kept:
+            return None
+        status = (index.status or "")[:16]
+        return Pointer(
+            generation=index.kept[0].generation, published_at_s=index.published_at_s, status=status
+        )
+
+    def snapshot(self, generation: str) -> bytes | None:
+        def find(index: Index) -> str | None:
+            return next((kept.snapshot for kept in index.kept if kept.generation == generation), None)
+
+        return self._current(find)
+
+    def memory(self) -> bytes | None:
+        return self._current(lambda index: index.memory)
+
+    def status(self) -> bytes | None:
+        return self._current(lambda index: index.status)
+
+    def blob(self, digest: str) -> bytes | None:
+        data = self._load_object(digest)
+        if data is not None and digest_of(data) != digest:
+            raise StoreError(f"{self.where}: the object {digest[:12]}… does not hold what its name says")
+        return data
+
+    def put_blob(self, data: bytes) -> str:
+        digest = digest_of(data)
+        self._save_object(digest, data)
+        return digest
+
+    def publish(self, publication: Publication, owner: str | None) -> None:
+        snapshot = digest_of(publication.snapshot)
+        adds = {snapshot: publication.snapshot}
+        memory = None
+        if publication.memory:
+            memory = digest_of(publication.memory)
+            adds[memory] = publication.memory
+        new = Kept(generation=publication.generation, snapshot=snapshot, blobs=publication.blobs)
+        self._swap(
+            Swap(
+                change=lambda index: index.publishing(new, memory, publication.published_at_s),
+                adds=adds,
+                needs=publication.blobs,
+                owner=owner,
+            )
+        )
+
+    def remember(self, memory: bytes) -> None:
+        digest = digest_of(memory)
+        self._swap(
+            Swap(
+                change=lambda index: msgspec.structs.replace(index, memory=digest),
+                adds={digest: memory},
+            )
+        )
+
+    def publish_status(self, data: bytes) -> None:
+        digest = digest_of(data)
+        self._swap(
+            Swap(change=lambda index: msgspec.structs.replace(index, status=digest), adds={digest: data})
+        )
+
+    def _current(self, find: Callable[[Index], str | None]) -> bytes | None:
+        """An object that the index names. It may be replaced between our two reads: then the index
+        names another one by now, and we take that. None: none named, or really gone."""
+        former = None
+        while True:
+            digest = find(decode_index(self._load_index(), self.where))
+            if digest is None or digest == former:
+                return None
+            data = self.blob(digest)
+            if data is not None:
+                return data
+            former = digest
+
+    @abstractmethod
+    def _load_index(self) -> bytes | None: ...
+
+    @abstractmethod
+    def _load_object(self, digest: str) -> bytes | None: ...
+
+    @abstractmethod
+    def _save_object(self, digest: str, data: bytes) -> None:
+        """Unclaimed until a swap refers to it. Idempotent; mends an object that was damaged."""
+
+    @abstractmethod
+    def _swap(self, swap: Swap) -> None:
+        """Save what it adds, then atomically: check lease and needs, replace the index, drop what
+        only the former one referred to. An index that is not ours counts as empty here, or nothing
+        but a person could mend it."""

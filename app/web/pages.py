@@ -1,0 +1,81 @@
+"""Answers that are not lists: the front page, what the service sees of its caller, and readiness."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from markupsafe import escape
+
+from app.geo.vendors import Details
+from app.render import text
+from app.web.answers import Answer, shown_network
+from app.web.clients import Client
+from app.web.current import Current
+
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+PAGE_HEADERS = (
+    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+NO_STORE = ("Cache-Control", "no-store")
+
+
+def front(base: str) -> Answer:
+    """`base`: the URL that the page was asked for at."""
+    url = escape(base.rstrip("/"))
+    body = f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Mirrorwise</title>
+<h1>Mirrorwise</h1>
+<p>Ranked mirrors for dnf, yum and zypper, near whoever asks.</p>
+<ul>
+<li><code>{url}/mirrorlist/&lt;release&gt;/&lt;repo&gt;?arch=&lt;arch&gt;</code> mirrors for a repo
+<li><code>{url}/metalink/&lt;release&gt;/&lt;repo&gt;?arch=&lt;arch&gt;</code> the same, with checksums
+<li><code>{url}/isolist/&lt;release&gt;/&lt;arch&gt;</code> mirrors for installation images
+<li><a href="/whoami">/whoami</a> what is known of you
+<li><a href="/readyz">/readyz</a> whether this service is well
+</ul>
+</html>
+"""
+    return Answer(200, HTML, body.encode(), PAGE_HEADERS)
+
+
+def whoami(client: Client, details: Details | None, as_json: bool) -> Answer:
+    facts = {
+        "address": client.address.ip,
+        "found": client.address.source,
+        "ignored": [f"{entry}: {why}" for entry, why in client.address.ignored],
+        "place": client.of.place,
+        "country": details.country_name if details else None,
+        "subdivision": details.subdivision if details else None,
+        "city": details.city if details else None,
+        "network": shown_network(client.of),
+        "family": f"IPv{client.of.family}",
+        "spread": client.of.spread,
+    }
+    if as_json:
+        return Answer(200, JSON, msgspec.json.encode(facts) + b"\n", (NO_STORE,))
+    lines = []
+    for name, value in facts.items():
+        shown = "; ".join(value) if isinstance(value, list) else str(value or "")
+        printable = "".join(letter if letter.isprintable() else "?" for letter in shown)
+        lines.append(f"{name:<12} {printable or '-'}\n")
+    return Answer(200, text.CONTENT_TYPE, "".join(lines).encode(), (NO_STORE,))
+
+
+def ready(current: Current) -> Answer:
+    """200 as soon as there is a snapshot, with what is wrong in the body: taking every node out of
+    service because the worker died would be worse than serving an older list."""
+    serving = current.serving
+    if serving is None:
+        lines = ["no snapshot yet"]
+    else:
+        age_s = max(0.0, time.time() - serving.published_at_s)
+        lines = [f"serving generation {serving.snapshot.generation}, published {age_s:.0f} s ago"]
+    lines += [f"{subject}: {fault}" for subject, fault in sorted(current.faults.current.items())]
+    body = "\n".join(lines) + "\n"
+    return Answer(200 if serving else 503, text.CONTENT_TYPE, body.encode(), (NO_STORE,))

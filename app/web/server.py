@@ -1,0 +1,57 @@
+"""gunicorn around the application: `mirrorwise web`.
+
+Threads, not processes, hide slow clients: an answer takes well under a millisecond, so that a few
+threads a process are enough, and keep-alive spares proxies the handshakes. Workers are not
+restarted after so many requests (`max_requests`): memory is bounded, and a restart costs the memo.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from app.settings import Settings
+from app.store import open_store
+from app.web.application import create_app
+
+THREADS = 4
+KEEP_ALIVE_S = 75  # longer than nginx's upstream keep-alive, so that nginx closes first
+BACKLOG = 2048
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """`bind`: gunicorn's addresses; none: loopback and the settings' port."""
+
+    def __init__(self, settings: Settings, bind: tuple[str, ...] = ()) -> None:
+        self._settings = settings
+        self._bind = list(bind) or [f"127.0.0.1:{settings.port}"]
+        super().__init__()
+
+    def load_config(self) -> None:
+        options: dict[str, Any] = {
+            "bind": self._bind,
+            "workers": self._settings.web_concurrency,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "keepalive": KEEP_ALIVE_S,
+            "backlog": BACKLOG,
+            "timeout": 30,
+            "graceful_timeout": 10,
+            "max_requests": 0,
+            "forwarded_allow_ips": "",  # we read X-Forwarded-For ourselves
+            "limit_request_line": 4094,
+            "limit_request_fields": 50,
+            "limit_request_field_size": 4096,
+            "worker_tmp_dir": None,
+            "loglevel": "warning",
+            "accesslog": None,
+            "proc_name": "mirrorwise-web",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Called in each worker process, after the fork: each follows the store with its own thread."""
+        return create_app(self._settings, open_store(self._settings, for_web=True))

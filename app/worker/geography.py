@@ -1,0 +1,178 @@
+"""The inputs that say where clients are: GeoIP databases, their places, and the cloud's ranges.
+
+Databases are opened as verified copies; one that turns bad leaves the last good copy in use. A city
+database that is new is scanned for its places in a child process; until that is done, the places of
+the former one serve, and before the first, countries alone. The networks database is built anew
+only when something that goes into it has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from app.faults import Faults
+from app.geo import places
+from app.geo.copies import VerifiedCopies
+from app.geo.database import AsnDatabase, CityDatabase
+from app.geo.networks import Networks, build_networks
+from app.geo.place_scan import PlaceScan, start_scan
+from app.geo.places import PlaceTable
+from app.model import GeoError, Mirror
+from app.settings import Settings
+from app.sources.cloud import read_cloud_folder
+from app.sources.cloud.ranges import CloudRanges
+from app.worker.inputs import FileMark, mark, marks
+
+log = logging.getLogger("mirrorwise.worker")
+
+T = TypeVar("T")
+
+
+class GeoFiles:
+    """The GeoIP databases. `copies`: the last good copy of each file, by its path; given by the
+    worker's memory at the start."""
+
+    def __init__(self, settings: Settings, faults: Faults) -> None:
+        self.copies: dict[str, str] = {}
+        self.cities: CityDatabase | None = None
+        self.asns: AsnDatabase | None = None
+        self.places: PlaceTable | None = None
+        self._settings = settings
+        self._faults = faults
+        self._verified = VerifiedCopies(settings.var_dir / "geoip")
+        self._cache_folder = settings.var_dir / "scans"
+        self._scan: PlaceScan | None = None
+        self._scanned: Sequence[Path] = ()
+
+    def marks(self) -> dict[Path, FileMark | None]:
+        return {path: mark(path) for path in (*self._settings.geoip_city, *self._settings.geoip_asn)}
+
+    def read(self, now: float) -> None:
+        """Open what is new."""
+        cities = self._copies(self._settings.geoip_city)
+        if cities and (self.cities is None or self.cities.paths != cities):
+            self.cities = self._open("geoip/city", CityDatabase, cities) or self.cities
+        asns = self._copies(self._settings.geoip_asn)
+        if asns and (self.asns is None or self.asns.paths != asns):
+            self.asns = self._open("geoip/asn", self._asn_database, asns) or self.asns
+        self._verified.delete_unused(now)
+
+    def scan(self, wait: bool = False) -> bool:
+        """Go on with finding the places of the city database; whether there are new ones. With
+        `wait`, a scan that has to be made is waited for."""
+        if self.cities is None:
+            return False
+        if self._scan is None and self._scanned != self.cities.paths:
+            self._scanned = self.cities.paths
+            known = places.load(self._scanned, self._cache_folder)
+            if known is not None:
+                self.places = known
+                return True
+            log.info("looking for the places in the city database; until then, lists go by country")
+            self._scan = start_scan(self._scanned, self._cache_folder)
+        if self._scan is not None and (wait or self._scan.done()):
+            return self._finish(self._scan)
+        return False
+
+    @property
+    def scan_progress(self) -> float | None:
+        """The share of a scan under way that is done, 0 to 1; None without one."""
+        return self._scan.progress() if self._scan else None
+
+    def close(self) -> None:
+        if self._scan is not None:
+            self._scan.cancel()
+            self._scan = None
+
+    def _finish(self, scan: PlaceScan) -> bool:
+        self._scan = None
+        try:
+            self.places = scan.result()
+        except GeoError as error:
+            self._faults.set("geoip/places", str(error))
+            return False
+        self._faults.clear("geoip/places")
+        log.info("found %d places in the city database", len(self.places.names))
+        return True
+
+    def _copies(self, paths: Sequence[Path]) -> tuple[Path, ...]:
+        """The verified copies, the last good one for a file at fault; empty if one has none."""
+        copies = []
+        for path in paths:
+            subject = f"geoip/{path.name}"
+            try:
+                copy = self._verified.copy(path)
+            except GeoError as error:
+                self._faults.set(subject, str(error))
+                last = self.copies.get(str(path))
+                if last is None or not Path(last).exists():
+                    return ()
+                copy = Path(last)
+            else:
+                self._faults.clear(subject)
+                self.copies[str(path)] = str(copy)
+            copies.append(copy)
+        return tuple(copies)
+
+    def _open(self, subject: str, kind: Callable[[Sequence[Path]], T], copies: Sequence[Path]) -> T | None:
+        try:
+            database = kind(copies)
+        except GeoError as error:
+            self._faults.set(subject, str(error))
+            return None
+        self._faults.clear(subject)
+        return database
+
+    def _asn_database(self, copies: Sequence[Path]) -> AsnDatabase:
+        return AsnDatabase(copies, self._cache_folder)
+
+
+class NetworkFiles:
+    """cloud/, and what is built of it, of mirrors' netblocks and of the ASNs that matter."""
+
+    def __init__(self, settings: Settings, faults: Faults) -> None:
+        self._folder = settings.data_dir / "cloud"
+        self._faults = faults
+        self._ranges: dict[str, CloudRanges] = {}
+        self._marks: dict[Path, FileMark] | None = None
+        self._readings = 0
+        self._key = ""
+        self.networks = Networks(b"", ())
+
+    def marks(self) -> dict[Path, FileMark]:
+        return marks(self._folder, "")
+
+    def read(self) -> None:
+        """Bring the cloud ranges up to date; a provider whose file is at fault keeps its last."""
+        seen = self.marks()
+        if seen == self._marks:
+            return
+        self._marks = seen
+        self._readings += 1
+        ranges, findings = read_cloud_folder(self._folder)
+        self._faults.replace("cloud/", {f"cloud/{Path(f.file).name}": str(f) for f in findings})
+        self._ranges = {**self._ranges, **ranges} if findings else ranges
+
+    def build(
+        self, mirrors: Sequence[Mirror], measured: Mapping[str, Sequence[int]], asns: AsnDatabase | None
+    ) -> Networks:
+        """The networks database of these mirrors; `measured`: ASNs of their addresses, by name."""
+        subnets = sorted((mirror.name, prefix) for mirror in mirrors for prefix in mirror.subnets)
+        wanted = sorted({n for m in mirrors for n in m.asns} | {n for ns in measured.values() for n in ns})
+        parts = (self._readings, subnets, wanted, asns.identity if asns else "")
+        key = hashlib.sha256(msgspec.msgpack.encode(parts)).hexdigest()
+        if key != self._key:
+            self.networks = build_networks(
+                [r for ranges in self._ranges.values() for r in ranges.ranges],
+                subnets,
+                asns.prefixes_of(wanted) if asns else (),
+                build_epoch=0,
+            )
+            self._key = key
+        return self.networks

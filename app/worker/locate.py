@@ -1,0 +1,59 @@
+"""Where a mirror is: the first that is known of what its file says exactly, the city it names, GeoIP
+of its measured address, its country's centre. What the operator declares beats GeoIP, because a
+mirror behind a CDN geolocates to the CDN."""
+
+from __future__ import annotations
+
+from app.geo.database import AsnDatabase, CityDatabase
+from app.model import Coordinates, Mirror, MirrorState
+from app.snapshot.compile import MirrorLocation
+from app.sources.gazetteer import Gazetteer
+
+
+class Locator:
+    """`cities` and `asns` may be None: no such database."""
+
+    def __init__(
+        self, gazetteer: Gazetteer, cities: CityDatabase | None, asns: AsnDatabase | None
+    ) -> None:
+        self._gazetteer = gazetteer
+        self._cities = cities
+        self._asns = asns
+
+    def locate(self, mirror: Mirror, state: MirrorState | None) -> MirrorLocation:
+        addresses = state.addresses if state else ()
+        coordinates, by, country = self._declared(mirror)
+        if coordinates is None and self._cities is not None:
+            coordinates, by, country = self._measured(self._cities, mirror, addresses)
+        if coordinates is None and mirror.country is not None:
+            coordinates = self._gazetteer.country_centre(mirror.country)
+            by = f"the centre of {mirror.country}" if coordinates else None
+        found = (self._asns.asn(address) for address in addresses) if self._asns else ()
+        return MirrorLocation(
+            coordinates=coordinates,
+            country=mirror.country or country,
+            by=by,
+            asns=tuple(sorted({asn for asn in found if asn is not None})),
+        )
+
+    def _declared(self, mirror: Mirror) -> tuple[Coordinates | None, str | None, str | None]:
+        if mirror.coordinates is not None:
+            return mirror.coordinates, "the coordinates in its file", None
+        if mirror.country is None or mirror.city is None:
+            return None, None, None
+        found = self._gazetteer.find(mirror.country, mirror.state_province, mirror.city)
+        return found, "the city in its file" if found else None, None
+
+    @staticmethod
+    def _measured(
+        cities: CityDatabase, mirror: Mirror, addresses: tuple[str, ...]
+    ) -> tuple[Coordinates | None, str | None, str | None]:
+        """GeoIP's answer counts only in the country that the file names, if it names one."""
+        for address in addresses:
+            found = cities.locate(address)
+            if not found.precise or found.latitude is None or found.longitude is None:
+                continue
+            if mirror.country in (None, found.country):
+                where = Coordinates(latitude=found.latitude, longitude=found.longitude)
+                return where, f"GeoIP of {address}", found.country
+        return None, None, None

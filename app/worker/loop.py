@@ -1,0 +1,280 @@
+"""When to read, compile and publish.
+
+`Worker.step(now)` looks once at everything and does what is due; `run` calls it every
+`REFRESH_SECONDS`. Of several workers one holds the lease, the others stand by and take over. A
+generation is named by what decides a list, so that reading a file again that says the same
+publishes nothing. What people write is published at once; what the prober writes, file by file
+during a round, at most once a minute.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from pathlib import Path
+
+from app.faults import Faults
+from app.model import SourceError, StoreError
+from app.settings import Settings
+from app.snapshot import schema
+from app.snapshot.compile import Compiled, Country, Inputs, compile_snapshot
+from app.snapshot.networks import ClientNetworks
+from app.sources.countries import continent_of, country_codes
+from app.sources.gazetteer import Gazetteer
+from app.status import Status
+from app.status import encode as encode_status
+from app.store import Publication, Store
+from app.worker import memory as remembered
+from app.worker.geography import GeoFiles, NetworkFiles
+from app.worker.guard import Guard
+from app.worker.inputs import FileMark, PeopleFiles, ProbeFiles
+from app.worker.locate import Locator
+
+log = logging.getLogger("mirrorwise.worker")
+
+LEASE_S = 15.0
+STATE_EVERY_S = 60.0
+BEAT_EVERY_S = 5.0
+
+
+class Worker:
+    """All state of one worker. Not for several threads."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.faults = Faults(log)
+        self.owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+        self.generation: str | None = None
+        self.geo = GeoFiles(settings, self.faults)
+        self._settings = settings
+        self._store = store
+        self._people = PeopleFiles(settings, self.faults)
+        self._probe = ProbeFiles(settings, self.faults)
+        self._networks = NetworkFiles(settings, self.faults)
+        self._gazetteer = Gazetteer()
+        self._countries: dict[str, Country] | None = None
+        self._guard = Guard()
+        self._leading = False
+        self._seen: dict[Path, FileMark | None] | None = None
+        self._seen_state: dict[Path, FileMark | None] | None = None
+        self._state_read_at = float("-inf")
+        self._status_at = float("-inf")
+        self._beat_at = float("-inf")
+        self._inputs_read_s: dict[str, float] = {}
+        self._ready: tuple[Compiled, bytes, str] | None = None  # compiled, waiting to be published
+        self._published: Publication | None = None
+
+    # --- one step --------------------------------------------------------------------------------
+
+    def step(self, now: float, force: bool = False) -> None:
+        """Look once at inputs and store; `now` in epoch seconds. `force` publishes past the guard.
+        What goes wrong is in `faults`; nothing but a bug raises."""
+        try:
+            if not self._lead():
+                return
+            self._read(now)
+            self._publish(now, force)
+            self._publish_status(now)
+            self.faults.clear("store")
+        except StoreError as error:
+            self.faults.set("store", str(error))
+
+    def wait_for_places(self) -> bool:
+        """Wait for a place scan under way; whether there are new places."""
+        if self.geo.scan(wait=True):
+            self._seen = None
+            return True
+        return False
+
+    def stop(self) -> None:
+        """Give the lease back and end what runs beside the worker."""
+        self.geo.close()
+        try:
+            self._store.release(self.owner)
+        except StoreError as error:
+            log.warning("the lease was not given back: %s", error)
+
+    def _lead(self) -> bool:
+        leading = self._store.lease(self.owner, LEASE_S)
+        if leading and not self._leading:
+            self._take_over()
+        if leading != self._leading:
+            log.info("publishing" if leading else "standing by: another worker is publishing")
+        self._leading = leading
+        return leading
+
+    def _take_over(self) -> None:
+        """Begin with what the last worker, or we ourselves before a restart, knew."""
+        memory = remembered.decode(self._store.memory())
+        self._guard = Guard(memory.hours)
+        self._people.config = self._people.config or memory.config
+        self._people.definitions = self._people.definitions or dict(memory.definitions)
+        self.geo.copies = {**memory.copies, **self.geo.copies}
+        self._seen = None
+        self._published = None
+        pointer = self._store.pointer()
+        self.generation = pointer.generation if pointer else None
+
+    # --- reading and compiling ---------------------------------------------------------------------
+
+    def _read(self, now: float) -> None:
+        """Compile if an input has changed."""
+        seen: dict[Path, FileMark | None] = {
+            **self._people.marks(),
+            **self.geo.marks(),
+            **self._networks.marks(),
+        }
+        state = self._probe.marks()
+        state_due = state != self._seen_state and not 0 <= now - self._state_read_at < STATE_EVERY_S
+        scanned = self.geo.scan()
+        if seen == self._seen and not state_due and not scanned:
+            return
+        started = time.monotonic()
+        try:
+            compiled = compile_snapshot(self._inputs(now))
+        except SourceError:
+            return  # no config has ever been good; the fault is named
+        data = schema.encode(compiled.snapshot)
+        self._ready = (compiled, data, schema.generation_of(data))
+        self._seen, self._seen_state, self._state_read_at = seen, state, now
+        log.info(
+            "compiled %d mirrors for %d places in %.1f s: %.1f MB, generation %s",
+            len(compiled.snapshot.mirrors),
+            compiled.snapshot.places.count,
+            time.monotonic() - started,
+            len(data) / 1e6,
+            self._ready[2],
+        )
+
+    def _inputs(self, now: float) -> Inputs:
+        mirrors = self._people.read()
+        self._probe.read(mirrors)
+        self.geo.read(now)
+        self.geo.scan()
+        self._networks.read()
+        self._inputs_read_s = dict.fromkeys(("config", "mirrors", "state", "cloud", "geoip"), now)
+        config = self._people.config
+        if config is None:
+            raise SourceError([])
+        locator = Locator(self._gazetteer, self.geo.cities, self.geo.asns)
+        states = self._probe.states
+        locations = {mirror.name: locator.locate(mirror, states.get(mirror.name)) for mirror in mirrors}
+        measured = {name: location.asns for name, location in locations.items()}
+        networks = self._networks.build(mirrors, measured, self.geo.asns)
+        return Inputs(
+            config=config,
+            mirrors=mirrors,
+            countries=self._country_table(),
+            locations=locations,
+            states=states,
+            last_round=self._probe.last_round,
+            places=self.geo.places,
+            networks=ClientNetworks(
+                digest=schema.digest_of(networks.mmdb) if networks.mmdb else None,
+                overlays=networks.overlays,
+                measured_asns=measured,
+            ),
+            repomd=self._probe.repomd,
+        )
+
+    def _country_table(self) -> dict[str, Country]:
+        if self._countries is None:
+            self._countries = {
+                code: Country(continent=continent_of(code), centre=self._gazetteer.country_centre(code))
+                for code in country_codes()
+            }
+        return self._countries
+
+    # --- publishing ----------------------------------------------------------------------------------
+
+    def _publish(self, now: float, force: bool) -> None:
+        self._restore()
+        if self._ready is None:
+            return
+        compiled, data, generation = self._ready
+        losses = self._guard.losses(compiled.eligible, compiled.declared, now)
+        if force:
+            self._guard.start_anew()
+        elif self._guard.holds_back(losses, now):
+            worst = min(losses, key=lambda loss: loss.keeps / loss.had)
+            self.faults.set("guard", f"not published: {len(losses)} lists would be halved; {worst}")
+            return
+        self.faults.clear("guard")
+        self._guard.published(compiled.eligible, compiled.declared, now)
+        blobs = tuple(self._store.put_blob(blob) for blob in [self._networks.networks.mmdb] if blob)
+        publication = Publication(
+            generation=generation,
+            snapshot=data,
+            memory=remembered.encode(self._memory(now)),
+            blobs=blobs,
+            published_at_s=now,
+        )
+        if generation != self.generation or self._store.pointer() is None:
+            self._store.publish(publication, self.owner)
+            log.info("published generation %s", generation)
+        else:
+            self._store.remember(publication.memory)
+        self.generation, self._published, self._ready = generation, publication, None
+
+    def _restore(self) -> None:
+        """Publish again what a store that was emptied has lost."""
+        if self._published is None or self._store.pointer() is not None:
+            return
+        for blob in [self._networks.networks.mmdb]:
+            if blob:
+                self._store.put_blob(blob)
+        self._store.publish(self._published, self.owner)
+        self._status_at = float("-inf")
+        log.info("published generation %s again: the store was empty", self.generation)
+
+    def _memory(self, now: float) -> remembered.Memory:
+        return remembered.Memory(
+            config=self._people.config,
+            definitions=self._people.definitions,
+            copies=self.geo.copies,
+            hours=self._guard.remembered(now),
+        )
+
+    def _publish_status(self, now: float) -> None:
+        if not 0 <= now - self._beat_at < BEAT_EVERY_S:
+            self._store.beat(f"{now:.0f}".encode())
+            self._beat_at = now
+        if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
+            return
+        private = {mirror.name for mirror in self._people.definitions.values() if mirror.private}
+        status = Status(
+            states={name: state for name, state in self._probe.states.items() if name not in private},
+            inputs_read_s=self._inputs_read_s,
+            faults=self.faults.current,
+        )
+        self._store.publish_status(encode_status(status))
+        self._status_at = now
+
+
+def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> None:
+    """Step until `stopping` is set; `force` is for the first. A bug in a step is logged, and the
+    next one tried."""
+    try:
+        while not stopping.is_set():
+            try:
+                worker.step(time.time(), force)
+            except Exception:
+                log.exception("a step failed; the next one is tried")
+            force = False
+            stopping.wait(refresh_s)
+    finally:
+        worker.stop()
+
+
+def run_once(worker: Worker, force: bool) -> bool:
+    """Compile and publish once, with a place scan that has to be made; whether it was published."""
+    try:
+        worker.step(time.time(), force)
+        if worker.wait_for_places():
+            worker.step(time.time(), force)
+        return worker.generation is not None and not {"store", "config", "guard"} & set(worker.faults.current)
+    finally:
+        worker.stop()

@@ -1,0 +1,40 @@
+"""What the worker knows again after a restart; stored with every publication."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.model import Mirror, Record, ServiceConfig
+
+
+class HourCounts(Record, frozen=True, kw_only=True):
+    """The largest number of mirrors of each question in one hour: those that could be served, and
+    those declared. `hour` counts from the epoch."""
+
+    hour: int
+    eligible: dict[str, int]
+    declared: dict[str, int]
+
+
+class Memory(Record, frozen=True, kw_only=True):
+    """`definitions`: the last good mirror of each file, by file name. `copies`: the last good copy
+    of each GeoIP database, by the path it was copied from."""
+
+    config: ServiceConfig | None = None
+    definitions: dict[str, Mirror] = {}
+    copies: dict[str, str] = {}
+    hours: tuple[HourCounts, ...] = ()
+
+
+def encode(memory: Memory) -> bytes:
+    return msgspec.msgpack.encode(memory)
+
+
+def decode(data: bytes | None) -> Memory:
+    """An empty memory for one that is not there, or is of another time and does not decode."""
+    if data is None:
+        return Memory()
+    try:
+        return msgspec.msgpack.decode(data, type=Memory)
+    except msgspec.DecodeError:
+        return Memory()

@@ -1,0 +1,248 @@
+"""What every store promises, held against files, a real Redis and a fake one."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import msgspec
+import pytest
+
+from app.model import StoreError
+from app.store import LeaseLost, Pointer, Store
+from tests.store.conftest import Place, publication
+
+
+def current(store: Store) -> str | None:
+    pointer = store.pointer()
+    return pointer.generation if pointer else None
+
+
+def test_an_empty_store_has_nothing(place: Place) -> None:
+    """Before the first publication everything is None, and nothing is an error."""
+    store = place.open()
+    assert store.pointer() is None
+    assert store.snapshot("a") is None
+    assert store.blob("0" * 64) is None
+    assert store.memory() is None
+    assert store.status() is None
+    assert store.heartbeat() is None
+
+
+def test_what_is_published_is_seen_by_others(place: Place) -> None:
+    """After publish, another process finds the pointer and all that belongs to it."""
+    writer, reader = place.open(), place.open()
+    digest = writer.put_blob(b"networks")
+    writer.publish(publication("a", (digest,)), owner=None)
+    assert reader.pointer() == Pointer(generation="a", published_at_s=1000.0, status="")
+    assert reader.snapshot("a") == b"snapshot of a"
+    assert reader.blob(digest) == b"networks"
+    assert reader.memory() == b"memory of a"
+
+
+def test_three_generations_stay(place: Place) -> None:
+    """The last three snapshots can be read, and the fourth last is gone."""
+    store = place.open()
+    for generation in "abcd":
+        store.publish(publication(generation), owner=None)
+    assert current(store) == "d"
+    assert [store.snapshot(generation) for generation in "abcd"] == [
+        None,
+        b"snapshot of b",
+        b"snapshot of c",
+        b"snapshot of d",
+    ]
+
+
+def test_blobs_stay_as_long_as_a_kept_generation_needs_them(place: Place) -> None:
+    """A blob goes with the last of the kept generations that refers to it."""
+    store = place.open()
+    old, lasting = store.put_blob(b"old"), store.put_blob(b"lasting")
+    store.publish(publication("a", (old, lasting)), owner=None)
+    for generation in "bc":
+        store.publish(publication(generation, (lasting,)), owner=None)
+    assert store.blob(old) == b"old"
+    store.publish(publication("d", (lasting,)), owner=None)
+    assert store.blob(old) is None
+    assert store.blob(lasting) == b"lasting"
+
+
+def test_publishing_a_generation_again_renews_it(place: Place) -> None:
+    """Memory and time are the new ones; the generations beside it stay."""
+    store = place.open()
+    for generation in "abc":
+        store.publish(publication(generation), owner=None)
+    again = msgspec.structs.replace(publication("c", memory=b"newer"), published_at_s=2000.0)
+    store.publish(again, owner=None)
+    assert store.pointer() == Pointer(generation="c", published_at_s=2000.0, status="")
+    assert store.memory() == b"newer"
+    assert store.snapshot("a") == b"snapshot of a"
+
+
+def test_a_generation_can_come_back(place: Place) -> None:
+    """When the inputs are as they were two generations ago, so is the pointer."""
+    store = place.open()
+    for generation in "aba":
+        store.publish(publication(generation), owner=None)
+    assert current(store) == "a"
+    assert store.snapshot("a") == b"snapshot of a"
+    assert store.snapshot("b") == b"snapshot of b"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_three_last_published_are_kept_in_any_order(place: Place, seed: int) -> None:
+    """Whatever is published again and again: the pointer is the last one, the last three different
+    ones can be read with their blobs, and no other can."""
+    rng = random.Random(seed)
+    store = place.open()
+    recent: list[str] = []
+    for _ in range(12):
+        generation = rng.choice("abcdef")
+        digest = store.put_blob(b"blob of " + generation.encode())
+        store.publish(publication(generation, (digest,)), owner=None)
+        recent = [generation, *(other for other in recent if other != generation)][:3]
+        assert current(store) == generation
+        for name in "abcdef":
+            kept = name in recent
+            assert (store.snapshot(name) is not None) == kept
+            assert (store.blob(hashlib.sha256(b"blob of " + name.encode()).hexdigest()) is not None) == kept
+
+
+def test_no_memory_is_none(place: Place) -> None:
+    """A publication without memory (a web node's copy) leaves none."""
+    store = place.open()
+    store.publish(publication("a", memory=b""), owner=None)
+    assert store.memory() is None
+
+
+def test_memory_can_be_replaced_alone(place: Place) -> None:
+    """`remember` changes the memory and nothing else; it works before any publication."""
+    store = place.open()
+    store.remember(b"first")
+    assert store.memory() == b"first"
+    assert store.pointer() is None
+    store.publish(publication("a"), owner=None)
+    before = store.pointer()
+    store.remember(b"second")
+    assert store.memory() == b"second"
+    assert store.pointer() == before
+    assert store.snapshot("a") == b"snapshot of a"
+
+
+def test_the_pointer_tells_when_the_status_changes(place: Place) -> None:
+    """Its tag is short, empty at first, changes with the document, and only with it."""
+    store = place.open()
+    store.publish(publication("a"), owner=None)
+    tags = []
+    for document in (b"one", b"two", b"two", b"one"):
+        store.publish_status(document)
+        assert place.open().status() == document
+        pointer = store.pointer()
+        assert pointer is not None
+        assert 0 < len(pointer.status) <= 16
+        tags.append(pointer.status)
+    assert tags[0] == tags[3] != tags[1] == tags[2]
+    store.publish(publication("b"), owner=None)
+    pointer = store.pointer()
+    assert pointer is not None
+    assert pointer.status == tags[3]
+    assert store.status() == b"one"
+
+
+def test_a_status_alone_is_no_generation(place: Place) -> None:
+    """A status document before the first publication does not make a pointer."""
+    store = place.open()
+    store.publish_status(b"one")
+    assert store.pointer() is None
+    assert store.status() == b"one"
+
+
+def test_the_same_bytes_can_be_several_things(place: Place) -> None:
+    """Objects are shared by content; dropping one use leaves the others."""
+    store = place.open()
+    digest = store.put_blob(b"same")
+    same = msgspec.structs.replace(publication("a", (digest,)), snapshot=b"same", memory=b"same")
+    store.publish(same, owner=None)
+    store.publish_status(b"same")
+    store.remember(b"other")
+    store.publish_status(b"another")
+    assert store.snapshot("a") == b"same"
+    assert store.blob(digest) == b"same"
+
+
+def test_a_blob_is_its_hash(place: Place) -> None:
+    """put_blob returns the SHA-256 and can be repeated."""
+    store = place.open()
+    digest = store.put_blob(b"networks")
+    assert digest == hashlib.sha256(b"networks").hexdigest()
+    assert store.put_blob(b"networks") == digest
+    assert place.open().blob(digest) == b"networks"
+
+
+def test_a_publication_without_its_blobs_is_refused(place: Place) -> None:
+    """The former generation stays current, with its memory."""
+    store = place.open()
+    store.publish(publication("a"), owner=None)
+    with pytest.raises(StoreError, match=r"put them again"):
+        store.publish(publication("b", ("0" * 64,)), owner=None)
+    assert current(store) == "a"
+    assert store.memory() == b"memory of a"
+    assert store.snapshot("b") is None
+
+
+def test_any_bytes_of_any_size_come_back(place: Place) -> None:
+    """15 MB of noise, and names with any characters."""
+    store = place.open()
+    noise = random.Random(1).randbytes(15_000_000)
+    store.publish(msgspec.structs.replace(publication("../ä\n"), snapshot=noise), owner=None)
+    assert current(store) == "../ä\n"
+    assert place.open().snapshot("../ä\n") == noise
+    store.publish(msgspec.structs.replace(publication("b"), snapshot=b""), owner=None)
+    assert store.snapshot("b") == b""
+
+
+def test_one_holds_the_lease(place: Place) -> None:
+    """The first gets it, and again when asking again; nobody else does until it is released."""
+    first, second = place.open(), place.open()
+    assert first.lease("one", 30)
+    assert not second.lease("two", 30)
+    assert first.lease("one", 30)
+    assert not first.lease("two", 30)
+    second.release("two")
+    assert not second.lease("two", 30)
+    first.release("one")
+    assert second.lease("two", 30)
+    assert not first.lease("one", 30)
+
+
+def test_release_without_lease_is_nothing(place: Place) -> None:
+    """Also when nobody has ever held it."""
+    store = place.open()
+    store.release("one")
+    assert store.lease("two", 30)
+
+
+def test_only_the_holder_publishes(place: Place) -> None:
+    """Somebody without the lease, or no longer with it, changes nothing by publishing."""
+    first, second = place.open(), place.open()
+    with pytest.raises(LeaseLost, match="one does not hold the lease"):
+        first.publish(publication("a"), owner="one")
+    assert first.pointer() is None
+    assert first.lease("one", 30)
+    first.publish(publication("a"), owner="one")
+    first.release("one")
+    assert second.lease("two", 30)
+    with pytest.raises(LeaseLost):
+        first.publish(publication("b"), owner="one")
+    assert current(second) == "a"
+    assert second.memory() == b"memory of a"
+    second.publish(publication("c"), owner="two")
+    assert current(first) == "c"
+
+
+def test_a_heartbeat_stays_until_the_next(place: Place) -> None:
+    """The last one is seen by others."""
+    store = place.open()
+    store.beat(b"1")
+    store.beat(b"2")
+    assert place.open().heartbeat() == b"2"
