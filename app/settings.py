@@ -35,14 +35,14 @@ REDIS_URLS = (
 )
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
-_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::\d+)?"
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::[0-9]+)?"
 _HARMLESS_URL = re.compile(
     rf"(?P<scheme>[a-z][a-z+]*://)?(?P<user>[^/?#]*@)?(?P<place>(?:{_HOST}(?:,{_HOST})*)?(?:/[\w./-]*)?)"
     r"(?P<query>\?[^@#]*)?"
 )
 _SCHEME = re.compile(r"[a-z][a-z+]{0,20}://")
-_REDIS_URL = re.compile(rf"(?P<hosts>{_HOST})(?:/(?:(?P<db>\d+)/?)?)?")
-_SENTINEL_URL = re.compile(rf"(?P<hosts>{_HOST}(?:,{_HOST})*)/(?P<master>[\w.-]+)(?:/(?P<db>\d+)?)?")
+_REDIS_URL = re.compile(rf"(?P<hosts>{_HOST})(?:/(?:(?P<db>[0-9]+)/?)?)?")
+_SENTINEL_URL = re.compile(rf"(?P<hosts>{_HOST}(?:,{_HOST})*)/(?P<master>[\w.-]+)(?:/(?P<db>[0-9]+)?)?")
 _QUERY_KEYS = {
     "redis": {"db"},
     "rediss": {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"},
@@ -220,7 +220,7 @@ def _redis_url(text: str) -> SecretUrl:
     else:
         match = (_SENTINEL_URL if parts.scheme == "redis+sentinel" else _REDIS_URL).fullmatch(place)
         good = match is not None and all(map(_has_good_port, match["hosts"].split(",")))
-    if not good or not query.get("db", "0").isdecimal():
+    if not good or not re.fullmatch("[0-9]+", query.get("db", "0")):
         raise refusal
     unknown = query.keys() - _QUERY_KEYS[parts.scheme]
     if unknown:
@@ -230,5 +230,5 @@ def _redis_url(text: str) -> SecretUrl:
 
 
 def _has_good_port(host: str) -> bool:
-    port = re.search(r":(\d+)$", host) if not host.endswith("]") else None
+    port = re.search(r":([0-9]+)$", host) if not host.endswith("]") else None
     return port is None or 0 < int(port[1]) <= 65535

@@ -90,7 +90,7 @@ def conditional(content: bytes, header: str, tag: str) -> Respond:
         if request.headers.get(condition) == tag:
             send(b"", 304)(request)
         else:
-            send(content, **{header.replace("-", "_"): tag})(request)
+            send(content, 200, **{header.replace("-", "_"): tag})(request)
 
     return respond
 

@@ -36,6 +36,7 @@ class VerifiedCopies:
         self._folder = folder
         self._good: dict[Path, tuple[_FileIdentity, Path]] = {}
         self._bad: dict[Path, tuple[_FileIdentity, str]] = {}
+        self._kept: Path | None = None
 
     def copy(self, source: Path) -> Path:
         """The verified copy of this file. GeoError, naming the file and why: it is no usable
@@ -76,7 +77,7 @@ class VerifiedCopies:
         """Delete the copies that this process does not use and that nobody has touched for an hour;
         `now` in epoch seconds. Its own ones are touched, so that other processes leave them; a
         file that went bad keeps its last good copy."""
-        current = {copy for _, copy in self._good.values()}
+        current = {self._kept, *(copy for _, copy in self._good.values())}
         for file in [*self._folder.glob("*.mmdb"), *self._folder.glob("*.tmp")]:
             try:
                 if file in current:

@@ -31,7 +31,7 @@ LOOKUP_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticErr
 _LAST_EPOCH = 253_402_300_799  # the end of the year 9999: nothing later becomes a date
 _DATA_SEPARATOR = 16  # bytes of zeros between the tree and the data
 
-_BATCH = 1 << 18  # nodes walked at once: enough for numpy, few enough for the memory
+_BATCH = 1 << 17  # nodes walked at once: enough for numpy, few enough for the memory
 
 Halves = NDArray[np.uint64]
 

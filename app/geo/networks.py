@@ -183,7 +183,8 @@ class NetworkLookup:
         self._reader = MmdbFile(path).reader
 
     def overlay_name(self, address: str) -> str | None:
-        """None where nothing is known, and for whatever is not an address."""
+        """None where nothing is known, and for whatever is not an address (maxminddb takes a little
+        more for one than we do: `192.0.2`, a zone after "%")."""
         try:
             record = self._reader.get(address)
         except LOOKUP_ERRORS:

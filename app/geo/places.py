@@ -175,7 +175,7 @@ class _Tally:
         )
 
     def _of_whole_countries(self, names: list[str], totals: Floats) -> Floats:
-        """`totals` (a column per place), where the column of a country or continent is the sum of all in it."""
+        """`totals` (a column per place), where a country or continent has the sum of all in it."""
         columns: dict[str, list[int]] = {}
         for column, name in enumerate(names):
             country = name.partition("/")[0]

@@ -172,7 +172,7 @@ class NetworkFiles:
                 [r for ranges in self._ranges.values() for r in ranges.ranges],
                 subnets,
                 asns.prefixes_of(wanted) if asns else (),
-                build_epoch=0,
+                build_epoch=1,  # fixed, so that the same input has the same digest; 0 is not valid
             )
             self._key = key
         return self.networks

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import redis
 
+import app.store.redis
 from app.model import StoreError
 from app.settings import SecretUrl, read_settings
 from app.store import FileStore, LeaseLost, Store, open_store
-from app.store.index import Index, Swap
+from app.store.index import Index, Swap, encode_index
 from app.store.redis import HEARTBEAT, INDEX, LEASE, OBJECT, PREFIX, TIMEOUT_S, RedisStore
 from tests.conftest import RedisServer, free_port, wait_until
 from tests.store.conftest import publication
@@ -124,24 +125,20 @@ def test_endless_conflict_ends(store: RedisStore, client: redis.Redis) -> None:
         store._swap(Swap(change=disturbed, adds={}))
 
 
-def test_an_object_that_expires_in_the_middle_of_a_publication(
-    store: RedisStore, client: redis.Redis
+def test_an_object_that_vanishes_in_the_middle_of_a_publication(
+    store: RedisStore, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is noticed: the publication is refused rather than made without it."""
+    """Even after we have looked for it: the publication is refused rather than made without it."""
     digest = store.put_blob(b"networks")
 
-    def expiring(index: Index) -> Index:
-        client.pexpire(OBJECT + digest, 1)
-        return index
+    def encode_while_it_vanishes(index: Index) -> bytes:  # the last that happens before EXEC
+        client.delete(OBJECT + digest)
+        return encode_index(index)
 
-    def gone() -> bool:
-        try:
-            store._swap(Swap(change=expiring, adds={}, needs=(digest,)))
-        except StoreError as error:
-            return "put them again" in str(error)
-        return False
-
-    wait_until(gone, "the publication being refused")
+    monkeypatch.setattr(app.store.redis, "encode_index", encode_while_it_vanishes)
+    with pytest.raises(StoreError, match="put them again"):
+        store.publish(publication("a", (digest,)), owner=None)
+    assert store.pointer() is None
 
 
 # --- what is kept ----------------------------------------------------------------------------------
@@ -229,6 +226,32 @@ def test_a_connection_that_died_in_the_pool(store: RedisStore, client: redis.Red
     store.publish(publication("a"), owner=None)
     client.client_kill_filter(_type="normal", skipme=True)
     every_method(store)[method]()
+
+
+def test_a_connection_that_dies_under_a_command() -> None:
+    """As when a firewall has forgotten it: it is tried once more on a new connection, no oftener."""
+    asked: list[bytes] = []
+
+    def serve(server: socket.socket) -> None:
+        while len(asked) < 3:
+            connection, _ = server.accept()
+            with connection:
+                command = b""
+                while b"GET" not in command:  # what connecting brings
+                    command = connection.recv(4096)
+                    if b"GET" not in command:
+                        connection.sendall(b"+OK\r\n" * command.count(b"*"))
+                asked.append(command)
+                if len(asked) == 2:
+                    connection.sendall(b"$-1\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        with opened(f"redis://127.0.0.1:{server.getsockname()[1]}/0") as store:
+            assert store.pointer() is None
+            assert len(asked) == 2
+        thread.join(0)
 
 
 def test_a_full_server(redis_server: RedisServer) -> None:

@@ -1,0 +1,202 @@
+"""The prober as a process: one round, or rounds for ever, with the origin looked at every minute
+meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from app.model import ServiceConfig, SourceError, Status
+from app.probe.addresses import Names
+from app.probe.fetch import Network
+from app.probe.hosts import Hosts
+from app.probe.inputs import Inputs, read_inputs
+from app.probe.origin import Facts, Origin
+from app.probe.records import Records
+from app.probe.report import Tally, explain, progress
+from app.probe.round import Result, Round, chosen
+from app.probe.surroundings import Surroundings
+from app.probe.targets import iso_targets, repo_targets
+from app.sources.probe_state import read_repo_facts
+
+log = logging.getLogger("mirrorwise.probe")
+
+_LOOKUPS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """`every_s` None: one round. `names`: only these mirrors, whatever their budget, private ones
+    too. `full`: all contents, unconditionally."""
+
+    data_dir: Path
+    every_s: float | None = None
+    full: bool = False
+    names: tuple[str, ...] = ()
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long the prober waits: before a second try, between two reads of a new version at the
+    origin, between two looks at the origin."""
+
+    retry_after_s: float = 60.0
+    reread_after_s: float = 5.0
+    origin_every_s: float = 60.0
+
+
+def run_probe(
+    options: ProbeOptions,
+    network: Network | None = None,
+    pace: Pace | None = None,
+    console: Console | None = None,
+) -> int:
+    """The exit code: 0 when done, 1 when the input is at fault or a mirror asked for by name is
+    not ok, 2 when there is no mirror of that name. SIGTERM and Ctrl-C end it well."""
+    prober = Prober(options, network or Network(), pace or Pace(), console or Console())
+    try:
+        return asyncio.run(prober.run())
+    except SourceError as error:
+        log.error("%s", error)
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 0
+
+
+@dataclass
+class Prober:
+    options: ProbeOptions
+    network: Network
+    pace: Pace
+    console: Console
+    hosts: Hosts | None = None
+    inputs: Inputs | None = None
+    records: Records = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.records = Records(self.options.data_dir / "state")
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(_LOOKUPS_AT_ONCE))
+        task = asyncio.current_task()
+        if task is not None and threading.current_thread() is threading.main_thread():
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        inputs = await self._read_inputs()
+        unknown = [name for name in self.options.names if name not in inputs.mirrors]
+        if unknown:
+            log.error(
+                "there is no mirror of the name %s among the %d mirror files that can be used",
+                ", ".join(unknown),
+                len(inputs.mirrors),
+            )
+            return 2
+        self.records.prepare()
+        origin = Origin(self.network, self.records, self._facts(), user_agent(inputs.config))
+        if inputs.config.origin is None:
+            log.warning("config.yml names no origin: contents cannot be compared, only looked for")
+        await self._look_at(origin)
+        watch = asyncio.create_task(self._watch(origin))
+        try:
+            return await self._rounds(origin)
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _rounds(self, origin: Origin) -> int:
+        while True:
+            started = time.monotonic()
+            results = await self._round(origin)
+            if self.options.every_s is None:
+                break
+            await asyncio.sleep(max(0.0, self.options.every_s - (time.monotonic() - started)))
+            await self._read_inputs()
+        if not self.options.names:
+            return 0
+        for result in results:
+            explain(self.console, result, self.options.verbose)
+        return 0 if all(r.state is not None and r.state.status is Status.OK for r in results) else 1
+
+    async def _round(self, origin: Origin) -> list[Result]:
+        inputs = self.inputs or await self._read_inputs()
+        mirrors = chosen(list(inputs.mirrors.values()), self.options.names)
+        tally = Tally()
+        started = time.monotonic()
+        with progress(self.console, len(mirrors), tally) as on_result:
+            results = await Round(
+                around=self._surroundings(inputs.config, origin),
+                records=self.records,
+                origin_timestamp=lambda: origin.timestamp,
+                retry_after_s=self.pace.retry_after_s,
+                named=bool(self.options.names),
+                on_result=on_result,
+            ).run(mirrors)
+        if not self.options.names:
+            self.records.save_round(self.network.clock())
+        log.info("%s", tally.line(time.monotonic() - started, origin.faults))
+        return results
+
+    def _surroundings(self, config: ServiceConfig, origin: Origin) -> Surroundings:
+        budget = None if self.options.names else config.probe.requests_per_hour
+        if self.hosts is None:
+            self.hosts = Hosts(budget)
+        self.hosts.budget = budget
+        return Surroundings(
+            config=config,
+            network=self.network,
+            names=Names(self.network.lookup, self.network.limits.lookup_s),
+            hosts=self.hosts,
+            repos=repo_targets(config),
+            isos=iso_targets(config),
+            facts=lambda: origin.facts,
+            confirms=partial(origin.confirms, config),
+            agent=user_agent(config),
+            interval_s=self.options.every_s,
+            full=self.options.full,
+        )
+
+    async def _watch(self, origin: Origin) -> None:
+        while True:
+            await asyncio.sleep(self.pace.origin_every_s)
+            await self._look_at(origin)
+
+    async def _look_at(self, origin: Origin) -> None:
+        inputs = self.inputs or await self._read_inputs()
+        before = origin.faults
+        try:
+            changed = await origin.refresh(inputs.config, self.pace.reread_after_s)
+        except Exception:
+            log.exception("the origin could not be looked at")
+            return
+        if changed:
+            log.info("the origin has new versions of %d repos", len(changed))
+        if origin.faults != before:
+            log.warning("origin: %s", "; ".join(origin.faults) or "all is well again")
+
+    async def _read_inputs(self) -> Inputs:
+        self.inputs = await asyncio.to_thread(read_inputs, self.options.data_dir, self.inputs)
+        return self.inputs
+
+    def _facts(self) -> Facts:
+        """What an earlier run knew of the origin; a damaged file is made anew."""
+        try:
+            return read_repo_facts(self.records.repos) if self.records.repos.exists() else {}
+        except SourceError as error:
+            log.warning("%s", error)
+            return {}
+
+
+def user_agent(config: ServiceConfig) -> str:
+    """Names the project, and where its operator is to be found."""
+    contact = config.probe.contact_url or config.origin
+    return f"mirrorwise-probe (+{contact})" if contact else "mirrorwise-probe"

@@ -1,0 +1,100 @@
+"""What the networks database costs: reading, building, looking up. Prints, asserts nothing.
+
+python tests/benchmarks/lookup.py [FOLDER WITH CLOUD RANGES]    (default: the real files, if there)
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from app.geo.networks import NetworkLookup, build_networks  # noqa: E402 - needs the path above
+from app.prefixes import CloudRange  # noqa: E402 - as above
+from app.sources.cloud import read_cloud_folder  # noqa: E402 - as above
+
+T = TypeVar("T")
+LOOKUPS = 200_000
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def best(what: str, work: Callable[[], T], times: int = 5) -> T:
+    """Run it some times, say the fastest and the slowest."""
+    took = []
+    for _ in range(times):
+        started = time.perf_counter()
+        result = work()
+        took.append(time.perf_counter() - started)
+    say(f"{what}: {min(took):.3f} s at best, {max(took):.3f} s at worst of {times}")
+    return result
+
+
+def synthetic_asn_prefixes(rng: random.Random, count: int) -> list[tuple[str, int]]:
+    """Five in six IPv4, lengths and numbers of ASes about as in the routing table."""
+    prefixes = []
+    for number in range(count):
+        if number % 6:
+            address = socket.inet_ntop(socket.AF_INET, rng.randbytes(4))
+            prefixes.append(
+                (f"{address}/{rng.choice([16, 19, 20, 21, 22, 23, 24, 24, 24])}", rng.randrange(500))
+            )
+        else:
+            address = socket.inet_ntop(socket.AF_INET6, b"\x24" + rng.randbytes(15))
+            prefixes.append((f"{address}/{rng.choice([32, 36, 40, 44, 48, 48])}", rng.randrange(500)))
+    return prefixes
+
+
+def addresses(rng: random.Random, ranges: list[CloudRange]) -> list[str]:
+    """Half of them anywhere, half in cloud ranges."""
+    chosen = [socket.inet_ntop(socket.AF_INET, rng.randbytes(4)) for _ in range(LOOKUPS // 2)]
+    for prefix in (r.prefix for r in rng.choices(ranges, k=LOOKUPS // 2)):
+        chosen.append(str(prefix._replace(length=32 if prefix.version == 4 else 128)).partition("/")[0])
+    rng.shuffle(chosen)
+    return chosen
+
+
+def main() -> None:
+    real = Path(os.environ.get("MIRRORWISE_REAL_DATA", ROOT.parent / "shared" / "data")) / "cloud"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else real
+    by_provider, findings = best(f"reading {folder}", lambda: read_cloud_folder(folder))
+    ranges = [r for provider in by_provider.values() for r in provider.ranges]
+    if not ranges:
+        sys.exit("\n".join([f"no cloud ranges in {folder}", *map(str, findings)]))
+    say(f"  {len(ranges):,} prefixes of {', '.join(by_provider)}")
+    rng = random.Random(1)
+    asked = addresses(rng, ranges)
+    for what, prefixes in (
+        ("cloud ranges", []),
+        ("cloud ranges and 60,000 ASN prefixes", synthetic_asn_prefixes(rng, 60_000)),
+    ):
+        measure(what, ranges, prefixes, asked)
+
+
+def measure(what: str, ranges: list[CloudRange], prefixes: list[tuple[str, int]], asked: list[str]) -> None:
+    networks = best(f"building {what}", lambda: build_networks(ranges, [], prefixes, 1))
+    say(f"  {len(networks.mmdb):,} bytes, {len(networks.overlays):,} overlays")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "networks.mmdb"
+        path.write_bytes(networks.mmdb)
+        lookup = NetworkLookup(path)
+        found = best(f"{LOOKUPS:,} lookups", lambda: sum(lookup.overlay_name(a) is not None for a in asked))
+        started = time.perf_counter()
+        for address in asked:
+            lookup.overlay_name(address)
+        say(f"  {(time.perf_counter() - started) / LOOKUPS * 1e6:.2f} µs each, {found / LOOKUPS:.0%} found")
+
+
+if __name__ == "__main__":
+    main()
