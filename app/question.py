@@ -114,9 +114,7 @@ class Parser:
         known = [f"{name}-<release>" for name in self._repos] + list(self.config.repo_names)
         raise UnknownNameError("repo", asked, known)
 
-    def _special_question(
-        self, asked: str, meaning: RepoName, parameters: Mapping[str, str]
-    ) -> Question:
+    def _special_question(self, asked: str, meaning: RepoName, parameters: Mapping[str, str]) -> Question:
         if meaning.disabled:
             raise QuestionError(f"The repo {printable(asked)} is disabled.")
         release = meaning.release or parameters.get("release", "")

@@ -26,7 +26,6 @@ from app.snapshot.eligibility import Tier, exclusion_code, exclusion_of, questio
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import NetworkGroup, ServedMirror
 
-TIERS = (Tier.GOOD, Tier.UNKNOWN, Tier.PARTIAL)
 PLACES_FOR_OTHERS = 2
 """How many places of a list a client's cloud provider cannot take."""
 
@@ -47,10 +46,11 @@ class Served(NamedTuple):
 class Plan:
     """What a question comes to in one snapshot, whoever asks. `codes`: tier or exclusion of every
     mirror, filters included; `bases`: the base URL to serve of every mirror, None where it has no
-    protocol that was asked for."""
+    protocol that was asked for; `first_tier`: the lowest that geography has."""
 
     codes: bytes
     bases: Sequence[str | None]
+    first_tier: int
 
 
 class Selection(NamedTuple):
@@ -125,7 +125,8 @@ def _make_plan(snapshot: LoadedSnapshot, question: Question, barred: Collection[
             reason = _filtered(mirror, question, base, index in barred)
             if reason is not None:
                 codes[index] = exclusion_code(reason)
-    return Plan(bytes(codes), bases)
+    first_tier = min((codes[index] for index in snapshot.rankable), default=Tier.GOOD)
+    return Plan(bytes(codes), bases, first_tier)
 
 
 def _base(addresses: dict[Protocol, str], protocols: Iterable[Protocol]) -> str | None:
@@ -218,7 +219,7 @@ class _Passes:
             return
         taken = {item.mirror for item in served}
         order, everything = self.snapshot.near(self.row, self.client.spread)
-        chosen = self._first_good(order, taken, missing)
+        chosen = self._first_tier(order, taken, missing)
         if len(chosen) < missing:
             if not everything:
                 order = self.snapshot.far(self.row, self.client.spread)
@@ -227,11 +228,14 @@ class _Passes:
             chosen = sorted(eligible, key=lambda i: codes[i])[:missing]
         served.extend(Served(index, "geography") for index in self._preferred(chosen))
 
-    def _first_good(self, order: Iterable[int], taken: Collection[int], count: int) -> list[int]:
-        codes = self.plan.codes
+    def _first_tier(self, order: Iterable[int], taken: Collection[int], count: int) -> list[int]:
+        """Up to `count` of the lowest tier, which stands before all others. None of an exclusion."""
+        codes, tier = self.plan.codes, self.plan.first_tier
         chosen: list[int] = []
+        if tier > Tier.PARTIAL:
+            return chosen
         for index in order:
-            if codes[index] == Tier.GOOD and index not in taken:
+            if codes[index] == tier and index not in taken:
                 chosen.append(index)
                 if len(chosen) == count:
                     break

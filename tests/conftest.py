@@ -94,7 +94,17 @@ class RedisServer:
     def start(self) -> None:
         program = need_program("redis-server")
         self.process = subprocess.Popen(
-            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+            [
+                program,
+                "--port",
+                str(self.port),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                str(self.folder),
+            ]
             + list(self.options),
             stdout=subprocess.DEVNULL,
         )

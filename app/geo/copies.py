@@ -19,7 +19,7 @@ from app.geo.mmdb import MmdbFile
 from app.model import GeoError
 
 UNUSED_S = 3600.0
-_SAMPLE = 256  # nodes per level of the tree: some thousand lookups in a large database
+_SAMPLE = 128  # nodes per level of the tree: some thousand lookups in a large database
 
 _FileIdentity = tuple[int, int, int, int]
 

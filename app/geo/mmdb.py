@@ -8,7 +8,9 @@ caller asks for it, by looking up one of its addresses.
 The format: https://maxmind.github.io/MaxMind-DB/ . A tree for IPv4 alone is walked as if it hung at
 ::/96 of an IPv6 one, so that all addresses here are 128 bits: a high and a low half.
 
-Opened files are mapped, so nobody may truncate or rewrite them: open `copies` only.
+Opened files are mapped, so nobody may truncate or rewrite them: open `copies` only. And the C
+extension (maxminddb 3.2.0) crashes on some damaged records, such as maps with keys that are not
+text; so metadata and samples, by which a file is judged, are read by the pure Python reader.
 """
 
 from __future__ import annotations
@@ -25,8 +27,16 @@ from numpy.typing import NDArray
 from app.model import GeoError
 
 # What a lookup in a damaged database raises: maxminddb's own error is a RuntimeError, bad text is
-# a ValueError; the others come from the pure Python reader.
-LOOKUP_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
+# a ValueError; the others come from the pure Python reader, SystemError from the C extension.
+LOOKUP_ERRORS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    SystemError,
+)
 
 _LAST_EPOCH = 253_402_300_799  # the end of the year 9999: nothing later becomes a date
 _DATA_SEPARATOR = 16  # bytes of zeros between the tree and the data
@@ -59,8 +69,9 @@ class MmdbFile:
         self.path = path
         self.name = name or str(path)
         try:
+            with maxminddb.Reader(path, maxminddb.MODE_MMAP) as reader:
+                self.metadata = reader.metadata()
             self.reader = maxminddb.open_database(path)
-            self.metadata = self.reader.metadata()
         except (OSError, *LOOKUP_ERRORS) as error:
             raise GeoError(f"{self.name}: cannot be opened as a MaxMind database: {error}") from error
         self._node_bytes = self.metadata.record_size // 4
@@ -88,15 +99,21 @@ class MmdbFile:
         """Records from all over the tree, always the same ones; all of them in a small database.
 
         `size` bounds the nodes followed per level, 32 to 128 of which there are. Raises GeoError at
-        the first network that cannot be looked up.
+        the first record that cannot be read; never crashes.
         """
         records = []
-        for level in self.walk(size):
-            for address in texts(self.metadata.ip_version, level.high, level.low):
-                try:
-                    records.append(self.reader.get(address))
-                except LOOKUP_ERRORS as error:
-                    raise GeoError(f"{self.name}: the record of {address} cannot be read: {error}") from error
+        with maxminddb.Reader(self.path, maxminddb.MODE_MMAP) as reader:
+            for level in self.walk(size):
+                for address in texts(self.metadata.ip_version, level.high, level.low):
+                    try:
+                        record = reader.get(address)
+                    except LOOKUP_ERRORS as error:
+                        raise GeoError(
+                            f"{self.name}: the record of {address} cannot be read: {error}"
+                        ) from error
+                    if not _keys_are_text(record):
+                        raise GeoError(f"{self.name}: the record of {address} has a key that is not text")
+                    records.append(record)
         return records
 
     def walk(self, sample: int | None = None) -> Iterator[Level]:
@@ -190,6 +207,12 @@ def texts(ip_version: int, high: Halves, low: Halves) -> list[str]:
     if ip_version == 4:
         return [socket.inet_ntop(socket.AF_INET, packed[i - 4 : i]) for i in range(16, len(packed) + 1, 16)]
     return [socket.inet_ntop(socket.AF_INET6, packed[i : i + 16]) for i in range(0, len(packed), 16)]
+
+
+def _keys_are_text(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_keys_are_text, value.values()))
+    return not isinstance(value, list) or all(map(_keys_are_text, value))
 
 
 def _children(nodes: NDArray[np.uint8]) -> NDArray[np.uint32]:

@@ -1,10 +1,10 @@
 """A binary search tree over address prefixes, and its serialisation as an MMDB file.
 
-mmdb_writer's own tree makes an object of each node and inserts networks one by one, which takes
-minutes for the networks database; so only its encoder of values is used here. The tree is grown
-from sorted prefixes by cutting the list in two at each bit, handing down what is known so far;
-two equal leaves are one. So a tree depends only on what it says, not on the order of its input,
-and its leaves are the disjoint pieces of all prefixes.
+In mmdb_writer's own tree a network replaces what was inserted before it, where overlays have to be
+combined; and it is an order of magnitude slower. So only its encoder of values is used here. The
+tree is grown from sorted prefixes by cutting the list in two at each bit, handing down what is known
+so far; two equal leaves are one. So a tree depends only on what it says, not on the order of its
+input, and its leaves are the disjoint pieces of all prefixes.
 
 Nodes are numbered with the root last while the tree grows, and with the root first in the file.
 A reference to a node is its number; a reference to a leaf is -1 - its value; value 0 says nothing.

@@ -29,7 +29,7 @@ def metalink(
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
         '<metalink version="3.0" xmlns="http://www.metalinker.org/" type="dynamic"'
-        f' pubdate={quoteattr(current.seen_at.strftime("%a, %d %b %Y %H:%M:%S GMT"))}'
+        f" pubdate={quoteattr(current.seen_at.strftime('%a, %d %b %Y %H:%M:%S GMT'))}"
         ' generator="mirrorwise" xmlns:mm0="http://fedorahosted.org/mirrormanager">',
         " <files>",
         '  <file name="repomd.xml">',

@@ -107,9 +107,7 @@ class LoadedSnapshot:
             [name], self._points[row : row + 1], self._places.countries[pair], self._places.continents[pair]
         )
         all_of_them = len(indexes) == len(self.mirrors)
-        terms = ranking.terms(
-            place, self._table if all_of_them else self._table.take(indexes), self.policy
-        )
+        terms = ranking.terms(place, self._table if all_of_them else self._table.take(indexes), self.policy)
         noise = ranking.noise_km(self._noise[np.asarray(indexes, np.intp)], spread, self.policy.spread_km)
         rank_km = terms.total()[0] + noise
         order = ranking.in_order(np.asarray(indexes, np.intp), rank_km)

@@ -32,8 +32,9 @@ def check(data_dir: Path) -> list[Finding]:
     found = _located(findings, data_dir)
     mirrors_dir = data_dir / config.mirrors_dir
     mirrors, findings = _read_mirrors(mirrors_dir, config)
-    of_network = [_with_line(finding, mirrors_dir) for finding in check_network(mirrors) + _unlocatable(mirrors)]
-    found += _located(findings + of_network, mirrors_dir)
+    later = check_network(mirrors) + _unlocatable(mirrors)
+    findings += [_with_line(finding, mirrors_dir) for finding in later]
+    found += _located(findings, mirrors_dir)
     if not mirrors:
         message = "there is no usable mirror file in this folder"
         found.append(Finding(severity=Severity.FAULT, file=str(mirrors_dir), message=message))

@@ -61,7 +61,7 @@ def whoami(client: Client, details: Details | None, as_json: bool) -> Answer:
         return Answer(200, JSON, msgspec.json.encode(facts) + b"\n", (NO_STORE,))
     lines = []
     for name, value in facts.items():
-        shown = "; ".join(value) if isinstance(value, list) else str(value or "")
+        shown = "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
         printable = "".join(letter if letter.isprintable() else "?" for letter in shown)
         lines.append(f"{name:<12} {printable or '-'}\n")
     return Answer(200, text.CONTENT_TYPE, "".join(lines).encode(), (NO_STORE,))

@@ -43,9 +43,7 @@ class Routes:
         return self._listed(lambda parser, p: parser.parse_list(p, release, repo))
 
     def metalink(self, release: str = "", repo: str = "") -> Response:
-        return self._listed(
-            lambda parser, p: parser.parse_list({**p, "format": "metalink"}, release, repo)
-        )
+        return self._listed(lambda parser, p: parser.parse_list({**p, "format": "metalink"}, release, repo))
 
     def isolist(self, release: str, arch: str) -> Response:
         return self._listed(lambda parser, p: parser.parse_isos(p, release, arch))
@@ -78,8 +76,11 @@ class Routes:
         cities = self.current.cities
         wants_json = request.accept_mimetypes.best_match(["text/plain", "application/json"])
         return respond(
-            pages.whoami(client, cities.describe(client.address.ip) if cities else None,
-                         as_json=wants_json == "application/json")
+            pages.whoami(
+                client,
+                cities.describe(client.address.ip) if cities else None,
+                as_json=wants_json == "application/json",
+            )
         )
 
     def healthz(self) -> Response:

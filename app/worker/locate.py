@@ -13,9 +13,7 @@ from app.sources.gazetteer import Gazetteer
 class Locator:
     """`cities` and `asns` may be None: no such database."""
 
-    def __init__(
-        self, gazetteer: Gazetteer, cities: CityDatabase | None, asns: AsnDatabase | None
-    ) -> None:
+    def __init__(self, gazetteer: Gazetteer, cities: CityDatabase | None, asns: AsnDatabase | None) -> None:
         self._gazetteer = gazetteer
         self._cities = cities
         self._asns = asns

@@ -216,6 +216,13 @@ def test_file_for_other_readers(tmp_path: Path) -> None:
             }
 
 
+def test_equal_neighbours_are_one() -> None:
+    """However a provider cuts a range into pieces, the file is that of the whole range."""
+    whole = build_networks([cloud_range("192.0.2.0/24", "gcp:x-1")], [], [], 1)
+    pieces = ["192.0.2.0/25", "192.0.2.128/26", "192.0.2.192/26", "192.0.2.0/32"]
+    assert build_networks([cloud_range(piece, "gcp:x-1") for piece in pieces], [], [], 1) == whole
+
+
 @pytest.mark.parametrize("size", [24, 28, 32])
 def test_record_sizes(tmp_path: Path, size: int) -> None:
     """A tree reads the same in each of the format's three record sizes."""

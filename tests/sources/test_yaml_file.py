@@ -141,7 +141,9 @@ def test_line_of_finds_a_key_again(tmp_path: Path) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.one_of(st.binary(max_size=200), st.text("ab:-[]{}&*!|>'\"#?,%@` \n\t~", max_size=60).map(str.encode)))
+@given(
+    st.one_of(st.binary(max_size=200), st.text("ab:-[]{}&*!|>'\"#?,%@` \n\t~", max_size=60).map(str.encode))
+)
 def test_no_bytes_whatever_raise(content: bytes) -> None:
     """Either a mapping or exactly one fault."""
     root, report = parsed(content)

@@ -228,30 +228,32 @@ def test_a_connection_that_died_in_the_pool(store: RedisStore, client: redis.Red
     every_method(store)[method]()
 
 
-def test_a_connection_that_dies_under_a_command() -> None:
-    """As when a firewall has forgotten it: it is tried once more on a new connection, no oftener."""
-    asked: list[bytes] = []
+@contextmanager
+def answering(*answers: bytes) -> Iterator[RedisStore]:
+    """A store whose server answers one GET on each connection, and then closes it."""
 
     def serve(server: socket.socket) -> None:
-        while len(asked) < 3:
+        for answer in answers:
             connection, _ = server.accept()
             with connection:
-                command = b""
-                while b"GET" not in command:  # what connecting brings
-                    command = connection.recv(4096)
-                    if b"GET" not in command:
-                        connection.sendall(b"+OK\r\n" * command.count(b"*"))
-                asked.append(command)
-                if len(asked) == 2:
-                    connection.sendall(b"$-1\r\n")
+                while b"GET" not in (command := connection.recv(4096)):  # what connecting brings
+                    connection.sendall(b"+OK\r\n" * command.count(b"*"))
+                connection.sendall(answer)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread = threading.Thread(target=serve, args=(server,))
         thread.start()
         with opened(f"redis://127.0.0.1:{server.getsockname()[1]}/0") as store:
-            assert store.pointer() is None
-            assert len(asked) == 2
-        thread.join(0)
+            yield store
+        thread.join()
+
+
+def test_a_connection_that_dies_under_a_command() -> None:
+    """As when a firewall has forgotten it: tried once more on a new connection, and only once."""
+    with answering(b"", b"$-1\r\n") as store:
+        assert store.pointer() is None
+    with answering(b"", b"") as store, pytest.raises(StoreError, match="not connected"):
+        store.pointer()
 
 
 def test_a_full_server(redis_server: RedisServer) -> None:
