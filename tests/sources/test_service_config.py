@@ -119,10 +119,10 @@ def test_versions_without_quotes_are_their_text(tmp_path: Path) -> None:
     ("old", "new", "line", "words"),
     [
         pytest.param("vault_mirror", "vault_miror", 6, '"vault_mirror"', id="typo in a key"),
-        pytest.param("    vault: true", "    valut: true", 19, '"vault"', id="typo in a repo's key"),
-        pytest.param('versions: ["9"]', 'versions: ["9", "9.9"]', 16, '"9.9"', id="repo's unknown version"),
+        pytest.param("    vault: true", "    valut: true", 20, '"vault"', id="typo in a repo's key"),
+        pytest.param('versions: ["9"]', 'versions: ["9", "9.9"]', 17, '"9.9"', id="repo's unknown version"),
         pytest.param(
-            "arches: [x86_64]", "arches: [x86_64, x86-64]", 15, '"x86_64"', id="repo's unknown arch"
+            "arches: [x86_64]", "arches: [x86_64, x86-64]", 16, '"x86_64"', id="repo's unknown arch"
         ),
         pytest.param('  "9": [', '  "7": [i686]\n  "9": [', 9, "7", id="arches of no release"),
         pytest.param(
@@ -155,14 +155,14 @@ def test_what_can_be_passed_over_is_a_warning(
         pytest.param(
             '"10-kitten": [x86_64]', '"10": [x86_64]', None, '"10-kitten"', id="no major's arches for modules"
         ),
-        pytest.param("name: nfv", "name: baseos", 13, "two repos", id="repo twice"),
-        pytest.param("path: NFV/$basearch/os", "pat: x", 13, "needs a path", id="repo without path"),
-        pytest.param("NFV/$basearch/os", "/NFV/os", 14, "path below", id="absolute path"),
-        pytest.param("NFV/$basearch/os", "../NFV", 14, "path below", id="path upwards"),
-        pytest.param("NFV/$basearch/os", "NFV/$releasever", 14, "path below", id="other variable"),
-        pytest.param("NFV/$basearch/os", "NFV/$basearchs/os", 14, "path below", id="variable misspelt"),
+        pytest.param("name: nfv", "name: baseos", 14, "two repos", id="repo twice"),
+        pytest.param("path: NFV/$basearch/os", "pat: x", 14, "needs a path", id="repo without path"),
+        pytest.param("NFV/$basearch/os", "/NFV/os", 15, "path below", id="absolute path"),
+        pytest.param("NFV/$basearch/os", "../NFV", 15, "path below", id="path upwards"),
+        pytest.param("NFV/$basearch/os", "NFV/$releasever", 15, "path below", id="other variable"),
+        pytest.param("NFV/$basearch/os", "NFV/$basearchs/os", 15, "path below", id="variable misspelt"),
         pytest.param(
-            "arches: [x86_64]\n", "arches: [sparc]\n", 15, "nothing in this list", id="no arch left"
+            "arches: [x86_64]\n", "arches: [sparc]\n", 16, "nothing in this list", id="no arch left"
         ),
         pytest.param(
             "http://vault.example.org", "vault.example.org", 6, "must begin with", id="URL without scheme"
@@ -171,7 +171,7 @@ def test_what_can_be_passed_over_is_a_warning(
         pytest.param(
             "arches:\n  ", "arches: [x86_64]\nx:\n  ", 7, "must be a mapping", id="arches as a list"
         ),
-        pytest.param("    vault: true", "    vault: maybe", 19, "true or false", id="flag that is none"),
+        pytest.param("    vault: true", "    vault: maybe", 20, "true or false", id="flag that is none"),
         pytest.param("repos:", "repositories:", None, "at least one repo", id="no repos"),
         pytest.param(
             'versions: ["8", "8.10", "9", "9.8"]',
@@ -223,7 +223,7 @@ def test_our_own_keys_have_limits(tmp_path: Path, text: str, words: str) -> None
     """A value that makes no sense is a fault which says what is allowed."""
     with pytest.raises(SourceError) as caught:
         read_config(tmp_path, f"{CONFIG}{text}\n")
-    assert [finding.line for finding in caught.value.findings] == [20] * len(caught.value.findings)
+    assert [finding.line for finding in caught.value.findings] == [21] * len(caught.value.findings)
     assert words in str(caught.value)
 
 

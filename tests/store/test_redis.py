@@ -234,18 +234,24 @@ def answering(*answers: bytes) -> Iterator[RedisStore]:
 
     def serve(server: socket.socket) -> None:
         for answer in answers:
-            connection, _ = server.accept()
+            try:
+                connection, _ = server.accept()
+            except TimeoutError:
+                return
             with connection:
                 while b"GET" not in (command := connection.recv(4096)):  # what connecting brings
                     connection.sendall(b"+OK\r\n" * command.count(b"*"))
                 connection.sendall(answer)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
         thread = threading.Thread(target=serve, args=(server,))
         thread.start()
-        with opened(f"redis://127.0.0.1:{server.getsockname()[1]}/0") as store:
-            yield store
-        thread.join()
+        try:
+            with opened(f"redis://127.0.0.1:{server.getsockname()[1]}/0") as store:
+                yield store
+        finally:
+            thread.join()
 
 
 def test_a_connection_that_dies_under_a_command() -> None:

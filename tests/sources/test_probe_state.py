@@ -1,0 +1,138 @@
+"""The prober's state files, read back as typed values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.model import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, SourceError, Status
+from app.sources.probe_state import MAX_ROUND_BYTES, read_mirror_state, read_repo_facts, read_round
+
+STATE: dict[str, Any] = {
+    "mirror": "mirror.example.org",
+    "probed_at": "2026-11-20T10:15:00Z",
+    "status": "ok",
+    "since": "2026-11-19T08:00:00Z",
+    "failures": 0,
+    "reason": None,
+    "addresses": ["192.0.2.10", "2001:db8::10"],
+    "timestamp": "2026-11-20T09:58:12Z",
+    "endpoints": {"http": {"ipv4": {"ok": True}, "ipv6": {"ok": False, "detail": "no answer within 10 s"}}},
+    "content": {"9.8/baseos/x86_64": "current", "9.8/nfv/x86_64": "previous"},
+    "isos": {"9.8/x86_64": True},
+}
+VERSION = {"timestamp": 1760000000, "size": 3000, "seen_at": "2026-11-20T10:00:00Z", "sha256": "ab" * 32}
+
+
+def written(folder: Path, value: object, name: str = "mirror.example.org.json") -> Path:
+    path = folder / name
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    return path
+
+
+def test_a_mirrors_state(tmp_path: Path) -> None:
+    """The contract's own example, with times in UTC."""
+    assert read_mirror_state(written(tmp_path, STATE)) == MirrorState(
+        mirror="mirror.example.org",
+        probed_at=datetime(2026, 11, 20, 10, 15, tzinfo=UTC),
+        status=Status.OK,
+        since=datetime(2026, 11, 19, 8, 0, tzinfo=UTC),
+        addresses=("192.0.2.10", "2001:db8::10"),
+        timestamp=datetime(2026, 11, 20, 9, 58, 12, tzinfo=UTC),
+        endpoints={
+            "http": {"ipv4": Endpoint(ok=True), "ipv6": Endpoint(ok=False, detail="no answer within 10 s")}
+        },
+        content={"9.8/baseos/x86_64": Content.CURRENT, "9.8/nfv/x86_64": Content.PREVIOUS},
+        isos={"9.8/x86_64": True},
+    )
+
+
+def test_what_a_newer_prober_adds_is_left_out(tmp_path: Path) -> None:
+    """Unknown keys, protocols, families and verdicts do not break an older reader."""
+    newer = {
+        **STATE,
+        "mood": "sunny",
+        "endpoints": {"quic": {"ipv4": {"ok": True}}, "http": {"ipv4": {"ok": True, "new": 1}, "ipv7": {}}},
+        "content": {"9.8/baseos/x86_64": "current", "9.8/nfv/x86_64": "fragrant"},
+    }
+    state = read_mirror_state(written(tmp_path, newer))
+    assert state.endpoints == {"http": {"ipv4": Endpoint(ok=True)}}
+    assert state.content == {"9.8/baseos/x86_64": Content.CURRENT}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        pytest.param("", "truncated", id="empty"),
+        pytest.param(json.dumps(STATE)[:100], "truncated", id="cut short"),
+        pytest.param("[]", "object", id="a list"),
+        pytest.param(
+            '{"mirror": "\udcff"}'.encode("utf-8", "surrogateescape").decode("latin-1"), "", id="odd text"
+        ),
+        pytest.param({**STATE, "mirror": "other.example.org"}, "other.example.org", id="another mirror's"),
+        pytest.param({**STATE, "status": "splendid"}, "status", id="status"),
+        pytest.param({**STATE, "probed_at": "yesterday"}, "probed_at", id="time"),
+        pytest.param({**STATE, "probed_at": "2026-11-20T10:15:00"}, "time zone", id="time without zone"),
+        pytest.param({**STATE, "timestamp": "2026-11-20T10:15:00"}, "time zone", id="timestamp without zone"),
+        pytest.param({**STATE, "endpoints": {"http": True}}, "endpoints", id="endpoints"),
+        pytest.param({**STATE, "content": {"9.8/baseos/x86_64": 1}}, "content", id="content"),
+        pytest.param({k: v for k, v in STATE.items() if k != "status"}, "status", id="no status"),
+    ],
+)
+def test_a_damaged_mirror_state_is_an_error(tmp_path: Path, value: object, words: str) -> None:
+    """It names the file and the key, so that the caller can keep what it had."""
+    with pytest.raises(SourceError) as caught:
+        read_mirror_state(written(tmp_path, value))
+    assert caught.value.findings[0].file == "mirror.example.org.json"
+    assert words in str(caught.value)
+
+
+def test_the_origins_repomd_versions(tmp_path: Path) -> None:
+    """By release/repo/arch, in the order of the file, which is newest first."""
+    older = {**VERSION, "timestamp": 1750000000, "md5": "cd" * 16, "future": [1]}
+    facts = read_repo_facts(written(tmp_path, {"9.8/baseos/x86_64": [VERSION, older]}, "repos.json"))
+    seen_at = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+    first = RepomdVersion(timestamp=1760000000, size=3000, seen_at=seen_at, sha256="ab" * 32)
+    assert facts["9.8/baseos/x86_64"][0] == first
+    assert [version.timestamp for version in facts["9.8/baseos/x86_64"]] == [1760000000, 1750000000]
+    assert facts["9.8/baseos/x86_64"][1].md5 == "cd" * 16
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        pytest.param({**VERSION, "sha256": "AB" * 32}, "sha256", id="upper case"),
+        pytest.param({**VERSION, "sha256": "ab" * 31}, "sha256", id="too short"),
+        pytest.param({**VERSION, "sha1": "<a>" + "a" * 37}, "sha1", id="no digits"),
+        pytest.param({**VERSION, "size": "3000"}, "size", id="size as a text"),
+        pytest.param({**VERSION, "seen_at": "2026-11-20T10:00:00"}, "time zone", id="no zone"),
+    ],
+)
+def test_a_wrong_hash_is_an_error(tmp_path: Path, version: dict[str, object], words: str) -> None:
+    """A wrong hash in a metalink would make clients refuse good mirrors; it never gets that far."""
+    with pytest.raises(SourceError, match=words):
+        read_repo_facts(written(tmp_path, {"9.8/baseos/x86_64": [version]}, "repos.json"))
+
+
+def test_the_last_round(tmp_path: Path) -> None:
+    """When it was complete; unknown keys are ignored."""
+    path = written(tmp_path, {"completed_at": "2026-11-20T10:15:00+01:00", "took_s": 300}, "round.json")
+    assert read_round(path) == ProbeRound(completed_at=datetime(2026, 11, 20, 9, 15, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("read", [read_mirror_state, read_repo_facts, read_round])
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    """Whether it may be missing is for the caller to know."""
+    with pytest.raises(SourceError, match="cannot be read"):
+        read(tmp_path / "x.json")
+
+
+def test_an_endless_file_is_not_read(tmp_path: Path) -> None:
+    """The size is bounded."""
+    with pytest.raises(SourceError, match="larger"):
+        read_round(written(tmp_path, " " * (MAX_ROUND_BYTES + 1), "round.json"))
