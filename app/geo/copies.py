@@ -12,14 +12,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from app.geo.mmdb import MmdbFile
 from app.model import GeoError
 
 UNUSED_S = 3600.0
-_SAMPLE = 128  # nodes per level of the tree: some thousand lookups in a large database
+_SAMPLE = 512  # nodes per level of the tree: some ten thousand lookups in a large database, once
 
 _FileIdentity = tuple[int, int, int, int]
 
@@ -73,11 +73,11 @@ class VerifiedCopies:
         self._kept = target
         return target
 
-    def delete_unused(self, now: float) -> None:
+    def delete_unused(self, now: float, in_use: Iterable[Path] = ()) -> None:
         """Delete the copies that this process does not use and that nobody has touched for an hour;
         `now` in epoch seconds. Its own ones are touched, so that other processes leave them; a
-        file that went bad keeps its last good copy."""
-        current = {self._kept, *(copy for _, copy in self._good.values())}
+        file that went bad keeps its last good copy. `in_use`: copies that an earlier process made."""
+        current = {*in_use, self._kept, *(copy for _, copy in self._good.values())}
         for file in [*self._folder.glob("*.mmdb"), *self._folder.glob("*.tmp")]:
             try:
                 if file in current:
@@ -115,7 +115,7 @@ def verify(path: Path, name: str) -> None:
     """Raise GeoError unless this file, which nobody else writes, reads as a database all over.
 
     Many damaged databases open cleanly and fail only at some addresses, so networks from all over
-    the tree are looked up: all of them in a small database, some thousands in a large one.
+    the tree are looked up: all of them in a small database, some ten thousand in a large one.
     """
     try:
         MmdbFile(path, name).sample(_SAMPLE)

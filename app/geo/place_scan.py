@@ -46,10 +46,10 @@ class PlaceScan:
         status = self._process.wait()
         self._output.close()
         table = places.load(self._paths, self._cache_folder)
+        if status < 0:
+            raise GeoError(f"the place scan was killed by signal {-status}: is a database damaged?")
         if status != 0 or table is None:
-            raise GeoError(
-                faults[-1] if faults else f"the place scan ended without a result (status {status})"
-            )
+            raise GeoError(faults[-1] if faults else f"the place scan ended with status {status}")
         return table
 
     def cancel(self) -> None:

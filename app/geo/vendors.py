@@ -25,6 +25,10 @@ from app.model import GeoError, Record
 CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
 COUNTRY_ONLY_RADIUS_KM = 500
 
+_IPINFO_KEYS = frozenset(
+    {"lat", "lng", "region", "continent_code", "as_name"}
+)  # no other flat layout has them
+
 
 class Location(NamedTuple):
     """Where a record puts its addresses. Country is ISO 3166-1 alpha-2, continent one of CONTINENTS.
@@ -81,7 +85,7 @@ class Layout:
         )
 
     def place(self, record: object) -> str:
-        """`place_name(locate(record))` at half the cost: every request pays for it."""
+        """`place_name(locate(record))` without what every request would make in vain."""
         if not isinstance(record, dict):
             return ""
         country, continent, latitude, longitude, city, subdivision, radius_km = self.fields(record)
@@ -134,13 +138,7 @@ def city_layout(name: str, database_type: str, records: Sequence[Any]) -> Layout
     if nested:
         dbip = database_type.upper().replace("-", "").startswith("DBIP")
         return DBIP_NESTED if dbip else MAXMIND
-    if database_type.lower().startswith("ipinfo") or keys & {
-        "lat",
-        "lng",
-        "region",
-        "continent_code",
-        "as_name",
-    }:
+    if database_type.lower().startswith("ipinfo") or keys & _IPINFO_KEYS:
         if keys & {"country", "country_code"}:
             return IPINFO
     elif "country_code" in keys:

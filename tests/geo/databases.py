@@ -1,0 +1,93 @@
+"""Small GeoIP databases in the record layout of every vendor, written for the tests.
+
+Records are what the vendors' documentation shows; addresses are documentation prefixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmdb_writer import MMDBWriter, TreeWriter
+from netaddr import IPSet
+
+
+def maxmind(country: str, latitude: float, longitude: float, **more: Any) -> dict[str, Any]:
+    """A city record of MaxMind's; `more` adds or replaces top-level parts."""
+    return {
+        "continent": {"code": "EU", "names": {"en": "Europe"}},
+        "country": {"iso_code": country, "names": {"de": "Beispielland", "en": "Exampleland"}},
+        "location": {"latitude": latitude, "longitude": longitude, "accuracy_radius": 20},
+        "city": {"names": {"de": "Beispielstadt", "en": "Exampletown"}},
+        "subdivisions": [{"iso_code": "A", "names": {"en": "Shire"}}, {"names": {"en": "District"}}],
+        **more,
+    }
+
+
+def dbip(country: str, latitude: float, longitude: float, **more: Any) -> dict[str, Any]:
+    """A flat record of DB-IP's."""
+    return {
+        "city": "Exampletown",
+        "country_code": country,
+        "latitude": latitude,
+        "longitude": longitude,
+        "postcode": "",
+        "state1": "Shire",
+        "state2": "",
+        "timezone": "",
+        **more,
+    }
+
+
+def ipinfo(country: str, latitude: str, longitude: str, **more: Any) -> dict[str, Any]:
+    """A city record of IPinfo's."""
+    return {
+        "city": "Exampletown",
+        "country": country,
+        "lat": latitude,
+        "lng": longitude,
+        "postal_code": "1234",
+        "region": "Shire",
+        "timezone": "Etc/UTC",
+        **more,
+    }
+
+
+def write_database(
+    path: Path,
+    networks: Mapping[str, Any],
+    database_type: str = "GeoLite2-City",
+    *,
+    ip_version: int = 4,
+    record_size: int = 24,
+    aliases: bool = False,
+) -> Path:
+    """An MMDB file of these prefixes and records. In an IPv6 one, `aliases` shows the IPv4 networks
+    at ::ffff:0:0/96 and 2002::/16 as well, as MaxMind's do."""
+    writer = MMDBWriter(ip_version, database_type, ipv4_compatible=ip_version == 6, float_type="f64")
+    for prefix, record in networks.items():
+        writer.insert_network(IPSet([prefix]), record)
+    if aliases:
+        root: Any = writer.tree
+        for _ in range(96):
+            root = root.get_or_create(0)
+        for bits in ("0" * 80 + "1" * 16, f"{0x2002:016b}"):
+            node: Any = writer.tree
+            for bit in bits[:-1]:
+                node = node.get_or_create(int(bit))
+            node[int(bits[-1])] = root
+    _TreeOfSize(writer.tree, writer._build_meta(), record_size).write(str(path))
+    return path
+
+
+class _TreeOfSize(TreeWriter):
+    """mmdb_writer takes the smallest record size that will do."""
+
+    def __init__(self, tree: Any, meta: dict[str, Any], record_size: int) -> None:
+        super().__init__(tree, meta)
+        self._wanted = record_size
+
+    def _adjust_record_size(self) -> None:
+        self.record_size = self._wanted
+        self.data_offset = self.record_size * 2 / 8 * self._node_counter
