@@ -18,12 +18,13 @@ class Faults:
     def current(self) -> dict[str, str]:
         return dict(self._texts)
 
-    def set(self, subject: str, text: str) -> None:
-        """`subject` is at fault, as `text` says; logged unless it was said before."""
+    def set(self, subject: str, text: str, trace: bool = False) -> None:
+        """`subject` is at fault, as `text` says; logged unless it was said before. `trace`: with the
+        traceback of the exception that is being handled."""
         if self._texts.get(subject) != text:
             self._texts[subject] = text
             self.total += 1
-            self._log.warning("%s: %s", subject, text)
+            self._log.warning("%s: %s", subject, text, exc_info=trace)
 
     def clear(self, subject: str) -> None:
         """`subject` is well."""

@@ -9,20 +9,30 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """Remembers at most `limit` values; when there are more, all are forgotten and it fills anew.
+    """Remembers about `limit` values, at least the half of them that was used last.
 
-    Threads may share one: each step is atomic, and two that compute the same value store the same.
+    There are two halves: when the newer one is full, the older one is forgotten and the newer takes
+    its place; what is found in the older one moves to the newer. Threads may share a memo: each step
+    is atomic, and the worst that a race costs is a value that has to be computed again.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._values: dict[K, V] = {}
-        self.get = self._values.get
+        self._half = max(1, limit // 2)
+        self._newer: dict[K, V] = {}
+        self._older: dict[K, V] = {}
+
+    def get(self, key: K) -> V | None:
+        value = self._newer.get(key)
+        if value is None:
+            value = self._older.get(key)
+            if value is not None:
+                self.put(key, value)
+        return value
 
     def put(self, key: K, value: V) -> None:
-        if len(self._values) >= self._limit:
-            self._values.clear()
-        self._values[key] = value
+        if len(self._newer) >= self._half:
+            self._older, self._newer = self._newer, {}
+        self._newer[key] = value
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._newer) + len(self._older)

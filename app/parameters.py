@@ -61,6 +61,9 @@ class ParameterReader:
         self._policy = policy
         self._known_countries = frozenset(countries)
 
+    def is_country(self, code: str) -> bool:
+        return code in self._known_countries
+
     def filters(self, parameters: Mapping[str, str]) -> Filters:
         countries = _items(parameters, "country")
         worldwide = "global" in countries

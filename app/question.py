@@ -6,16 +6,17 @@
 - CentOS's  /?release=&repo=&arch=&infra=&cc=
 
 Names are matched without regard to case, and slashes at either end are ignored, as clients in the
-field write them. Parameters that are not known are ignored: a repo file in the field must never
-break. A parameter given twice counts once, the first time.
+field write them. A repo's name is first looked for in `repo_names:`, whatever the form. Parameters
+that are not known are ignored: a repo file in the field must never break. A parameter given twice
+counts once, the first time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from app.model import Record, Repo, RepoName, ServiceConfig
+from app.model import Record, Repo, ServiceConfig
 from app.parameters import (
     BadValueError,
     Filters,
@@ -61,6 +62,13 @@ class _Asked(NamedTuple):
     vault: bool
 
 
+_Directories = dict[tuple[str, ...], tuple[Repo | None, str]]
+"""Of one release: what is in a directory. No repo: ISOs; no arch: for all of them."""
+
+MAX_DEPTH = 20
+"""Segments of a path among which a repo's directory is looked for."""
+
+
 class Parser:
     """Questions about one service config."""
 
@@ -71,6 +79,7 @@ class Parser:
         self._releases |= {alias.lower(): full for alias, full in config.aliases.items()}
         self._repos = {repo.name.lower(): repo for repo in config.repos}
         self._repo_names = {name.lower(): meaning for name, meaning in config.repo_names.items()}
+        self._directories: dict[str, _Directories] = {}  # by release, made when first asked for
 
     # --- the forms ---------------------------------------------------------------------------------
 
@@ -78,73 +87,115 @@ class Parser:
         """A mirrorlist's or metalink's question, in any form: `release` and `repo` are those in the
         path, if it is AlmaLinux's. Raises BadValueError or UnknownNameError."""
         if release or repo:
-            return self._repo_question(release.strip("/"), repo.strip("/"), parameters)
+            return self._repo_question(release, repo, parameters)
         if "path" in parameters and "repo" not in parameters:
             return self._path_question(parameters)
         asked = parameters.get("repo", "").strip("/")
         if not asked:
             raise BadValueError("repo", "", "name a repo: /mirrorlist/<release>/<repo>?arch=<arch>")
         if "release" in parameters:
-            return self._repo_question(parameters["release"].strip("/"), asked, parameters)
+            return self._repo_question(parameters["release"], asked, self._with_cc(parameters))
         return self._named_question(asked, parameters)
 
     def parse_isos(self, parameters: Mapping[str, str], release: str, arch: str) -> Question:
         """The question for the ISO directories of a release and arch."""
         full = self._release(release)
-        name = self._arch(arch, self.config.arches.get(full, ()), f"in release {full}")
-        vault = full in self.config.vault_releases
-        return self._question(_Asked(release, full, ISOS, name, f"isos/{name}/", vault), parameters)
+        return self._iso_question(release, full, arch, parameters)
+
+    def at_path(self, path: Sequence[str], parameters: Mapping[str, str]) -> tuple[Question, int]:
+        """The question for the directory that a path (its segments, below a mirror's base URL) is or
+        lies in, and how many segments long that directory is. Of nested ones the innermost."""
+        release, *below = path
+        full = self._release(release)
+        directories = self._directories_of(full)
+        lowered = tuple(segment.lower() for segment in below)
+        for length in range(min(len(below), MAX_DEPTH), 0, -1):
+            found = directories.get(lowered[:length])
+            if found is not None:
+                repo, arch = found
+                if repo is None:
+                    return self._iso_question(release, full, arch, parameters), length + 1
+                if arch:
+                    parameters = {**parameters, "arch": arch}
+                return self._question_of(repo, release, full, parameters), length + 1
+        known = [f"{full}/{repo.path}" for repo in self.config.repos if self._in_release(repo, full)]
+        raise UnknownNameError("repo at the path", "/".join(path), [*known, f"{full}/isos/$basearch/"])
+
+    def _directories_of(self, full: str) -> _Directories:
+        """The directories of a release, by their segments in lower case."""
+        directories = self._directories.get(full)
+        if directories is None:
+            directories = {("isos", arch.lower()): (None, arch) for arch in self.config.arches.get(full, ())}
+            for repo in self.config.repos:
+                for arch in self._arches(repo, full) if self._in_release(repo, full) else ():
+                    path = repo.path.replace("$basearch", arch).lower()
+                    own_arch = arch if "$basearch" in repo.path else ""
+                    directories.setdefault(tuple(path.strip("/").split("/")), (repo, own_arch))
+            self._directories[full] = directories
+        return directories
+
+    def _with_cc(self, parameters: Mapping[str, str]) -> Mapping[str, str]:
+        """CentOS's `cc` is a country to choose from. Its clients never got an error for it, so that
+        one nobody knows counts as none."""
+        code = parameters.get("cc", "").upper()
+        if "country" in parameters or not self._reader.is_country(code):
+            return parameters
+        return {**parameters, "country": code}
 
     def _named_question(self, asked: str, parameters: Mapping[str, str]) -> Question:
         """MirrorManager's `repo=`: a name of `repo_names:`, or `<repo>-<release>`. Both parts may
         contain hyphens: the first that are both known are meant."""
         special = self._repo_names.get(asked.lower())
-        if special is not None:
-            return self._special_question(asked, special, parameters)
+        if special is not None and (special.release or special.disabled):
+            return self._repo_question("", asked, parameters)
         cuts = [i for i, letter in enumerate(asked) if letter == "-"]
         for cut in cuts:
-            if asked[:cut].lower() in self._repos and asked[cut + 1 :].lower() in self._releases:
+            if self._is_name(asked[:cut]) and asked[cut + 1 :].lower() in self._releases:
                 return self._repo_question(asked[cut + 1 :], asked[:cut], parameters)
         for cut in cuts:
             if asked[cut + 1 :].lower() in self._releases:
                 self._repo(asked[:cut], asked[cut + 1 :])
+        if self._is_name(asked):
+            raise BadValueError("repo", asked, f"name the release as well: {asked}-<release>")
         repo, _, release = asked.partition("-")
-        if repo.lower() in self._repos:
+        if self._is_name(repo):
             self._release(release)
         known = [f"{name}-<release>" for name in self._repos] + list(self.config.repo_names)
         raise UnknownNameError("repo", asked, known)
 
-    def _special_question(self, asked: str, meaning: RepoName, parameters: Mapping[str, str]) -> Question:
-        if meaning.disabled:
-            raise QuestionError(f"The repo {printable(asked)} is disabled.")
-        release = meaning.release or parameters.get("release", "")
-        return self._repo_question(release, meaning.repo or asked, parameters)
-
     def _path_question(self, parameters: Mapping[str, str]) -> Question:
-        """MirrorManager's `path=`: the repo whose directory that is (or holds it)."""
-        path = parameters["path"].strip("/")
-        release, _, rest = path.partition("/")
-        full = self._release(release)
-        for repo in self.config.repos:
-            for arch in self._arches(repo, full):
-                directory = repo.path.replace("$basearch", arch).rstrip("/")
-                if self._in_release(repo, full) and f"{rest}/".startswith(f"{directory}/"):
-                    return self._repo_question(release, repo.name, {**parameters, "arch": arch})
-        known = [f"{full}/{repo.path}" for repo in self.config.repos if self._in_release(repo, full)]
-        raise UnknownNameError("repo at the path", path, known)
+        """MirrorManager's `path=`: the repo whose directory that is (or holds it). What stands before
+        the release is the distribution's own directory on that service's mirrors."""
+        path = [segment for segment in parameters["path"].split("/") if segment]
+        if not path:
+            raise BadValueError("path", parameters["path"], "name a repo's directory: <release>/<path>")
+        start = next((i for i, segment in enumerate(path) if segment.lower() in self._releases), 0)
+        return self.at_path(path[start:], parameters)[0]
 
     def _repo_question(self, release: str, name: str, parameters: Mapping[str, str]) -> Question:
+        release, name = release.strip("/"), name.strip("/")
+        meaning = self._repo_names.get(name.lower())
+        if meaning is not None:
+            if meaning.disabled:
+                raise QuestionError(f"The repo {printable(name)} is disabled.")
+            release, name = meaning.release or release, meaning.repo or name
         full = self._release(release)
-        repo = self._repo(name, release)
-        arches = self._arches(repo, full)
+        return self._question_of(self._repo(name, release), release, full, parameters)
+
+    def _question_of(self, repo: Repo, asked: str, full: str, parameters: Mapping[str, str]) -> Question:
         arch = parameters.get("arch", "").strip("/")
         if arch.lower() in ("", "$basearch"):
             arch = ""
         else:
-            arch = self._arch(arch, arches, f"of repo {repo.name} in release {full}")
+            arch = self._arch(arch, self._arches(repo, full), f"of repo {repo.name} in release {full}")
         vault = repo.vault or full in self.config.vault_releases
         path = repo.path.replace("$basearch", arch) if arch else repo.path
-        return self._question(_Asked(release, full, repo.name, arch, path, vault), parameters)
+        return self._question(_Asked(asked, full, repo.name, arch, path, vault), parameters)
+
+    def _iso_question(self, asked: str, full: str, arch: str, parameters: Mapping[str, str]) -> Question:
+        name = self._arch(arch, self.config.arches.get(full, ()), f"in release {full}")
+        vault = full in self.config.vault_releases
+        return self._question(_Asked(asked, full, ISOS, name, f"isos/{name}/", vault), parameters)
 
     def _question(self, what: _Asked, parameters: Mapping[str, str]) -> Question:
         return Question(
@@ -167,6 +218,9 @@ class Parser:
         if full is None:
             raise UnknownNameError("release", name, [*self.config.aliases, *self.config.releases])
         return full
+
+    def _is_name(self, name: str) -> bool:
+        return name.lower() in self._repos or name.lower() in self._repo_names
 
     def _in_release(self, repo: Repo, full: str) -> bool:
         """A vault release has the repos of the releases of its major version."""

@@ -45,6 +45,8 @@ Indexes = npt.NDArray[np.uint16]
 _QUANTILES = (np.arange(SPREADS) + 0.5) / SPREADS
 GUMBEL: Floats = np.log(-np.log(_QUANTILES)).astype(np.float32)
 """The quantiles in the middle of 32 equal slices, highest (+1.4) first, lowest (-4.1) last."""
+TIE_BREAK = np.float32(1e-3 / SPREADS)
+"""Far less than what is between two quantiles."""
 
 
 def letters_code(letters: str | None) -> int:
@@ -143,7 +145,8 @@ def _distances(places: PlacePoints, mirrors: MirrorTable) -> Floats:
 
 def best(costs: Floats, count: int) -> tuple[Indexes, Floats]:
     """The `count` cheapest mirrors of each place, cheapest first: (indexes, costs), each of shape
-    (places, count). Of equal costs the lower index comes first."""
+    (places, count). Of equal costs the lower index comes first; which of those that are equal to the
+    last one are left out is not promised."""
     count = min(count, costs.shape[1])
     if count < costs.shape[1]:
         chosen = np.argpartition(costs, count - 1, axis=1)[:, :count]
@@ -177,8 +180,14 @@ def noise_ranks(names: Sequence[str]) -> npt.NDArray[np.uint8]:
 
 
 def noise_km(ranks: npt.NDArray[np.uint8], spread: int, spread_km: float) -> Floats:
-    """The last term of `rank_km` for the mirrors of these rows of `noise_ranks`."""
-    return np.float32(spread_km) * GUMBEL[ranks[:, spread]]
+    """The last term of `rank_km` for the mirrors of these rows of `noise_ranks`.
+
+    Of equal mirrors with the same quantile, the one with the lower rank at the next spread value
+    comes first: by name or number it would always be the same one, and the last of a hundred equal
+    mirrors would hardly ever be first.
+    """
+    following = ranks[:, (spread + 1) % SPREADS]
+    return np.float32(spread_km) * (GUMBEL[ranks[:, spread]] + TIE_BREAK * following)
 
 
 def in_order(indexes: npt.NDArray[np.integer], rank_km: Floats) -> npt.NDArray[np.intp]:
@@ -186,7 +195,7 @@ def in_order(indexes: npt.NDArray[np.integer], rank_km: Floats) -> npt.NDArray[n
     return np.lexsort((indexes, rank_km))
 
 
-def horizon_km(costs: Floats, everything: bool, spread_km: float) -> float:
+def horizon_km(costs: Floats, spread_km: float) -> np.float32:
     """How far the order made from a place's `best` costs alone is certain: every mirror that was
-    left out ranks at or above this. Infinite when nothing was left out."""
-    return float("inf") if everything else float(costs[-1]) + spread_km * float(GUMBEL[-1])
+    left out ranks at or above this. Rounded as ranks are: equal ones must not seem to be below."""
+    return np.float32(costs[-1] + np.float32(spread_km) * GUMBEL[-1])

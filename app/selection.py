@@ -16,8 +16,10 @@ whoever is public and carries it by declaration.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from app.model import ClientClass, Exclusion, Protocol
@@ -53,31 +55,82 @@ class Plan:
     first_tier: int
 
 
-class Selection(NamedTuple):
-    """`served` in order; `reason` is the pass of the first, or "origin", "vault", "last resort",
-    "exclusive unavailable". `urls` are base URLs with the question's path, alike in order; an
-    origin's or vault's URL stands alone, with nobody served."""
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a class of clients gets for a question. Small, because tens of thousands are remembered.
 
-    served: tuple[Served, ...]
+    `reason` is the pass of the first mirror, or "origin", "vault", "last resort", "exclusive
+    unavailable". `packed`: the mirrors' indexes, two bytes each, in order; `passes`: theirs, alike.
+    `bases`: the plan's base URLs by index; an origin or vault stands alone, with no mirrors.
+    """
+
     reason: str
-    urls: tuple[str, ...]
+    packed: bytes
+    passes: tuple[str, ...]
+    bases: Sequence[str | None]
+    below: str
+
+    @property
+    def first(self) -> int | None:
+        """The index of the first mirror; None for an origin or a vault."""
+        return memoryview(self.packed).cast("H")[0] if self.packed else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Nobody at all, and no origin."""
+        return not self.packed and not self.bases
+
+    @property
+    def mirrors(self) -> list[int]:
+        """Indexes of the mirrors served, in order."""
+        return memoryview(self.packed).cast("H").tolist()
+
+    @property
+    def served(self) -> tuple[Served, ...]:
+        return tuple(map(Served, self.mirrors, self.passes))
+
+    @property
+    def urls(self) -> list[str]:
+        """Base URLs with the question's path, in order; never empty, unless there is nobody at all."""
+        bases, below = self.bases, self.below
+        if not self.packed:
+            return [f"{base}{below}" for base in bases]
+        return [f"{bases[index]}{below}" for index in memoryview(self.packed).cast("H")]
 
 
 def select(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> Selection:
-    """Answer a question for a class of clients. Pure but for the snapshot's caches."""
+    """Answer a question for a class of clients. Pure; the snapshot remembers the answers."""
+    key = (client, snapshot.question_number(question))
+    selection = snapshot.selections.get(key)
+    if selection is None:
+        selection = _select(snapshot, client, question)
+        snapshot.selections.put(key, selection)
+    return selection
+
+
+def _select(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> Selection:
     below = f"{question.release}/{question.path}"
     if question.vault and snapshot.config.vault_url:
-        return Selection((), "vault", (snapshot.config.vault_url + below,))
+        return Selection("vault", b"", (), (snapshot.config.vault_url,), below)
     row = client_row(snapshot, client, question)
     plan = plan_for(snapshot, question, snapshot.letters(row)[0])
     served, reason = _Passes(snapshot, client, question, plan, row).run()
     if not served:
         origin = _origin(snapshot, question.release)
         if origin:
-            return Selection((), "origin", (origin + below,))
+            return Selection("origin", b"", (), (origin,), below)
         served, reason = _last_resort(snapshot, client, question, plan, row), "last resort"
-    urls = tuple(f"{plan.bases[item.mirror]}{below}" for item in served)
-    return Selection(tuple(served), reason, urls)
+    if not served:
+        return Selection(reason, b"", (), (), below)
+    passes = tuple(item.reason for item in served)
+    packed = struct.pack(f"{len(served)}H", *(item.mirror for item in served))
+    return Selection(reason, packed, _shared(passes), plan.bases, below)
+
+
+@cache
+def _shared(passes: tuple[str, ...]) -> tuple[str, ...]:
+    """One object for the few sequences of passes that occur."""
+    return passes
 
 
 def client_row(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> int:
@@ -207,6 +260,8 @@ class _Passes:
         if group.within_km is None:
             return ranked.indexes
         country = self.snapshot.letters(self.row)[0]
+        if country is None:  # at distance zero from everybody, which says nothing of who is near
+            return []
         return [
             index
             for index, distance_km in zip(ranked.indexes, ranked.terms.distance[0].tolist(), strict=True)
@@ -253,15 +308,18 @@ def _last_resort(
     snapshot: LoadedSnapshot, client: ClientClass, question: Question, plan: Plan, row: int
 ) -> list[Served]:
     """Public mirrors that carry it by declaration, whatever the prober last said of them; the
-    filters of the request, but for the protocol, give way as well."""
+    filters of the request, but for the protocol, give way as well. What a mirror says of the
+    countries that it serves does not."""
     key = question_key(question.release, question.repo, question.arch)
     codes = snapshot.codes.get(key, b"")
+    barred = snapshot.barred_by_country(snapshot.letters(row)[0])
     hopeful = [
         index
         for index, code in enumerate(codes)
         if (code <= Tier.PARTIAL or code in _LAST_RESORT)
         and snapshot.mirrors[index].public
         and plan.bases[index] is not None
+        and index not in barred
     ]
     order = snapshot.rank(row, client.spread, hopeful).indexes if hopeful else []
     return [Served(index, "last resort") for index in order[: question.limit]]

@@ -17,6 +17,7 @@ from app.settings import Settings
 
 READY_WITHIN_S = 60
 STOP_WITHIN_S = 15
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: its terminal was closed
 
 
 def run_up(settings: Settings, port: int) -> int:
@@ -24,7 +25,9 @@ def run_up(settings: Settings, port: int) -> int:
     environ = {**os.environ, "PORT": str(port)}
     environ.pop("REDIS_URL", None)
     environ.pop("REDIS_READ_URL", None)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in STOPPING:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
+            signal.signal(number, _interrupt)
     parts: list[subprocess.Popen[bytes]] = []
     try:
         for command in ("worker", "web"):
@@ -42,6 +45,8 @@ def run_up(settings: Settings, port: int) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
+        for number in STOPPING:  # somebody impatient must not keep us from ending the parts
+            signal.signal(number, signal.SIG_IGN)
         _stop(parts)
 
 
@@ -53,7 +58,7 @@ def _wait_until_ready(port: int, parts: list[subprocess.Popen[bytes]]) -> bool:
     deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline and all(part.poll() is None for part in parts):
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()  # noqa: S310 - loopback
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
             return True
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

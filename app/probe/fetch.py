@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 
 import aiohttp
 from yarl import URL
@@ -144,8 +144,9 @@ class Client:
         address = str(self._resolver.checked[target.raw_host or ""].of(family)[0])
         started = time.monotonic()
         async with self._hosts.gate(host_key(target)):
-            if not self._spend(target):
-                return self._over_budget(target)
+            over_budget = self._spend(target)
+            if over_budget is not None:
+                return over_budget
             try:
                 async with asyncio.timeout(limits.connect_s):
                     reader, writer = await asyncio.open_connection(
@@ -173,9 +174,7 @@ class Client:
         if refused is not None:
             return refused
         async with self._hosts.gate(host_key(url)):
-            if not self._spend(url):
-                return self._over_budget(url)
-            return await self._exchange(url, request)
+            return self._spend(url) or await self._exchange(url, request)
 
     async def _exchange(self, url: URL, request: Request) -> Answer | Failure | _Redirect:
         """One request and its answer, within the limits."""
@@ -238,16 +237,34 @@ class Client:
         self._resolver.checked[host] = resolved
         return None
 
-    def _spend(self, url: URL) -> bool:
+    def _spend(self, url: URL) -> Failure | None:
+        """Count a request before it is sent; why it must not be, when the budget is used up."""
         key = host_key(url)
+        if self._hosts.exhausted(key, self.network.clock()):
+            reason = f"this hour's {self._hosts.budget} requests to {key} are used up"
+            return Failure(fault=Fault.NOT_ASKED, reason=reason)
+        self._count(key)
+        return None
+
+    def _count(self, key: str) -> None:
         self.hosts_asked.add(key)
         self.requests += 1
-        return self._hosts.spend(key, self.network.clock())
+        self._hosts.spend(key, self.network.clock())
 
-    def _over_budget(self, url: URL) -> Failure:
-        self.requests -= 1
-        reason = f"this hour's {self._hosts.budget} requests to {host_key(url)} are used up"
-        return Failure(fault=Fault.NOT_ASKED, reason=reason)
+    def _counting(self) -> aiohttp.TraceConfig:
+        """Counts what aiohttp sends by itself: a request once more, when the connection breaks
+        under it."""
+
+        async def sent(
+            _: object, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
+        ) -> None:
+            if hasattr(context, "sent"):
+                self._count(host_key(params.url))
+            context.sent = True
+
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(sent)
+        return tracing
 
     def _timeout_reason(self, error: TimeoutError) -> str:
         limits = self.network.limits
@@ -271,6 +288,7 @@ class Client:
                 connector=connector,
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[self._counting()],
                 headers={"User-Agent": self._agent, "Accept": "*/*", "Accept-Encoding": "identity"},
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=limits.connect_s, sock_read=limits.first_byte_s

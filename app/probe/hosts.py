@@ -43,17 +43,14 @@ class Hosts:
     def gate(self, host: str) -> asyncio.Semaphore:
         return self._gates.setdefault(host, asyncio.Semaphore(CONCURRENCY))
 
-    def left(self, host: str, now: datetime) -> int | None:
-        """Requests that this hour's budget still allows."""
-        return None if self.budget is None else max(0, self.budget - self._in_hour(host, now))
+    def exhausted(self, host: str, now: datetime) -> bool:
+        """Whether this hour's budget is used up."""
+        return self.budget is not None and self._in_hour(host, now) >= self.budget
 
-    def spend(self, host: str, now: datetime) -> bool:
-        """Count one request; False (and nothing counted) when the budget is used up."""
-        used = self._in_hour(host, now)
-        if self.budget is not None and used >= self.budget:
-            return False
-        self._spent[host] = Spent(hour=clock_hour(now), requests=used + 1)
-        return True
+    def spend(self, host: str, now: datetime) -> None:
+        """Count one request."""
+        requests = self._in_hour(host, now) + 1
+        self._spent[host] = Spent(hour=clock_hour(now), requests=requests)
 
     def remember(self, spent: Mapping[str, Spent]) -> None:
         """Take over what an earlier run recorded, where it is more than what is known here."""

@@ -13,6 +13,8 @@ from xml.parsers import expat
 
 from app.model import RepomdVersion
 
+_LATEST = 2**40
+
 
 class _Reader:
     """Collects revision and timestamps while expat walks the file; refuses document types, which
@@ -57,8 +59,8 @@ def repomd_timestamp(body: bytes) -> int | None:
     parser.StartDoctypeDeclHandler = reader.doctype
     try:
         parser.Parse(body, True)
-        newest = max(reader.timestamps, default=reader.revision or 0.0)
-        return int(newest) if reader.data_elements else None
+        newest = int(max(reader.timestamps, default=reader.revision or 0.0))
+        return newest if reader.data_elements and 0 <= newest <= _LATEST else None
     except (expat.ExpatError, ValueError, OverflowError):
         return None
 

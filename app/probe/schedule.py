@@ -73,7 +73,7 @@ def _at_once(target: Target, seen: Seen, situation: Situation) -> bool:
     if not versions:
         return False
     changed_at = versions[0].seen_at
-    if changed_at.timestamp() >= seen.asked_at:
+    if changed_at.timestamp() > seen.asked_at:
         return True
     recent = situation.now - changed_at < timedelta(seconds=situation.grace_s)
     return situation.synced and recent and situation.content.get(target.key) is not Content.CURRENT

@@ -114,17 +114,18 @@ class Prober:
             await asyncio.gather(watch, return_exceptions=True)
 
     async def _rounds(self, origin: Origin) -> int:
-        while True:
+        """Rounds until there are no more; a round that breaks is logged, and the next one tries."""
+        while self.options.every_s is not None:
             started = time.monotonic()
-            results = await self._round(origin)
-            if self.options.every_s is None:
-                break
+            try:
+                await self._round(origin)
+            except Exception:
+                log.exception("the round could not be finished")
             await asyncio.sleep(max(0.0, self.options.every_s - (time.monotonic() - started)))
             await self._read_inputs()
+        results = await self._round(origin)
         if not self.options.names:
             return 0
-        for result in results:
-            explain(self.console, result, self.options.verbose)
         return 0 if all(r.state is not None and r.state.status is Status.OK for r in results) else 1
 
     async def _round(self, origin: Origin) -> list[Result]:
@@ -141,6 +142,8 @@ class Prober:
                 named=bool(self.options.names),
                 on_result=on_result,
             ).run(mirrors)
+        for result in results if self.options.names else ():
+            explain(self.console, result, self.options.verbose)
         if not self.options.names:
             self.records.save_round(self.network.clock())
         log.info("%s", tally.line(time.monotonic() - started, origin.faults))

@@ -8,6 +8,7 @@ http://fedorahosted.org/mirrormanager. librepo takes mirrors in document order a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from email.utils import formatdate
 from xml.sax.saxutils import escape, quoteattr
 
 from app.model import RepomdVersion
@@ -29,7 +30,7 @@ def metalink(
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
         '<metalink version="3.0" xmlns="http://www.metalinker.org/" type="dynamic"'
-        f" pubdate={quoteattr(current.seen_at.strftime('%a, %d %b %Y %H:%M:%S GMT'))}"
+        f" pubdate={quoteattr(formatdate(current.seen_at.timestamp(), usegmt=True))}"
         ' generator="mirrorwise" xmlns:mm0="http://fedorahosted.org/mirrormanager">',
         " <files>",
         '  <file name="repomd.xml">',

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app import ranking
+from app.alternates import acceptable
 from app.geo.places import PlaceTable
 from app.model import (
     FAMILIES,
@@ -95,10 +96,28 @@ def compile_snapshot(inputs: Inputs) -> Compiled:
         overlays=overlays,
         regions=regions,
         networks=inputs.networks.digest,
-        repomd=dict(inputs.repomd),
+        repomd=_repomd(inputs),
     )
     public = np.array([mirror.public for mirror in served], np.bool_)
     return Compiled(snapshot, _counts(questions, codes, public), _counts(questions, unprobed, public))
+
+
+def _repomd(inputs: Inputs) -> dict[str, tuple[RepomdVersion, ...]]:
+    """What metalinks promise: the current version and those that the grace period still lets count
+    when the prober last looked, which is also when it judged what mirrors have. So a prober that
+    stops lets no alternate run out, and the passing of time alone makes no new generation. A
+    version without any hash would have clients accept anything, and counts as unknown."""
+    looked = [state.probed_at for state in inputs.states.values()]
+    if inputs.last_round is not None:
+        looked = [inputs.last_round.completed_at]
+    facts = {}
+    for key, versions in inputs.repomd.items():
+        hashed = [v.sha512 or v.sha256 or v.sha1 or v.md5 for v in versions]
+        if not versions or not hashed[0]:
+            continue
+        known = tuple(v for v, some in zip(versions, hashed, strict=True) if some)
+        facts[key] = acceptable(known, max(looked), inputs.config.probe.grace_s) if looked else known
+    return facts
 
 
 def _counts(

@@ -4,9 +4,9 @@ For every release, repo and arch, every mirror has a code of one byte: a tier (i
 lower tiers first) or the reason why not. Reasons that depend on the request (protocol, family,
 country, region, rank) are not decided here.
 
-A mirror's own state comes first (disabled, not probed, unreachable, broken, stale), then what it is
-declared to carry, then what the prober found of that very repo. Partial mirrors are judged by what
-they carry.
+What a mirror is declared to carry comes first (the last resort relies on that), then its own state
+(disabled, not probed, unreachable, broken, stale), then what the prober found of that very repo.
+Partial mirrors are judged by what they carry.
 """
 
 from __future__ import annotations
@@ -146,10 +146,6 @@ def codes(
     declared: dict[object, npt.NDArray[np.bool_]] = {}
     for row, mirror in zip(table, mirrors, strict=True):
         state = states.get(mirror.name)
-        reason = mirror_reason(questions.config, mirror, state, last_round)
-        if reason is not None:
-            row[:] = exclusion_code(reason)
-            continue
         carried_like = (
             bool(mirror.addresses),
             frozenset(mirror.module_addresses),
@@ -159,9 +155,11 @@ def codes(
         )
         if carried_like not in declared:
             declared[carried_like] = questions.declared_by(mirror)
+        reason = mirror_reason(questions.config, mirror, state, last_round)
         trusted = Tier.UNKNOWN if needs_probe(mirror) else Tier.GOOD
-        row[:] = np.where(declared[carried_like], trusted, exclusion_code(Exclusion.NOT_CARRIED))
-        if state is not None and needs_probe(mirror):
+        code = trusted if reason is None else exclusion_code(reason)
+        row[:] = np.where(declared[carried_like], code, exclusion_code(Exclusion.NOT_CARRIED))
+        if reason is None and state is not None and needs_probe(mirror):
             _apply_probe(row, state, questions)
     for without, with_arch in questions.without_arch.items():
         table[:, without] = _over_arches(table[:, with_arch])
@@ -191,11 +189,12 @@ def _apply_probe(row: Codes, state: MirrorState, questions: Questions) -> None:
 
 
 def _over_arches(codes_by_arch: Codes) -> Codes:
-    """The codes of a question without arch, out of those of its arches, shape (mirrors, arches)."""
+    """The codes of a question without arch, out of those of its arches, shape (mirrors, arches).
+    Of several reasons, the one that says most of the mirror: the lowest, "not carried" last."""
     eligible = codes_by_arch < _FIRST_EXCLUSION
     worst = np.where(eligible, codes_by_arch, 0).max(axis=1)
     some = np.where(eligible.all(axis=1), worst, Tier.PARTIAL)
-    return np.where(eligible.any(axis=1), some, codes_by_arch[:, 0]).astype(np.uint8)
+    return np.where(eligible.any(axis=1), some, codes_by_arch.min(axis=1)).astype(np.uint8)
 
 
 def mirror_reason(

@@ -11,18 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from app import ranking
 from app.memo import Memo
-from app.model import Protocol
+from app.model import ClientClass, Protocol
 from app.snapshot.schema import ServedMirror, decode
 from app.snapshot.tables import mirror_table, place_points
 
 GLOBAL_PLACE = ""
 MAX_PLANS = 1000
+MAX_SELECTIONS = 2**17
+"""Some 400 bytes each: what a process may remember of its clients' answers."""
 
 
 class Ranked(NamedTuple):
@@ -60,11 +63,14 @@ class LoadedSnapshot:
             key: snapshot.codes[i * width : (i + 1) * width] for i, key in enumerate(snapshot.questions)
         }
         self.plans: Memo[object, Any] = Memo(MAX_PLANS)
+        self.selections: Memo[object, Any] = Memo(MAX_SELECTIONS)
+        self._question_numbers: Memo[object, int] = Memo(MAX_PLANS)
+        self._numbers = count(1)
         self._places = places
         self._barred: dict[str | None, frozenset[int]] = {}
         self._candidates = np.frombuffer(places.candidates, np.uint16).reshape(shape)
         self._costs = np.frombuffer(places.costs, np.float32).reshape(shape)
-        self._noise = np.frombuffer(snapshot.noise, np.uint8).reshape(width, ranking.SPREADS)
+        self.noise = np.frombuffer(snapshot.noise, np.uint8).reshape(width, ranking.SPREADS)
 
     # --- places ----------------------------------------------------------------------------------
 
@@ -87,10 +93,10 @@ class LoadedSnapshot:
         """The certain beginning of the geography order, and whether it is all of it."""
         indexes, costs = self._candidates[row], self._costs[row]
         everything = len(indexes) == len(self.rankable)
-        rank_km = costs + ranking.noise_km(self._noise[indexes], spread, self.policy.spread_km)
+        rank_km = costs + ranking.noise_km(self.noise[indexes], spread, self.policy.spread_km)
         order = ranking.in_order(indexes, rank_km)
         if not everything:
-            horizon_km = ranking.horizon_km(costs, everything, self.policy.spread_km)
+            horizon_km = ranking.horizon_km(costs, self.policy.spread_km)
             order = order[: int(np.searchsorted(rank_km[order], horizon_km))]
         ordered: list[int] = indexes[order].tolist()
         return ordered, everything
@@ -101,14 +107,10 @@ class LoadedSnapshot:
 
     def rank(self, row: int, spread: int, indexes: Sequence[int]) -> Ranked:
         """Any mirrors at a place, by rank."""
-        pair = slice(2 * row, 2 * row + 2)
-        name = self._names[row]
-        place = place_points(
-            [name], self._points[row : row + 1], self._places.countries[pair], self._places.continents[pair]
-        )
+        place = self.points_of([row])
         all_of_them = len(indexes) == len(self.mirrors)
-        terms = ranking.terms(place, self._table if all_of_them else self._table.take(indexes), self.policy)
-        noise = ranking.noise_km(self._noise[np.asarray(indexes, np.intp)], spread, self.policy.spread_km)
+        terms = ranking.terms(place, self.table if all_of_them else self.table.take(indexes), self.policy)
+        noise = ranking.noise_km(self.noise[np.asarray(indexes, np.intp)], spread, self.policy.spread_km)
         rank_km = terms.total()[0] + noise
         order = ranking.in_order(np.asarray(indexes, np.intp), rank_km)
         return Ranked(
@@ -118,8 +120,18 @@ class LoadedSnapshot:
             rank_km[order],
         )
 
+    def points_of(self, rows: Sequence[int]) -> ranking.PlacePoints:
+        """What ranking needs of some places."""
+        pairs = [slice(2 * row, 2 * row + 2) for row in rows]
+        return place_points(
+            [self._names[row] for row in rows],
+            self._points[np.asarray(rows, np.intp)],
+            "".join(self._places.countries[pair] for pair in pairs),
+            "".join(self._places.continents[pair] for pair in pairs),
+        )
+
     @cached_property
-    def _table(self) -> ranking.MirrorTable:
+    def table(self) -> ranking.MirrorTable:
         return mirror_table(self.mirrors)
 
     @cached_property
@@ -129,6 +141,21 @@ class LoadedSnapshot:
     @cached_property
     def _names(self) -> list[str]:
         return list(self.rows)
+
+    # --- questions -------------------------------------------------------------------------------
+
+    def question_number(self, question: object) -> int:
+        """A number for each question that is asked: cheaper in a key than the question itself. One
+        that was forgotten gets a new number, never another question's."""
+        number = self._question_numbers.get(question)
+        if number is None:
+            number = next(self._numbers)
+            self._question_numbers.put(question, number)
+        return number
+
+    def remembers(self, client: ClientClass, question: object) -> bool:
+        """Whether a selection was made before."""
+        return self.selections.get((client, self.question_number(question))) is not None
 
     # --- mirrors ---------------------------------------------------------------------------------
 

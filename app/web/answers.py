@@ -7,17 +7,20 @@ cannot depend on the way it was asked for.
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import quote
 
-from app.model import ClientClass
+from app.model import ClientClass, Repo
 from app.parameters import BadValueError, QuestionError
-from app.question import Question
+from app.question import ISOS, Question
 from app.render import json, metalink, text
 from app.selection import Selection, select
-from app.snapshot.eligibility import question_key, repo_arches
+from app.snapshot.eligibility import content_key, repo_arches
 from app.snapshot.loaded import LoadedSnapshot
 
 CACHE_CONTROL = "private, max-age=60"
 RETRY_AFTER_S = 5
+
+_QUERY = "%&=+,:;/@!$'()*~?"
 
 
 class Answer(NamedTuple):
@@ -38,6 +41,10 @@ def plain(status: int, message: str, *headers: tuple[str, str]) -> Answer:
     return Answer(status, text.CONTENT_TYPE, f"{message}\n".encode(), headers)
 
 
+class NobodyError(QuestionError):
+    """Nobody is known to carry what was asked for, and no origin is configured."""
+
+
 def no_snapshot() -> Answer:
     return plain(
         503, "No mirrors are known yet: the service is starting.", ("Retry-After", str(RETRY_AFTER_S))
@@ -46,44 +53,56 @@ def no_snapshot() -> Answer:
 
 def listed(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> Answer:
     """The answer to a question about mirrors, in the format it asks for. Raises QuestionError."""
-    if question.format == "metalink":
-        require_arch(snapshot, question)
+    repo = _repo_of_metalink(snapshot, question) if question.format == "metalink" else None
     selection = select(snapshot, client, question)
-    if not selection.urls:
-        return no_snapshot()
-    headers = _headers(snapshot, client, selection)
+    if selection.is_empty:
+        raise NobodyError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
+    headers = list_headers(snapshot, client, selection)
     if question.redirect:
         location = selection.urls[0]
         return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), (*headers, ("Location", location)))
     if question.format == "json":
         return Answer(200, json.CONTENT_TYPE, json.mirrorlist(snapshot, question, selection), headers)
-    if question.format == "metalink":
-        body = _metalink(snapshot, question, selection)
+    if repo is not None:
+        body = _metalink(snapshot, question, selection, repo)
         return Answer(200, metalink.CONTENT_TYPE, body, headers)
     return Answer(200, text.CONTENT_TYPE, text.mirrorlist(selection), headers)
 
 
-def require_arch(snapshot: LoadedSnapshot, question: Question) -> None:
-    """A metalink is of one repomd.xml, so of one arch."""
-    repo = next((repo for repo in snapshot.config.repos if repo.name == question.repo), None)
-    if repo is not None and not question.arch and "$basearch" in repo.path:
+def _repo_of_metalink(snapshot: LoadedSnapshot, question: Question) -> Repo:
+    """A metalink is of one repomd.xml, so of one repo and arch. Raises BadValueError."""
+    if question.repo == ISOS:
+        raise BadValueError("format", "metalink", "lists of ISO directories are text or json")
+    repo = next(repo for repo in snapshot.config.repos if repo.name == question.repo)
+    if not question.arch and "$basearch" in repo.path:
         arches = ", ".join(repo_arches(snapshot.config, repo, question.release))
         raise BadValueError("arch", "", f"a metalink needs one of: {arches}")
+    return repo
 
 
-def _metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
-    arch = question.arch
-    versions = snapshot.repomd.get(question_key(question.release, question.repo, arch))
+def _metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection, repo: Repo) -> bytes:
+    versions = snapshot.repomd.get(content_key(question.release, repo, question.arch))
     if not versions:
-        listed_at = f"/mirrorlist/{question.release}/{question.repo}" + (f"?arch={arch}" if arch else "")
         raise UnknownFactsError(
             f"There is no metalink for {question.repo} of release {question.release}: "
-            f"its repomd.xml is not known here. Use the mirrorlist instead: {listed_at}"
+            "its repomd.xml is not known here."
         )
     return metalink.metalink(snapshot, question, selection, versions)
 
 
-def _headers(
+def mirrorlist_instead(path: str, query: str) -> str:
+    """Where the mirrorlist is of a metalink that was asked for there, in the same URL form."""
+    pairs = [pair for pair in query.split("&") if pair and not pair.lower().startswith("format=")]
+    url = quote(path.replace("/metalink", "/mirrorlist", 1))
+    return f"{url}?{quote('&'.join(pairs), safe=_QUERY)}" if pairs else url
+
+
+def has_metalink(snapshot: LoadedSnapshot, question: Question) -> bool:
+    repo = next((repo for repo in snapshot.config.repos if repo.name == question.repo), None)
+    return repo is not None and content_key(question.release, repo, question.arch) in snapshot.repomd
+
+
+def list_headers(
     snapshot: LoadedSnapshot, client: ClientClass, selection: Selection
 ) -> tuple[tuple[str, str], ...]:
     headers = [
@@ -93,8 +112,8 @@ def _headers(
         ("X-Mirrorlist-Generation", snapshot.generation),
         ("Cache-Control", CACHE_CONTROL),
     ]
-    if selection.served:
-        headers.append(("X-Mirrorlist-Mirror", snapshot.mirrors[selection.served[0].mirror].name))
+    if selection.first is not None:
+        headers.append(("X-Mirrorlist-Mirror", snapshot.mirrors[selection.first].name))
     return tuple(headers)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from app.client_address import TrustedProxies
 from app.parameters import BadValueError, QuestionError
 from app.settings import Settings
 from app.store import Store, file_store
-from app.web.answers import plain
+from app.web.answers import UnknownFactsError, mirrorlist_instead, plain
+from app.web.clients import Clients
 from app.web.current import Current
+from app.web.fastpath import FastPath
+from app.web.paths import PlainPaths
 from app.web.routes import Routes, respond
 
 
@@ -18,11 +21,14 @@ def create_app(settings: Settings, store: Store, follow: bool = True) -> Flask:
     """`follow`: keep up with the store in the background; without it whoever calls refreshes
     `app.extensions["mirrorwise"]` themselves."""
     app = Flask(__name__, static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # GET and HEAD only
     # With Redis as the store, the last good snapshot is kept in files beside it.
     current = Current(settings, store, file_store(settings.var_dir) if settings.redis_url else None)
     app.extensions["mirrorwise"] = current
-    Routes(current, TrustedProxies(settings.trusted_proxies)).register(app)
+    clients = Clients(TrustedProxies(settings.trusted_proxies))
+    Routes(current, clients).register(app)
     _register_errors(app)
+    app.wsgi_app = FastPath(PlainPaths(app.wsgi_app), current, clients)  # type: ignore[method-assign]  # Flask's own way to wrap it
     if follow:
         current.start()
     return app
@@ -32,6 +38,11 @@ def _register_errors(app: Flask) -> None:
     @app.errorhandler(QuestionError)
     def question_error(error: QuestionError) -> Response:
         return respond(plain(status_of(error), str(error)))
+
+    @app.errorhandler(UnknownFactsError)
+    def unknown_facts(error: UnknownFactsError) -> Response:
+        instead = mirrorlist_instead(request.path, request.query_string.decode("latin-1"))
+        return respond(plain(status_of(error), f"{error} Use the mirrorlist instead: {instead}"))
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:

@@ -20,25 +20,29 @@ from app.faults import Faults
 from app.geo.copies import VerifiedCopies
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup
+from app.memo import Memo
 from app.model import GeoError, SnapshotError, StoreError
 from app.parameters import ParameterReader
-from app.question import Parser
+from app.question import Parser, Question
 from app.settings import Settings
 from app.snapshot.loaded import LoadedSnapshot
 from app.store import FileStore, Pointer, Publication, Store
 
 log = logging.getLogger("mirrorwise.web")
 
+MAX_QUESTIONS = 4000
+
 
 @dataclass(frozen=True)
 class Serving:
     """One generation and what belongs to it. `status` is the status document, still encoded: only
-    explanations need it."""
+    explanations need it. `questions`: what the fast path knows, by `fastpath.target_of`."""
 
     snapshot: LoadedSnapshot
     parser: Parser
     networks: NetworkLookup | None
     published_at_s: float
+    questions: Memo[str, Question]
     status_tag: str = ""
     status: bytes | None = None
 
@@ -72,8 +76,9 @@ class Current:
         while not self._stopping.wait(self._settings.refresh_s):
             try:
                 self.refresh()
-            except Exception:
-                log.exception("refreshing failed; serving goes on with what is there")
+                self.faults.clear("refresh")
+            except Exception as error:
+                self.faults.set("refresh", f"failed: {error!r}", trace=True)
 
     def refresh(self) -> None:
         """One look at the store and at the GeoIP files."""
@@ -124,6 +129,7 @@ class Current:
             parser=Parser(snapshot.config, ParameterReader(snapshot.policy, countries)),
             networks=self._networks(snapshot.networks, blob),
             published_at_s=pointer.published_at_s,
+            questions=Memo(MAX_QUESTIONS),
             status_tag=pointer.status,
             status=store.status(),
         )

@@ -5,24 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from flask import Flask, Response, request
+from werkzeug.routing import BaseConverter
 
-from app.client_address import TrustedProxies
+from app.download import parse_download
 from app.question import Parser, Question
-from app.web import answers, pages
+from app.web import answers, downloads, pages
 from app.web.answers import Answer
-from app.web.clients import Client, caller, classify, somebody
+from app.web.clients import Client, Clients, somebody
 from app.web.current import Current
+from app.web.fastpath import MAX_TARGET_CHARS, target_of
 
 Parameters = Mapping[str, str]
 
+ABOUT_THE_CLIENT = {"ip", "explain", "mirror"}
+"""Parameters that make a request more than its question: the fast path leaves them alone."""
+
+
+class AnyPath(BaseConverter):
+    """Werkzeug's own "path" matches no line feed: that would be a 404 instead of a 400."""
+
+    regex = "(?s:.+)"
+    part_isolating = False
+
 
 class Routes:
-    def __init__(self, current: Current, trusted: TrustedProxies) -> None:
+    def __init__(self, current: Current, clients: Clients) -> None:
         self.current = current
-        self.trusted = trusted
+        self.clients = clients
 
     def register(self, app: Flask) -> None:
         app.url_map.strict_slashes = False
+        app.url_map.converters["anything"] = AnyPath
         views: dict[str, Callable[..., Response]] = {
             "/": self.front,
             "/mirrorlist": self.mirrorlist,
@@ -30,6 +43,8 @@ class Routes:
             "/metalink": self.metalink,
             "/metalink/<release>/<repo>": self.metalink,
             "/isolist/<release>/<arch>": self.isolist,
+            "/download": self.download,
+            "/download/<anything:path>": self.download,
             "/whoami": self.whoami,
             "/healthz": self.healthz,
             "/readyz": self.readyz,
@@ -48,6 +63,16 @@ class Routes:
     def isolist(self, release: str, arch: str) -> Response:
         return self._listed(lambda parser, p: parser.parse_isos(p, release, arch))
 
+    def download(self, path: str = "") -> Response:
+        """The path is judged as it was sent, not as Flask decoded it."""
+        serving, environ = self.current.serving, request.environ
+        if serving is None:
+            return respond(answers.no_snapshot())
+        parameters = request.args.to_dict()
+        secure = downloads.came_by_https(environ)
+        download = parse_download(serving.parser, downloads.sent_target(environ), parameters, secure)
+        return respond(downloads.downloaded(serving.snapshot, self._client(parameters).of, download))
+
     def front(self) -> Response:
         """CentOS's form if it names a repo, the page otherwise."""
         if "release" in request.args or "repo" in request.args:
@@ -60,14 +85,19 @@ class Routes:
             return respond(answers.no_snapshot())
         parameters = request.args.to_dict()
         question = parse(serving.parser, parameters)
-        return respond(answers.listed(serving.snapshot, self._client(parameters).of, question))
+        answer = answers.listed(serving.snapshot, self._client(parameters).of, question)
+        target = target_of(request.environ)
+        if len(target) <= MAX_TARGET_CHARS and not ABOUT_THE_CLIENT & parameters.keys():
+            serving.questions.put(target, question)
+        return respond(answer)
 
     def _client(self, parameters: Parameters) -> Client:
-        asked = parameters.get("ip", "")
-        address = somebody(asked) if asked else caller(request.environ, self.trusted)
         serving, cities = self.current.serving, self.current.cities
         networks = serving.networks if serving else None
-        return Client(address, classify(address, cities, networks, private=not asked))
+        asked = parameters.get("ip", "")
+        if asked:
+            return somebody(asked, cities, networks)
+        return self.clients.caller(request.environ, cities, networks)
 
     # --- about the client and the process ------------------------------------------------------------
 

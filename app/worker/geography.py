@@ -31,7 +31,7 @@ from app.worker.inputs import FileMark, mark, marks
 
 log = logging.getLogger("mirrorwise.worker")
 
-T = TypeVar("T")
+D = TypeVar("D", CityDatabase, AsnDatabase)
 
 
 class GeoFiles:
@@ -55,13 +55,9 @@ class GeoFiles:
 
     def read(self, now: float) -> None:
         """Open what is new."""
-        cities = self._copies(self._settings.geoip_city)
-        if cities and (self.cities is None or self.cities.paths != cities):
-            self.cities = self._open("geoip/city", CityDatabase, cities) or self.cities
-        asns = self._copies(self._settings.geoip_asn)
-        if asns and (self.asns is None or self.asns.paths != asns):
-            self.asns = self._open("geoip/asn", self._asn_database, asns) or self.asns
-        self._verified.delete_unused(now)
+        self.cities = self._open("geoip/city", CityDatabase, self._settings.geoip_city, self.cities)
+        self.asns = self._open("geoip/asn", self._asn_database, self._settings.geoip_asn, self.asns)
+        self._verified.delete_unused(now, map(Path, self.copies.values()))
 
     def scan(self, wait: bool = False) -> bool:
         """Go on with finding the places of the city database; whether there are new ones. With
@@ -116,18 +112,34 @@ class GeoFiles:
                 copy = Path(last)
             else:
                 self._faults.clear(subject)
-                self.copies[str(path)] = str(copy)
             copies.append(copy)
         return tuple(copies)
 
-    def _open(self, subject: str, kind: Callable[[Sequence[Path]], T], copies: Sequence[Path]) -> T | None:
-        try:
-            database = kind(copies)
-        except GeoError as error:
-            self._faults.set(subject, str(error))
-            return None
+    def _open(
+        self, subject: str, kind: Callable[[Sequence[Path]], D], paths: Sequence[Path], present: D | None
+    ) -> D | None:
+        """The database that these files hold now, or the last good one: `present`, or what an earlier
+        process had."""
+        copies = self._copies(paths)
+        if not copies:
+            return present
+        database = present
+        if present is None or present.paths != copies:
+            try:
+                database = kind(copies)
+            except GeoError as error:  # a good database, of another kind
+                self._faults.set(subject, str(error))
+                return present or self._reopen(kind, paths)
         self._faults.clear(subject)
+        self.copies.update(zip(map(str, paths), map(str, copies), strict=True))
         return database
+
+    def _reopen(self, kind: Callable[[Sequence[Path]], D], paths: Sequence[Path]) -> D | None:
+        last = [Path(self.copies[str(path)]) for path in paths if str(path) in self.copies]
+        try:
+            return kind(last) if len(last) == len(paths) else None
+        except GeoError:
+            return None  # deleted meanwhile; the fault is named already
 
     def _asn_database(self, copies: Sequence[Path]) -> AsnDatabase:
         return AsnDatabase(copies, self._cache_folder)
@@ -171,8 +183,18 @@ class NetworkFiles:
             self.networks = build_networks(
                 [r for ranges in self._ranges.values() for r in ranges.ranges],
                 subnets,
-                asns.prefixes_of(wanted) if asns else (),
+                self._asn_prefixes(asns, wanted),
                 build_epoch=1,  # fixed, so that the same input has the same digest; 0 is not valid
             )
             self._key = key
         return self.networks
+
+    def _asn_prefixes(self, asns: AsnDatabase | None, wanted: Sequence[int]) -> Sequence[tuple[str, int]]:
+        """None if the database proves damaged when all of it is read."""
+        try:
+            prefixes = asns.prefixes_of(wanted) if asns else ()
+        except GeoError as error:
+            self._faults.set("geoip/asn prefixes", str(error))
+            return ()
+        self._faults.clear("geoip/asn prefixes")
+        return prefixes

@@ -1,15 +1,17 @@
 """The guard: a snapshot that would lose half of the network is not published just like that.
 
 For every question it remembers the largest numbers of the last 24 hours: of mirrors that could be
-served (`eligible`), and of those that would be if nothing had been probed (`declared`). Where less
-than half of the eligible ones is left, the cause decides. Losses that people's files explain are
-published after 30 minutes, which is time to take a mistake back. Losses that come from the probe's
-state wait until it recovers, or for `worker --force`: a broken prober must not empty the network.
+served (`eligible`), and of those that would be if nothing had been probed (`declared`). What was
+published last counts however old it is, for it is what clients get. Where less than half of the
+eligible ones is left, the cause decides. Losses that people's files explain are published after 30
+minutes, which is time to take a mistake back, and are the new measure then. Losses that come from
+the probe's state wait until it recovers, or for `worker --force`: a broken prober must not empty
+the network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from app.worker.memory import HourCounts
@@ -56,39 +58,48 @@ class Guard:
         if not losses:
             self._waiting_since = None
             return False
-        if self._waiting_since is None:
+        if self._waiting_since is None or now < self._waiting_since:  # a clock set back
             self._waiting_since = now
         waited_s = now - self._waiting_since
         return not all(loss.declared for loss in losses) or waited_s < PATIENCE_S
 
-    def published(self, eligible: Mapping[str, int], declared: Mapping[str, int], now: float) -> None:
-        """Remember what was published."""
+    def after(
+        self, eligible: Mapping[str, int], declared: Mapping[str, int], accepted: Iterable[Loss], now: float
+    ) -> Guard:
+        """The guard that there is once this has been published. `accepted` losses are not held
+        against what comes next."""
+        lost = {loss.question for loss in accepted}
+        guard = Guard(_without(counts, lost) for counts in self._recent(now))
         hour = int(now // 3600)
-        known = self._hours.get(hour)
-        self._hours[hour] = HourCounts(
+        known = guard._hours.get(hour, HourCounts(hour=hour, eligible={}, declared={}))
+        guard._hours[hour] = HourCounts(
             hour=hour,
-            eligible=_largest([known.eligible, eligible] if known else [eligible]),
-            declared=_largest([known.declared, declared] if known else [declared]),
+            eligible=_largest([known.eligible, eligible]),
+            declared=_largest([known.declared, declared]),
         )
-        self._waiting_since = None
-
-    def start_anew(self) -> None:
-        """Forget what there was: what is published by force is the new measure."""
-        self._hours.clear()
+        return guard
 
     def remembered(self, now: float) -> tuple[HourCounts, ...]:
         return tuple(self._recent(now))
 
     def _recent(self, now: float) -> list[HourCounts]:
-        """Hours that are not older than the window; those in the future (a clock set back) count."""
-        oldest = int(now // 3600) - WINDOW_HOURS
-        self._hours = {hour: counts for hour, counts in self._hours.items() if hour >= oldest}
-        return [self._hours[hour] for hour in sorted(self._hours)]
+        """The hours in the window, and the last one in any case; those in the future (a clock set
+        back) count."""
+        oldest = min(int(now // 3600) - WINDOW_HOURS, max(self._hours, default=0))
+        return [counts for hour, counts in sorted(self._hours.items()) if hour >= oldest]
 
 
 def _is_grave(had: int, keeps: int) -> bool:
     lost = had - keeps
     return 2 * keeps < had and (lost > SMALL_LOSS or (keeps == 0 and lost == SMALL_LOSS))
+
+
+def _without(counts: HourCounts, questions: Collection[str]) -> HourCounts:
+    return HourCounts(
+        hour=counts.hour,
+        eligible={q: count for q, count in counts.eligible.items() if q not in questions},
+        declared={q: count for q, count in counts.declared.items() if q not in questions},
+    )
 
 
 def _largest(several: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -34,17 +34,18 @@ from app.sources.service_config import read_service_config
 log = logging.getLogger("mirrorwise.worker")
 
 T = TypeVar("T")
-FileMark = tuple[int, int, int]  # inode, size, mtime in ns
+FileMark = tuple[int, int, int, int]  # inode, size, mtime and ctime in ns
 
 
 def mark(path: Path) -> FileMark | None:
     """What changes when the file does; None if it is not there. The path is followed, not the
-    inode: tools replace files by renaming."""
+    inode: tools replace files by renaming. ctime shows what mtime may hide: new permissions, and
+    contents copied with their old times."""
     try:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def marks(folder: Path, *suffixes: str) -> dict[Path, FileMark]:
@@ -121,10 +122,17 @@ class PeopleFiles:
         for finding in check_network(read):
             if finding.severity is Severity.FAULT:
                 faults[f"mirrors/{finding.file}"] = str(finding)
-                read.pop(finding.file, None)
+                self._take_last(read, finding.file)
         self._faults.replace("mirrors/", faults)
         self.definitions = read
         return sorted(read.values(), key=lambda mirror: mirror.name)
+
+    def _take_last(self, read: dict[str, Mirror], file: str) -> None:
+        """Go back to a file's last good mirror, if its name is still free."""
+        del read[file]
+        last = self.definitions.get(file)
+        if last is not None and last.name.lower() not in {mirror.name.lower() for mirror in read.values()}:
+            read[file] = last
 
     def _read_config(self) -> None:
         path = self.data_dir / "config.yml"

@@ -15,6 +15,7 @@ import secrets
 import socket
 import threading
 import time
+from functools import cache
 from pathlib import Path
 
 from app.faults import Faults
@@ -55,9 +56,8 @@ class Worker:
         self._probe = ProbeFiles(settings, self.faults)
         self._networks = NetworkFiles(settings, self.faults)
         self._gazetteer = Gazetteer()
-        self._countries: dict[str, Country] | None = None
         self._guard = Guard()
-        self._leading = False
+        self.leading: bool | None = None  # None: not asked yet
         self._seen: dict[Path, FileMark | None] | None = None
         self._seen_state: dict[Path, FileMark | None] | None = None
         self._state_read_at = float("-inf")
@@ -66,6 +66,8 @@ class Worker:
         self._inputs_read_s: dict[str, float] = {}
         self._ready: tuple[Compiled, bytes, str] | None = None  # compiled, waiting to be published
         self._published: Publication | None = None
+        self._published_blobs: tuple[bytes, ...] = ()
+        self._status: bytes | None = None
 
     # --- one step --------------------------------------------------------------------------------
 
@@ -73,14 +75,18 @@ class Worker:
         """Look once at inputs and store; `now` in epoch seconds. `force` publishes past the guard.
         What goes wrong is in `faults`; nothing but a bug raises."""
         try:
-            if not self._lead():
-                return
-            self._read(now)
-            self._publish(now, force)
-            self._publish_status(now)
+            if self._lead():
+                self._read(now)
+                self._publish(now, force)
+                self._publish_status(now)
             self.faults.clear("store")
         except StoreError as error:
             self.faults.set("store", str(error))
+
+    @property
+    def has_published(self) -> bool:
+        """Whether it has published, or found published what it would have, since it began to lead."""
+        return self._published is not None
 
     def wait_for_places(self) -> bool:
         """Wait for a place scan under way; whether there are new places."""
@@ -99,22 +105,22 @@ class Worker:
 
     def _lead(self) -> bool:
         leading = self._store.lease(self.owner, LEASE_S)
-        if leading and not self._leading:
+        if leading and not self.leading:
             self._take_over()
-        if leading != self._leading:
+        if leading != self.leading:
             log.info("publishing" if leading else "standing by: another worker is publishing")
-        self._leading = leading
+        self.leading = leading
         return leading
 
     def _take_over(self) -> None:
-        """Begin with what the last worker, or we ourselves before a restart, knew."""
+        """Begin with what the last worker, or we ourselves before a restart, published."""
         memory = remembered.decode(self._store.memory())
         self._guard = Guard(memory.hours)
-        self._people.config = self._people.config or memory.config
-        self._people.definitions = self._people.definitions or dict(memory.definitions)
+        self._people.config = memory.config or self._people.config
+        self._people.definitions = {**self._people.definitions, **memory.definitions}
         self.geo.copies = {**memory.copies, **self.geo.copies}
         self._seen = None
-        self._published = None
+        self._published = self._status = None
         pointer = self._store.pointer()
         self.generation = pointer.generation if pointer else None
 
@@ -167,7 +173,7 @@ class Worker:
         return Inputs(
             config=config,
             mirrors=mirrors,
-            countries=self._country_table(),
+            countries=_countries(),
             locations=locations,
             states=states,
             last_round=self._probe.last_round,
@@ -180,36 +186,30 @@ class Worker:
             repomd=self._probe.repomd,
         )
 
-    def _country_table(self) -> dict[str, Country]:
-        if self._countries is None:
-            self._countries = {
-                code: Country(continent=continent_of(code), centre=self._gazetteer.country_centre(code))
-                for code in country_codes()
-            }
-        return self._countries
-
     # --- publishing ----------------------------------------------------------------------------------
 
     def _publish(self, now: float, force: bool) -> None:
+        if self._ready is not None:
+            self._publish_compiled(*self._ready, now=now, force=force)
         self._restore()
-        if self._ready is None:
-            return
-        compiled, data, generation = self._ready
-        losses = self._guard.losses(compiled.eligible, compiled.declared, now)
-        if force:
-            self._guard.start_anew()
-        elif self._guard.holds_back(losses, now):
+
+    def _publish_compiled(
+        self, compiled: Compiled, data: bytes, generation: str, now: float, force: bool
+    ) -> None:
+        guard = Guard() if force else self._guard
+        losses = guard.losses(compiled.eligible, compiled.declared, now)
+        if guard.holds_back(losses, now):
             worst = min(losses, key=lambda loss: loss.keeps / loss.had)
             self.faults.set("guard", f"not published: {len(losses)} lists would be halved; {worst}")
             return
         self.faults.clear("guard")
-        self._guard.published(compiled.eligible, compiled.declared, now)
-        blobs = tuple(self._store.put_blob(blob) for blob in [self._networks.networks.mmdb] if blob)
+        guard = guard.after(compiled.eligible, compiled.declared, losses, now)
+        blobs = tuple(blob for blob in [self._networks.networks.mmdb] if blob)
         publication = Publication(
             generation=generation,
             snapshot=data,
-            memory=remembered.encode(self._memory(now)),
-            blobs=blobs,
+            memory=remembered.encode(self._memory(guard, now)),
+            blobs=tuple(self._store.put_blob(blob) for blob in blobs),
             published_at_s=now,
         )
         if generation != self.generation or self._store.pointer() is None:
@@ -218,24 +218,29 @@ class Worker:
         else:
             self._store.remember(publication.memory)
         self.generation, self._published, self._ready = generation, publication, None
+        self._published_blobs, self._guard = blobs, guard
 
     def _restore(self) -> None:
-        """Publish again what a store that was emptied has lost."""
-        if self._published is None or self._store.pointer() is not None:
+        """Publish again what a store has lost: because it was emptied, or another worker published
+        while we were stopped and did not notice."""
+        if self._published is None:
             return
-        for blob in [self._networks.networks.mmdb]:
-            if blob:
-                self._store.put_blob(blob)
+        pointer = self._store.pointer()
+        there = pointer.generation if pointer else "nothing"
+        if there == self._published.generation:
+            return
+        for blob in self._published_blobs:
+            self._store.put_blob(blob)
         self._store.publish(self._published, self.owner)
-        self._status_at = float("-inf")
-        log.info("published generation %s again: the store was empty", self.generation)
+        self._status, self._status_at = None, float("-inf")
+        log.info("published generation %s again: the store had %s", self.generation, there)
 
-    def _memory(self, now: float) -> remembered.Memory:
+    def _memory(self, guard: Guard, now: float) -> remembered.Memory:
         return remembered.Memory(
             config=self._people.config,
             definitions=self._people.definitions,
             copies=self.geo.copies,
-            hours=self._guard.remembered(now),
+            hours=guard.remembered(now),
         )
 
     def _publish_status(self, now: float) -> None:
@@ -250,20 +255,32 @@ class Worker:
             inputs_read_s=self._inputs_read_s,
             faults=self.faults.current,
         )
-        self._store.publish_status(encode_status(status))
-        self._status_at = now
+        data = encode_status(status)
+        if data != self._status:
+            self._store.publish_status(data)
+        self._status, self._status_at = data, now
+
+
+@cache
+def _countries() -> dict[str, Country]:
+    gazetteer = Gazetteer()
+    return {
+        code: Country(continent=continent_of(code), centre=gazetteer.country_centre(code))
+        for code in country_codes()
+    }
 
 
 def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> None:
-    """Step until `stopping` is set; `force` is for the first. A bug in a step is logged, and the
-    next one tried."""
+    """Step until `stopping` is set; `force` is for the first publication. A bug in a step is logged,
+    and the next one tried."""
     try:
         while not stopping.is_set():
             try:
                 worker.step(time.time(), force)
-            except Exception:
-                log.exception("a step failed; the next one is tried")
-            force = False
+                worker.faults.clear("worker")
+            except Exception as error:
+                worker.faults.set("worker", f"a step failed: {error!r}", trace=True)
+            force = force and not worker.has_published
             stopping.wait(refresh_s)
     finally:
         worker.stop()
@@ -275,6 +292,8 @@ def run_once(worker: Worker, force: bool) -> bool:
         worker.step(time.time(), force)
         if worker.wait_for_places():
             worker.step(time.time(), force)
-        return worker.generation is not None and not {"store", "config", "guard"} & set(worker.faults.current)
+        if worker.leading is False:
+            worker.faults.set("lease", "another worker holds it and publishes; end that one first")
+        return worker.has_published and not {"store", "config", "guard"} & set(worker.faults.current)
     finally:
         worker.stop()

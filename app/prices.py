@@ -1,0 +1,178 @@
+"""Load prices: kilometres on top of the mirrors that would otherwise get more than their share.
+
+How many clients each place has is known, and so is each client's first mirror: of its place, the
+lowest base cost plus load plus noise, for each of the 32 spread values. `first_mirrors` computes
+exactly what clients get, and from it the share of all clients that each mirror gets.
+
+`solve` finds the prices in two parts. First for smooth shares: instead of 32 spread values, every
+place shares its clients by exp(-cost / spread_km), which is what the noise amounts to on average.
+A mirror above its cap (`max_share` times its fair share by weight) gets dearer by
+spread_km * ln(share / cap) until it is not: that is Sinkhorn's iteration for a transport problem with
+capacities, and it ends at the same prices wherever it starts. Below the cap, a mirror with more than
+its fair share costs EVEN * spread_km * ln(share / fair): this moves clients where another mirror is
+near anyway, and hardly any over a border. Then, for the shares that clients really get, the few
+prices that the 32 values leave too low are raised step by step.
+
+There is one price for all releases and arches: a client must get one order of mirrors for all its
+repos, or packages of one transaction would come from mirrors in different states. A partial
+mirror's real load is then below what is computed here.
+
+Everything is pure, and the same input gives the same prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app import ranking
+from app.ranking import SPREADS, Floats
+
+MIN_MIRRORS = 20
+"""With fewer mirrors than these, all are needed where they are: no prices."""
+
+EVEN = 2.0
+AIM = 0.92  # of the cap, for smooth shares: those of 32 values vary around them
+STEP_KM = 8.0
+ENOUGH_KM = 0.3
+MAX_ROUNDS = 400
+MAX_STEPS = 40
+RELAXATION = 1.7
+CHUNK = 1024  # places at once
+
+KM_PER_HOUR = 20.0
+"""How much a published price may change."""
+
+STILL_KM = 10.0
+"""A price this near to where it should be stays as it is, so that a flapping mirror moves nobody."""
+
+Shares = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """p places and m mirrors. `costs`: base costs without load (p, m) in km; `clients`: each place's
+    part of all clients (p,), summing up to 1; `noise`: the last term of the rank in km (m, 32);
+    `fair`: each mirror's fair share, summing up to 1 (m,)."""
+
+    costs: Floats
+    clients: Shares
+    noise: Floats
+    fair: Shares
+    spread_km: float
+
+    def cap(self, max_share: float) -> Shares:
+        """The largest share that each mirror should get; infinite where prices are off."""
+        if max_share <= 0 or int((self.fair > 0).sum()) < MIN_MIRRORS:
+            return np.full(len(self.fair), np.inf)
+        return np.where(self.fair > 0, max_share * self.fair, np.inf)
+
+
+def fair_shares(mirrors: ranking.MirrorTable) -> Shares:
+    """By weight. A mirror whose location is not known stands last everywhere: it has no share."""
+    weight = np.where(np.isnan(mirrors.vectors[0]), 0.0, mirrors.weight)
+    return np.asarray(weight / max(float(weight.sum()), 1e-9), np.float64)
+
+
+def noise_table(ranks: npt.NDArray[np.uint8], spread_km: float) -> Floats:
+    """`ranking.noise_km` for all spread values: (m, 32)."""
+    return np.stack([ranking.noise_km(ranks, s, spread_km) for s in range(SPREADS)], axis=1)
+
+
+# --- what clients get ------------------------------------------------------------------------------
+
+
+def first_mirrors(demand: Demand, load_km: Floats) -> npt.NDArray[np.int32]:
+    """The first mirror of every place and spread value, (p, 32). There must be a mirror."""
+    return np.concatenate([np.zeros((0, SPREADS), np.int32), *_firsts(demand, load_km)])
+
+
+def _firsts(demand: Demand, load_km: Floats) -> Iterator[npt.NDArray[np.int32]]:
+    # Only mirrors this near to a place's best can be first for some spread value.
+    reach_km = float(demand.noise.max() - demand.noise.min())
+    for start in range(0, len(demand.clients), CHUNK):
+        costs = demand.costs[start : start + CHUNK] + load_km
+        near = costs <= costs.min(axis=1, keepdims=True) + reach_km
+        place, mirror = np.nonzero(near)
+        ranks = costs[place, mirror][:, None] + demand.noise[mirror]
+        begin = np.searchsorted(place, np.arange(len(costs)))
+        best = np.minimum.reduceat(ranks, begin, axis=0)
+        # Of equal ranks the lower index is first, as in `ranking.in_order`.
+        winners = np.where(ranks == best[place], mirror[:, None], np.iinfo(np.int32).max)
+        yield np.minimum.reduceat(winners, begin, axis=0).astype(np.int32)
+
+
+def shares(demand: Demand, first: npt.NDArray[np.int32]) -> Shares:
+    """The part of all clients that each mirror gets with these first mirrors, (m,)."""
+    weights = np.repeat(demand.clients / SPREADS, SPREADS)
+    return np.bincount(first.ravel(), weights, demand.costs.shape[1]).astype(np.float64)
+
+
+# --- prices ------------------------------------------------------------------------------------------
+
+
+def solve(demand: Demand, max_share: float, start_km: Floats | None = None) -> Floats:
+    """The prices (m,) under which no share exceeds its cap; where that cannot be reached, those that
+    come nearest to it. `start_km` only makes it quicker."""
+    cap = demand.cap(max_share)
+    if np.isinf(cap).all():
+        return np.zeros(len(cap), np.float32)
+    smooth = _solve_smooth(demand, AIM * cap, np.zeros(len(cap)) if start_km is None else start_km)
+    return _raise_to_fit(demand, cap, smooth)
+
+
+def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating]) -> Shares:
+    costs, scale = demand.costs, demand.spread_km
+    kernel = np.exp(-(costs - costs.min(axis=1, keepdims=True)) / np.float32(scale))
+    transposed = np.ascontiguousarray(kernel.T)
+    clients = demand.clients.astype(np.float32)
+    fair = np.where(demand.fair > 0, demand.fair, np.inf)
+    load = np.asarray(start_km, np.float64)
+    for _ in range(MAX_ROUNDS):
+        pull = np.exp(-load / scale).astype(np.float32)
+        share = np.maximum(pull * (transposed @ (clients / (kernel @ pull))), 1e-12)
+        even = EVEN * scale * np.maximum(0.0, np.log(share / fair))
+        capped = load + RELAXATION * scale * np.log(share / cap)
+        new = np.maximum(0.0, np.maximum(load + 0.5 * (even - load), capped))
+        change_km = float(np.abs(new - load).max())
+        load = new
+        if change_km < ENOUGH_KM:
+            break
+    return load
+
+
+def _raise_to_fit(demand: Demand, cap: Shares, smooth: Shares) -> Floats:
+    load, best = smooth, smooth
+    least = np.inf
+    step, last = np.full(len(cap), STEP_KM), np.zeros(len(cap))
+    for _ in range(MAX_STEPS):
+        ratio = shares(demand, first_mirrors(demand, load.astype(np.float32))) / cap
+        excess = float(np.maximum(ratio - 1.0, 0.0).sum())
+        if excess < least:
+            least, best = excess, load
+        if excess == 0.0:
+            break
+        heading = np.where(ratio > 1.0, 1.0, np.where((ratio < 0.8) & (load > smooth), -1.0, 0.0))
+        step = np.where(heading * last < 0, np.maximum(step / 2, 0.5), step)
+        last = np.where(heading != 0, heading, last)
+        load = np.maximum(0.0, load + heading * step)
+    return best.astype(np.float32)
+
+
+def step_towards(
+    published: Mapping[str, float], target: Mapping[str, float], hours: float
+) -> dict[str, float]:
+    """Prices by name in whole km, moved from what is published towards the target by at most
+    `KM_PER_HOUR`; those near enough stay. Free mirrors are left out."""
+    limit_km = KM_PER_HOUR * hours
+    moved: dict[str, float] = {}
+    for name, aim in target.items():
+        now = published.get(name, 0.0)
+        near = abs(aim - now) < STILL_KM
+        new = now if near else now + min(max(aim - now, -limit_km), limit_km)
+        if round(new) > 0:
+            moved[name] = float(round(new))
+    return moved

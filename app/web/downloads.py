@@ -1,0 +1,47 @@
+"""The answer to a download: a redirect to the best mirror, and where else the file is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.download import Download
+from app.model import ClientClass
+from app.render import links, text
+from app.selection import select
+from app.snapshot.loaded import LoadedSnapshot
+from app.web.answers import Answer, NobodyError, has_metalink, list_headers, plain
+
+
+def downloaded(snapshot: LoadedSnapshot, client: ClientClass, download: Download) -> Answer:
+    """302, or 404 where only http is left (the vault, the origin) for a client that came by https.
+    Raises NobodyError."""
+    question = download.question
+    selection = select(snapshot, client, question)
+    urls = [url + download.rest for url in selection.urls]
+    if not urls:
+        raise NobodyError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
+    location = urls[0]
+    if download.secure and not location.startswith("https://"):
+        return plain(404, f"There is no https address of this. It is at {location}")
+    countries = [snapshot.mirrors[item.mirror].country for item in selection.served]
+    headers = [*list_headers(snapshot, client, selection), ("Location", location)]
+    headers += [("Link", value) for value in links.duplicates(zip(urls[1:], countries[1:], strict=True))]
+    if download.is_repomd and has_metalink(snapshot, question):
+        headers.append(("Link", links.described_by(question)))
+    return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), tuple(headers))
+
+
+def sent_target(environ: Mapping[str, str]) -> str:
+    """The request's target as the client sent it: PATH_INFO is decoded, so that an encoded slash
+    looks like any other there. RAW_URI is gunicorn's name for it."""
+    target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if target is None:
+        raise RuntimeError("the WSGI server gives neither RAW_URI nor REQUEST_URI")
+    return target
+
+
+def came_by_https(environ: Mapping[str, str]) -> bool:
+    """As the socket or any proxy says. It need not be a trusted one: the claim only narrows the
+    choice of whoever makes it."""
+    claims = environ.get("HTTP_X_FORWARDED_PROTO", "").lower().split(",")
+    return environ.get("wsgi.url_scheme") == "https" or "https" in [claim.strip() for claim in claims]

@@ -1,0 +1,62 @@
+"""Answers that need nothing but a class and two dictionaries, before Flask's request machinery.
+
+A request for a list whose question was parsed before (the same path and query, of the same
+generation), and whose selection was made before for the client's class, is rendered at once. All
+else goes to the ordinary views, which leave behind what the next request needs. Both end in
+`answers.listed`: what is answered cannot depend on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from app.web.answers import Answer, listed
+from app.web.clients import Clients
+from app.web.current import Current
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+MAX_TARGET_CHARS = 300
+"""Longer ones are not remembered: nobody asks them twice."""
+
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+class FastPath:
+    """WSGI middleware around `app`."""
+
+    def __init__(self, app: WSGIApplication, current: Current, clients: Clients) -> None:
+        self._app = app
+        self._current = current
+        self._clients = clients
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        answer = self._answer(environ)
+        if answer is None:
+            return self._app(environ, start_response)
+        status, content_type, body, headers = answer
+        length = str(len(body))
+        start_response(
+            _STATUS_LINES[status], [("Content-Type", content_type), ("Content-Length", length), *headers]
+        )
+        return [body]
+
+    def _answer(self, environ: WSGIEnvironment) -> Answer | None:
+        serving = self._current.serving
+        if serving is None or environ["REQUEST_METHOD"] != "GET":
+            return None
+        question = serving.questions.get(target_of(environ))
+        if question is None:
+            return None
+        client = self._clients.caller(environ, self._current.cities, serving.networks)
+        if not serving.snapshot.remembers(client.of, question):
+            return None
+        return listed(serving.snapshot, client.of, question)
+
+
+def target_of(environ: WSGIEnvironment) -> str:
+    """What a question is remembered by: path and query as they came."""
+    return f"{environ.get('PATH_INFO', '')}?{environ.get('QUERY_STRING', '')}"
