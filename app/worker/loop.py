@@ -15,25 +15,22 @@ import secrets
 import socket
 import threading
 import time
-from functools import cache
 from pathlib import Path
 
 from app.faults import Faults
 from app.model import SourceError, StoreError
 from app.settings import Settings
 from app.snapshot import schema
-from app.snapshot.compile import Compiled, Country, Inputs, compile_snapshot
-from app.snapshot.networks import ClientNetworks
-from app.sources.countries import continent_of, country_codes
-from app.sources.gazetteer import Gazetteer
+from app.snapshot.compile import Compiled, compile_snapshot
+from app.snapshot.loaded import LoadedSnapshot
 from app.status import Status
 from app.status import encode as encode_status
 from app.store import Publication, Store
 from app.worker import memory as remembered
-from app.worker.geography import GeoFiles, NetworkFiles
 from app.worker.guard import Guard
-from app.worker.inputs import FileMark, PeopleFiles, ProbeFiles
-from app.worker.locate import Locator
+from app.worker.inputs import FileMark
+from app.worker.pricing import Pricing
+from app.worker.reader import InputReader
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -49,21 +46,16 @@ class Worker:
         self.faults = Faults(log)
         self.owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
         self.generation: str | None = None
-        self.geo = GeoFiles(settings, self.faults)
-        self._settings = settings
+        self.reader = InputReader(settings, self.faults)
         self._store = store
-        self._people = PeopleFiles(settings, self.faults)
-        self._probe = ProbeFiles(settings, self.faults)
-        self._networks = NetworkFiles(settings, self.faults)
-        self._gazetteer = Gazetteer()
         self._guard = Guard()
+        self._pricing = Pricing({}, None)
         self.leading: bool | None = None  # None: not asked yet
         self._seen: dict[Path, FileMark | None] | None = None
         self._seen_state: dict[Path, FileMark | None] | None = None
         self._state_read_at = float("-inf")
         self._status_at = float("-inf")
         self._beat_at = float("-inf")
-        self._inputs_read_s: dict[str, float] = {}
         self._ready: tuple[Compiled, bytes, str] | None = None  # compiled, waiting to be published
         self._published: Publication | None = None
         self._published_blobs: tuple[bytes, ...] = ()
@@ -88,16 +80,18 @@ class Worker:
         """Whether it has published, or found published what it would have, since it began to lead."""
         return self._published is not None
 
-    def wait_for_places(self) -> bool:
-        """Wait for a place scan under way; whether there are new places."""
-        if self.geo.scan(wait=True):
+    def wait(self, now: float) -> bool:
+        """Wait for a place scan or for load prices under way; whether there is something new."""
+        scanned = self.reader.geo.scan(wait=True)
+        if scanned or self._pricing.collect(now, wait=True):
             self._seen = None
             return True
         return False
 
     def stop(self) -> None:
         """Give the lease back and end what runs beside the worker."""
-        self.geo.close()
+        self.reader.geo.close()
+        self._pricing.close()
         try:
             self._store.release(self.owner)
         except StoreError as error:
@@ -116,9 +110,11 @@ class Worker:
         """Begin with what the last worker, or we ourselves before a restart, published."""
         memory = remembered.decode(self._store.memory())
         self._guard = Guard(memory.hours)
-        self._people.config = memory.config or self._people.config
-        self._people.definitions = {**self._people.definitions, **memory.definitions}
-        self.geo.copies = {**memory.copies, **self.geo.copies}
+        self._pricing = Pricing(memory.load_km, memory.priced_at_s)
+        people, geo = self.reader.people, self.reader.geo
+        people.config = memory.config or people.config
+        people.definitions = {**people.definitions, **memory.definitions}
+        geo.copies = {**memory.copies, **geo.copies}
         self._seen = None
         self._published = self._status = None
         pointer = self._store.pointer()
@@ -128,21 +124,18 @@ class Worker:
 
     def _read(self, now: float) -> None:
         """Compile if an input has changed."""
-        seen: dict[Path, FileMark | None] = {
-            **self._people.marks(),
-            **self.geo.marks(),
-            **self._networks.marks(),
-        }
-        state = self._probe.marks()
+        seen, state = self.reader.marks(), self.reader.probe.marks()
         state_due = state != self._seen_state and not 0 <= now - self._state_read_at < STATE_EVERY_S
-        scanned = self.geo.scan()
-        if seen == self._seen and not state_due and not scanned:
+        scanned = self.reader.geo.scan()
+        priced = self._pricing.collect(now)
+        if seen == self._seen and not state_due and not scanned and not priced:
             return
         started = time.monotonic()
         try:
-            compiled = compile_snapshot(self._inputs(now))
+            inputs = self.reader.read(now, self._pricing.load_km)
         except SourceError:
             return  # no config has ever been good; the fault is named
+        compiled = compile_snapshot(inputs)
         data = schema.encode(compiled.snapshot)
         self._ready = (compiled, data, schema.generation_of(data))
         self._seen, self._seen_state, self._state_read_at = seen, state, now
@@ -155,43 +148,14 @@ class Worker:
             self._ready[2],
         )
 
-    def _inputs(self, now: float) -> Inputs:
-        mirrors = self._people.read()
-        self._probe.read(mirrors)
-        self.geo.read(now)
-        self.geo.scan()
-        self._networks.read()
-        self._inputs_read_s = dict.fromkeys(("config", "mirrors", "state", "cloud", "geoip"), now)
-        config = self._people.config
-        if config is None:
-            raise SourceError([])
-        locator = Locator(self._gazetteer, self.geo.cities, self.geo.asns)
-        states = self._probe.states
-        locations = {mirror.name: locator.locate(mirror, states.get(mirror.name)) for mirror in mirrors}
-        measured = {name: location.asns for name, location in locations.items()}
-        networks = self._networks.build(mirrors, measured, self.geo.asns)
-        return Inputs(
-            config=config,
-            mirrors=mirrors,
-            countries=_countries(),
-            locations=locations,
-            states=states,
-            last_round=self._probe.last_round,
-            places=self.geo.places,
-            networks=ClientNetworks(
-                digest=schema.digest_of(networks.mmdb) if networks.mmdb else None,
-                overlays=networks.overlays,
-                measured_asns=measured,
-            ),
-            repomd=self._probe.repomd,
-        )
-
     # --- publishing ----------------------------------------------------------------------------------
 
     def _publish(self, now: float, force: bool) -> None:
         if self._ready is not None:
             self._publish_compiled(*self._ready, now=now, force=force)
         self._restore()
+        if self._published is not None and self._pricing.is_due(now):
+            self._consider_prices(self._published)
 
     def _publish_compiled(
         self, compiled: Compiled, data: bytes, generation: str, now: float, force: bool
@@ -204,7 +168,7 @@ class Worker:
             return
         self.faults.clear("guard")
         guard = guard.after(compiled.eligible, compiled.declared, losses, now)
-        blobs = tuple(blob for blob in [self._networks.networks.mmdb] if blob)
+        blobs = tuple(blob for blob in [self.reader.networks.networks.mmdb] if blob)
         publication = Publication(
             generation=generation,
             snapshot=data,
@@ -219,6 +183,12 @@ class Worker:
             self._store.remember(publication.memory)
         self.generation, self._published, self._ready = generation, publication, None
         self._published_blobs, self._guard = blobs, guard
+
+    def _consider_prices(self, published: Publication) -> None:
+        """Prices are computed for what is published, once it is."""
+        if self.reader.clients:
+            snapshot = LoadedSnapshot(published.generation, published.snapshot)
+            self._pricing.solve(snapshot, self.reader.clients)
 
     def _restore(self) -> None:
         """Publish again what a store has lost: because it was emptied, or another worker published
@@ -237,10 +207,12 @@ class Worker:
 
     def _memory(self, guard: Guard, now: float) -> remembered.Memory:
         return remembered.Memory(
-            config=self._people.config,
-            definitions=self._people.definitions,
-            copies=self.geo.copies,
+            config=self.reader.people.config,
+            definitions=self.reader.people.definitions,
+            copies=self.reader.geo.copies,
             hours=guard.remembered(now),
+            load_km=self._pricing.load_km,
+            priced_at_s=self._pricing.moved_at_s,
         )
 
     def _publish_status(self, now: float) -> None:
@@ -249,25 +221,16 @@ class Worker:
             self._beat_at = now
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return
-        private = {mirror.name for mirror in self._people.definitions.values() if mirror.private}
+        private = {mirror.name for mirror in self.reader.people.definitions.values() if mirror.private}
         status = Status(
-            states={name: state for name, state in self._probe.states.items() if name not in private},
-            inputs_read_s=self._inputs_read_s,
+            states={name: state for name, state in self.reader.probe.states.items() if name not in private},
+            inputs_read_s=self.reader.read_s,
             faults=self.faults.current,
         )
         data = encode_status(status)
         if data != self._status:
             self._store.publish_status(data)
         self._status, self._status_at = data, now
-
-
-@cache
-def _countries() -> dict[str, Country]:
-    gazetteer = Gazetteer()
-    return {
-        code: Country(continent=continent_of(code), centre=gazetteer.country_centre(code))
-        for code in country_codes()
-    }
 
 
 def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> None:
@@ -290,7 +253,7 @@ def run_once(worker: Worker, force: bool) -> bool:
     """Compile and publish once, with a place scan that has to be made; whether it was published."""
     try:
         worker.step(time.time(), force)
-        if worker.wait_for_places():
+        while worker.wait(time.time()):
             worker.step(time.time(), force)
         if worker.leading is False:
             worker.faults.set("lease", "another worker holds it and publishes; end that one first")

@@ -18,12 +18,15 @@ class HourCounts(Record, frozen=True, kw_only=True):
 
 class Memory(Record, frozen=True, kw_only=True):
     """`definitions`: the last good mirror of each file, by file name. `copies`: the last good copy
-    of each GeoIP database, by the path it was copied from."""
+    of each GeoIP database, by the path it was copied from. `load_km`: the published load prices by
+    mirror, and when they were last decided."""
 
     config: ServiceConfig | None = None
     definitions: dict[str, Mirror] = {}
     copies: dict[str, str] = {}
     hours: tuple[HourCounts, ...] = ()
+    load_km: dict[str, float] = {}
+    priced_at_s: float | None = None
 
 
 def encode(memory: Memory) -> bytes:

@@ -1,0 +1,72 @@
+"""How published load prices move: computed beside the worker's loop, at once the first time, and by
+at most 20 km an hour after that.
+
+Solving takes seconds, in which the worker must go on publishing: a thread does it, nearly all of it
+inside numpy, which lets other threads run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from app import prices
+from app.snapshot.demand import Market
+from app.snapshot.loaded import LoadedSnapshot
+
+log = logging.getLogger("mirrorwise.worker")
+
+EVERY_S = 3600.0
+
+
+class Pricing:
+    """`load_km`: what is published, by name of mirror; `moved_at_s`: when that was last decided,
+    None if it never was. Both are remembered across restarts."""
+
+    def __init__(self, load_km: Mapping[str, float], moved_at_s: float | None) -> None:
+        self.load_km = dict(load_km)
+        self.moved_at_s = moved_at_s
+        self._executor = ThreadPoolExecutor(1, "mirrorwise-prices")
+        self._solving: Future[dict[str, float]] | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to solve, and none is under way."""
+        if self._solving is not None:
+            return False
+        return self.moved_at_s is None or not 0 <= now - self.moved_at_s < EVERY_S
+
+    def solve(self, snapshot: LoadedSnapshot, clients: Mapping[str, float]) -> None:
+        """Begin to solve for this snapshot's mirrors. `clients`: how many, by place."""
+        self._solving = self._executor.submit(solved, snapshot, dict(clients), self.load_km)
+
+    def collect(self, now: float, wait: bool = False) -> bool:
+        """Take over what was solved, if it is; whether prices have changed. With `wait`, a solution
+        under way is waited for."""
+        if self._solving is None or not (wait or self._solving.done()):
+            return False
+        target, self._solving = self._solving.result(), None
+        before = self.load_km
+        if self.moved_at_s is None:
+            self.load_km = {name: float(round(km)) for name, km in target.items() if round(km) > 0}
+        else:
+            self.load_km = prices.step_towards(before, target, hours=1.0)
+        self.moved_at_s = now
+        if self.load_km != before:
+            highest = max(self.load_km.values(), default=0.0)
+            log.info("load prices: %d mirrors, up to %.0f km", len(self.load_km), highest)
+        return self.load_km != before
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def solved(
+    snapshot: LoadedSnapshot, clients: Mapping[str, float], start_km: Mapping[str, float]
+) -> dict[str, float]:
+    """The prices that the snapshot's mirrors should have, by name."""
+    if not snapshot.rankable:
+        return {}
+    market = Market(snapshot, clients)
+    load = prices.solve(market.demand, snapshot.policy.max_share, market.load_of(start_km))
+    return dict(zip(market.names, load.tolist(), strict=True))
