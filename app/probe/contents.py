@@ -127,7 +127,7 @@ class Contents:
         kinds = {(target.release, target.arch): target for target in reversed(self.plan.repos)}
         return list(reversed(kinds.values()))
 
-    def _promise(self, target: Target) -> tuple[bool, int]:
+    def _promise(self, target: Target) -> tuple[bool, float]:
         seen = self.seen.get(target.key)
         return self._before.get(target.key) not in USABLE, seen.asked_at if seen else 0
 
@@ -220,7 +220,7 @@ class Contents:
         return verdict if isinstance(verdict, Content) else None
 
 
-def _seen(answer: Answer, before: Seen | None, now_s: int) -> Seen:
+def _seen(answer: Answer, before: Seen | None, now_s: float) -> Seen:
     if answer.status == 304 and before is not None:
         return msgspec.structs.replace(before, asked_at=now_s)
     if answer.status != 200:

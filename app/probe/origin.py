@@ -125,7 +125,7 @@ class Origin:
                 facts[target.key] = with_version(known, version)
                 changed.append(target.key)
             contents[target.key] = Seen(
-                asked_at=int(now.timestamp()),
+                asked_at=round(now.timestamp(), 3),
                 sha256=version.sha256,
                 etag=answer.etag,
                 modified=answer.modified,

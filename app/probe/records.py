@@ -24,7 +24,7 @@ class Seen(Record, frozen=True, kw_only=True):
     """What one fetch of a repomd.xml brought. `sha256` None: the mirror does not have it.
     `timestamp` None: it is not a repomd.xml. The validators allow a conditional request."""
 
-    asked_at: int
+    asked_at: float
     sha256: str | None = None
     timestamp: int | None = None
     etag: str | None = None
@@ -36,8 +36,8 @@ class Memory(Record, frozen=True, kw_only=True):
     "https/ipv4"; `spent` is what this hour's requests to its hosts come to."""
 
     contents: dict[str, Seen] = {}
-    isos: dict[str, int] = {}
-    endpoints: dict[str, int] = {}
+    isos: dict[str, float] = {}
+    endpoints: dict[str, float] = {}
     spent: dict[str, Spent] = {}
 
 

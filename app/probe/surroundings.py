@@ -34,8 +34,9 @@ class Surroundings:
     def now(self) -> datetime:
         return self.network.clock()
 
-    def now_s(self) -> int:
-        return int(self.now().timestamp())
+    def now_s(self) -> float:
+        """In epoch seconds. Fractions matter: the origin may change within the same second."""
+        return round(self.now().timestamp(), 3)
 
     def may_be_private(self, mirror: Mirror) -> bool:
         return mirror.private or self.config.probe.allow_private_addresses

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gzip
 import hashlib
 import socket
 import ssl
@@ -88,6 +89,9 @@ class Fleet:
     tries: Counter[str] = field(default_factory=Counter)
     now: dt.datetime = NOW
     probe: dict[str, object] = field(default_factory=lambda: {"allow_private_addresses": True})
+    modules: bool = False
+    limits: Limits = LIMITS
+    routed: tuple[str, ...] = ("ipv4", "ipv6")
     port: int = 0
     tls_port: int = 0
     rsync_port: int = 0
@@ -98,7 +102,11 @@ class Fleet:
     def network(self) -> Network:
         tls = ssl.create_default_context(cafile=str(self.folder / "ca.pem") if self.tls_port else None)
         return Network(
-            lookup=self.lookup, tls=tls, limits=LIMITS, clock=lambda: self.now, routed=lambda family: True
+            lookup=self.lookup,
+            tls=tls,
+            limits=self.limits,
+            clock=lambda: self.now,
+            routed=self.routed.__contains__,
         )
 
     async def lookup(self, host: str) -> Sequence[str]:
@@ -118,7 +126,7 @@ class Fleet:
             "config_version": 3,
             "allowed_outdate": "12h",
             "mirrors_dir": "mirrors.d",
-            "versions": list(self.releases),
+            "versions": [release.removesuffix("-kitten") for release in self.releases],
             "vault_mirror": "http://vault.example.org/",
             "arches": {release: list(self.arches) for release in self.releases},
             "required_protocols": ["http", "https", "rsync"],
@@ -127,9 +135,20 @@ class Fleet:
                 {"name": "baseos-source", "path": "baseos/Source/", "vault": True},
             ],
             "origin": self.http(ORIGIN),
+            **self._module_config(),
             "probe": self.probe | probe,
         }
         (self.folder / "config.yml").write_text(yaml.safe_dump(config))
+
+    def _module_config(self) -> dict[str, object]:
+        if not self.modules:
+            return {}
+        versions = [r.removesuffix("-kitten") for r in self.releases if r.endswith("-kitten")]
+        return {
+            "optional_module_versions": {"kitten": versions},
+            "module_origins": {"kitten": self.http(ORIGIN)},
+            "duplicated_versions": dict.fromkeys(versions, self.releases[0]),
+        }
 
     def add(self, name: str, behaviour: Behaviour | None = None, **keys: object) -> str:
         """A mirror file, and how that mirror behaves; returns its name."""
@@ -251,9 +270,6 @@ def black_hole(port: int) -> Iterator[None]:
             waiter.close()
 
 
-# --- behaviours ----------------------------------------------------------------------------------
-
-
 def _send_file(asked: Asked, body: bytes | None, **headers: str) -> None:
     """A file with its validator; 304 when the client has it, 404 when there is none."""
     if body is None:
@@ -359,8 +375,6 @@ async def cut_short(fleet: Fleet, asked: Asked) -> None:
 
 async def compressed(fleet: Fleet, asked: Asked) -> None:
     """A gzip bomb that nobody asked for: a megabyte of zeros in a thousand bytes."""
-    import gzip
-
     asked.send(200, gzip.compress(bytes(50_000_000), 1)[:90_000], Content_Encoding="gzip")
 
 
@@ -371,10 +385,11 @@ async def not_http(fleet: Fleet, asked: Asked) -> None:
 
 
 def failing_first(times: int, then: Behaviour = fresh) -> Behaviour:
-    """Hangs up on the first requests for its timestamp file, and behaves after that."""
+    """Hangs up on the first tries for its timestamp file, and behaves after that. A try is two
+    requests: the client sends one again when the connection breaks under it."""
 
     async def behave(fleet: Fleet, asked: Asked) -> None:
-        if asked.path == "/TIME" and fleet.tries[asked.host] < times:
+        if asked.path == "/TIME" and fleet.tries[asked.host] < 2 * times:
             fleet.tries[asked.host] += 1
             asked.writer.close()
         else:

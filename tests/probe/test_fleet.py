@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from app.model import Content, Status
+from app.model import Content, MirrorState, Status
 from tests.probe import fleet as f
 from tests.probe.conftest import Probing
-from tests.probe.fleet import Behaviour, Fleet
+from tests.probe.fleet import Behaviour, Fleet, running
 
 X86 = "9.8/baseos/x86_64"
 ALL_KEYS = {f"9.8/{repo}/{arch}" for repo in ("baseos", "appstream") for arch in ("x86_64", "s390x")}
@@ -42,40 +44,55 @@ JUDGED_BROKEN: dict[str, tuple[Behaviour, str]] = {
         f.redirecting(lambda fleet, asked: "http://169.254.169.254/latest/meta-data/"),
         "it redirects to another host (http://169.254.169.254/latest/meta-data/)",
     ),
-    "slow body": (f.slow_body, "its answer was not complete within 2.5 s"),
+    "slow body": (f.slow_body, "its answer was not complete within 1.2 s"),
     "endless body": (f.endless_body, "its answer is larger than 100,000 bytes"),
     "answer shorter than announced": (f.cut_short, "shorter than announced"),
+    "invalid UTF-8 for a time": (f.damaged(lambda body: b"\xff\xfe" * 400, part=""), "holds no time"),
     "gzip bomb": (f.compressed, "its answer is compressed (gzip), which nobody asked for"),
 }
 JUDGED_UNREACHABLE: dict[str, tuple[Behaviour, str]] = {
-    "accepts and says nothing": (f.silent, "no answer within 1.5 s"),
+    "accepts and says nothing": (f.silent, "no answer within 0.6 s"),
     "hangs up": (f.hangs_up, "closed the connection without an answer"),
-    "slow headers": (f.slow_headers, "no answer within 2.5 s"),
+    "slow headers": (f.slow_headers, "no answer within 1.2 s"),
     "not HTTP": (f.not_http, "not HTTP"),
 }
 
 
-@pytest.mark.parametrize(("behaviour", "reason"), JUDGED_BROKEN.values(), ids=JUDGED_BROKEN)
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, MirrorState]:
+    """The states after one round over one mirror of each kind, by the name of the fault."""
+    folder = tmp_path_factory.mktemp("faults")
+    with running(Fleet(folder=folder, limits=replace(f.LIMITS, first_byte_s=0.6, total_s=1.2))) as fleet:
+        fleet.write_config()
+        faults = JUDGED_BROKEN | JUDGED_UNREACHABLE
+        names = {
+            fault: fleet.add(f"fault-{number}.example.org", behaviour)
+            for number, (fault, (behaviour, _)) in enumerate(faults.items())
+        }
+        probing = Probing(fleet)
+        assert probing() == 0
+        return {fault: probing.state(name) for fault, name in names.items()}
+
+
+@pytest.mark.parametrize("fault", JUDGED_BROKEN)
 def test_a_mirror_that_answers_but_not_as_a_mirror_is_broken(
-    fleet: Fleet, probing: Probing, behaviour: Behaviour, reason: str
+    judged: Mapping[str, MirrorState], fault: str
 ) -> None:
     """Broken after a second try, with what came instead in a sentence."""
-    name = fleet.add("a.example.org", behaviour)
-    assert probing() == 0
-    state = probing.state(name)
-    assert (state.status, reason in (state.reason or "")) == (Status.BROKEN, True), state.reason
+    state = judged[fault]
+    assert state.status is Status.BROKEN
+    assert JUDGED_BROKEN[fault][1] in (state.reason or "")
 
 
-@pytest.mark.parametrize(("behaviour", "reason"), JUDGED_UNREACHABLE.values(), ids=JUDGED_UNREACHABLE)
+@pytest.mark.parametrize("fault", JUDGED_UNREACHABLE)
 def test_a_mirror_that_gives_no_http_answer_is_unreachable(
-    fleet: Fleet, probing: Probing, behaviour: Behaviour, reason: str
+    judged: Mapping[str, MirrorState], fault: str
 ) -> None:
     """Unreachable after two failures in a row, with the time it was given in the reason."""
-    name = fleet.add("a.example.org", behaviour)
-    assert probing() == 0
-    state = probing.state(name)
+    state = judged[fault]
     assert (state.status, state.failures) == (Status.UNREACHABLE, 2)
-    assert reason in (state.reason or "") and "failed 2 times in a row" in (state.reason or "")
+    assert JUDGED_UNREACHABLE[fault][1] in (state.reason or "")
+    assert "failed 2 times in a row" in (state.reason or "")
 
 
 def test_a_refused_connection_a_black_hole_and_an_unknown_name_are_unreachable(
@@ -184,7 +201,7 @@ def test_a_flapping_mirror_comes_back_by_one_full_success(fleet: Fleet, probing:
     back = probing.state(name)
     assert (back.status, back.failures, back.reason, back.since) == (Status.OK, 0, None, fleet.now)
     assert back.content["9.8/baseos/s390x"] is Content.MISSING
-    assert len([path for _, path in fleet.requests_to(name) if "repomd" in path]) == 4
+    assert len({path for _, path in fleet.requests_to(name) if "repomd" in path}) == 4
 
 
 def test_a_mirror_that_answers_again_without_its_contents_stays_down(fleet: Fleet, probing: Probing) -> None:
@@ -247,6 +264,47 @@ def test_endpoints_are_judged_by_protocol_and_family(tls_fleet: Fleet) -> None:
     assert probing.state(expired).status is Status.UNREACHABLE
     assert "its certificate is not valid (certificate has expired)" in (probing.state(expired).reason or "")
     assert probing.state(both).addresses == ("127.0.0.1", "::1")
+
+
+def test_a_family_that_this_machine_cannot_reach_is_not_held_against_a_mirror(
+    fleet: Fleet, probing: Probing
+) -> None:
+    """A prober without IPv6 asks over IPv4, and says nothing of IPv6."""
+    both, only6 = fleet.add("both.example.org"), fleet.add("only6.example.org")
+    fleet.routed = ("ipv4",)
+    fleet.addresses |= {both: ["127.0.0.1", "2606:4700::1111"], only6: ["2606:4700::1111"]}
+    assert probing(both, only6) == 1
+    assert list(probing.state(both).endpoints["http"]) == ["ipv4"]
+    assert not probing.has_state(only6)
+    assert "nothing is known of it: this machine has no route to IPv6" in probing.output.getvalue()
+
+
+def test_a_module_is_asked_at_its_own_address(fleet: Fleet, probing: Probing) -> None:
+    """An optional module may be on another host, which may be down; that is no fault of the rest."""
+    fleet.modules = True
+    fleet.releases = ("9.8", "10-kitten")
+    fleet.write_config()
+    good = fleet.add(
+        "good.example.org", address_optional={"kitten": {"http": fleet.http("kitten.example.org")}}
+    )
+    half = fleet.add(
+        "half.example.org", address_optional={"kitten": {"http": fleet.http("dead.example.org")}}
+    )
+    fleet.addresses["dead.example.org"] = [f.REFUSED_ADDRESS]
+    none = fleet.add("none.example.org")
+    probing()
+    kitten = "10-kitten/baseos/x86_64"
+    found = {
+        name: (probing.state(name).status, probing.state(name).content.get(kitten))
+        for name in (good, half, none)
+    }
+    assert found == {
+        good: (Status.OK, Content.CURRENT),
+        half: (Status.OK, Content.CORRUPT),
+        none: (Status.OK, None),
+    }
+    assert all("kitten" in path for _, path in fleet.requests_to("kitten.example.org"))
+    assert not any("kitten" in path for _, path in fleet.requests_to(good))
 
 
 def test_http_that_leads_to_https_on_the_same_host_is_good(tls_fleet: Fleet) -> None:

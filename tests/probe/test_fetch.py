@@ -1,0 +1,133 @@
+"""One bounded request: redirects, budgets and what is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+
+import pytest
+from yarl import URL
+
+from app.probe.addresses import Names
+from app.probe.fetch import Answer, Client, Failure, Fault, Network, Request, redirect_refusal
+from app.probe.hosts import Hosts, Spent, host_key
+from tests.probe import fleet as f
+from tests.probe.fleet import Fleet
+
+REDIRECTS = {
+    "another path": ("http://a.example.org/x", "http://a.example.org/y", None),
+    "https on the same host": ("http://a.example.org/x", "https://a.example.org/x", None),
+    "https on another port": ("http://a.example.org/x", "https://a.example.org:8443/x", None),
+    "back to http": ("https://a.example.org/x", "http://a.example.org/x", "from https to http"),
+    "another host": ("http://a.example.org/x", "http://b.example.org/x", "another host"),
+    "a subdomain": ("http://a.example.org/x", "http://www.a.example.org/x", "another host"),
+    "another port": ("http://a.example.org/x", "http://a.example.org:8080/x", "another port"),
+    "a file": ("http://a.example.org/x", "file:///etc/passwd", "from http to file"),
+}
+
+
+@pytest.mark.parametrize(("url", "location", "refused"), REDIRECTS.values(), ids=REDIRECTS)
+def test_redirects_stay_with_the_mirror(url: str, location: str, refused: str | None) -> None:
+    """On its own host and port, or up to https there."""
+    why = redirect_refusal(URL(url), URL(location))
+    assert (why is None) if refused is None else (why is not None and refused in why)
+
+
+def fetch(fleet: Fleet, hosts: Hosts, *requests: Request) -> list[Answer | Failure]:
+    async def ask() -> list[Answer | Failure]:
+        network = Network(limits=f.LIMITS, clock=lambda: fleet.now)
+        names = Names(fleet.lookup, 1.0)
+        async with Client(network, names, hosts, allow_private=True, agent="agent/1 (+x)") as client:
+            return [await client.fetch(request) for request in requests]
+
+    return asyncio.run(ask())
+
+
+def test_a_request_says_who_asks_and_wants_plain_bytes(fleet: Fleet) -> None:
+    """The User-Agent is the prober's; compression is declined; no cookie is ever sent back."""
+    headers: list[dict[str, str]] = []
+
+    async def listen(fleet: Fleet, asked: f.Asked) -> None:
+        headers.append(asked.headers)
+        asked.send(200, b"1", Set_Cookie="a=b")
+
+    fleet.behaviours["a.example.org"] = listen
+    request = Request(url=fleet.http("a.example.org") + "TIME", family="ipv4")
+    fetch(fleet, Hosts(None), request, request)
+    assert [(h["user-agent"], h["accept-encoding"]) for h in headers] == [("agent/1 (+x)", "identity")] * 2
+    assert "cookie" not in headers[1]
+
+
+def test_requests_of_one_mirror_share_a_connection(fleet: Fleet) -> None:
+    """Keep-alive: the second request comes over the first one's connection."""
+    peers = set()
+
+    async def listen(fleet: Fleet, asked: f.Asked) -> None:
+        peers.add(asked.writer.get_extra_info("peername"))
+        asked.send(200, b"1")
+
+    fleet.behaviours["a.example.org"] = listen
+    request = Request(url=fleet.http("a.example.org") + "TIME", family="ipv4")
+    fetch(fleet, Hosts(None), *[request] * 5)
+    assert len(peers) == 1
+
+
+def test_a_host_s_budget_is_kept_until_the_next_hour(fleet: Fleet) -> None:
+    """Beyond it nothing is sent, which is the prober's doing and not a failure of the mirror."""
+    hosts = Hosts(budget=3)
+    request = Request(url=fleet.http("a.example.org") + "TIME", family="ipv4")
+    *_, last = fetch(fleet, hosts, *[request] * 4)
+    assert isinstance(last, Failure)
+    assert last.fault is Fault.NOT_ASKED
+    assert "this hour's 3 requests" in last.reason
+    assert len(fleet.log) == 3
+    fleet.now += dt.timedelta(hours=1)
+    assert isinstance(fetch(fleet, hosts, request)[0], Answer)
+
+
+def test_a_host_is_asked_two_things_at_a_time(fleet: Fleet) -> None:
+    """Also when several mirrors share it."""
+    running = most = 0
+
+    async def listen(fleet: Fleet, asked: f.Asked) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.02)
+        running -= 1
+        asked.send(200, b"1")
+
+    fleet.behaviours["a.example.org"] = listen
+
+    async def ask() -> None:
+        hosts = Hosts(None)
+        names = Names(fleet.lookup, 1.0)
+        clients = [Client(Network(limits=f.LIMITS), names, hosts, True, "t") for _ in range(3)]
+        request = Request(url=fleet.http("a.example.org") + "TIME", family="ipv4")
+        await asyncio.gather(*(client.fetch(request) for client in clients for _ in range(4)))
+        for client in clients:
+            await client.__aexit__(None, None, None)
+
+    asyncio.run(ask())
+    assert (len(fleet.log), most) == (12, 2)
+
+
+def test_what_an_earlier_run_spent_counts() -> None:
+    """The larger of both records of an hour stands; older hours do not."""
+    now = dt.datetime(2026, 11, 20, 10, 30, tzinfo=dt.UTC)
+    hour = int(now.timestamp()) // 3600
+    hosts = Hosts(budget=10)
+    hosts.remember({"a": Spent(hour=hour, requests=10), "b": Spent(hour=hour - 1, requests=10)})
+    assert hosts.exhausted("a", now)
+    assert not hosts.exhausted("b", now)
+
+
+def test_usual_ports_of_a_host_count_together() -> None:
+    """http, https and rsync are one machine; another port may be another one."""
+    urls = (
+        "http://A.example.org/",
+        "https://a.example.org/x",
+        "rsync://a.example.org/m",
+        "http://a.example.org:8080/",
+    )
+    assert [host_key(URL(url)) for url in urls] == ["a.example.org"] * 3 + ["a.example.org:8080"]

@@ -1,0 +1,171 @@
+"""What is due in a round: few requests, and yet everything in time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from app.model import Content, Mirror, Repo, RepomdVersion, ServiceConfig
+from app.probe.records import Memory, Seen
+from app.probe.schedule import REQUESTS_PER_ROUND, Plan, Situation, plan
+from app.probe.targets import Target, carries, iso_targets, repo_targets
+from app.sources.service_config import read_service_config
+
+START = dt.datetime(2026, 11, 20, 10, 0, tzinfo=dt.UTC)
+SITUATION = Situation(now=START, interval_s=900, full_every_s=6 * 3600, grace_s=24 * 3600)
+situation_with = partial(replace, SITUATION)
+
+
+def targets(kind: str, number: int) -> list[Target]:
+    repo = kind if kind == "repo" else None
+    return [
+        Target(key=f"9/{kind}/{n}", release="9", path=f"{kind}{n}", arch="x86_64", repo=repo)
+        for n in range(number)
+    ]
+
+
+REPOS, ISOS = targets("repo", 151), targets("iso", 18)
+
+
+def asked(keys: Plan, memory: Memory, now: dt.datetime) -> Memory:
+    """The memory after a plan was carried out."""
+    now_s = int(now.timestamp())
+    contents = memory.contents | {t.key: Seen(asked_at=now_s, sha256="a", timestamp=1) for t in keys.repos}
+    return Memory(contents=contents, isos=memory.isos | {t.key: now_s for t in keys.isos})
+
+
+def all_asked(at: dt.datetime) -> Memory:
+    return asked(Plan(tuple(REPOS), tuple(ISOS)), Memory(), at)
+
+
+def version(seen_at: dt.datetime) -> RepomdVersion:
+    return RepomdVersion(timestamp=1, size=1, seen_at=seen_at, sha256="a")
+
+
+def test_a_mirror_never_asked_is_asked_for_everything() -> None:
+    """The first round is a full one."""
+    due = plan(REPOS, ISOS, Memory(), SITUATION)
+    assert (len(due.repos), len(due.isos)) == (151, 18)
+
+
+def test_rounds_are_light_and_every_repo_is_seen_in_time() -> None:
+    """Two days of quarter-hourly rounds after a full one: together with the timestamp file never
+    more than the round's allowance, and no repo is ever older than six hours."""
+    memory = all_asked(START)
+    for turn in range(1, 192):
+        now = START + dt.timedelta(minutes=15 * turn)
+        due = plan(REPOS, ISOS, memory, situation_with(now=now))
+        assert len(due.repos) + len(due.isos) + 1 < REQUESTS_PER_ROUND
+        memory = asked(due, memory, now)
+        oldest = min(seen.asked_at for seen in memory.contents.values())
+        assert now.timestamp() - oldest <= 6 * 3600
+    assert START.timestamp() < min(memory.isos.values())
+
+
+def test_after_a_pause_everything_overdue_is_asked() -> None:
+    """A prober that was off for a night does not take six more hours."""
+    due = plan(REPOS, [], all_asked(START), situation_with(now=START + dt.timedelta(hours=9)))
+    assert len(due.repos) == 151
+
+
+def test_what_the_origin_has_changed_is_asked_at_once() -> None:
+    """Those repos, whoever was asked before the change."""
+    now = START + dt.timedelta(minutes=15)
+    facts = {t.key: (version(START + dt.timedelta(minutes=5)),) for t in REPOS[100:140]}
+    due = plan(REPOS, ISOS, all_asked(START), situation_with(now=now, facts=facts))
+    assert {t.key for t in due.repos} >= set(facts)
+    assert len(due.repos) < 50
+
+
+def test_what_was_asked_right_after_a_change_is_not_asked_again() -> None:
+    """Also within the same second."""
+    changed_at = START + dt.timedelta(milliseconds=200)
+    asked_at = START.timestamp() + 0.3
+    memory = Memory(contents={t.key: Seen(asked_at=asked_at, sha256="a", timestamp=1) for t in REPOS})
+    facts = {t.key: (version(changed_at),) for t in REPOS}
+    situation = situation_with(now=START + dt.timedelta(minutes=15), facts=facts)
+    assert len(plan(REPOS, [], memory, situation).repos) == 7
+
+
+@pytest.mark.parametrize(
+    ("synced", "hours_since_change", "content", "due"),
+    [
+        pytest.param(True, 1, Content.PREVIOUS, True, id="it has synced since"),
+        pytest.param(True, 1, Content.MISSING, True, id="a new release may have come"),
+        pytest.param(False, 1, Content.PREVIOUS, False, id="it has not synced"),
+        pytest.param(True, 30, Content.MISSING, False, id="it had its time"),
+        pytest.param(True, 1, Content.CURRENT, False, id="nothing to gain"),
+    ],
+)
+def test_what_was_not_current_is_asked_again_once_it_may_be(
+    synced: bool, hours_since_change: int, content: Content, due: bool
+) -> None:
+    """After a change at the origin, mirrors are followed as they sync, without asking in vain."""
+    last = REPOS[-1]
+    situation = situation_with(
+        now=START + dt.timedelta(minutes=15),
+        facts={last.key: (version(START - dt.timedelta(hours=hours_since_change)),)},
+        content={last.key: content},
+        synced=synced,
+    )
+    assert (last in plan(REPOS, ISOS, all_asked(START), situation).repos) is due
+
+
+CONFIG = ServiceConfig(
+    releases=("9.8", "10-kitten"),
+    aliases={"9": "9.8"},
+    vault_releases=("9.7",),
+    arches={"9.8": ("x86_64", "s390x"), "10-kitten": ("x86_64",), "9.7": ("x86_64",)},
+    repos=(
+        Repo(name="baseos", path="BaseOS/$basearch/os/"),
+        Repo(name="rt", path="RT/$basearch/os/", arches=("x86_64",), releases=("9.8",)),
+        Repo(name="docs", path="docs/", releases=("9.8",)),
+        Repo(name="baseos-source", path="BaseOS/Source/", vault=True),
+    ),
+    modules={"10-kitten": "kitten"},
+)
+
+
+def test_targets_are_what_mirrors_can_carry() -> None:
+    """Every release, repo and arch but the vault's; a repo without $basearch once."""
+    assert {target.key: target.path for target in repo_targets(CONFIG)} == {
+        "9.8/baseos/x86_64": "9.8/BaseOS/x86_64/os/repodata/repomd.xml",
+        "9.8/baseos/s390x": "9.8/BaseOS/s390x/os/repodata/repomd.xml",
+        "9.8/rt/x86_64": "9.8/RT/x86_64/os/repodata/repomd.xml",
+        "9.8/docs/": "9.8/docs/repodata/repomd.xml",
+        "10-kitten/baseos/x86_64": "10-kitten/BaseOS/x86_64/os/repodata/repomd.xml",
+    }
+    assert next(t.path for t in iso_targets(CONFIG)) == "9.8/isos/x86_64/CHECKSUM"
+
+
+@pytest.mark.parametrize(
+    ("mirror", "keys"),
+    [
+        pytest.param(
+            {"arches": ("s390x",)}, {"9.8/baseos/s390x", "9.8/docs/"}, id="some arches, and what has none"
+        ),
+        pytest.param({"repos": ("rt",)}, {"9.8/rt/x86_64"}, id="some repos"),
+        pytest.param({"versions": ("10-kitten",)}, set(), id="a module that it has no address for"),
+        pytest.param(
+            {"versions": ("10-kitten",), "module_addresses": {"kitten": {"http": "http://k.example.org/"}}},
+            {"10-kitten/baseos/x86_64"},
+            id="a module",
+        ),
+    ],
+)
+def test_partial_mirrors_are_asked_for_what_they_declare(mirror: dict[str, object], keys: set[str]) -> None:
+    """Nothing that a mirror's own file leaves out."""
+    declared = {"name": "a", "addresses": {"http": "http://a.example.org/"}} | mirror
+    converted = msgspec.convert(declared, Mirror)
+    assert {target.key for target in repo_targets(CONFIG) if carries(converted, target)} == keys
+
+
+def test_the_real_config_has_a_hundred_and_fifty_one_repos(real_data: Path) -> None:
+    """What a full round of one AlmaLinux mirror comes to."""
+    config, _ = read_service_config(real_data / "almalinux" / "config.yml")
+    assert (len(repo_targets(config)), len(iso_targets(config))) == (151, 18)
