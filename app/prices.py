@@ -129,13 +129,13 @@ def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating
     kernel = np.exp(-(costs - costs.min(axis=1, keepdims=True)) / np.float32(scale))
     transposed = np.ascontiguousarray(kernel.T)
     clients = demand.clients.astype(np.float32)
-    fair = np.where(demand.fair > 0, demand.fair, np.inf)
+    per_fair, per_cap = 1.0 / np.where(demand.fair > 0, demand.fair, 1.0), 1.0 / np.minimum(cap, 1.0)
     load = np.asarray(start_km, np.float64)
     for _ in range(MAX_ROUNDS):
         pull = np.exp(-load / scale).astype(np.float32)
         share = np.maximum(pull * (transposed @ (clients / (kernel @ pull))), 1e-12)
-        even = EVEN * scale * np.maximum(0.0, np.log(share / fair))
-        capped = load + RELAXATION * scale * np.log(share / cap)
+        even = EVEN * scale * np.maximum(0.0, np.log(share * per_fair))
+        capped = load + RELAXATION * scale * np.log(share * per_cap)
         new = np.maximum(0.0, np.maximum(load + 0.5 * (even - load), capped))
         change_km = float(np.abs(new - load).max())
         load = new

@@ -37,6 +37,18 @@ def _settings() -> Settings:
     return settings
 
 
+def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """Seconds of a duration such as 90s, 15m or 6h."""
+    from app.sources.fields import duration_s
+
+    if text is None:
+        return None
+    seconds = duration_s(text)
+    if seconds is None:
+        raise click.BadParameter(f"{text!r} is no duration; write 90s, 15m or 6h", ctx, param)
+    return float(seconds)
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mirrorwise")
 def main() -> None:
@@ -120,3 +132,48 @@ def check(directory: Path | None) -> None:
     faults = sum(finding.severity is Severity.FAULT for finding in findings)
     click.echo(f"{faults} faults, {len(findings) - faults} warnings", err=True)
     sys.exit(1 if faults else 0)
+
+
+@main.command()
+@click.argument("mirrors", nargs=-1, metavar="[MIRROR]...")
+@click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, a round each so often (15m).")
+@click.option("--full", is_flag=True, help="Ask for everything, unconditionally.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what was asked and answered.")
+def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bool) -> None:
+    """Ask the origin and the mirrors (or just the named ones), and write the state files.
+
+    \b
+    Examples:
+      mirrorwise probe --every 15m
+      mirrorwise probe mirror.example.org --full -v
+    """
+    from app.probe import ProbeOptions, run_probe
+
+    settings = _settings()
+    options = ProbeOptions(settings.data_dir, every, full, mirrors, verbose)
+    sys.exit(run_probe(options))
+
+
+@main.group()
+def ranges() -> None:
+    """The cloud providers' published address ranges.
+
+    \b
+    Example:
+      mirrorwise ranges update
+    """
+
+
+@ranges.command()
+def update() -> None:
+    """Fetch what AWS, Azure, Google Cloud and OCI publish into cloud/; run it from a daily timer.
+
+    What does not parse, or has shrunk by half, never replaces a good file.
+
+    \b
+    Example:
+      mirrorwise ranges update
+    """
+    from app.cli.ranges import run_update
+
+    sys.exit(run_update(_settings().data_dir / "cloud"))

@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 
 from app.model import Finding, Mirror, ServiceConfig, Severity, SourceError
+from app.sources.cloud import read_cloud_folder
+from app.sources.cloud.overlap import netblock_findings
 from app.sources.gazetteer import Gazetteer
 from app.sources.mirmon import read_mirmon
 from app.sources.mirror_files import check_network, read_mirror
@@ -17,6 +19,7 @@ from app.sources.service_config import read_service_config
 from app.sources.yaml_file import line_of
 
 CONFIG_FILE = "config.yml"
+CLOUD_FOLDER = "cloud"
 MIRMON_FILE = "mirmon.state"
 MIRROR_FILE_ENDINGS = (".yml", ".yaml")
 
@@ -32,7 +35,11 @@ def check(data_dir: Path) -> list[Finding]:
     found = _located(findings, data_dir)
     mirrors_dir = data_dir / config.mirrors_dir
     mirrors, findings = _read_mirrors(mirrors_dir, config)
-    later = check_network(mirrors) + _unlocatable(mirrors)
+    clouds, cloud_findings = read_cloud_folder(data_dir / CLOUD_FOLDER)
+    found += _located(cloud_findings, data_dir / CLOUD_FOLDER)
+    declared = [(file, mirror.name, mirror.subnets) for file, mirror in mirrors.items()]
+    published = [cloud_range for ranges in clouds.values() for cloud_range in ranges.ranges]
+    later = check_network(mirrors) + _unlocatable(mirrors) + netblock_findings(declared, published)
     findings += [_with_line(finding, mirrors_dir) for finding in later]
     found += _located(findings, mirrors_dir)
     if not mirrors:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig, Severity
+from app.regions import canonical_region, nearest_spelling
 from app.sources.choices import choice
 from app.sources.countries import country_code
 from app.sources.fields import Bounds, Fields, duration_s
@@ -213,7 +214,22 @@ def _cloud(fields: Fields) -> Cloud | None:
         fields.fault("cloud_type", f"{shown(provider)} is none of {', '.join(CLOUD_PROVIDERS)}{close}")
     if not regions:
         fields.warning("cloud_type", "there are no cloud_regions with it; taken as all of them (`[all]`)")
-    return Cloud(provider=provider.lower(), regions=() if "all" in regions else regions)
+    if "all" in regions:
+        return Cloud(provider=provider.lower())
+    return Cloud(provider=provider.lower(), regions=_public_names(fields, provider.lower(), regions))
+
+
+def _public_names(fields: Fields, provider: str, regions: tuple[str, ...]) -> tuple[str, ...]:
+    """A region may be newer than our table: one that is not known is kept as it is."""
+    names = []
+    for region in regions:
+        name = canonical_region(provider, region)
+        if name is None and provider in CLOUD_PROVIDERS:
+            near = nearest_spelling(provider, region)
+            hint = f"; did you mean {near}?" if near else ""
+            fields.warning("cloud_regions", f"{shown(region)} is no region of {provider} that we know{hint}")
+        names.append(name or region)
+    return tuple(dict.fromkeys(names))
 
 
 def _update_frequency_s(fields: Fields) -> int | None:

@@ -26,6 +26,7 @@ from app.geo.places import PlaceTable
 from app.model import GeoError, Mirror
 from app.settings import Settings
 from app.sources.cloud import read_cloud_folder
+from app.sources.cloud.overlap import netblock_findings
 from app.sources.cloud.ranges import CloudRanges
 from app.worker.inputs import FileMark, mark, marks
 
@@ -170,6 +171,18 @@ class NetworkFiles:
         ranges, findings = read_cloud_folder(self._folder)
         self._faults.replace("cloud/", {f"cloud/{Path(f.file).name}": str(f) for f in findings})
         self._ranges = {**self._ranges, **ranges} if findings else ranges
+
+    def refuse(self, definitions: Mapping[str, Mirror]) -> list[Mirror]:
+        """The mirrors (by file) without the netblocks of those that reach over a provider's ranges."""
+        declared = [(file, mirror.name, mirror.subnets) for file, mirror in definitions.items()]
+        published = [r for ranges in self._ranges.values() for r in ranges.ranges]
+        findings = netblock_findings([d for d in declared if d[2]], published)
+        self._faults.replace("netblocks/", {f"netblocks/{f.file}": str(f) for f in findings})
+        refused = {finding.file for finding in findings}
+        return [
+            msgspec.structs.replace(mirror, subnets=()) if file in refused else mirror
+            for file, mirror in definitions.items()
+        ]
 
     def build(
         self, mirrors: Sequence[Mirror], measured: Mapping[str, Sequence[int]], asns: AsnDatabase | None

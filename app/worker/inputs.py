@@ -107,8 +107,9 @@ class PeopleFiles:
         config = self.data_dir / "config.yml"
         return {config: mark(config), **marks(self.mirrors_folder, ".yml", ".yaml")}
 
-    def read(self) -> list[Mirror]:
-        """The mirrors, sorted by name. Raises SourceError while there has never been a good config."""
+    def read(self) -> None:
+        """Bring `config` and `definitions` up to date. Raises SourceError while there has never been a
+        good config."""
         self._read_config()
         faults: dict[str, str] = {}
         read: dict[str, Mirror] = {}
@@ -125,7 +126,6 @@ class PeopleFiles:
                 self._take_last(read, finding.file)
         self._faults.replace("mirrors/", faults)
         self.definitions = read
-        return sorted(read.values(), key=lambda mirror: mirror.name)
 
     def _take_last(self, read: dict[str, Mirror], file: str) -> None:
         """Go back to a file's last good mirror, if its name is still free."""

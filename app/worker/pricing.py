@@ -45,7 +45,8 @@ class Pricing:
         under way is waited for."""
         if self._solving is None or not (wait or self._solving.done()):
             return False
-        target, self._solving = self._solving.result(), None
+        solving, self._solving = self._solving, None  # at once: a bug in it must fail one step, not all
+        target = solving.result()
         before = self.load_km
         if self.moved_at_s is None:
             self.load_km = {name: float(round(km)) for name, km in target.items() if round(km) > 0}

@@ -47,11 +47,12 @@ class InputReader:
 
     def read(self, now: float, load_km: Mapping[str, float]) -> Inputs:
         """Everything as it is now. Raises SourceError while there has never been a good config."""
-        mirrors = self.people.read()
+        self.people.read()
+        self.networks.read()
+        mirrors = sorted(self.networks.refuse(self.people.definitions), key=lambda mirror: mirror.name)
         self.probe.read(mirrors)
         self.geo.read(now)
         self.geo.scan()
-        self.networks.read()
         self.clients = self._read_clients()
         self.read_s = dict.fromkeys(("config", "mirrors", "state", "cloud", "geoip"), now)
         config = self.people.config

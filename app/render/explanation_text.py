@@ -1,0 +1,118 @@
+"""An explanation for a terminal of 80 columns: aligned, and in colour only where the caller paints."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable
+
+from app.client_facts import ClientFacts
+from app.evidence import hours
+from app.explanation import ExcludedMirror, Explanation, Rank, ServedMirror
+from app.render import facts
+from app.render.facts import Row
+
+WIDTH = 80
+LABEL = 12
+NAME = 30
+KM = 8
+
+Paint = Callable[[str, str], str]
+"""(text, role) → the text, perhaps with colours. Roles: heading, good, bad, dim."""
+
+TERMS = ("distance", "border", "continent", "load", "weight", "spread")
+
+
+def plain(text: str, role: str) -> str:
+    return text
+
+
+def client_text(client: ClientFacts) -> str:
+    """Alone, as `/whoami` shows it."""
+    return "\n".join(_rows(facts.client_rows(client), "")) + "\n"
+
+
+def explanation_text(explanation: Explanation, paint: Paint = plain) -> str:
+    """Ends in a line feed."""
+    lines = [paint(f"{facts.title(explanation.question)} for {explanation.client.address}", "heading"), ""]
+    lines += [paint("CLIENT", "heading"), *_rows(facts.client_rows(explanation.client)), ""]
+    lines += [paint("QUESTION", "heading"), *_rows(facts.question_rows(explanation.question)), ""]
+    lines += [paint("ANSWER", "heading"), *_wrapped(facts.answer_line(explanation), "  ")]
+    for note in explanation.notes:
+        lines += [paint(line, "bad") for line in _wrapped(note, "  ")]
+    lines.append("")
+    if explanation.served:
+        lines += _served(explanation, paint)
+    if explanation.excluded:
+        lines += _excluded(explanation, paint)
+    if explanation.mirror:
+        heading = paint(f"MIRROR {explanation.mirror.mirror}", "heading")
+        lines += [heading, *_rows(facts.mirror_rows(explanation.mirror)), ""]
+    lines += [paint("DATA", "heading"), *_rows(facts.generation_rows(explanation))]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(rows: Iterable[Row], indent: str = "  ") -> list[str]:
+    lines: list[str] = []
+    for label, text in rows:
+        lines += _wrapped(text, f"{indent}{label:<{LABEL}} ", len(indent) + LABEL + 1)
+    return lines
+
+
+def _wrapped(text: str, start: str, indent: int | None = None) -> list[str]:
+    """`start` stands before the first line. Long names and URLs are not broken."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * (len(start) if indent is None else indent),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [start.rstrip()]
+
+
+def _served(explanation: Explanation, paint: Paint) -> list[str]:
+    lines = [paint("SERVED", "heading") + ", best first; rank in km, the lowest first within a pass"]
+    for entry in explanation.served:
+        lines += _served_mirror(entry, paint)
+    return [*lines, ""]
+
+
+def _served_mirror(entry: ServedMirror, paint: Paint) -> list[str]:
+    number, name = f"{entry.position:>4}", entry.mirror or f"(the {entry.pass_})"
+    where = ", ".join(filter(None, (entry.city, entry.country)))
+    lines = [f"{number} {paint(name, 'good')}" + (f"  {where}" if where else ""), f"     {entry.url}"]
+    if entry.mirror is None:
+        return lines
+    age = f", {hours(entry.age_s)} behind the origin" if entry.age_s is not None else ""
+    lines.append(f"     pass {entry.pass_}; content {entry.content}{age}")
+    lines += [paint(line, "dim") for line in _wrapped(_rank(entry), "     ")]
+    return lines
+
+
+def _rank(entry: Rank) -> str:
+    """The terms that are not zero, and their sum."""
+    terms = [(name, getattr(entry, f"{name}_km")) for name in TERMS]
+    parts = [f"{name} {km:,.1f}" for name, km in terms if km]
+    return f"rank {entry.rank_km:,.1f} km = {' + '.join(parts) or '0'}"
+
+
+def _excluded(explanation: Explanation, paint: Paint) -> list[str]:
+    detailed = explanation.mirror is not None
+    lines = [paint("EXCLUDED", "heading") + f", nearest first, in km from {facts.ranked_from(explanation)}"]
+    for entry in explanation.excluded:
+        lines += _excluded_mirror(entry, paint)
+        if detailed:
+            lines += [paint(line, "dim") for line in _wrapped(_rank(entry), " " * (KM + 1))]
+    return [*lines, ""]
+
+
+def _excluded_mirror(entry: ExcludedMirror, paint: Paint) -> list[str]:
+    """Two columns; a long name has its line to itself."""
+    column = KM + 1 + NAME + 1
+    reason = f"{entry.reason.value}: {entry.evidence}"
+    start = f"{entry.distance_km or 0:>{KM},.0f} {entry.mirror:<{NAME}} "
+    first = [] if len(start) <= column else [start.rstrip()]
+    lines = _wrapped(reason, " " * column if first else start, column)
+    role = "dim" if entry.reason == "rank" else "bad"
+    head = len(start) if not first else column
+    return [*first, lines[0][:head] + paint(lines[0][head:], role), *(paint(line, role) for line in lines[1:])]

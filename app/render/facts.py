@@ -1,0 +1,229 @@
+"""The parts of an explanation that are rows of a label and a text, the same in text and HTML."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from app.client_facts import ClientFacts, GeoipDatabase
+from app.evidence import hours, moment
+from app.explanation import Explanation, QuestionFacts
+from app.mirror_report import Location, MirrorReport, probed
+
+Row = tuple[str, str]
+_CONTINENTS = {
+    "AF": "Africa",
+    "AN": "Antarctica",
+    "AS": "Asia",
+    "EU": "Europe",
+    "NA": "North America",
+    "OC": "Oceania",
+    "SA": "South America",
+}
+
+
+def client_rows(client: ClientFacts) -> list[Row]:
+    rows = [("address", f"{client.address} ({client.family}), from {_found(client.found)}")]
+    rows += [("ignored", f'"{ignored.value}": {ignored.why}') for ignored in client.ignored]
+    rows += [
+        ("GeoIP", _geoip(client)),
+        ("database", _database(client.database)),
+        ("place", _place(client)),
+        ("cloud", _cloud(client)),
+        ("ASN", f"AS{client.asn}" if client.asn else "none that matters here"),
+        ("network", client.network or "none that matters here"),
+        ("spread", f"{client.spread} of 0 to 31"),
+        ("class", client.class_),
+    ]
+    if client.note:
+        rows.append(("note", client.note))
+    return rows
+
+
+def _found(source: str) -> str:
+    return {"socket": "the socket", "unix socket": "a unix socket", "ip=": "ip= in the request"}.get(
+        source, source
+    )
+
+
+def _geoip(client: ClientFacts) -> str:
+    if client.database is None:
+        return "there is no GeoIP database"
+    if client.country is None:
+        continent = _CONTINENTS.get(client.continent or "")
+        return f"somewhere in {continent}, no more is known" if continent else "nothing known of this address"
+    country = f"{client.country_name} ({client.country})" if client.country_name else client.country
+    names = [name for name in (client.city, client.subdivision) if name]
+    where = ", ".join([*dict.fromkeys(names), country])
+    if client.latitude is not None and client.longitude is not None:
+        where += f", {degrees(client.latitude, client.longitude)}"
+    else:
+        where += ", nothing more precise than the country"
+    return where + (f", within {client.accuracy_radius_km} km" if client.accuracy_radius_km else "")
+
+
+def degrees(latitude: float, longitude: float) -> str:
+    return f"{abs(latitude):.2f} {'SN'[latitude >= 0]} {abs(longitude):.2f} {'WE'[longitude >= 0]}"
+
+
+def _database(database: GeoipDatabase | None) -> str:
+    if database is None:
+        return "none"
+    return f"{database.vendor}, built {' and '.join(f'{built:%Y-%m-%d}' for built in database.built)}"
+
+
+def _place(client: ClientFacts) -> str:
+    match client.precision:
+        case "cell":
+            return f"{client.place} (a square of one degree)"
+        case "country":
+            return f"{client.place} (the country alone: all of its mirrors count as equally near)"
+        case "continent":
+            return f"{client.place} (the continent alone: all of its mirrors count as equally near)"
+    return "unknown (all mirrors count as equally near)"
+
+
+def _cloud(client: ClientFacts) -> str:
+    cloud = client.cloud
+    if cloud is None:
+        return "none"
+    name = " ".join(filter(None, (cloud.provider, cloud.region or "in no region")))
+    zone = f", zone {cloud.border_group}" if cloud.border_group else ""
+    return name + zone + (f", by {cloud.prefix}" if cloud.prefix else "")
+
+
+# --- the question ----------------------------------------------------------------------------------
+
+
+def question_rows(question: QuestionFacts) -> list[Row]:
+    defaulted = frozenset(question.defaulted)
+
+    def row(name: str, text: str) -> Row:
+        return name, f"{text} (default)" if name in defaulted else text
+
+    alias = f", asked for as {question.asked}" if question.asked != question.release else ""
+    family = f"IPv{question.family} only" if question.family else "any"
+    rows = [
+        row("release", question.release + alias),
+        row("repo", question.repo or "none: the directories of ISOs"),
+        row("arch", question.arch or "not named, so $basearch stays in the URLs"),
+        row("protocol", " or else ".join(question.protocols)),
+        row("family", family),
+        row("limit", str(question.limit)),
+    ]
+    if question.worldwide:
+        rows.append(("country", "global: as for a client of whom nothing is known"))
+    if question.countries:
+        rows.append(("country", f"{', '.join(question.countries)} only"))
+    if question.exclude_countries:
+        rows.append(("exclude_country", ", ".join(question.exclude_countries)))
+    if question.region:
+        rows.append(("region", f"{question.region}, whatever the client's address"))
+    return rows
+
+
+def title(question: QuestionFacts) -> str:
+    what = " ".join(filter(None, (question.repo or "ISOs", question.arch)))
+    return f"{what} of release {question.release}"
+
+
+def answer_line(explanation: Explanation) -> str:
+    """What came of it, in a sentence."""
+    served, total = explanation.served_count, explanation.served_count + explanation.excluded_count
+    if explanation.reason in ("origin", "vault"):
+        return f"the {explanation.reason} alone; {explanation.excluded_count} mirrors are left out"
+    return f"{served} of {total} mirrors; decided by: {explanation.reason}"
+
+
+def ranked_from(explanation: Explanation) -> str:
+    place = explanation.ranked_from
+    if place.startswith("@/"):
+        return f"the cloud region {place[2:]}"
+    return place or "nowhere in particular"
+
+
+def generation_rows(explanation: Explanation) -> list[Row]:
+    now = explanation.published_at + timedelta(seconds=explanation.age_s)
+    rows = [
+        ("generation", explanation.generation),
+        ("published", f"{moment(explanation.published_at)}, {age(explanation.age_s)} ago"),
+    ]
+    by_time: dict[datetime, list[str]] = {}
+    for name, read in explanation.inputs_read.items():
+        by_time.setdefault(read, []).append(name)
+    for read, names in sorted(by_time.items()):
+        ago = age(max(0.0, (now - read).total_seconds()))
+        rows.append(("inputs read", f"{', '.join(sorted(names))}: {moment(read)}, {ago} ago"))
+    return rows
+
+
+def age(seconds: float) -> str:
+    """In the unit that suits it."""
+    for unit, length_s in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+# --- one mirror ------------------------------------------------------------------------------------
+
+
+def mirror_rows(report: MirrorReport) -> list[Row]:
+    status = report.status + (f": {report.reason}" if report.reason else "")
+    rows = [
+        ("status", status + (f", since {moment(report.since)}" if report.since else "")),
+        ("last asked", probed(report)),
+        ("age", f"{hours(report.age_s)} behind the origin" if report.age_s is not None else "unknown"),
+        ("location", _location(report.location)),
+    ]
+    rows += [("GeoIP", text) for text in _measured(report.location)]
+    rows += [
+        ("protocols", ", ".join(report.protocols) or "none"),
+        ("families", ", ".join(f"{_family(n)} {_works(w)}" for n, w in report.families.items())),
+        ("weight", f"{report.weight:g}"),
+    ]
+    if report.cloud:
+        regions = ", ".join(report.cloud.regions) or "all regions"
+        rows.append(("cloud", f"{report.cloud.provider}, {regions}"))
+    if report.asns:
+        rows.append(("ASNs", ", ".join(f"AS{asn}" for asn in report.asns)))
+    if report.countries:
+        rows.append(("serves", f"{', '.join(report.countries)} only"))
+    if report.exclude_countries:
+        rows.append(("keeps out", ", ".join(report.exclude_countries)))
+    return [*rows, *_contents(report.content)]
+
+
+def _location(location: Location) -> str:
+    name = ", ".join(filter(None, (location.city, location.country)))
+    if location.latitude is None or location.longitude is None:
+        return f"{name or 'unknown'}; where exactly is not known, so it counts as farthest of all"
+    where = ", ".join(filter(None, (name, degrees(location.latitude, location.longitude))))
+    return where + (f", taken from {location.taken_from}" if location.taken_from else "")
+
+
+def _measured(location: Location) -> Iterable[str]:
+    for found in location.measured:
+        where = ", ".join(filter(None, (found.city, found.country))) or "no known place"
+        far = f", {found.distance_km:,.0f} km from its location" if found.distance_km is not None else ""
+        yield f"its address {found.address} is in {where}{far}"
+
+
+def _family(name: str) -> str:
+    return name.replace("ip", "IP")
+
+
+def _works(works: bool | None) -> str:
+    return "not tried" if works is None else "works" if works else "does not work"
+
+
+def _contents(content: dict[str, str]) -> list[Row]:
+    """How many repos of each verdict, and by name those that are not as they should be."""
+    counts = Counter(content.values())
+    rows = [("repos", ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "none")]
+    for verdict in ("stale", "missing", "corrupt"):
+        keys = [key for key, found in content.items() if found == verdict]
+        if keys:
+            rows.append((verdict, ", ".join(keys)))
+    return rows
