@@ -46,8 +46,10 @@ CHUNK = 1024  # places at once
 KM_PER_HOUR = 20.0
 """How much a published price may change."""
 
-STILL_KM = 10.0
-"""A price this near to where it should be stays as it is, so that a flapping mirror moves nobody."""
+APPROACH_PER_HOUR = 1 / 30
+"""The part of its way that a published price goes. Since prices are whole kilometres, one that is
+within 15 km of where it should be stays; a price far off goes at the limit; and of what the loss of
+a mirror shifts, half is left after a day, in which the mirror may come back."""
 
 Shares = npt.NDArray[np.float64]
 
@@ -162,17 +164,14 @@ def _raise_to_fit(demand: Demand, cap: Shares, smooth: Shares) -> Floats:
     return best.astype(np.float32)
 
 
-def step_towards(
-    published: Mapping[str, float], target: Mapping[str, float], hours: float
-) -> dict[str, float]:
-    """Prices by name in whole km, moved from what is published towards the target by at most
-    `KM_PER_HOUR`; those near enough stay. Free mirrors are left out."""
-    limit_km = KM_PER_HOUR * hours
+def step_towards(published: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
+    """What to publish an hour later: prices by name in whole km, on their way to the target. Free
+    mirrors are left out."""
     moved: dict[str, float] = {}
     for name, aim in target.items():
         now = published.get(name, 0.0)
-        near = abs(aim - now) < STILL_KM
-        new = now if near else now + min(max(aim - now, -limit_km), limit_km)
-        if round(new) > 0:
-            moved[name] = float(round(new))
+        way = (aim - now) * APPROACH_PER_HOUR
+        new = round(now + min(max(way, -KM_PER_HOUR), KM_PER_HOUR))
+        if new > 0:
+            moved[name] = float(new)
     return moved

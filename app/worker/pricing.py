@@ -51,7 +51,7 @@ class Pricing:
         if self.moved_at_s is None:
             self.load_km = {name: float(round(km)) for name, km in target.items() if round(km) > 0}
         else:
-            self.load_km = prices.step_towards(before, target, hours=1.0)
+            self.load_km = prices.step_towards(before, target)
         self.moved_at_s = now
         if self.load_km != before:
             highest = max(self.load_km.values(), default=0.0)
