@@ -7,14 +7,17 @@ restarted after so many requests (`max_requests`): memory is bounded, and a rest
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from app.settings import Settings
 from app.store import open_store
 from app.web.application import create_app
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 THREADS = 4
 KEEP_ALIVE_S = 75  # longer than nginx's upstream keep-alive, so that nginx closes first
@@ -22,10 +25,17 @@ BACKLOG = 2048
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """`bind`: gunicorn's addresses; none: loopback and the settings' port."""
+    """`bind`: gunicorn's addresses; none: loopback and the settings' port. `make`: another
+    application than ours, for comparison."""
 
-    def __init__(self, settings: Settings, bind: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bind: tuple[str, ...] = (),
+        make: Callable[[], WSGIApplication] | None = None,
+    ) -> None:
         self._settings = settings
+        self._make = make or self._our_application
         self._bind = list(bind) or [f"127.0.0.1:{settings.port}"]
         super().__init__()
 
@@ -37,6 +47,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "threads": THREADS,
             "keepalive": KEEP_ALIVE_S,
             "backlog": BACKLOG,
+            "http_parser": "fast",
+            "control_socket_disable": True,
             "timeout": 30,
             "graceful_timeout": 10,
             "max_requests": 0,
@@ -52,6 +64,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         for name, value in options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> WSGIApplication:
         """Called in each worker process, after the fork: each follows the store with its own thread."""
+        return self._make()
+
+    def _our_application(self) -> WSGIApplication:
         return create_app(self._settings, open_store(self._settings, for_web=True))
