@@ -244,7 +244,7 @@ def _region(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evid
     if case.question.filters.worldwide:
         return Evidence(f"{own}, and country=global asks as from nowhere in particular")
     if case.region is None:
-        return Evidence(f"{own}, and this client is in no cloud region that is known")
+        return Evidence(f"{own}, and this client is in no known cloud")
     return Evidence(f"{own}, and this client is in {case.region.replace(':', ' ')}")
 
 

@@ -56,11 +56,13 @@ Shares = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Demand:
-    """p places and m mirrors. `costs`: base costs without load (p, m) in km; `clients`: each place's
-    part of all clients (p,), summing up to 1; `noise`: the last term of the rank in km (m, 32);
-    `fair`: each mirror's fair share, summing up to 1 (m,)."""
+    """p places and m mirrors. `costs`: base costs without load and weight (p, m) in km; `weight_km`:
+    the term of that name (m,); `clients`: each place's part of all clients (p,), summing up to 1;
+    `noise`: the last term of the rank in km (m, 32); `fair`: each mirror's fair share, summing up
+    to 1 (m,)."""
 
     costs: Floats
+    weight_km: Floats
     clients: Shares
     noise: Floats
     fair: Shares
@@ -95,8 +97,9 @@ def first_mirrors(demand: Demand, load_km: Floats) -> npt.NDArray[np.int32]:
 def _firsts(demand: Demand, load_km: Floats) -> Iterator[npt.NDArray[np.int32]]:
     # Only mirrors this near to a place's best can be first for some spread value.
     reach_km = float(demand.noise.max() - demand.noise.min())
+    per_mirror_km = load_km + demand.weight_km  # first, as `ranking.Terms.total` does: it rounds alike
     for start in range(0, len(demand.clients), CHUNK):
-        costs = demand.costs[start : start + CHUNK] + load_km
+        costs = demand.costs[start : start + CHUNK] + per_mirror_km
         near = costs <= costs.min(axis=1, keepdims=True) + reach_km
         place, mirror = np.nonzero(near)
         ranks = costs[place, mirror][:, None] + demand.noise[mirror]
@@ -127,7 +130,7 @@ def solve(demand: Demand, max_share: float, start_km: Floats | None = None) -> F
 
 
 def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating]) -> Shares:
-    costs, scale = demand.costs, demand.spread_km
+    costs, scale = demand.costs + demand.weight_km, max(demand.spread_km, 1.0)
     kernel = np.exp(-(costs - costs.min(axis=1, keepdims=True)) / np.float32(scale))
     transposed = np.ascontiguousarray(kernel.T)
     clients = demand.clients.astype(np.float32)

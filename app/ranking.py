@@ -91,6 +91,11 @@ class PlacePoints:
     continent: npt.NDArray[np.int32]
     wide: npt.NDArray[np.bool_]
 
+    def part(self, chunk: slice) -> PlacePoints:
+        return PlacePoints(
+            self.vectors[:, chunk], self.country[chunk], self.continent[chunk], self.wide[chunk]
+        )
+
 
 class Terms(NamedTuple):
     """The terms of the base cost in km: the first three of shape (places, mirrors), the others
@@ -114,8 +119,13 @@ def terms(places: PlacePoints, mirrors: MirrorTable, policy: SelectionPolicy) ->
         border=np.where(_abroad(places, mirrors), np.float32(policy.border_km), np.float32(0)),
         continent=np.where(_overseas(places, mirrors), np.float32(policy.continent_km), np.float32(0)),
         load=mirrors.load_km,
-        weight=(-policy.spread_km * np.log(mirrors.weight)).astype(np.float32),
+        weight=weight_km(mirrors, policy),
     )
+
+
+def weight_km(mirrors: MirrorTable, policy: SelectionPolicy) -> Floats:
+    """The term of that name, (mirrors,)."""
+    return (-policy.spread_km * np.log(mirrors.weight)).astype(np.float32)
 
 
 def _abroad(places: PlacePoints, mirrors: MirrorTable) -> npt.NDArray[np.bool_]:

@@ -1,10 +1,17 @@
-"""Programs in front of and around the service that tests start for real."""
+"""The service's own processes, and programs in front of it, that tests start for real."""
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
+import signal
+import socket
 import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 
 from tests.conftest import ROOT, accepts, free_port, need_program, wait_until
@@ -84,3 +91,160 @@ def site_file(port: int, upstream: str) -> str:
     text, replaced = re.subn(r"^    listen 80;$", f"    listen 127.0.0.1:{port};", text, flags=re.MULTILINE)
     assert replaced == 1, "the site file listens in another way now"
     return re.sub(r"^    listen \[::\]:80;\n", "", text, flags=re.MULTILINE)
+
+
+# --- the service itself ---------------------------------------------------------------------------------
+
+OURS = re.compile(
+    "MIRRORWISE_.*|REDIS_.*URL|GEOIP_.*|TRUSTED_PROXIES|REFRESH_SECONDS|PORT|WEB_CONCURRENCY|LOG_.*"
+)
+
+
+def environ(data: Path, var: Path, **more: str) -> dict[str, str]:
+    """An environment in which nothing is set of what the service reads, but this."""
+    inherited = {name: value for name, value in os.environ.items() if not OURS.fullmatch(name)}
+    ours = {"MIRRORWISE_DATA": str(data), "MIRRORWISE_VAR": str(var), "REFRESH_SECONDS": "0.05"}
+    return {**inherited, **ours, **more}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`headers` are looked up without regard to case."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def lines(self) -> list[str]:
+        return self.body.decode().splitlines()
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+def ask(
+    connection: http.client.HTTPConnection,
+    target: str,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """One request; the target goes out as it stands."""
+    connection.request(method, target, headers=dict(headers or {}))
+    response = connection.getresponse()
+    return Answer(response.status, response.headers, response.read())
+
+
+class Command:
+    """`mirrorwise <arguments>` in a process of its own, in a session of its own; all that it says is in
+    `log`."""
+
+    def __init__(self, log: Path, arguments: list[str], environ: Mapping[str, str]) -> None:
+        self.log = log
+        self.arguments = arguments
+        self.environ = environ
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "app", *self.arguments],
+                cwd=ROOT,
+                env=dict(self.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def descendants(self) -> list[int]:
+        """The processes that this one has started, and those that they have."""
+        found, parents = [], [self.process.pid]
+        while parents:
+            for task in Path(f"/proc/{parents.pop()}/task").glob("*"):
+                children = [int(pid) for pid in (task / "children").read_text().split()]
+                found += children
+                parents += children
+        return found
+
+    def signal(self, number: signal.Signals) -> int:
+        """Send it, and wait for the end; the exit status, negative if it was killed by a signal."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=20)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            try:
+                self.signal(signal.SIGTERM)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class WorkerProcess(Command):
+    """`mirrorwise worker`, with its options."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], *options: str, name: str = "worker") -> None:
+        super().__init__(folder / f"{name}.log", ["worker", *options], environ)
+
+
+class GunicornServer(Command):
+    """`mirrorwise web` on a loopback port of its own, or on a unix socket in `folder`."""
+
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str], processes: int = 2, unix: bool = False
+    ) -> None:
+        self.port = 0 if unix else free_port()
+        self.socket = folder / "web.sock"
+        self.address = f"unix:{self.socket}" if unix else f"127.0.0.1:{self.port}"
+        super().__init__(
+            folder / "web.log",
+            ["web", "--bind", self.address],
+            {**environ, "WEB_CONCURRENCY": str(processes)},
+        )
+        try:
+            wait_until(self.answers_or_died, "gunicorn answering")
+            assert self.process.poll() is None, self.said()
+        except BaseException:
+            self.stop()
+            raise
+
+    def connection(self, source: str = "127.0.0.1") -> http.client.HTTPConnection:
+        if not self.port:
+            return UnixConnection(self.socket)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10, source_address=(source, 0))
+
+    def ask(
+        self,
+        target: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        source: str = "127.0.0.1",
+    ) -> Answer:
+        """One request on a connection of its own, from a loopback address."""
+        connection = self.connection(source)
+        try:
+            return ask(connection, target, method, headers)
+        finally:
+            connection.close()
+
+    def answers_or_died(self) -> bool:
+        if self.process.poll() is not None:
+            return True
+        try:
+            return self.ask("/healthz").status == 200
+        except (OSError, http.client.HTTPException):
+            return False

@@ -135,6 +135,34 @@ def check(directory: Path | None) -> None:
 
 
 @main.command()
+@click.argument("ip")
+@click.option("--release", help="Default: the last one in config.yml.")
+@click.option("--repo", help="Default: the first one in config.yml.")
+@click.option("--arch", help="Default: none, so that $basearch stays in the URLs.")
+@click.option("--protocol", help="https, http or rsync, or a comma list.")
+@click.option("--family", help="4 or 6.")
+@click.option("--country", help="A comma list, or global.")
+@click.option("--exclude-country", help="A comma list.")
+@click.option("--region", help="A cloud region, such as aws:eu-central-1.")
+@click.option("--limit", help="1 to 50 mirrors.")
+@click.option("--mirror", help="Tell of this mirror alone, wherever it stands.")
+@click.option("--private", is_flag=True, help="As from inside the address's networks; show private mirrors.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def explain(ip: str, private: bool, as_json: bool, **parameters: str | None) -> None:
+    """What the service would answer the client IP now, and why.
+
+    \b
+    Examples:
+      mirrorwise explain 192.0.2.49 --release 9 --repo baseos --arch x86_64
+      mirrorwise explain 192.0.2.49 --mirror mirror.example.org
+    """
+    from app.cli.explain import explain_address, show
+
+    given = {name: value for name, value in parameters.items() if value is not None}
+    show(explain_address(read_settings(os.environ), ip, given, private), as_json)
+
+
+@main.command()
 @click.argument("mirrors", nargs=-1, metavar="[MIRROR]...")
 @click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, a round each so often (15m).")
 @click.option("--full", is_flag=True, help="Ask for everything, unconditionally.")

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from app.alternates import acceptable
 from app.model import FAMILIES, Family, RepomdVersion, ServiceConfig
 from app.probe.addresses import Names
 from app.probe.fetch import Answer, Client, Failure, Fault, Network, Request
@@ -22,17 +23,6 @@ from app.probe.targets import TIMESTAMP_FILE, Target, repo_targets
 from app.probe.timestamp import read_timestamp
 
 Facts = dict[str, tuple[RepomdVersion, ...]]
-
-
-def acceptable(versions: Sequence[RepomdVersion], now: datetime, grace_s: int) -> tuple[RepomdVersion, ...]:
-    """The newest version, and those that were the newest within the grace period."""
-    since = now - timedelta(seconds=grace_s)
-    replaced_at = [None, *(version.seen_at for version in versions)]
-    return tuple(
-        version
-        for version, replaced in zip(versions, replaced_at, strict=False)
-        if replaced is None or replaced > since
-    )
 
 
 def with_version(versions: Sequence[RepomdVersion], new: RepomdVersion) -> tuple[RepomdVersion, ...]:

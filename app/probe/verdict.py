@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 
+from app.alternates import acceptable
 from app.model import Content, RepomdVersion
-from app.probe.origin import acceptable
 from app.probe.records import Seen
 
 

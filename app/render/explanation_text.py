@@ -109,10 +109,9 @@ def _excluded(explanation: Explanation, paint: Paint) -> list[str]:
 def _excluded_mirror(entry: ExcludedMirror, paint: Paint) -> list[str]:
     """Two columns; a long name has its line to itself."""
     column = KM + 1 + NAME + 1
-    reason = f"{entry.reason.value}: {entry.evidence}"
     start = f"{entry.distance_km or 0:>{KM},.0f} {entry.mirror:<{NAME}} "
-    first = [] if len(start) <= column else [start.rstrip()]
-    lines = _wrapped(reason, " " * column if first else start, column)
+    alone = [] if len(start) <= column else [start.rstrip()]
+    reason = f"{entry.reason.value}: {entry.evidence}"
+    first, *others = _wrapped(reason, " " * column if alone else start, column)
     role = "dim" if entry.reason == "rank" else "bad"
-    head = len(start) if not first else column
-    return [*first, lines[0][:head] + paint(lines[0][head:], role), *(paint(line, role) for line in lines[1:])]
+    return [*alone, first[:column] + paint(first[column:], role), *(paint(line, role) for line in others)]

@@ -28,7 +28,7 @@ def client_rows(client: ClientFacts) -> list[Row]:
     rows += [("ignored", f'"{ignored.value}": {ignored.why}') for ignored in client.ignored]
     rows += [
         ("GeoIP", _geoip(client)),
-        ("database", _database(client.database)),
+        *_database(client.database),
         ("place", _place(client)),
         ("cloud", _cloud(client)),
         ("ASN", f"AS{client.asn}" if client.asn else "none that matters here"),
@@ -67,10 +67,11 @@ def degrees(latitude: float, longitude: float) -> str:
     return f"{abs(latitude):.2f} {'SN'[latitude >= 0]} {abs(longitude):.2f} {'WE'[longitude >= 0]}"
 
 
-def _database(database: GeoipDatabase | None) -> str:
+def _database(database: GeoipDatabase | None) -> list[Row]:
     if database is None:
-        return "none"
-    return f"{database.vendor}, built {' and '.join(f'{built:%Y-%m-%d}' for built in database.built)}"
+        return []
+    built = " and ".join(f"{built:%Y-%m-%d}" for built in database.built)
+    return [("database", f"{database.vendor}, built {built}")]
 
 
 def _place(client: ClientFacts) -> str:

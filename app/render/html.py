@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 
 import jinja2
 
@@ -38,7 +37,7 @@ def curl(url: str) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        loader=jinja2.PackageLoader("app.render"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -251,11 +251,6 @@ def ranked(
     table = mirrors.take(rankable)
     parts = []
     for start in range(0, len(places.wide), CHUNK):
-        part = ranking.PlacePoints(
-            places.vectors[:, start : start + CHUNK],
-            places.country[start : start + CHUNK],
-            places.continent[start : start + CHUNK],
-            places.wide[start : start + CHUNK],
-        )
+        part = places.part(slice(start, start + CHUNK))
         parts.append(ranking.best(ranking.terms(part, table, config.selection).total(), ranking.CANDIDATES))
     return chosen[np.concatenate([index for index, _ in parts])], np.concatenate([c for _, c in parts])

@@ -1,30 +1,48 @@
-"""Who would be sent where: the demand that load prices and simulations are computed from."""
+"""Who would be sent where: the demand that load prices and simulations are computed from.
+
+Geography alone is looked at. Clients whose network takes them to a mirror of their own, and mirrors
+that carry only a part, are too few to decide a price.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from app import prices, ranking
 from app.prices import Demand
 from app.snapshot.loaded import LoadedSnapshot
 
+CHUNK = 512  # places at once: the terms of all of them would be gigabytes with thousands of mirrors
+BARRED_KM = np.float32(1e6)
+"""What a mirror costs clients of a country that it does not serve: more than anything else can."""
+
 
 class Market:
-    """A snapshot's rankable mirrors, and the places that have clients. `clients`: how many by place
-    name, in whatever unit."""
+    """A snapshot's rankable mirrors, and the places that have clients and a mirror for them, as rows
+    of the snapshot. `clients`: how many by place name, in whatever unit; those of a place that the
+    snapshot does not know are counted where their answers come from. There must be a mirror."""
 
     def __init__(self, snapshot: LoadedSnapshot, clients: Mapping[str, float]) -> None:
-        known = [(row, clients[name]) for name, row in snapshot.rows.items() if clients.get(name, 0) > 0]
-        counts = np.array([count for _, count in known], np.float64)
-        self.rows = [row for row, _ in known]
+        self.snapshot = snapshot
         self.names = [snapshot.mirrors[index].name for index in snapshot.rankable]
-        self.places = snapshot.points_of(self.rows)
         self.mirrors = snapshot.table.take(snapshot.rankable)
-        self.terms = ranking.terms(self.places, self.mirrors, snapshot.policy)
+        counts = np.zeros(len(snapshot.rows))
+        for name, count in clients.items():
+            counts[snapshot.row_of(name)] += count
+        self.rows: npt.NDArray[np.intp] = np.flatnonzero(counts)
+        self.places = snapshot.points_of(self.rows.tolist())
+        costs = self._costs()
+        served = costs.min(axis=1) < BARRED_KM
+        if not served.all():
+            self.rows, costs = self.rows[served], costs[served]
+            self.places = snapshot.points_of(self.rows.tolist())
+        counts = counts[self.rows]
         self.demand = Demand(
-            costs=self.terms.total() - self.mirrors.load_km,
+            costs=costs,
+            weight_km=ranking.weight_km(self.mirrors, snapshot.policy),
             clients=counts / max(float(counts.sum()), 1e-9),
             noise=prices.noise_table(snapshot.noise[list(snapshot.rankable)], snapshot.policy.spread_km),
             fair=prices.fair_shares(self.mirrors),
@@ -34,3 +52,25 @@ class Market:
     def load_of(self, by_name: Mapping[str, float]) -> ranking.Floats:
         """Prices by name as an array in the order of the mirrors."""
         return np.array([by_name.get(name, 0.0) for name in self.names], np.float32)
+
+    def terms(self) -> Iterator[tuple[slice, ranking.Terms]]:
+        """Of some places after the other: which ones, and their terms."""
+        for start in range(0, len(self.rows), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            yield chunk, ranking.terms(self.places.part(chunk), self.mirrors, self.snapshot.policy)
+
+    def _costs(self) -> ranking.Floats:
+        costs = np.empty((len(self.rows), len(self.names)), np.float32)
+        for chunk, terms in self.terms():
+            costs[chunk] = terms.distance + terms.border + terms.continent
+        for column, index in enumerate(self.snapshot.rankable):
+            mirror = self.snapshot.mirrors[index]
+            if mirror.countries:
+                costs[~self._in(mirror.countries), column] = BARRED_KM
+            if mirror.exclude_countries:
+                costs[self._in(mirror.exclude_countries), column] = BARRED_KM
+        return costs
+
+    def _in(self, countries: Iterable[str]) -> npt.NDArray[np.bool_]:
+        """Which places are in one of these countries."""
+        return np.isin(self.places.country, [ranking.letters_code(country) for country in countries])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import quote
 
+from app.client_facts import shown_network
 from app.model import ClientClass, Repo
 from app.parameters import BadValueError, QuestionError
 from app.question import ISOS, Question
@@ -115,11 +116,3 @@ def list_headers(
     if selection.first is not None:
         headers.append(("X-Mirrorlist-Mirror", snapshot.mirrors[selection.first].name))
     return tuple(headers)
-
-
-def shown_network(client: ClientClass) -> str:
-    """The client's network as anybody may see it: who asks as for another address is not told that
-    it lies in some mirror's declared netblock."""
-    if client.private:
-        return client.network
-    return "+".join(part for part in client.network.split("+") if not part.startswith("net-"))

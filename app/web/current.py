@@ -18,7 +18,7 @@ from pathlib import Path
 
 from app.faults import Faults
 from app.geo.copies import VerifiedCopies
-from app.geo.database import CityDatabase
+from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import NetworkLookup
 from app.memo import Memo
 from app.model import GeoError, SnapshotError, StoreError
@@ -49,11 +49,13 @@ class Serving:
 
 class Current:
     """`serving` and `cities` may be replaced at any moment; read each once a request. None: nothing
-    has been published yet, or no database is usable."""
+    has been published yet, or no database is usable. `asns` are for people only: what they mean for
+    a list is in the networks database."""
 
     def __init__(self, settings: Settings, store: Store, kept: FileStore | None) -> None:
         self.serving: Serving | None = None
         self.cities: CityDatabase | None = None
+        self.asns: AsnDatabase | None = None
         self.faults = Faults(log)
         self._settings = settings
         self._store = store
@@ -82,6 +84,7 @@ class Current:
 
     def refresh(self) -> None:
         """One look at the store and at the GeoIP files."""
+        self._attempt("geoip asn", self._refresh_asns)
         self._attempt("geoip", self._refresh_cities)
         followed = self._attempt("store", lambda: self._follow_store(self._store))
         kept = self._kept
@@ -174,3 +177,8 @@ class Current:
             self.cities = CityDatabase(copies)
             self._city_copies = copies
             self._copies.delete_unused(time.time())
+
+    def _refresh_asns(self) -> None:
+        copies = tuple(self._copies.copy(path) for path in self._settings.geoip_asn)
+        if copies and (self.asns is None or copies != self.asns.paths):
+            self.asns = AsnDatabase(copies)

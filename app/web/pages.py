@@ -1,16 +1,13 @@
-"""Answers that are not lists: the front page, what the service sees of its caller, and readiness."""
+"""Answers that are not lists: the front page and readiness."""
 
 from __future__ import annotations
 
 import time
 
-import msgspec
 from markupsafe import escape
 
-from app.geo.vendors import Details
 from app.render import text
-from app.web.answers import Answer, shown_network
-from app.web.clients import Client
+from app.web.answers import Answer
 from app.web.current import Current
 
 HTML = "text/html; charset=utf-8"
@@ -36,35 +33,14 @@ def front(base: str) -> Answer:
 <li><code>{url}/mirrorlist/&lt;release&gt;/&lt;repo&gt;?arch=&lt;arch&gt;</code> mirrors for a repo
 <li><code>{url}/metalink/&lt;release&gt;/&lt;repo&gt;?arch=&lt;arch&gt;</code> the same, with checksums
 <li><code>{url}/isolist/&lt;release&gt;/&lt;arch&gt;</code> mirrors for installation images
+<li><a href="/explain">/explain</a> why you, or any address, get the list that you get
+<li><a href="/mirrors">/mirrors</a> all mirrors, and how they are
 <li><a href="/whoami">/whoami</a> what is known of you
 <li><a href="/readyz">/readyz</a> whether this service is well
 </ul>
 </html>
 """
     return Answer(200, HTML, body.encode(), PAGE_HEADERS)
-
-
-def whoami(client: Client, details: Details | None, as_json: bool) -> Answer:
-    facts = {
-        "address": client.address.ip,
-        "found": client.address.source,
-        "ignored": [f"{entry}: {why}" for entry, why in client.address.ignored],
-        "place": client.of.place,
-        "country": details.country_name if details else None,
-        "subdivision": details.subdivision if details else None,
-        "city": details.city if details else None,
-        "network": shown_network(client.of),
-        "family": f"IPv{client.of.family}",
-        "spread": client.of.spread,
-    }
-    if as_json:
-        return Answer(200, JSON, msgspec.json.encode(facts) + b"\n", (NO_STORE,))
-    lines = []
-    for name, value in facts.items():
-        shown = "; ".join(value) if isinstance(value, list) else "" if value is None else str(value)
-        printable = "".join(letter if letter.isprintable() else "?" for letter in shown)
-        lines.append(f"{name:<12} {printable or '-'}\n")
-    return Answer(200, text.CONTENT_TYPE, "".join(lines).encode(), (NO_STORE,))
 
 
 def ready(current: Current) -> Answer:

@@ -8,11 +8,13 @@ from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
 from app.download import parse_download
+from app.parameters import flag
 from app.question import Parser, Question
-from app.web import answers, downloads, pages
+from app.web import answers, downloads, explanations, pages
 from app.web.answers import Answer
 from app.web.clients import Client, Clients, somebody
-from app.web.current import Current
+from app.web.current import Current, Serving
+from app.web.explanations import Kind, Wanted
 from app.web.fastpath import MAX_TARGET_CHARS, target_of
 
 Parameters = Mapping[str, str]
@@ -45,6 +47,10 @@ class Routes:
             "/isolist/<release>/<arch>": self.isolist,
             "/download": self.download,
             "/download/<anything:path>": self.download,
+            "/explain": self.explain,
+            "/explain/schema": self.explanation_schema,
+            "/mirrors": self.mirrors,
+            "/mirrors/<anything:name>": self.mirrors,
             "/whoami": self.whoami,
             "/healthz": self.healthz,
             "/readyz": self.readyz,
@@ -71,6 +77,8 @@ class Routes:
         parameters = request.args.to_dict()
         secure = downloads.came_by_https(environ)
         download = parse_download(serving.parser, downloads.sent_target(environ), parameters, secure)
+        if flag(parameters, "explain"):
+            return self._explained(serving, download.question, parameters)
         return respond(downloads.downloaded(serving.snapshot, self._client(parameters).of, download))
 
     def front(self) -> Response:
@@ -85,6 +93,8 @@ class Routes:
             return respond(answers.no_snapshot())
         parameters = request.args.to_dict()
         question = parse(serving.parser, parameters)
+        if flag(parameters, "explain"):
+            return self._explained(serving, question, parameters)
         answer = answers.listed(serving.snapshot, self._client(parameters).of, question)
         target = target_of(request.environ)
         if len(target) <= MAX_TARGET_CHARS and not ABOUT_THE_CLIENT & parameters.keys():
@@ -101,17 +111,33 @@ class Routes:
 
     # --- about the client and the process ------------------------------------------------------------
 
+    def explain(self) -> Response:
+        serving = self.current.serving
+        if serving is None:
+            return respond(answers.no_snapshot())
+        named = explanations.with_defaults(serving.parser.config, request.args.to_dict())
+        return self._explained(serving, serving.parser.parse_list(named), named)
+
+    def _explained(self, serving: Serving, question: Question, named: Parameters) -> Response:
+        """`named`: the parameters, with what was put in for those that are missing."""
+        parameters = request.args.to_dict()
+        client, asked = self._client(parameters), explanations.asked_of(question, parameters, named)
+        return respond(explanations.explained(self.current, serving, client, asked, wanted()))
+
+    def explanation_schema(self) -> Response:
+        return respond(explanations.explanation_schema())
+
+    def mirrors(self, name: str = "") -> Response:
+        serving = self.current.serving
+        if serving is None:
+            return respond(answers.no_snapshot())
+        if name:
+            return respond(explanations.mirror(self.current, serving, name, wanted("json")))
+        return respond(explanations.mirrors(self.current, serving, wanted("json")))
+
     def whoami(self) -> Response:
         client = self._client(request.args.to_dict())
-        cities = self.current.cities
-        wants_json = request.accept_mimetypes.best_match(["text/plain", "application/json"])
-        return respond(
-            pages.whoami(
-                client,
-                cities.describe(client.address.ip) if cities else None,
-                as_json=wants_json == "application/json",
-            )
-        )
+        return respond(explanations.whoami(self.current, client, wanted().kind))
 
     def healthz(self) -> Response:
         return respond(answers.plain(200, "alive"))
@@ -124,3 +150,19 @@ def respond(answer: Answer) -> Response:
     response = Response(answer.body, answer.status, content_type=answer.content_type)
     response.headers.extend(answer.headers)
     return response
+
+
+def wanted(otherwise: Kind = "text") -> Wanted:
+    """How the request wants to be answered; `otherwise` for who takes anything, as curl does."""
+    kinds: dict[str, Kind] = {"text/plain": "text", "application/json": "json", "text/html": "html"}
+    offered = sorted(kinds, key=lambda content_type: kinds[content_type] != otherwise)
+    parameters = request.args.to_dict()
+    accepted = request.accept_mimetypes.best_match(offered)
+    kind = kinds[accepted] if accepted else otherwise
+    scheme = "https" if downloads.came_by_https(request.environ) else "http"
+    return Wanted(
+        kind="json" if parameters.get("format") == "json" else kind,
+        parameters=parameters,
+        path=request.path,
+        base=f"{scheme}://{request.host}",
+    )

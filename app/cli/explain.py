@@ -1,0 +1,66 @@
+"""`mirrorwise explain`: what the service would answer an address, out of what is published now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import click
+import msgspec
+
+from app.client_facts import Databases, client_facts
+from app.explanation import Asked, Explanation, explain
+from app.model import MirrorwiseError
+from app.render.explanation_text import explanation_text
+from app.settings import Settings
+from app.store import open_store
+from app.web.clients import somebody
+from app.web.current import Current
+from app.web.explanations import asked_of, live_of, with_defaults
+
+_STYLES: Mapping[str, Mapping[str, bool | str]] = {
+    "heading": {"bold": True},
+    "good": {"fg": "green"},
+    "bad": {"fg": "red"},
+    "dim": {"dim": True},
+}
+
+
+class NothingPublishedError(MirrorwiseError):
+    """There is nothing to explain yet."""
+
+
+def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], private: bool) -> Explanation:
+    """`parameters` as in a URL. `private`: as from inside that address's networks, with all private
+    mirrors shown. Raises MirrorwiseError."""
+    logging.getLogger("mirrorwise").addHandler(logging.NullHandler())  # what is wrong is in the message
+    current = Current(settings, open_store(settings, for_web=True), None)
+    current.refresh()
+    serving = current.serving
+    if serving is None:
+        faults = "; ".join(f"{subject}: {fault}" for subject, fault in sorted(current.faults.current.items()))
+        raise NothingPublishedError(f"There is nothing to explain: {faults}")
+    client = somebody(ip, current.cities, serving.networks)
+    of = client.of._replace(private=private)
+    named = with_defaults(serving.parser.config, parameters)
+    asked = asked_of(serving.parser.parse_list(named), parameters, named)
+    facts = client_facts(
+        client.address._replace(source="the command line"),
+        of,
+        Databases(current.cities, serving.networks, current.asns),
+    )
+    return explain(
+        live_of(current, serving), of, facts, Asked(asked.question, asked.defaulted, asked.mirror, private)
+    )
+
+
+def show(explanation: Explanation, as_json: bool) -> None:
+    """On stdout; click leaves the colours out where that is no terminal."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(explanation)))
+    else:
+        click.echo(explanation_text(explanation, _paint), nl=False)
+
+
+def _paint(text: str, role: str) -> str:
+    return click.style(text, **_STYLES[role])  # type: ignore[arg-type]  # by keyword, each of its type

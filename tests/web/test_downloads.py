@@ -1,0 +1,243 @@
+"""Downloads over HTTP: where a client is sent, and what it is told of other places."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from app.download import parse_download
+from app.parameters import ParameterReader
+from app.question import Parser
+from app.snapshot.loaded import LoadedSnapshot
+from app.web import answers, downloads
+from tests.builders import a_client, a_config, a_mirror, a_state, load
+from tests.servers import Answer
+from tests.web.asking import FRANKFURT, STRANGER, TOKYO, Ask
+
+OS = "/download/9.8/BaseOS/x86_64/os/"
+PACKAGE = f"{OS}Packages/tool-1-1.x86_64.rpm"
+HTTPS = {"X-Forwarded-Proto": "https"}
+ORIGIN = "https://repo.example.org/examplelinux/"
+DUPLICATE = re.compile(r"<([^<>]+)>; rel=duplicate; pri=([0-9]+)(?:; geo=([a-z]{2}))?")
+
+
+def links(answer: Answer, relation: str) -> list[str]:
+    return [value for value in answer.headers.get_all("Link") or [] if f"; rel={relation}" in value]
+
+
+def duplicates(answer: Answer) -> list[tuple[str, int, str]]:
+    """URL, pri and geo."""
+    found = [DUPLICATE.fullmatch(value) for value in links(answer, "duplicate")]
+    assert all(found), links(answer, "duplicate")
+    return [(match[1], int(match[2]), match[3]) for match in found if match]
+
+
+def test_best_mirror_and_the_next_nine(ask: Ask) -> None:
+    """The client is sent to the first mirror of its list; the other nine are duplicates, in order,
+    with their countries."""
+    answer = ask(f"{PACKAGE}?ip={FRANKFURT}")
+    listed = ask(f"/mirrorlist/9/baseos?arch=x86_64&format=json&ip={FRANKFURT}")
+    expected = re.findall(rb'"url":"([^"]+)","mirror":"[^"]+","country":"(..)"', listed.body)
+    urls = [url.decode() + "Packages/tool-1-1.x86_64.rpm" for url, _ in expected]
+    assert (answer.status, answer.headers["Location"]) == (302, urls[0])
+    assert answer.body.decode() == urls[0] + "\n"
+    countries = [country.decode().lower() for _, country in expected]
+    assert duplicates(answer) == list(zip(urls[1:], range(1, 10), countries[1:], strict=True))
+    for header in ("X-Client-Place", "X-Mirrorlist-Mirror", "X-Mirrorlist-Reason", "Cache-Control"):
+        assert answer.headers[header] == listed.headers[header]
+
+
+def test_metalink_describes_the_repomd_alone(ask: Ask) -> None:
+    """A repomd.xml is described by its metalink, which the address leads to. A package is not: a
+    downloader would save the repomd.xml in its stead."""
+    (link,) = links(ask(f"{OS}repodata/repomd.xml"), "describedby")
+    match = re.fullmatch(r'<(/metalink/[^>]+)>; rel=describedby; type="application/metalink\+xml"', link)
+    assert match, link
+    described = ask(match[1])
+    assert (described.status, described.headers["Content-Type"]) == (200, "application/metalink+xml")
+    assert b"/9.8/BaseOS/x86_64/os/repodata/repomd.xml</url>" in described.body
+    assert links(ask(PACKAGE), "describedby") == []
+
+
+def test_unknown_facts_describe_nothing(ask: Ask) -> None:
+    """Where there is no metalink, none is named."""
+    answer = ask("/download/9.7/BaseOS/x86_64/os/repodata/repomd.xml")
+    assert answer.status == 302
+    assert answer.headers.get_all("Link") is None
+
+
+def test_isos_come_from_mirrors_that_have_them(ask: Ask) -> None:
+    """An ISO's mirrors are those of the ISO list, in its order."""
+    answer = ask(f"/download/9/isos/s390x/Example-9.8-s390x-dvd.iso?ip={FRANKFURT}")
+    listed = ask(f"/isolist/9/s390x?ip={FRANKFURT}")
+    urls = [answer.headers["Location"], *(url for url, _, _ in duplicates(answer))]
+    assert urls == [line + "Example-9.8-s390x-dvd.iso" for line in listed.lines]
+
+
+def test_isos_are_not_sought_where_there_are_none() -> None:
+    """The nearest mirror has the packages and not the images: it is passed over for images alone."""
+    near, far = a_mirror("near", "frankfurt"), a_mirror("far", "tokyo")
+    states = [a_state("near", isos={"9.8/x86_64": False}), a_state("far", isos={"9.8/x86_64": True})]
+    snapshot = load(near, far, states=states)
+    assert location(snapshot, "9/isos/x86_64/a.iso") == "https://far.example.org/alma/9.8/isos/x86_64/a.iso"
+    assert location(snapshot, "9/BaseOS/x86_64/os/a").startswith("https://near.example.org/")
+
+
+@pytest.mark.parametrize(
+    "path", ["9.7/BaseOS/x86_64/os/a.rpm", "9/BaseOS/x86_64/os/a.rpm"], ids=["vault", "origin"]
+)
+def test_only_http_is_left(path: str) -> None:
+    """A vault or origin of http alone is no place to send somebody who came by https: the answer is a
+    text that says where the file is."""
+    config = a_config(vault_url="http://vault.example.org/", origin="http://origin.example.org/")
+    snapshot = load(config=config)
+    answer = redirect(snapshot, path, secure=True)
+    assert (answer.status, dict(answer.headers).get("Location")) == (404, None)
+    assert answer.body.decode().rstrip().endswith(path.replace("9/", "9.8/"))
+    assert location(snapshot, path).startswith("http://")
+
+
+def redirect(snapshot: LoadedSnapshot, path: str, secure: bool = False) -> answers.Answer:
+    parser = Parser(snapshot.config, ParameterReader(snapshot.policy, ["DE"]))
+    download = parse_download(parser, f"/download/{path}", {}, secure)
+    return downloads.downloaded(snapshot, a_client("frankfurt"), download)
+
+
+def location(snapshot: LoadedSnapshot, path: str) -> str:
+    return dict(redirect(snapshot, path).headers)["Location"]
+
+
+@pytest.mark.parametrize(
+    ("path", "location", "reason"),
+    [
+        pytest.param(
+            "9.7/BaseOS/x86_64/os/a.rpm",
+            "https://vault.example.org/9.7/BaseOS/x86_64/os/a.rpm",
+            "vault",
+            id="vault release",
+        ),
+        pytest.param(
+            "9/BaseOS/Source/a.src.rpm",
+            "https://vault.example.org/9.8/BaseOS/Source/a.src.rpm",
+            "vault",
+            id="vault repo",
+        ),
+        pytest.param(
+            "9.7/isos/x86_64/a.iso",
+            "https://vault.example.org/9.7/isos/x86_64/a.iso",
+            "vault",
+            id="vault ISOs",
+        ),
+        pytest.param(
+            "9/BaseOS/x86_64/os/a.rpm?country=AQ",
+            ORIGIN + "9.8/BaseOS/x86_64/os/a.rpm",
+            "origin",
+            id="nobody eligible",
+        ),
+        pytest.param(
+            "9/isos/x86_64/a.iso?country=AQ",
+            ORIGIN + "9.8/isos/x86_64/a.iso",
+            "origin",
+            id="no ISOs anywhere",
+        ),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, HTTPS], ids=["http", "https"])
+def test_vault_and_origin(ask: Ask, path: str, location: str, reason: str, headers: dict[str, str]) -> None:
+    """What mirrors do not have is at the vault or the origin, and nowhere else."""
+    answer = ask(f"/download/{path}", headers=headers)
+    assert (answer.status, answer.headers["Location"]) == (302, location)
+    assert answer.headers["X-Mirrorlist-Reason"] == reason
+    assert answer.headers.get_all("Link") is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param(HTTPS, id="a proxy's word"),
+        pytest.param({"X-Forwarded-Proto": "http, https"}, id="one of several proxies'"),
+        pytest.param({"X-Forwarded-Proto": "HTTPS"}, id="capitals"),
+    ],
+)
+@pytest.mark.parametrize("source", ["127.0.0.1", STRANGER], ids=["proxy", "stranger"])
+def test_never_from_https_to_http(ask: Ask, headers: dict[str, str], source: str) -> None:
+    """Whoever came by https is told of https addresses only, although nearer mirrors have http alone.
+    It does not matter who says so: the claim gives nobody anything."""
+    target = f"{PACKAGE}?limit=50&protocol=http,https&ip={TOKYO}"
+    answer = ask(target, headers=headers, source=source)
+    urls = [answer.headers["Location"], *(url for url, _, _ in duplicates(answer))]
+    assert {url.partition(":")[0] for url in urls} == {"https"}
+    plainly = ask(target, headers={"X-Forwarded-Proto": "http"}, source=source)
+    assert plainly.headers["Location"].startswith("http://")
+
+
+def test_https_and_only_http_wanted(ask: Ask) -> None:
+    """Asking for http over https is refused, in words."""
+    answer = ask(f"{PACKAGE}?protocol=http", headers=HTTPS)
+    assert (answer.status, answer.headers["Location"]) == (400, None)
+    assert b"protocol='http' cannot be used: you came by https" in answer.body
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        pytest.param("/download", 400, id="nothing"),
+        pytest.param("/download/", 400, id="nothing below"),
+        pytest.param(f"{OS}../../../../../etc/passwd", 400, id="dot segments"),
+        pytest.param(f"{OS}%2e%2e/a", 400, id="encoded dot segments"),
+        pytest.param(f"{OS}a%2Fb", 400, id="encoded slash"),
+        pytest.param("/download/9.8%2FBaseOS/x86_64/os/a", 400, id="encoded slash in the directory"),
+        pytest.param("/download%2F9.8/BaseOS/x86_64/os/a", 400, id="encoded slash before the release"),
+        pytest.param(f"{OS}a%5Cb", 400, id="backslash"),
+        pytest.param(f"{OS}a%0D%0ALocation:%20https://evil.example.com/", 400, id="CR and LF"),
+        pytest.param("/download/9.8%0a/BaseOS/x86_64/os/a", 400, id="line feed in the release"),
+        pytest.param("/download/%0a", 400, id="line feed alone"),
+        pytest.param(f"{OS}a%00", 400, id="NUL"),
+        pytest.param(OS + "a" * 1000, 400, id="too long"),
+        pytest.param("/download/9.9/BaseOS/x86_64/os/a", 404, id="unknown release"),
+        pytest.param("/download/9.8/BaseOS/sparc/os/a", 404, id="unknown arch"),
+        pytest.param("/download/9.8/Nothing/x86_64/os/a", 404, id="unknown repo"),
+        pytest.param("/download/9.8/isos/sparc/a.iso", 404, id="unknown ISO directory"),
+        pytest.param(f"{PACKAGE}?country=XXX", 400, id="bad country"),
+        pytest.param(f"{PACKAGE}?limit=0", 400, id="bad limit"),
+    ],
+)
+def test_refused(ask: Ask, target: str, status: int) -> None:
+    """What cannot be answered is answered by a text, and never by a redirect."""
+    answer = ask(target)
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["Location"] is None
+    assert answer.headers.get_all("Link") is None
+    assert "evil" not in "".join(answer.headers.keys())
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param("/download//9.8/BaseOS//x86_64/os/Packages/tool-1-1.x86_64.rpm", id="doubled slashes"),
+        pytest.param("/download/9/baseos/x86_64/os/Packages/tool-1-1.x86_64.rpm", id="case, short release"),
+        pytest.param(f"{PACKAGE}?countme=2&infra=x", id="parameters of no meaning"),
+    ],
+)
+def test_as_in_the_wild(ask: Ask, target: str) -> None:
+    """Slashes, case and unknown parameters make no difference, and cost no redirect to itself."""
+    expected = ask(PACKAGE)
+    answer = ask(target)
+    assert answer.headers["Location"] == expected.headers["Location"]
+    assert answer.headers.get_all("Link") == expected.headers.get_all("Link")
+
+
+def test_head(ask: Ask) -> None:
+    """HEAD gives the same headers, without the body."""
+    head, get = ask(PACKAGE, method="HEAD"), ask(PACKAGE)
+    assert (head.status, head.body) == (302, b"")
+    assert head.headers["Location"] == get.headers["Location"]
+    assert head.headers.get_all("Link") == get.headers.get_all("Link")
+
+
+def test_too_early(ask_too_early: Ask) -> None:
+    """Before there is a snapshot the client is asked to come back."""
+    answer = ask_too_early(PACKAGE)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
