@@ -19,8 +19,8 @@ from app.geo.networks import NetworkLookup, Networks, Overlay, build_networks
 from app.geo.search_tree import Grower, encode_mmdb
 from app.model import GeoError, Severity
 from app.prefixes import CloudRange, parse_prefix
-from app.sources.cloud.overlap import netblock_findings
 from app.sources.cloud import read_cloud_folder
+from app.sources.cloud.overlap import netblock_findings
 
 Facts = tuple[str | None, str | None, str | None]  # provider, region, border group
 

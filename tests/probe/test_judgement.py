@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.alternates import acceptable
 from app.model import Content, Endpoint, MirrorState, RepomdVersion, Status
 from app.probe.judgement import DISABLED_AFTER, Terms, is_disabled, judge
 from app.probe.observation import EndpointKey, Observation
-from app.probe.origin import acceptable, with_version
+from app.probe.origin import with_version
 from app.probe.records import Seen
 from app.probe.verdict import Unsure, content_verdict
 
