@@ -1,9 +1,10 @@
 """Cloud regions: their public names, and where they are.
 
-The table is `regions.csv`: public region names as the providers publish them, and AWS's border
-groups (local and wavelength zones) with the region they belong to; the datacentres' metropolitan
-area to about 0.1 degrees. A region whose provider has not said where it is has blank columns: its
-name is known, its place is not. Compiled in November 2026 from the providers' own pages:
+The table is `regions.csv`: region names as they stand in the providers' published ranges, AWS's
+border groups (local and wavelength zones) with the region they belong to, and the coordinates of the
+metropolitan area that the provider names for each, to about 0.1 degrees. A region whose provider
+has not said where it is has blank columns: its name is known, its place is not. State of November
+2026; these pages are where the providers name their regions' places, to check the table against:
 
 - AWS: "AWS Regions", "AWS Local Zones locations" and "AWS Wavelength locations" (docs.aws.amazon.com,
   aws.amazon.com/about-aws/global-infrastructure); the codes of zones contain an airport's or city's

@@ -47,7 +47,7 @@ def from_address(address: str) -> dict[str, str]:
         "/mirrorlist/9.5/baseos",
         f"{LIST}&family=6&country=AQ",
     ],
-    ids=["list", "MirrorManager", "CentOS", "metalink", "ISOs", "JSON", "redirect", "pinned", "vault", "origin"],
+    ids=["list", "MirrorManager", "CentOS", "metalink", "isos", "json", "302", "pinned", "vault", "origin"],
 )
 def test_second_time_without_flask(app: Flask, target: str) -> None:
     """The same question of the same client class is answered without Flask, byte for byte alike."""
