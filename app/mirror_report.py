@@ -104,7 +104,7 @@ def mirror_report(
         mirror=mirror.name,
         status=status,
         reason=reason,
-        since=state.since if state else None,
+        since=state.since if state and status != "disabled" else None,
         probed_at=state.probed_at if state else None,
         failures=state.failures if state else 0,
         age_s=content_age_s(state) if state else None,
@@ -133,9 +133,7 @@ def mirror_reports(
     return [mirror_report(snapshot, index, states, cities) for index in public]
 
 
-def _standing(
-    snapshot: LoadedSnapshot, index: int, state: MirrorState | None
-) -> tuple[Standing, str | None]:
+def _standing(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> tuple[Standing, str | None]:
     """Of everything it is meant to carry, what all have in common."""
     codes = {code[index] for code in snapshot.codes.values()}
     if any(code <= Tier.PARTIAL for code in codes):
@@ -189,9 +187,7 @@ def _measured(address: str, where: Coordinates | None, cities: CityDatabase) -> 
     distance_km = None
     if where and found.precise and found.latitude is not None and found.longitude is not None:
         distance_km = _distance_km(where, Coordinates(latitude=found.latitude, longitude=found.longitude))
-    return MeasuredPlace(
-        address=address, country=found.country, city=found.city, distance_km=distance_km
-    )
+    return MeasuredPlace(address=address, country=found.country, city=found.city, distance_km=distance_km)
 
 
 def _distance_km(one: Coordinates, other: Coordinates) -> float:

@@ -87,13 +87,15 @@ def probed(*states: MirrorState, mirrors: Iterable[object] = (OURS, OTHER)) -> N
     return Network(list(mirrors), states=[*states, a_state("other")], last_round=ROUND)  # type: ignore[arg-type]  # mirrors they are
 
 
-# --- our mirror is gone ----------------------------------------------------------------------------------------
+# --- our mirror is gone ------------------------------------------------------------------------------
 
 
 def test_01_stale() -> None:
     """How old, how old it may be, and since when."""
     state = a_state("ours", Status.STALE, timedelta(hours=14.2), since=SIX_HOURS_AGO)
-    assert "ours.example.org stale: 14.2 h old, 12 h allowed, since 2026-11-20 04:10 UTC" in told(probed(state))
+    assert "ours.example.org stale: 14.2 h old, 12 h allowed, since 2026-11-20 04:10 UTC" in told(
+        probed(state)
+    )
 
 
 def test_02_unreachable() -> None:
@@ -114,7 +116,10 @@ def test_03_broken_content() -> None:
 
 def test_04_new() -> None:
     """It need only wait."""
-    assert "not probed: new since the prober's last complete round; it is served once it has been asked" in told(probed())
+    assert (
+        "not probed: new since the prober's last complete round; it is served once it has been asked"
+        in told(probed())
+    )
 
 
 def test_05_disabled() -> None:
@@ -123,7 +128,7 @@ def test_05_disabled() -> None:
     assert "disabled: switched off in its file (disabled: true)" in text
 
 
-# --- for some questions only -----------------------------------------------------------------------------------
+# --- for some questions only -------------------------------------------------------------------------
 
 
 def test_06_arch_left_out() -> None:
@@ -141,7 +146,9 @@ def test_07_repo_missing() -> None:
 def test_08_http_only() -> None:
     """What it offers against what was asked for."""
     plain = a_mirror("ours", "frankfurt", addresses={"http": "http://ours.example.org/"})
-    assert "protocol: it offers http, and https was asked for" in told(Network([plain, OTHER]), protocol="https")
+    assert "protocol: it offers http, and https was asked for" in told(
+        Network([plain, OTHER]), protocol="https"
+    )
 
 
 def test_09_https_broken() -> None:
@@ -181,7 +188,7 @@ def test_13_rank() -> None:
     assert "ours.example.org rank: place 10 of 10, list of 3" in told(network, limit="3")
 
 
-# --- where they stand ------------------------------------------------------------------------------------------
+# --- where they stand --------------------------------------------------------------------------------
 
 
 def test_14_load() -> None:
@@ -202,7 +209,9 @@ def test_15_border() -> None:
 @pytest.fixture
 def cities(tmp_path: Path) -> CityDatabase:
     """Frankfurt with a town's precision, and a country of which no more is known."""
-    vague = maxmind("US", 37.75, -97.82, location={"latitude": 37.75, "longitude": -97.82, "accuracy_radius": 1000})
+    vague = maxmind(
+        "US", 37.75, -97.82, location={"latitude": 37.75, "longitude": -97.82, "accuracy_radius": 1000}
+    )
     vague["continent"] = {"code": "NA", "names": {"en": "North America"}}
     del vague["city"], vague["subdivisions"]
     records: Mapping[str, object] = {"192.0.2.0/25": maxmind("DE", 50.11, 8.68), "198.51.100.0/24": vague}
@@ -211,7 +220,9 @@ def cities(tmp_path: Path) -> CityDatabase:
 
 def test_16_wrong_city(cities: CityDatabase) -> None:
     """Where it is taken to be, who says so, and where GeoIP has its address."""
-    wrong = a_mirror("ours", "tokyo", country="JP", city="Tokyo", coordinates=Coordinates(latitude=35.68, longitude=139.69))
+    wrong = a_mirror(
+        "ours", "tokyo", country="JP", city="Tokyo", coordinates=Coordinates(latitude=35.68, longitude=139.69)
+    )
     network = Network([wrong, OTHER], states=[a_state("ours", addresses=("192.0.2.77",)), a_state("other")])
     text = told(network, databases=Databases(cities), mirror="ours.example.org")
     assert "location Tokyo, JP, 35.68 N 139.69 E" in text
@@ -226,7 +237,7 @@ def test_17_location_unknown() -> None:
     assert "location DE; where exactly is not known, so it counts as farthest of all" in text
 
 
-# --- the client is not who it seems ------------------------------------------------------------------------------
+# --- the client is not who it seems ------------------------------------------------------------------
 
 
 def test_18_untrusted_proxy(cities: CityDatabase) -> None:
@@ -261,7 +272,9 @@ def test_20_cloud_client(networks: NetworkLookup) -> None:
     """Provider, region, the prefix that says so (cut by nobody's netblock), and the pass that it brings."""
     client = Clients(TrustedProxies([])).caller({"REMOTE_ADDR": "192.0.2.225"}, None, networks)
     inside = in_cloud("inside", "frankfurt", "aws", "eu-central-1")
-    network = Network([inside, OTHER], overlays=[an_overlay("aws:eu-central-1", provider="aws", region="eu-central-1")])
+    network = Network(
+        [inside, OTHER], overlays=[an_overlay("aws:eu-central-1", provider="aws", region="eu-central-1")]
+    )
     text = told(network, client.of, client.address, Databases(None, networks))
     assert "cloud aws eu-central-1, by 192.0.2.128/25" in text
     assert "1 inside.example.org" in text and "pass region;" in text
@@ -293,8 +306,9 @@ def test_23_exclusive_unavailable() -> None:
     text = told(Network([campus, OTHER], states=[down, a_state("other")], overlays=[CAMPUS]), ON_CAMPUS)
     assert "decided by: exclusive unavailable" in text
     assert (
-        "This network's own mirror cannot serve (campus.example.org is unreachable: https over IPv4: refused; "
-        "since 2026-11-20 04:10 UTC, last asked 2026-11-20 10:15 UTC), so the list is the ordinary one."
+        "This network's own mirror cannot serve (campus.example.org is unreachable: https over IPv4: "
+        "refused; since 2026-11-20 04:10 UTC, last asked 2026-11-20 10:15 UTC), "
+        "so the list is the ordinary one."
     ) in text
 
 
@@ -304,6 +318,8 @@ def test_24_no_mirror_at_all() -> None:
     assert "The vault is the answer: no mirror carries what was asked for." in vault
     assert "https://vault.example.org/9.7/BaseOS/x86_64/os/" in vault
     assert "not carried: release 9.7 is in the vault, on no mirror" in vault
-    origin = told(Network([a_mirror("ours", "frankfurt", disabled=True), a_mirror("other", arches=("aarch64",))]))
+    origin = told(
+        Network([a_mirror("ours", "frankfurt", disabled=True), a_mirror("other", arches=("aarch64",))])
+    )
     assert "No mirror is eligible (1 disabled, 1 not carried), so the origin is the answer." in origin
     assert "https://origin.example.org/alma/9.8/BaseOS/x86_64/os/" in origin

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from app.client_facts import ClientFacts
 from app.evidence import hours
-from app.explanation import ExcludedMirror, Explanation, Rank, ServedMirror
+from app.explanation import ExcludedMirror, Explanation, ServedMirror
 from app.render import facts
 from app.render.facts import Row
 
@@ -18,8 +18,6 @@ KM = 8
 
 Paint = Callable[[str, str], str]
 """(text, role) → the text, perhaps with colours. Roles: heading, good, bad, dim."""
-
-TERMS = ("distance", "border", "continent", "load", "weight", "spread")
 
 
 def plain(text: str, role: str) -> str:
@@ -85,15 +83,8 @@ def _served_mirror(entry: ServedMirror, paint: Paint) -> list[str]:
         return lines
     age = f", {hours(entry.age_s)} behind the origin" if entry.age_s is not None else ""
     lines.append(f"     pass {entry.pass_}; content {entry.content}{age}")
-    lines += [paint(line, "dim") for line in _wrapped(_rank(entry), "     ")]
+    lines += [paint(line, "dim") for line in _wrapped(facts.rank(entry), "     ")]
     return lines
-
-
-def _rank(entry: Rank) -> str:
-    """The terms that are not zero, and their sum."""
-    terms = [(name, getattr(entry, f"{name}_km")) for name in TERMS]
-    parts = [f"{name} {km:,.1f}" for name, km in terms if km]
-    return f"rank {entry.rank_km:,.1f} km = {' + '.join(parts) or '0'}"
 
 
 def _excluded(explanation: Explanation, paint: Paint) -> list[str]:
@@ -102,7 +93,7 @@ def _excluded(explanation: Explanation, paint: Paint) -> list[str]:
     for entry in explanation.excluded:
         lines += _excluded_mirror(entry, paint)
         if detailed:
-            lines += [paint(line, "dim") for line in _wrapped(_rank(entry), " " * (KM + 1))]
+            lines += [paint(line, "dim") for line in _wrapped(facts.rank(entry), " " * (KM + 1))]
     return [*lines, ""]
 
 

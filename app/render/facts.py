@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 from app.client_facts import ClientFacts, GeoipDatabase
 from app.evidence import hours, moment
-from app.explanation import Explanation, QuestionFacts
+from app.explanation import Explanation, QuestionFacts, Rank
 from app.mirror_report import Location, MirrorReport, probed
 
 Row = tuple[str, str]
+TERMS = ("distance", "border", "continent", "load", "weight", "spread")
 _CONTINENTS = {
     "AF": "Africa",
     "AN": "Antarctica",
@@ -144,6 +145,13 @@ def ranked_from(explanation: Explanation) -> str:
     return place or "nowhere in particular"
 
 
+def rank(entry: Rank) -> str:
+    """The terms that are not zero, and their sum."""
+    terms = [(name, getattr(entry, f"{name}_km")) for name in TERMS]
+    parts = [f"{name} {km:,.1f}" for name, km in terms if km]
+    return f"rank {entry.rank_km:,.1f} km = {' + '.join(parts) or '0'}"
+
+
 def generation_rows(explanation: Explanation) -> list[Row]:
     now = explanation.published_at + timedelta(seconds=explanation.age_s)
     rows = [
@@ -225,6 +233,6 @@ def _contents(content: dict[str, str]) -> list[Row]:
     rows = [("repos", ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "none")]
     for verdict in ("stale", "missing", "corrupt"):
         keys = [key for key, found in content.items() if found == verdict]
-        if keys:
+        if 0 < len(keys) < len(content):
             rows.append((verdict, ", ".join(keys)))
     return rows

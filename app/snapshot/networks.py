@@ -84,9 +84,10 @@ class ClientNetworks:
             keys | set(_known_regions()), key=lambda parts: region_key(*parts)
         ):
             key = region_key(provider, region, border_group)
-            place = _place_name(key)
+            names = (_place_name(key), _place_name(region_key(provider, region)))
             compiled[key] = Region(
-                groups=_region_groups(provider, region, mirrors), place=place if place in placed else None
+                groups=_region_groups(provider, region, mirrors),
+                place=next((name for name in names if name in placed), None),
             )
         return compiled
 
@@ -112,8 +113,9 @@ def _groups(reason: str, groups: Iterable[Sequence[int]]) -> tuple[NetworkGroup,
 def _region_groups(
     provider: str, region: str | None, mirrors: Sequence[ServedMirror]
 ) -> tuple[NetworkGroup, ...]:
-    """In the region; serving all regions; then the other regions of the continent, nearest first."""
-    mine = [i for i, mirror in enumerate(mirrors) if mirror.cloud_provider == provider]
+    """In the region; serving all regions; then the other regions of the continent, nearest first. A
+    private mirror is for its own networks only, cloud or not."""
+    mine = [i for i, m in enumerate(mirrors) if m.cloud_provider == provider and not m.private]
     everywhere = [i for i in mine if not mirrors[i].cloud_regions]
     if region is None:
         return _groups("region", [everywhere])

@@ -53,7 +53,7 @@ class _Page(HTMLParser):
         self.text += data
 
 
-# --- the same in three forms --------------------------------------------------------------------------------
+# --- the same in three forms -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", [EXPLAIN, f"{FROM_FRANKFURT}&explain=1"], ids=["/explain", "explain=1"])
@@ -157,7 +157,7 @@ def test_before_anything_is_published(ask_too_early: Ask) -> None:
     assert [ask_too_early(target).status for target in ("/explain", "/mirrors", "/mirrors/x")] == [503] * 3
 
 
-# --- one mirror ---------------------------------------------------------------------------------------------
+# --- one mirror --------------------------------------------------------------------------------------
 
 
 def test_one_mirror(ask_quickly: Ask) -> None:
@@ -170,7 +170,7 @@ def test_one_mirror(ask_quickly: Ask) -> None:
     assert served.served_count == 10 and served.excluded_count > 20
 
 
-# --- private mirrors ----------------------------------------------------------------------------------------
+# --- private mirrors ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("headers", [CURL, AS_JSON, AS_PAGE], ids=["text", "JSON", "page"])
@@ -179,20 +179,34 @@ def test_a_private_mirror_answers_as_one_that_is_not_there(
     ask_quickly: Ask, name: str, headers: dict[str, str]
 ) -> None:
     """Byte for byte but for the name, for strangers and for who asks as from inside its network."""
-    nobody = "zzzz.corp.example.com" if name == CORP else "zzzz.lab.example.org"
-    for target in ("/explain?mirror=", "/explain?ip=10.30.0.7&mirror=", f"{LIST}&explain=1&mirror=", "/mirrors/"):
+    nobody = name.replace("mirror", "mirrox")  # as near to the same name that there is
+    for target in (
+        "/explain?mirror=",
+        "/explain?ip=10.30.0.7&mirror=",
+        f"{LIST}&explain=1&mirror=",
+        "/mirrors/",
+    ):
         real, unreal = (ask_quickly(target + asked, headers=headers) for asked in (name, nobody))
         assert (real.status, unreal.status) == (404, 404)
         assert real.body.replace(name.encode(), b"NAME") == unreal.body.replace(nobody.encode(), b"NAME")
-        assert real.headers.items() == unreal.headers.items() or len(real.body) != len(unreal.body)
+        assert real.headers.items() == unreal.headers.items()
 
 
 @pytest.mark.parametrize("headers", [CURL, AS_JSON, AS_PAGE], ids=["text", "JSON", "page"])
 @pytest.mark.parametrize(
     "target",
-    ["/explain", "/explain?ip=10.30.0.7", "/explain?ip=2001:db8:c0de::7", "/mirrors", "/whoami?ip=10.20.0.1", EXPLAIN],
+    [
+        "/explain",
+        "/explain?ip=10.30.0.7",
+        "/explain?ip=2001:db8:c0de::7",
+        "/mirrors",
+        "/whoami?ip=10.20.0.1",
+        EXPLAIN,
+    ],
 )
-def test_strangers_see_nothing_of_private_mirrors(ask_quickly: Ask, target: str, headers: dict[str, str]) -> None:
+def test_strangers_see_nothing_of_private_mirrors(
+    ask_quickly: Ask, target: str, headers: dict[str, str]
+) -> None:
     """Neither names nor netblocks nor the hash of their network."""
     body = ask_quickly(target, headers=headers).body
     for hidden in (b"corp", b"mirror.lab", b"net-", b"10.20.", b"10.30.0.0", b"private"):
@@ -224,7 +238,7 @@ def test_no_addresses_of_people(ask_quickly: Ask) -> None:
             assert not re.search(rb"[\w.-]+@[\w-]+\.\w", ask_quickly(target, headers=headers).body)
 
 
-# --- the page -----------------------------------------------------------------------------------------------
+# --- the page ----------------------------------------------------------------------------------------
 
 
 PAGES = [EXPLAIN, f"{EXPLAIN}&mirror=mirror.waw.example.org", "/mirrors", "/mirrors/mirror.fra1.example.net"]
@@ -257,7 +271,10 @@ def test_pages_print_the_curl_line(ask_quickly: Ask, target: str) -> None:
 
 def test_curl_line_names_the_client(ask_quickly: Ask) -> None:
     """So that it gives the same from anywhere; but not where mirrors are for that network alone."""
-    assert f"ip={FRANKFURT}" in _Page(ask_quickly(LIST + "&explain=1", headers={**AS_PAGE, "X-Forwarded-For": FRANKFURT})).text
+    assert (
+        f"ip={FRANKFURT}"
+        in _Page(ask_quickly(LIST + "&explain=1", headers={**AS_PAGE, "X-Forwarded-For": FRANKFURT})).text
+    )
     assert "ip=" not in _Page(ask_quickly(LIST + "&explain=1", headers={**AS_PAGE, **IN_LAB})).text
 
 
@@ -265,7 +282,9 @@ def test_everything_is_escaped(ask_quickly: Ask) -> None:
     """Whatever a request holds is text: in the form, in the curl line, and of headers."""
     nasty = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E%27%3B%20rm%20x"
     headers = {**AS_PAGE, "X-Forwarded-For": "<script>alert(2)</script>\x1b[31m"}
-    answer = ask_quickly(f"{EXPLAIN}&zzz={nasty}&{nasty}=1".replace("&ip=192.0.2.1", ""), headers=headers, source=STRANGER)
+    answer = ask_quickly(
+        f"{EXPLAIN}&zzz={nasty}&{nasty}=1".replace("&ip=192.0.2.1", ""), headers=headers, source=STRANGER
+    )
     page = _Page(answer)
     assert answer.status == 200
     assert "script" not in page.tags and b"<script" not in answer.body and b"\x1b" not in answer.body
@@ -276,7 +295,7 @@ def test_everything_is_escaped(ask_quickly: Ask) -> None:
     assert b"\x1b" not in text.body
 
 
-# --- whoami and mirrors -------------------------------------------------------------------------------------
+# --- whoami and mirrors ------------------------------------------------------------------------------
 
 
 def test_whoami_is_the_first_part(ask_quickly: Ask) -> None:
@@ -285,15 +304,21 @@ def test_whoami_is_the_first_part(ask_quickly: Ask) -> None:
     short = ask_quickly("/whoami", headers=headers).lines
     whole = ask_quickly("/explain", headers=headers).lines
     assert [f"  {line}" for line in short] == whole[3 : 3 + len(short)]
-    client = cast(dict[str, Any], msgspec.json.decode(ask_quickly("/whoami", headers={**headers, **AS_JSON}).body))
+    client = cast(
+        dict[str, Any], msgspec.json.decode(ask_quickly("/whoami", headers={**headers, **AS_JSON}).body)
+    )
     assert (client["address"], client["country"], client["place"]) == (LUXEMBOURG, "LU", "LU/49/6")
-    assert client["ignored"] == [{"value": "10.1.1.1", "why": "left of the client's address anyone can write"}]
+    assert client["ignored"] == [
+        {"value": "10.1.1.1", "why": "left of the client's address anyone can write"}
+    ]
     assert client["database"]["vendor"] == "MaxMind"
 
 
 def test_whoami_in_a_cloud(ask_quickly: Ask) -> None:
     """Provider, region and the prefix that says so."""
-    client = cast(dict[str, Any], msgspec.json.decode(ask_quickly("/whoami?ip=192.0.2.225", headers=AS_JSON).body))
+    client = cast(
+        dict[str, Any], msgspec.json.decode(ask_quickly("/whoami?ip=192.0.2.225", headers=AS_JSON).body)
+    )
     assert client["cloud"] == {
         "provider": "aws",
         "region": "eu-central-1",
@@ -322,8 +347,12 @@ def test_mirrors(ask_quickly: Ask) -> None:
         "2026-11-19T15:15:00Z",
         "2026-11-20T10:15:00Z",
     )
-    assert by_name["mirror.los.example.org"]["status"] == "disabled"
-    assert by_name["westeurope.azure.example.com"]["cloud"] == {"provider": "azure", "regions": ["westeurope"]}
+    off = by_name["mirror.los.example.org"]
+    assert (off["status"], off["since"]) == ("disabled", None)  # the prober's time says nothing of that
+    assert by_name["westeurope.azure.example.com"]["cloud"] == {
+        "provider": "azure",
+        "regions": ["westeurope"],
+    }
     arctic = by_name["mirror.arctic.example.org"]["location"]
     assert (arctic["latitude"], arctic["taken_from"]) == (69.66, "the coordinates in its file")
 
