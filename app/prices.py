@@ -39,6 +39,7 @@ AIM = 0.92  # of the cap, for smooth shares: those of 32 values vary around them
 STEP_KM = 8.0
 ENOUGH_KM = 0.3
 MAX_ROUNDS = 400
+FAR = 20.0
 MAX_STEPS = 40
 RELAXATION = 1.7
 CHUNK = 1024  # places at once
@@ -77,8 +78,8 @@ class Demand:
 
 def fair_shares(mirrors: ranking.MirrorTable) -> Shares:
     """By weight. A mirror whose location is not known stands last everywhere: it has no share."""
-    weight = np.where(np.isnan(mirrors.vectors[0]), 0.0, mirrors.weight)
-    return np.asarray(weight / max(float(weight.sum()), 1e-9), np.float64)
+    weight = np.where(np.isnan(mirrors.vectors[0]), 0.0, mirrors.weight.astype(np.float64))
+    return weight / max(float(weight.sum()), 1e-9)
 
 
 def noise_table(ranks: npt.NDArray[np.uint8], spread_km: float) -> Floats:
@@ -120,8 +121,8 @@ def shares(demand: Demand, first: npt.NDArray[np.int32]) -> Shares:
 
 
 def solve(demand: Demand, max_share: float, start_km: Floats | None = None) -> Floats:
-    """The prices (m,) under which no share exceeds its cap; where that cannot be reached, those that
-    come nearest to it. `start_km` only makes it quicker."""
+    """The prices (m,) in whole km under which no share exceeds its cap; where that cannot be reached,
+    those that come nearest to it. `start_km` only makes it quicker."""
     cap = demand.cap(max_share)
     if np.isinf(cap).all():
         return np.zeros(len(cap), np.float32)
@@ -130,17 +131,23 @@ def solve(demand: Demand, max_share: float, start_km: Floats | None = None) -> F
 
 
 def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating]) -> Shares:
-    costs, scale = demand.costs + demand.weight_km, max(demand.spread_km, 1.0)
-    kernel = np.exp(-(costs - costs.min(axis=1, keepdims=True)) / np.float32(scale))
-    transposed = np.ascontiguousarray(kernel.T)
+    scale = max(demand.spread_km, 1.0)
     clients = demand.clients.astype(np.float32)
     per_fair, per_cap = 1.0 / np.where(demand.fair > 0, demand.fair, 1.0), 1.0 / np.minimum(cap, 1.0)
-    load = np.asarray(start_km, np.float64)
+    load = around = np.asarray(start_km, np.float64)
+    kernel = _kernel(demand, around, scale)
+    pace, before = np.ones(len(load)), np.zeros(len(load))
     for _ in range(MAX_ROUNDS):
-        pull = np.exp(-load / scale).astype(np.float32)
-        share = np.maximum(pull * (transposed @ (clients / (kernel @ pull))), 1e-12)
+        if np.abs(load - around).max() > FAR * scale:  # float32 ends at 88 * scale
+            around = load
+            kernel = _kernel(demand, around, scale)
+        pull = np.exp((around - load) / scale).astype(np.float32)
+        share = np.maximum(pull * ((clients / (kernel @ pull)) @ kernel), 1e-12)
+        # A continent's only mirror keeps its clients until its price has bridged an ocean.
+        stuck = (share * per_cap > 1.02) & (np.abs(share - before) < 1e-3 * share)
+        pace, before = np.where(stuck, 1.5 * pace, 1.0), share
         even = EVEN * scale * np.maximum(0.0, np.log(share * per_fair))
-        capped = load + RELAXATION * scale * np.log(share * per_cap)
+        capped = load + RELAXATION * scale * pace * np.log(share * per_cap)
         new = np.maximum(0.0, np.maximum(load + 0.5 * (even - load), capped))
         change_km = float(np.abs(new - load).max())
         load = new
@@ -149,7 +156,17 @@ def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating
     return load
 
 
+def _kernel(demand: Demand, load_km: Shares, scale: float) -> Floats:
+    """How each place's clients would be shared at these prices, but for a factor of the place."""
+    kernel: Floats = demand.costs + (demand.weight_km + load_km.astype(np.float32))
+    np.subtract(kernel.min(axis=1, keepdims=True), kernel, out=kernel)
+    kernel /= np.float32(scale)
+    return np.exp(kernel, out=kernel)  # in place: with thousands of mirrors this is hundreds of MB
+
+
 def _raise_to_fit(demand: Demand, cap: Shares, smooth: Shares) -> Floats:
+    """In whole km, as prices are published."""
+    smooth = np.round(smooth)
     load, best = smooth, smooth
     least = np.inf
     step, last = np.full(len(cap), STEP_KM), np.zeros(len(cap))
@@ -161,20 +178,21 @@ def _raise_to_fit(demand: Demand, cap: Shares, smooth: Shares) -> Floats:
         if excess == 0.0:
             break
         heading = np.where(ratio > 1.0, 1.0, np.where((ratio < 0.8) & (load > smooth), -1.0, 0.0))
-        step = np.where(heading * last < 0, np.maximum(step / 2, 0.5), step)
+        step = np.where(heading * last < 0, np.maximum(step / 2, 1.0), step)
         last = np.where(heading != 0, heading, last)
         load = np.maximum(0.0, load + heading * step)
     return best.astype(np.float32)
 
 
-def step_towards(published: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
-    """What to publish an hour later: prices by name in whole km, on their way to the target. Free
-    mirrors are left out."""
+def published(target: Mapping[str, float]) -> dict[str, float]:
+    """Prices by name as they are published: in whole km, free mirrors left out."""
+    return {name: float(round(km)) for name, km in target.items() if round(km) > 0}
+
+
+def step_towards(before: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
+    """What to publish an hour later: prices by name, on their way to the target."""
     moved: dict[str, float] = {}
     for name, aim in target.items():
-        now = published.get(name, 0.0)
-        way = (aim - now) * APPROACH_PER_HOUR
-        new = round(now + min(max(way, -KM_PER_HOUR), KM_PER_HOUR))
-        if new > 0:
-            moved[name] = float(new)
-    return moved
+        way = (aim - before.get(name, 0.0)) * APPROACH_PER_HOUR
+        moved[name] = before.get(name, 0.0) + min(max(way, -KM_PER_HOUR), KM_PER_HOUR)
+    return published(moved)

@@ -14,54 +14,107 @@ from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 
+import pytest
+
+from app.cli.nginx import Site, SiteDirectory
+from app.settings import Settings, read_settings
+from app.store import open_store
 from tests.conftest import ROOT, accepts, free_port, need_program, wait_until
 
+GEOIP2 = Path("/usr/lib/nginx/modules/ngx_http_geoip2_module.so")
 NGINX_CONF = """\
-{user}
+{main}
 daemon off;
-worker_processes 1;
+worker_processes {workers};
+pcre_jit on;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
-events {{ worker_connections 256; }}
+events {{ worker_connections 1024; }}
 http {{
-    access_log {folder}/access.log;
+    access_log off;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    include {folder}/site.conf;
+    include {folder}/mirrorwise/mirrorwise.conf;
+    {more}
 }}
 """
 
 
+@dataclass(frozen=True)
+class NginxOptions:
+    """`settings` None: nothing is published, so that nginx only passes on, and trusts no proxy. `more`
+    goes into the http section. Without `valid`, answers are as long valid as the site says."""
+
+    settings: Settings | None = None
+    valid: str | None = None
+    workers: int = 1
+    more: str = ""
+    listen: tuple[str, ...] = ()
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+
+
 class NginxServer:
-    """A real nginx with the project's site file, on a loopback port of its own.
+    """A real nginx with the project's site as `mirrorwise nginx` writes it, on a loopback port of its own.
 
     `upstream` is what nginx connects to: "127.0.0.1:<port>" or "unix:/path". Everything nginx
     writes goes into `folder`, which must exist.
     """
 
-    def __init__(self, folder: Path, upstream: str) -> None:
+    def __init__(self, folder: Path, upstream: str, options: NginxOptions = NginxOptions()) -> None:  # noqa: B008 - frozen
         self.program = need_program("nginx")
+        if options.settings is not None and not GEOIP2.exists():
+            pytest.skip("nginx's geoip2 module (libnginx-mod-http-geoip2) is not installed")
         self.folder = folder
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port()
         self.conf = folder / "nginx.conf"
-        # As root, nginx would hand its requests to a user who cannot enter pytest's folders.
-        user = "user root;" if os.geteuid() == 0 else ""
-        self.conf.write_text(NGINX_CONF.format(folder=folder, user=user))
-        (folder / "site.conf").write_text(site_file(self.port, upstream))
+        self.options = options
+        nothing = {"MIRRORWISE_VAR": str(folder / "nothing"), "TRUSTED_PROXIES": "none"}
+        settings = options.settings or read_settings(nothing)
+        site = Site(
+            upstream=upstream,
+            listen=(f"127.0.0.1:{self.port}", *options.listen),
+            listen_tls=(f"127.0.0.1:{self.tls_port}",),
+            server_name="_",
+            cache=folder / "cache",
+            certificate=options.certificate,
+            certificate_key=options.certificate_key,
+        )
+        self.directory = SiteDirectory(folder / "mirrorwise", site, settings, open_store(settings))
+        self.write()
         self.check()
         self.start()
+
+    def write(self) -> None:
+        """The files, as they are now; a running nginx takes them up when it reloads."""
+        # As root, nginx would hand its requests to a user who cannot enter pytest's folders.
+        main = "user root;" if os.geteuid() == 0 else ""
+        if GEOIP2.exists():
+            main += f"\nload_module {GEOIP2};"
+        options = self.options
+        text = NGINX_CONF.format(folder=self.folder, main=main, workers=options.workers, more=options.more)
+        self.conf.write_text(text)
+        self.directory.update()
+        site = self.folder / "mirrorwise" / "mirrorwise.conf"
+        text, replaced = re.subn("/var/log/nginx/", f"{self.folder}/", site.read_text())
+        assert replaced == 2, "the site logs elsewhere now"
+        if options.valid is not None:
+            text, replaced = re.subn("(proxy_cache_valid 200 302) [0-9]+s;", rf"\1 {options.valid};", text)
+            assert replaced == 1, "the site says in another way now how long an answer is valid"
+        site.write_text(text)
 
     @property
     def command(self) -> list[str]:
         return [self.program, "-e", str(self.folder / "error.log"), "-c", str(self.conf)]
 
     def check(self) -> None:
-        """`nginx -t`: fails with nginx's own words."""
+        """`nginx -t`: fails with nginx's own words, also where they are only a warning."""
         done = subprocess.run([*self.command, "-t"], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+        assert "[warn]" not in done.stderr, done.stderr
 
     def start(self) -> None:
         self.process = subprocess.Popen(self.command)
@@ -71,6 +124,17 @@ class NginxServer:
     def listens_or_died(self) -> bool:
         return self.process.poll() is not None or accepts(self.port)
 
+    def workers(self) -> set[int]:
+        return set(
+            map(int, Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split())
+        )
+
+    def reload(self) -> None:
+        """Take up the files, and wait until new workers have taken over."""
+        before = self.workers()
+        subprocess.run([*self.command, "-s", "reload"], check=True)
+        wait_until(lambda: bool(self.workers()) and not before & self.workers(), "nginx has reloaded")
+
     def stop(self) -> None:
         """Ends the master, which ends its workers."""
         self.process.terminate()
@@ -79,18 +143,6 @@ class NginxServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-def site_file(port: int, upstream: str) -> str:
-    """The committed site, listening on this port only and speaking to this upstream."""
-    text = (ROOT / "nginx" / "mirrorwise.conf").read_text()
-    text, replaced = re.subn(
-        r"^    server 127\.0\.0\.1:8080 ", f"    server {upstream} ", text, flags=re.MULTILINE
-    )
-    assert replaced == 1, "the site file names its upstream in another way now"
-    text, replaced = re.subn(r"^    listen 80;$", f"    listen 127.0.0.1:{port};", text, flags=re.MULTILINE)
-    assert replaced == 1, "the site file listens in another way now"
-    return re.sub(r"^    listen \[::\]:80;\n", "", text, flags=re.MULTILINE)
 
 
 # --- the service itself ---------------------------------------------------------------------------------
@@ -216,7 +268,7 @@ class GunicornServer(Command):
             {**environ, "WEB_CONCURRENCY": str(processes)},
         )
         try:
-            wait_until(self.answers_or_died, "gunicorn answering")
+            wait_until(self.answers_or_died, "gunicorn answering", 60)
             assert self.process.poll() is None, self.said()
         except BaseException:
             self.stop()

@@ -12,12 +12,15 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any, Literal
 
 import click
 
 from app.logs import set_up_logging
 from app.model import MirrorwiseError, Severity
 from app.settings import Settings, read_settings
+
+_PATH = click.Path(path_type=Path)
 
 
 class _Group(click.Group):
@@ -180,6 +183,99 @@ def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bo
     settings = _settings()
     options = ProbeOptions(settings.data_dir, every, full, mirrors, verbose)
     sys.exit(run_probe(options))
+
+
+def _policy(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, object]:
+    """New values of keys of `selection`."""
+    from app.cli.what_if import policy_changes
+
+    try:
+        return policy_changes(texts) if texts else {}
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+@main.command()
+@click.option("--without", multiple=True, metavar="MIRROR", help="Without this mirror (repeatable).")
+@click.option(
+    "--with",
+    "added",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With the mirror of this YAML file, as if it had been probed (repeatable).",
+)
+@click.option(
+    "--set",
+    "policy",
+    multiple=True,
+    callback=_policy,
+    metavar="selection.KEY=VALUE",
+    help="With another value of this key of config.yml (repeatable).",
+)
+@click.option("--rule", type=click.Choice(["country-500km"]), help="By another rule, for comparison.")
+@click.option("--settled", is_flag=True, help="With prices solved anew, not as they stand.")
+@click.option("--all", "every_mirror", is_flag=True, help="Show every mirror, not only 20.")
+@click.option("--json", "as_json", is_flag=True, help="For programs; has every mirror.")
+def simulate(
+    rule: Literal["country-500km"] | None, settled: bool, every_mirror: bool, as_json: bool, **changes: Any
+) -> None:
+    """Who would be sent where: mirrors' shares of all clients, and how far clients have to go.
+
+    Nothing is published. What is asked for is compared with what is live, with prices as they
+    stand (how it begins) or --settled (what it comes to after days).
+
+    \b
+    Examples:
+      mirrorwise simulate
+      mirrorwise simulate --without mirror.example.org
+      mirrorwise simulate --with new-mirror.yml --settled
+      mirrorwise simulate --set selection.border_km=800 --set selection.spread_km=80
+    """
+    from app.cli.simulate import Asked, run_simulation
+    from app.cli.what_if import WhatIf
+
+    what_if = WhatIf(**changes)
+    if rule and (settled or not what_if.is_nothing):
+        raise click.UsageError("--rule is compared with what is live; it takes no other changes")
+    run_simulation(read_settings(os.environ), Asked(what_if, rule, settled), as_json, every_mirror)
+
+
+@main.command()
+@click.option("--out", type=_PATH, default="/etc/nginx/mirrorwise", show_default=True, help="The directory.")
+@click.option("--upstream", metavar="ADDRESS", help="Of the service: unix:/path or host:port (127.0.0.1:PORT).")
+@click.option("--server-name", default="_", metavar="NAMES", help="Default: any.")
+@click.option("--listen", multiple=True, default=["80", "[::]:80"], show_default=True, metavar="ADDRESS")
+@click.option("--listen-tls", multiple=True, default=["443", "[::]:443"], show_default=True, metavar="ADDRESS")
+@click.option("--certificate", type=_PATH, help="With its chain; without one there is no TLS.")
+@click.option("--certificate-key", type=_PATH)
+@click.option("--cache", type=_PATH, default="/var/cache/mirrorwise", show_default=True, help="For answers.")
+@click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, and look each so often (15s).")
+@click.option("--reload", metavar="COMMAND", help="Run this when anything has changed: 'nginx -s reload'.")
+def nginx(out: Path, upstream: str | None, every: float | None, reload: str | None, **machine: Any) -> None:
+    """Write the directory that nginx reads the site from, databases and all.
+
+    nginx's http section takes it up with: include /etc/nginx/mirrorwise/mirrorwise.conf;
+
+    \b
+    Examples:
+      mirrorwise nginx --server-name mirrors.example.org --upstream unix:/run/mirrorwise/web.sock
+      mirrorwise nginx --every 15s --reload 'nginx -s reload'
+    """
+    from app.cli.nginx import Reloader, Site, SiteDirectory, follow
+    from app.store import open_store
+
+    if (machine["certificate"] is None) != (machine["certificate_key"] is None):
+        raise click.UsageError("--certificate and --certificate-key go together")
+    settings = _settings()
+    site = Site(upstream=upstream or f"127.0.0.1:{settings.port}", **machine)
+    directory = SiteDirectory(out, site, settings, open_store(settings, for_web=True))
+    reloader = Reloader(out, reload) if reload else None
+    if every is not None:
+        follow(directory, reloader, every)
+    for name in directory.update():
+        click.echo(f"written: {out / name}")
+    if reloader is not None and reloader.reload():
+        click.echo("nginx was told to reload")
 
 
 @main.group()

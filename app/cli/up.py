@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from types import FrameType
+from collections.abc import Callable
 
 import click
 
@@ -25,10 +25,15 @@ def run_up(settings: Settings, port: int) -> int:
     environ = {**os.environ, "PORT": str(port)}
     environ.pop("REDIS_URL", None)
     environ.pop("REDIS_READ_URL", None)
+    parts: list[subprocess.Popen[bytes]] = []
+    signals: list[int] = []  # noted, not raised: there is no moment at which one could leave a part behind
     for number in STOPPING:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
-            signal.signal(number, _interrupt)
-    parts: list[subprocess.Popen[bytes]] = []
+            signal.signal(number, lambda number, _: signals.append(number))
+
+    def running() -> bool:
+        return not signals and all(part.poll() is None for part in parts)
+
     try:
         for command in ("worker", "web"):
             # A session of its own: Ctrl-C reaches us alone, and we end the parts in order.
@@ -37,26 +42,18 @@ def run_up(settings: Settings, port: int) -> int:
                     [sys.executable, "-m", "app", command], env=environ, start_new_session=True
                 )
             )
-        if _wait_until_ready(port, parts):
+        if _wait_until_ready(port, running):
             _say_what_to_try(port)
-        while all(part.poll() is None for part in parts):
+        while running():
             time.sleep(0.2)
-        return 1
-    except KeyboardInterrupt:
-        return 0
+        return 0 if signals else 1
     finally:
-        for number in STOPPING:  # somebody impatient must not keep us from ending the parts
-            signal.signal(number, signal.SIG_IGN)
         _stop(parts)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _wait_until_ready(port: int, parts: list[subprocess.Popen[bytes]]) -> bool:
+def _wait_until_ready(port: int, running: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < deadline and all(part.poll() is None for part in parts):
+    while time.monotonic() < deadline and running():
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
             return True

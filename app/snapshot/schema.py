@@ -153,5 +153,5 @@ def decode(data: bytes) -> Snapshot:
         if schema != SCHEMA:
             raise SnapshotError(f"the snapshot has schema {schema}; this program reads schema {SCHEMA}")
         return msgspec.msgpack.decode(data, type=Snapshot)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable snapshot ({len(data)} bytes): {error}") from error

@@ -14,12 +14,14 @@ from app.sources.cloud.overlap import netblock_findings
 from app.sources.gazetteer import Gazetteer
 from app.sources.mirmon import read_mirmon
 from app.sources.mirror_files import check_network, read_mirror
+from app.sources.place_counts import read_place_counts
 from app.sources.probe_state import read_mirror_state, read_repo_facts, read_round
 from app.sources.service_config import read_service_config
 from app.sources.yaml_file import line_of
 
 CONFIG_FILE = "config.yml"
 CLOUD_FOLDER = "cloud"
+COUNTS_FILE = "places.csv"
 MIRMON_FILE = "mirmon.state"
 MIRROR_FILE_ENDINGS = (".yml", ".yaml")
 
@@ -45,6 +47,7 @@ def check(data_dir: Path) -> list[Finding]:
     if not mirrors:
         message = "there is no usable mirror file in this folder"
         found.append(Finding(severity=Severity.FAULT, file=str(mirrors_dir), message=message))
+    found += _faults_of(read_place_counts, data_dir / COUNTS_FILE)
     found += _check_states(data_dir, mirrors)
     return sorted(found, key=lambda finding: (finding.file, finding.line or 0, finding.severity))
 

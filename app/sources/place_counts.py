@@ -1,40 +1,42 @@
 """places.csv: measured numbers of clients by place, in place of those that GeoIP lets us guess.
 
 Two columns with a header, `place` and `clients`; a place is what `X-Client-Place` says ("DE/50/8",
-"DE"), so that counting that column of an access log makes the file.
+"DE", "~EU", or nothing where nothing is known), so that counting that column of an access log makes
+the file. A place may stand in several lines: they add up.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from app.model import Finding, Severity, SourceError
+from app.sources.file_bytes import read_bytes
 
 MAX_BYTES = 16 * 1024**2
 HEADER = ["place", "clients"]
 
+_PLACE = re.compile(r"(?:[A-Z]{2}(?:/-?[0-9]{1,2}/-?[0-9]{1,3})?|~[A-Z]{2})?")
+
 
 def read_place_counts(path: Path) -> dict[str, float]:
     """Clients by place. Raises SourceError, naming the first line at fault."""
+    content = read_bytes(path, MAX_BYTES)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _fault(path, None, f"larger than {MAX_BYTES // 1024**2} MB")
-        with path.open(newline="", encoding="utf-8") as file:
-            return _read(path, csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return _read(path, csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise _fault(path, None, f"cannot be read: {error}") from error
 
 
-def _read(path: Path, rows: Iterable[list[str]]) -> dict[str, float]:
+def _read(path: Path, rows: Iterator[list[str]]) -> dict[str, float]:
     counts: dict[str, float] = {}
-    for number, row in enumerate(rows, 1):
-        if number == 1:
-            if row != HEADER:
-                raise _fault(path, 1, f"the first line must be {','.join(HEADER)}")
-            continue
+    if next(rows, None) != HEADER:
+        raise _fault(path, 1, f"the first line must be {','.join(HEADER)}")
+    for number, row in enumerate(rows, 2):
         if not row:
             continue
         try:
@@ -42,6 +44,8 @@ def _read(path: Path, rows: Iterable[list[str]]) -> dict[str, float]:
             clients = float(text)
         except ValueError:
             raise _fault(path, number, "a line is a place and a number of clients: DE/50/8,1200") from None
+        if not _PLACE.fullmatch(place):
+            raise _fault(path, number, f"{place!r} is not a place such as DE/50/8, DE or ~EU")
         if not (math.isfinite(clients) and clients >= 0):
             raise _fault(path, number, f"{text!r} is not a number of clients")
         counts[place] = counts.get(place, 0.0) + clients

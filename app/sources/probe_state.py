@@ -29,6 +29,9 @@ MAX_MIRROR_BYTES = 4_000_000
 MAX_REPOS_BYTES = 32_000_000
 MAX_ROUND_BYTES = 100_000
 
+MAX_NUMBER = 2**53
+"""What every reader of JSON understands, and less than what can be published."""
+
 _CONTENTS = frozenset(Content)
 _HEX_DIGITS = {"sha512": 128, "sha256": 64, "sha1": 40, "md5": 32}
 
@@ -43,7 +46,8 @@ def read_mirror_state(path: Path) -> MirrorState:
     if state.mirror != path.stem:
         raise _damaged(path, f'it is about the mirror "{state.mirror}", which its name is not')
     for moment in (state.probed_at, state.since, state.timestamp, state.origin_timestamp):
-        _need_zone(path, moment)
+        _check_moment(path, moment)
+    _check_number(path, "failures", state.failures)
     return state
 
 
@@ -52,7 +56,9 @@ def read_repo_facts(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
     facts = _decode(path, MAX_REPOS_BYTES, dict[str, tuple[RepomdVersion, ...]])
     for repo, versions in facts.items():
         for version in versions:
-            _need_zone(path, version.seen_at)
+            _check_moment(path, version.seen_at)
+            _check_number(path, f"{repo}: timestamp", version.timestamp)
+            _check_number(path, f"{repo}: size", version.size)
             for name, length in _HEX_DIGITS.items():
                 digest = getattr(version, name)
                 if digest is not None and (len(digest) != length or digest.strip("0123456789abcdef")):
@@ -63,7 +69,7 @@ def read_repo_facts(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
 def read_round(path: Path) -> ProbeRound:
     """Raises SourceError where the file is damaged."""
     probe_round = _decode(path, MAX_ROUND_BYTES, ProbeRound)
-    _need_zone(path, probe_round.completed_at)
+    _check_moment(path, probe_round.completed_at)
     return probe_round
 
 
@@ -92,6 +98,8 @@ def _decode(path: Path, limit_bytes: int, kind: type[_T]) -> _T:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _damaged(path, str(error)) from error
+    except RecursionError as error:
+        raise _damaged(path, "it is nested too deep") from error
 
 
 def _convert(path: Path, raw: dict[str, Any], kind: type[_T]) -> _T:
@@ -101,9 +109,18 @@ def _convert(path: Path, raw: dict[str, Any], kind: type[_T]) -> _T:
         raise _damaged(path, str(error)) from error
 
 
-def _need_zone(path: Path, moment: datetime | None) -> None:
-    if moment is not None and moment.tzinfo is None:
+def _check_moment(path: Path, moment: datetime | None) -> None:
+    if moment is None:
+        return
+    if moment.tzinfo is None:
         raise _damaged(path, f"the time {moment.isoformat()} has no time zone")
+    if not 1970 <= moment.year < 9000:  # near the ends, computing with it fails
+        raise _damaged(path, f"the time {moment.isoformat()} is none between 1970 and 9000")
+
+
+def _check_number(path: Path, key: str, number: int) -> None:
+    if not 0 <= number < MAX_NUMBER:
+        raise _damaged(path, f"{key} must be a number from 0 to {MAX_NUMBER}")
 
 
 def _damaged(path: Path, problem: str) -> SourceError:

@@ -6,9 +6,18 @@ from pathlib import Path
 
 from app.settings import Settings
 from app.store.file import FileStore
-from app.store.protocol import LeaseLost, Pointer, Publication, Store
+from app.store.protocol import LeaseLost, NotOursError, Pointer, Publication, Store
 
-__all__ = ["FileStore", "LeaseLost", "Pointer", "Publication", "Store", "file_store", "open_store"]
+__all__ = [
+    "FileStore",
+    "LeaseLost",
+    "NotOursError",
+    "Pointer",
+    "Publication",
+    "Store",
+    "file_store",
+    "open_store",
+]
 
 
 def open_store(settings: Settings, for_web: bool = False) -> Store:

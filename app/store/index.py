@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from app.model import Record, StoreError
-from app.store.protocol import KEPT_GENERATIONS, LeaseLost, Pointer, Publication
+from app.store.protocol import KEPT_GENERATIONS, LeaseLost, NotOursError, Pointer, Publication
 
 UNCLAIMED_S = 3600
 
@@ -73,13 +73,14 @@ def encode_index(index: Index) -> bytes:
 
 
 def decode_index(data: bytes | None, where: str) -> Index:
-    """No index yet is an empty one; StoreError for one that is not ours."""
+    """No index yet is an empty one; NotOursError for one that is not ours."""
     if data is None:
         return Index()
     try:
         return msgspec.json.decode(data, type=Index)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StoreError(f"{where}: not an index of Mirrorwise ({error}); publishing replaces it") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        problem = f"not an index of Mirrorwise ({error}); publishing replaces it"
+        raise NotOursError(f"{where}: {problem}") from error
 
 
 def missing_objects(missing: Iterable[str], where: str) -> StoreError:
@@ -122,7 +123,7 @@ class IndexedStore(ABC):
     def blob(self, digest: str) -> bytes | None:
         data = self._load_object(digest)
         if data is not None and digest_of(data) != digest:
-            raise StoreError(f"{self.where}: the object {digest[:12]}… does not hold what its name says")
+            raise NotOursError(f"{self.where}: the object {digest[:12]}… does not hold what its name says")
         return data
 
     def put_blob(self, data: bytes) -> str:

@@ -19,6 +19,10 @@ class LeaseLost(StoreError):  # noqa: N818 - says what happened, and the base sa
     """Somebody else may be publishing by now, so this publication was not made."""
 
 
+class NotOursError(StoreError):
+    """The store answers, but what it holds is damaged, or something else's. Publishing replaces it."""
+
+
 class Pointer(Record, frozen=True, kw_only=True):
     """Where readers should be. `status` changes whenever the status document does; "" before the
     first one."""

@@ -38,6 +38,7 @@ from app.store.index import (
     lease_lost,
     missing_objects,
 )
+from app.store.protocol import NotOursError
 
 PREFIX = "mirrorwise:1:"
 INDEX = PREFIX + "index"
@@ -198,7 +199,8 @@ class RedisStore(IndexedStore):
         try:
             yield
         except (redis.RedisError, OSError, ValueError) as error:
-            raise StoreError(f"{self.where}: {_sentence(error)}") from error
+            kind = NotOursError if "WRONGTYPE" in str(error) else StoreError
+            raise kind(f"{self.where}: {_sentence(error)}") from error
 
 
 def _sentence(error: Exception) -> str:

@@ -20,6 +20,8 @@ from app.snapshot.loaded import LoadedSnapshot
 
 CACHE_CONTROL = "private, max-age=60"
 RETRY_AFTER_S = 5
+NOSNIFF = ("X-Content-Type-Options", "nosniff")
+"""On every answer: none is what a browser may guess it to be."""
 
 _QUERY = "%&=+,:;/@!$'()*~?"
 

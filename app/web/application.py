@@ -11,24 +11,27 @@ from app.settings import Settings
 from app.store import Store, file_store
 from app.web.answers import UnknownFactsError, mirrorlist_instead, plain
 from app.web.clients import Clients
+from app.web.counting import Counting
 from app.web.current import Current
 from app.web.fastpath import FastPath
 from app.web.paths import PlainPaths
 from app.web.routes import Routes, respond
 
 
-def create_app(settings: Settings, store: Store, follow: bool = True) -> Flask:
+def create_app(settings: Settings, store: Store, follow: bool = True, server: str | None = None) -> Flask:
     """`follow`: keep up with the store in the background; without it whoever calls refreshes
-    `app.extensions["mirrorwise"]` themselves."""
+    `app.extensions["mirrorwise"]` themselves. `server`: as for `Current`."""
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # GET and HEAD only
     # With Redis as the store, the last good snapshot is kept in files beside it.
-    current = Current(settings, store, file_store(settings.var_dir) if settings.redis_url else None)
+    kept = file_store(settings.var_dir) if settings.redis_url else None
+    current = Current(settings, store, kept, server)
     app.extensions["mirrorwise"] = current
     clients = Clients(TrustedProxies(settings.trusted_proxies))
     Routes(current, clients).register(app)
     _register_errors(app)
-    app.wsgi_app = FastPath(PlainPaths(app.wsgi_app), current, clients)  # type: ignore[method-assign]  # Flask's own way to wrap it
+    counted = Counting(PlainPaths(app.wsgi_app), current.tally)
+    app.wsgi_app = FastPath(counted, current, clients, current.tally)  # type: ignore[method-assign]  # Flask's own way to wrap it
     if follow:
         current.start()
     return app

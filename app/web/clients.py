@@ -55,6 +55,13 @@ class Clients:
                 return Client(address, known)
         return Client(address, classify(address, cities, networks, private=True))
 
+    def came_by_https(self, environ: Mapping[str, str]) -> bool:
+        """As the socket says, or any of several proxies if the last one is trusted."""
+        if environ.get("wsgi.url_scheme") == "https":
+            return True
+        claims = environ.get("HTTP_X_FORWARDED_PROTO", "").lower().split(",")
+        return "https" in map(str.strip, claims) and self._trusted.believes(environ.get("REMOTE_ADDR", ""))
+
     def _trusts(self, peer: str) -> bool:
         address = parse_address(peer)
         return address is not None and address.packed in self._trusted

@@ -38,10 +38,3 @@ def sent_target(environ: Mapping[str, str]) -> str:
     if target is None:
         raise RuntimeError("the WSGI server gives neither RAW_URI nor REQUEST_URI")
     return target
-
-
-def came_by_https(environ: Mapping[str, str]) -> bool:
-    """As the socket or any proxy says. It need not be a trusted one: the claim only narrows the
-    choice of whoever makes it."""
-    claims = environ.get("HTTP_X_FORWARDED_PROTO", "").lower().split(",")
-    return environ.get("wsgi.url_scheme") == "https" or "https" in [claim.strip() for claim in claims]

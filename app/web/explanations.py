@@ -26,7 +26,7 @@ from app.render.explanation_text import client_text, explanation_text
 from app.web.answers import Answer
 from app.web.clients import Client
 from app.web.current import Current, Serving
-from app.web.pages import JSON, NO_STORE, PAGE_HEADERS
+from app.web.pages import JSON, NO_STORE, page_headers
 
 Kind = Literal["text", "json", "html"]
 Parameters = Mapping[str, str]
@@ -57,14 +57,19 @@ def with_defaults(config: ServiceConfig, parameters: Parameters) -> dict[str, st
     if "path" in parameters:
         return dict(parameters)
     plain = [release for release in config.releases if release not in config.modules] or config.releases
-    names = {repo.name.lower() for repo in config.repos}
-    names |= {name.lower() for name, meaning in config.repo_names.items() if not meaning.release}
     found = {name: value for name, value in parameters.items() if value or name not in ("release", "repo")}
     if "repo" not in found:
         found["repo"] = config.repos[0].name
-    if "release" not in found and found["repo"].strip("/").lower() in names:
+    if "release" not in found and not _names_release(config, found["repo"].strip("/").lower()):
         found["release"] = plain[-1]
     return found
+
+
+def _names_release(config: ServiceConfig, repo: str) -> bool:
+    """Whether it is of MirrorManager's names, `<repo>-<release>` or one that stands for such a one."""
+    special = {name.lower() for name, meaning in config.repo_names.items() if meaning.release}
+    releases = (*config.releases, *config.aliases, *config.vault_releases)
+    return repo in special or repo.endswith(tuple(f"-{release.lower()}" for release in releases))
 
 
 def explained(current: Current, serving: Serving, client: Client, asked: Asked, wanted: Wanted) -> Answer:
@@ -79,7 +84,7 @@ def explained(current: Current, serving: Serving, client: Client, asked: Asked, 
             own = client.of.private and "net-" in client.of.network
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
             page = html.explanation_page(explanation, wanted.parameters, url)
-            return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *PAGE_HEADERS))
+            return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *page_headers()))
     return Answer(200, text.CONTENT_TYPE, explanation_text(explanation).encode(), HEADERS)
 
 
@@ -103,7 +108,7 @@ def mirrors(current: Current, serving: Serving, wanted: Wanted) -> Answer:
     reports = mirror_reports(live.snapshot, live.states, live.cities)
     if wanted.kind == "html":
         page = html.mirrors_page(reports, wanted.url())
-        return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *PAGE_HEADERS))
+        return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *page_headers()))
     return Answer(200, JSON, msgspec.json.encode(reports) + b"\n", HEADERS)
 
 
@@ -117,7 +122,7 @@ def mirror(current: Current, serving: Serving, name: str, wanted: Wanted) -> Ans
     report = mirror_report(live.snapshot, index, live.states, live.cities)
     if wanted.kind == "html":
         page = html.mirror_page(report, wanted.url())
-        return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *PAGE_HEADERS))
+        return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *page_headers()))
     return Answer(200, JSON, msgspec.json.encode(report) + b"\n", HEADERS)
 
 

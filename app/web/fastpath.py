@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
+from time import perf_counter
 from typing import TYPE_CHECKING
 
-from app.web.answers import Answer, listed
+from app.parameters import QuestionError
+from app.web.answers import NOSNIFF, Answer, listed
 from app.web.clients import Clients
+from app.web.counting import form_of, reason_in
 from app.web.current import Current
+from app.web.tally import Tally
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -28,20 +32,25 @@ _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in H
 class FastPath:
     """WSGI middleware around `app`."""
 
-    def __init__(self, app: WSGIApplication, current: Current, clients: Clients) -> None:
+    def __init__(self, app: WSGIApplication, current: Current, clients: Clients, tally: Tally) -> None:
         self._app = app
         self._current = current
         self._clients = clients
+        self._tally = tally
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        started = perf_counter()
         answer = self._answer(environ)
         if answer is None:
             return self._app(environ, start_response)
         status, content_type, body, headers = answer
         length = str(len(body))
         start_response(
-            _STATUS_LINES[status], [("Content-Type", content_type), ("Content-Length", length), *headers]
+            _STATUS_LINES[status],
+            [("Content-Type", content_type), ("Content-Length", length), NOSNIFF, *headers],
         )
+        self._tally.memo_hits += 1
+        self._tally.add((form_of(environ), status, reason_in(headers)), perf_counter() - started)
         return [body]
 
     def _answer(self, environ: WSGIEnvironment) -> Answer | None:
@@ -54,7 +63,10 @@ class FastPath:
         client = self._clients.caller(environ, self._current.cities, serving.networks)
         if not serving.snapshot.remembers(client.of, question):
             return None
-        return listed(serving.snapshot, client.of, question)
+        try:
+            return listed(serving.snapshot, client.of, question)
+        except QuestionError:
+            return None  # somebody else had an answer; the ordinary way has the words
 
 
 def target_of(environ: WSGIEnvironment) -> str:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 from markupsafe import escape
 
-from app.render import text
+from app.render import html, text
 from app.web.answers import Answer
 from app.web.current import Current
+from app.web.readiness import reasons
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json"
-PAGE_HEADERS = (
-    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-)
 NO_STORE = ("Cache-Control", "no-store")
+
+
+@cache
+def page_headers() -> tuple[tuple[str, str], ...]:
+    """Of everything that is HTML: it may have our style sheet, forms to ourselves, and nothing else."""
+    policy = (
+        f"default-src 'none'; style-src '{html.style_digest()}'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
+    return (("Content-Security-Policy", policy), ("Referrer-Policy", "no-referrer"))
 
 
 def front(base: str) -> Answer:
@@ -40,18 +47,17 @@ def front(base: str) -> Answer:
 </ul>
 </html>
 """
-    return Answer(200, HTML, body.encode(), PAGE_HEADERS)
+    return Answer(200, HTML, body.encode(), page_headers())
 
 
 def ready(current: Current) -> Answer:
     """200 as soon as there is a snapshot, with what is wrong in the body: taking every node out of
     service because the worker died would be worse than serving an older list."""
-    serving = current.serving
+    serving, now = current.serving, time.time()
     if serving is None:
         lines = ["no snapshot yet"]
     else:
-        age_s = max(0.0, time.time() - serving.published_at_s)
+        age_s = max(0.0, now - serving.published_at_s)
         lines = [f"serving generation {serving.snapshot.generation}, published {age_s:.0f} s ago"]
-    lines += [f"{subject}: {fault}" for subject, fault in sorted(current.faults.current.items())]
-    body = "\n".join(lines) + "\n"
+    body = "\n".join([*lines, *reasons(current, now)]) + "\n"
     return Answer(200 if serving else 503, text.CONTENT_TYPE, body.encode(), (NO_STORE,))

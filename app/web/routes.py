@@ -10,7 +10,7 @@ from werkzeug.routing import BaseConverter
 from app.download import parse_download
 from app.parameters import flag
 from app.question import Parser, Question
-from app.web import answers, downloads, explanations, pages
+from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
 from app.web.clients import Client, Clients, somebody
 from app.web.current import Current, Serving
@@ -54,6 +54,7 @@ class Routes:
             "/whoami": self.whoami,
             "/healthz": self.healthz,
             "/readyz": self.readyz,
+            "/metrics": self.metrics,
         }
         for rule, view in views.items():
             app.add_url_rule(rule, rule, view, methods=["GET"])
@@ -75,7 +76,7 @@ class Routes:
         if serving is None:
             return respond(answers.no_snapshot())
         parameters = request.args.to_dict()
-        secure = downloads.came_by_https(environ)
+        secure = self.clients.came_by_https(environ)
         download = parse_download(serving.parser, downloads.sent_target(environ), parameters, secure)
         if flag(parameters, "explain"):
             return self._explained(serving, download.question, parameters)
@@ -109,6 +110,21 @@ class Routes:
             return somebody(asked, cities, networks)
         return self.clients.caller(request.environ, cities, networks)
 
+    def _wanted(self, otherwise: Kind = "text") -> Wanted:
+        """How the request wants to be answered; `otherwise` for who takes anything, as curl does."""
+        kinds: dict[str, Kind] = {"text/plain": "text", "application/json": "json", "text/html": "html"}
+        offered = sorted(kinds, key=lambda content_type: kinds[content_type] != otherwise)
+        parameters = request.args.to_dict()
+        accepted = request.accept_mimetypes.best_match(offered)
+        kind = kinds[accepted] if accepted else otherwise
+        scheme = "https" if self.clients.came_by_https(request.environ) else "http"
+        return Wanted(
+            kind="json" if parameters.get("format") == "json" else kind,
+            parameters=parameters,
+            path=request.path,
+            base=f"{scheme}://{request.host}",
+        )
+
     # --- about the client and the process ------------------------------------------------------------
 
     def explain(self) -> Response:
@@ -122,7 +138,7 @@ class Routes:
         """`named`: the parameters, with what was put in for those that are missing."""
         parameters = request.args.to_dict()
         client, asked = self._client(parameters), explanations.asked_of(question, parameters, named)
-        return respond(explanations.explained(self.current, serving, client, asked, wanted()))
+        return respond(explanations.explained(self.current, serving, client, asked, self._wanted()))
 
     def explanation_schema(self) -> Response:
         return respond(explanations.explanation_schema())
@@ -132,12 +148,12 @@ class Routes:
         if serving is None:
             return respond(answers.no_snapshot())
         if name:
-            return respond(explanations.mirror(self.current, serving, name, wanted("json")))
-        return respond(explanations.mirrors(self.current, serving, wanted("json")))
+            return respond(explanations.mirror(self.current, serving, name, self._wanted("json")))
+        return respond(explanations.mirrors(self.current, serving, self._wanted("json")))
 
     def whoami(self) -> Response:
         client = self._client(request.args.to_dict())
-        return respond(explanations.whoami(self.current, client, wanted().kind))
+        return respond(explanations.whoami(self.current, client, self._wanted().kind))
 
     def healthz(self) -> Response:
         return respond(answers.plain(200, "alive"))
@@ -145,24 +161,12 @@ class Routes:
     def readyz(self) -> Response:
         return respond(pages.ready(self.current))
 
+    def metrics(self) -> Response:
+        body = metrics.exposition(self.current)
+        return respond(Answer(200, metrics.CONTENT_TYPE, body, (pages.NO_STORE,)))
+
 
 def respond(answer: Answer) -> Response:
     response = Response(answer.body, answer.status, content_type=answer.content_type)
-    response.headers.extend(answer.headers)
+    response.headers.extend((answers.NOSNIFF, *answer.headers))
     return response
-
-
-def wanted(otherwise: Kind = "text") -> Wanted:
-    """How the request wants to be answered; `otherwise` for who takes anything, as curl does."""
-    kinds: dict[str, Kind] = {"text/plain": "text", "application/json": "json", "text/html": "html"}
-    offered = sorted(kinds, key=lambda content_type: kinds[content_type] != otherwise)
-    parameters = request.args.to_dict()
-    accepted = request.accept_mimetypes.best_match(offered)
-    kind = kinds[accepted] if accepted else otherwise
-    scheme = "https" if downloads.came_by_https(request.environ) else "http"
-    return Wanted(
-        kind="json" if parameters.get("format") == "json" else kind,
-        parameters=parameters,
-        path=request.path,
-        base=f"{scheme}://{request.host}",
-    )

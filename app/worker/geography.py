@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from app.faults import Faults
-from app.geo import places
+from app.geo import places, scan_cache
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import Networks, build_networks
@@ -25,9 +26,9 @@ from app.geo.place_scan import PlaceScan, start_scan
 from app.geo.places import PlaceTable
 from app.model import GeoError, Mirror
 from app.settings import Settings
-from app.sources.cloud import read_cloud_folder
+from app.sources.cloud import PROVIDERS, read_cloud_folder
 from app.sources.cloud.overlap import netblock_findings
-from app.sources.cloud.ranges import CloudRanges
+from app.sources.cloud.ranges import CloudRanges, decode_ranges, encode_ranges
 from app.worker.inputs import FileMark, mark, marks
 
 log = logging.getLogger("mirrorwise.worker")
@@ -35,12 +36,14 @@ log = logging.getLogger("mirrorwise.worker")
 D = TypeVar("D", CityDatabase, AsnDatabase)
 
 
+RESCAN_S = 300.0
+"""After a place scan that failed: the disk was full, or the child process was killed."""
+
+
 class GeoFiles:
-    """The GeoIP databases. `copies`: the last good copy of each file, by its path; given by the
-    worker's memory at the start."""
+    """The GeoIP databases, and the places in them."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
-        self.copies: dict[str, str] = {}
         self.cities: CityDatabase | None = None
         self.asns: AsnDatabase | None = None
         self.places: PlaceTable | None = None
@@ -50,6 +53,7 @@ class GeoFiles:
         self._cache_folder = settings.var_dir / "scans"
         self._scan: PlaceScan | None = None
         self._scanned: Sequence[Path] = ()
+        self._scan_again_s: float | None = None  # of the monotonic clock
 
     def marks(self) -> dict[Path, FileMark | None]:
         return {path: mark(path) for path in (*self._settings.geoip_city, *self._settings.geoip_asn)}
@@ -58,13 +62,15 @@ class GeoFiles:
         """Open what is new."""
         self.cities = self._open("geoip/city", CityDatabase, self._settings.geoip_city, self.cities)
         self.asns = self._open("geoip/asn", self._asn_database, self._settings.geoip_asn, self.asns)
-        self._verified.delete_unused(now, map(Path, self.copies.values()))
+        self._verified.delete_unused(now)
 
     def scan(self, wait: bool = False) -> bool:
         """Go on with finding the places of the city database; whether there are new ones. With
         `wait`, a scan that has to be made is waited for."""
         if self.cities is None:
             return False
+        if self._scan_again_s is not None and time.monotonic() > self._scan_again_s:
+            self._scan_again_s, self._scanned = None, ()
         if self._scan is None and self._scanned != self.cities.paths:
             self._scanned = self.cities.paths
             known = places.load(self._scanned, self._cache_folder)
@@ -72,7 +78,10 @@ class GeoFiles:
                 self.places = known
                 return True
             log.info("looking for the places in the city database; until then, lists go by country")
-            self._scan = start_scan(self._scanned, self._cache_folder)
+            try:
+                self._scan = start_scan(self._scanned, self._cache_folder)
+            except OSError as error:
+                self._scan_failed(f"the place scan cannot be started: {error}")
         if self._scan is not None and (wait or self._scan.done()):
             return self._finish(self._scan)
         return False
@@ -92,11 +101,15 @@ class GeoFiles:
         try:
             self.places = scan.result()
         except GeoError as error:
-            self._faults.set("geoip/places", str(error))
+            self._scan_failed(str(error))
             return False
         self._faults.clear("geoip/places")
         log.info("found %d places in the city database", len(self.places.names))
         return True
+
+    def _scan_failed(self, problem: str) -> None:
+        self._faults.set("geoip/places", problem)
+        self._scan_again_s = time.monotonic() + RESCAN_S
 
     def _copies(self, paths: Sequence[Path]) -> tuple[Path, ...]:
         """The verified copies, the last good one for a file at fault; empty if one has none."""
@@ -107,10 +120,10 @@ class GeoFiles:
                 copy = self._verified.copy(path)
             except GeoError as error:
                 self._faults.set(subject, str(error))
-                last = self.copies.get(str(path))
-                if last is None or not Path(last).exists():
+                last = self._verified.last(path)
+                if last is None:
                     return ()
-                copy = Path(last)
+                copy = last
             else:
                 self._faults.clear(subject)
             copies.append(copy)
@@ -132,11 +145,12 @@ class GeoFiles:
                 self._faults.set(subject, str(error))
                 return present or self._reopen(kind, paths)
         self._faults.clear(subject)
-        self.copies.update(zip(map(str, paths), map(str, copies), strict=True))
+        for path, copy in zip(paths, copies, strict=True):
+            self._verified.remember(path, copy)
         return database
 
     def _reopen(self, kind: Callable[[Sequence[Path]], D], paths: Sequence[Path]) -> D | None:
-        last = [Path(self.copies[str(path)]) for path in paths if str(path) in self.copies]
+        last = [copy for copy in map(self._verified.last, paths) if copy is not None]
         try:
             return kind(last) if len(last) == len(paths) else None
         except GeoError:
@@ -147,30 +161,57 @@ class GeoFiles:
 
 
 class NetworkFiles:
-    """cloud/, and what is built of it, of mirrors' netblocks and of the ASNs that matter."""
+    """cloud/, and what is built of it, of mirrors' netblocks and of the ASNs that matter. Each provider's
+    last good ranges are kept on disk too, for a worker that starts while a file is at fault."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self._folder = settings.data_dir / "cloud"
+        self._kept_folder = settings.var_dir / "cloud"
         self._faults = faults
         self._ranges: dict[str, CloudRanges] = {}
-        self._marks: dict[Path, FileMark] | None = None
+        self._marks: dict[Path, FileMark | None] | None = None
+        self._is_kept = False
         self._readings = 0
         self._key = ""
         self.networks = Networks(b"", ())
 
-    def marks(self) -> dict[Path, FileMark]:
+    def marks(self) -> dict[Path, FileMark | None]:
         return marks(self._folder, "")
 
     def read(self) -> None:
         """Bring the cloud ranges up to date; a provider whose file is at fault keeps its last."""
         seen = self.marks()
         if seen == self._marks:
+            if not self._is_kept:
+                self._keep(self._ranges)
             return
         self._marks = seen
         self._readings += 1
         ranges, findings = read_cloud_folder(self._folder)
         self._faults.replace("cloud/", {f"cloud/{Path(f.file).name}": str(f) for f in findings})
-        self._ranges = {**self._ranges, **ranges} if findings else ranges
+        if findings:
+            ranges = {**self._kept(), **self._ranges, **ranges}
+        self._keep(ranges)
+        self._ranges = ranges
+
+    def _kept(self) -> dict[str, CloudRanges]:
+        stored = (scan_cache.load(self._kept_folder, provider, "ranges") for provider in PROVIDERS)
+        kept = (decode_ranges(content) for content in stored if content)
+        return {ranges.provider: ranges for ranges in kept}
+
+    def _keep(self, ranges: Mapping[str, CloudRanges]) -> None:
+        """A provider without ranges is kept as such: people took its file away."""
+        try:
+            for provider in PROVIDERS:
+                now = ranges.get(provider)
+                if self._is_kept and now == self._ranges.get(provider):
+                    continue
+                scan_cache.save(self._kept_folder, provider, "ranges", encode_ranges(now) if now else b"")
+        except OSError as error:
+            self._faults.set("var/cloud", f"the ranges are not kept for a restart: {error}")
+            return
+        self._is_kept = True
+        self._faults.clear("var/cloud")
 
     def refuse(self, definitions: Mapping[str, Mirror]) -> list[Mirror]:
         """The mirrors (by file) without the netblocks of those that reach over a provider's ranges."""

@@ -48,8 +48,30 @@ def mark(path: Path) -> FileMark | None:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
-def marks(folder: Path, *suffixes: str) -> dict[Path, FileMark]:
-    """Of all files in a folder with one of these suffixes; empty if there is no folder."""
+def is_gone(path: Path) -> bool:
+    """Whether somebody took the file away, rather than made it unreadable (its folder closed, a link
+    that leads to itself): what cannot be read keeps what it last said."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def listing_error(folder: Path) -> OSError | None:
+    """Why nobody can tell which files are in a folder."""
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        return error
+    return None
+
+
+def marks(folder: Path, *suffixes: str) -> dict[Path, FileMark | None]:
+    """Of all files in a folder with one of these suffixes, None for one that cannot be looked at;
+    empty if there is no folder."""
     found = {}
     try:
         with os.scandir(folder) as entries:
@@ -57,7 +79,7 @@ def marks(folder: Path, *suffixes: str) -> dict[Path, FileMark]:
                 if entry.name.endswith(suffixes) and not entry.name.startswith("."):
                     path = Path(entry.path)
                     seen = mark(path)
-                    if seen is not None:
+                    if seen is not None or not is_gone(path):
                         found[path] = seen
     except OSError:
         pass
@@ -111,6 +133,11 @@ class PeopleFiles:
         """Bring `config` and `definitions` up to date. Raises SourceError while there has never been a
         good config."""
         self._read_config()
+        closed = listing_error(self.mirrors_folder)
+        if closed is not None:  # a disk that is not mounted is not people's will: they would leave it empty
+            problem = f"the folder cannot be read, so all mirrors stay as they were: {closed.strerror}"
+            self._faults.replace("mirrors/", {"mirrors/": problem})
+            return
         faults: dict[str, str] = {}
         read: dict[str, Mirror] = {}
         for path in sorted(marks(self.mirrors_folder, ".yml", ".yaml")):
@@ -180,6 +207,10 @@ class ProbeFiles:
         mirrors = list(mirrors)
         faults: dict[str, str] = {}
         states = dict(self._mirmon(mirrors, faults))
+        closed = listing_error(self._folder / "mirrors")
+        if closed is not None and not isinstance(closed, FileNotFoundError):
+            faults["state/mirrors"] = f"the folder cannot be read, so all stays as it was: {closed.strerror}"
+            states = {**self.states, **states}
         for path, state in self._each(marks(self._folder / "mirrors", ".json"), faults):
             last = self.states.get(path.stem)
             if state is not None or last is not None:
@@ -202,7 +233,7 @@ class ProbeFiles:
     def _single(self, name: str, cache: FileCache[T], last: T | None, faults: dict[str, str]) -> T | None:
         """What the file says; the last good while it is at fault; None when it is not there."""
         path = self._folder / name
-        if mark(path) is None:
+        if is_gone(path):
             return None
         try:
             return cache.get(path)
@@ -212,7 +243,7 @@ class ProbeFiles:
 
     def _mirmon(self, mirrors: Iterable[Mirror], faults: dict[str, str]) -> dict[str, MirrorState]:
         path = self._folder / "mirmon.state"
-        if mark(path) is None:
+        if is_gone(path):
             return {}
         try:
             states, _ = read_mirmon(path, mirrors)

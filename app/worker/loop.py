@@ -15,21 +15,25 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.faults import Faults
-from app.model import SourceError, StoreError
+from app.faults import Faults, pause_s
+from app.model import MirrorState, SnapshotError, SourceError, StoreError
 from app.settings import Settings
 from app.snapshot import schema
 from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
-from app.status import Status
+from app.status import Status, encode_heartbeat
+from app.status import decode as decode_status
 from app.status import encode as encode_status
-from app.store import Publication, Store
+from app.store import NotOursError, Publication, Store
 from app.worker import memory as remembered
 from app.worker.guard import Guard
 from app.worker.inputs import FileMark
 from app.worker.pricing import Pricing
+from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
 
 log = logging.getLogger("mirrorwise.worker")
@@ -37,6 +41,7 @@ log = logging.getLogger("mirrorwise.worker")
 LEASE_S = 15.0
 STATE_EVERY_S = 60.0
 BEAT_EVERY_S = 5.0
+CHECK_EVERY_S = 60.0
 
 
 class Worker:
@@ -49,6 +54,7 @@ class Worker:
         self.reader = InputReader(settings, self.faults)
         self._store = store
         self._guard = Guard()
+        self._pulse = Pulse()
         self._pricing = Pricing({}, None)
         self.leading: bool | None = None  # None: not asked yet
         self._seen: dict[Path, FileMark | None] | None = None
@@ -56,6 +62,7 @@ class Worker:
         self._state_read_at = float("-inf")
         self._status_at = float("-inf")
         self._beat_at = float("-inf")
+        self._checked_at = float("-inf")
         self._ready: tuple[Compiled, bytes, str] | None = None  # compiled, waiting to be published
         self._published: Publication | None = None
         self._published_blobs: tuple[bytes, ...] = ()
@@ -66,6 +73,7 @@ class Worker:
     def step(self, now: float, force: bool = False) -> None:
         """Look once at inputs and store; `now` in epoch seconds. `force` publishes past the guard.
         What goes wrong is in `faults`; nothing but a bug raises."""
+        started = time.monotonic()
         try:
             if self._lead():
                 self._read(now)
@@ -74,6 +82,7 @@ class Worker:
             self.faults.clear("store")
         except StoreError as error:
             self.faults.set("store", str(error))
+        self._pulse.stepped(now, time.monotonic() - started)
 
     @property
     def has_published(self) -> bool:
@@ -108,17 +117,41 @@ class Worker:
 
     def _take_over(self) -> None:
         """Begin with what the last worker, or we ourselves before a restart, published."""
-        memory = remembered.decode(self._store.memory())
+        memory = remembered.decode(self._readable("memory", self._store.memory))
         self._guard = Guard(memory.hours)
+        self._pricing.close()
         self._pricing = Pricing(memory.load_km, memory.priced_at_s)
-        people, geo = self.reader.people, self.reader.geo
-        people.config = memory.config or people.config
-        people.definitions = {**people.definitions, **memory.definitions}
-        geo.copies = {**memory.copies, **geo.copies}
+        self.reader.recall(memory)
+        self.reader.probe.states |= self._published_states()
         self._seen = None
         self._published = self._status = None
-        pointer = self._store.pointer()
-        self.generation = pointer.generation if pointer else None
+        self.generation = self._generation_there()
+
+    def _published_states(self) -> dict[str, MirrorState]:
+        """For state files that are at fault now."""
+        data = self._readable("status document", self._store.status)
+        try:
+            return decode_status(data).states if data else {}
+        except SnapshotError as error:
+            log.warning("the last worker's status document is of no use: %s", error)
+            return {}
+
+    @staticmethod
+    def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:
+        """What is damaged is as good as lost: to insist on it would keep us from mending the store."""
+        try:
+            return read()
+        except NotOursError as error:
+            log.warning("the last worker's %s is lost: %s", what, error)
+            return None
+
+    def _generation_there(self) -> str | None:
+        """What the store has; None also for something that is not ours, which publishing replaces."""
+        try:
+            pointer = self._store.pointer()
+        except NotOursError:
+            return None
+        return pointer.generation if pointer else None
 
     # --- reading and compiling ---------------------------------------------------------------------
 
@@ -139,6 +172,7 @@ class Worker:
         data = schema.encode(compiled.snapshot)
         self._ready = (compiled, data, schema.generation_of(data))
         self._seen, self._seen_state, self._state_read_at = seen, state, now
+        self._pulse.compiled(time.monotonic() - started)
         log.info(
             "compiled %d mirrors for %d places in %.1f s: %.1f MB, generation %s",
             len(compiled.snapshot.mirrors),
@@ -153,7 +187,7 @@ class Worker:
     def _publish(self, now: float, force: bool) -> None:
         if self._ready is not None:
             self._publish_compiled(*self._ready, now=now, force=force)
-        self._restore()
+        self._restore(now)
         if self._published is not None and self._pricing.is_due(now):
             self._consider_prices(self._published)
 
@@ -173,11 +207,12 @@ class Worker:
             generation=generation,
             snapshot=data,
             memory=remembered.encode(self._memory(guard, now)),
-            blobs=tuple(self._store.put_blob(blob) for blob in blobs),
+            blobs=tuple(map(schema.digest_of, blobs)),
             published_at_s=now,
         )
-        if generation != self.generation or self._store.pointer() is None:
-            self._store.publish(publication, self.owner)
+        if generation != self.generation or self._generation_there() is None:
+            self._put(publication, blobs)
+            self._pulse.publications += 1
             log.info("published generation %s", generation)
         else:
             self._store.remember(publication.memory)
@@ -190,18 +225,53 @@ class Worker:
             snapshot = LoadedSnapshot(published.generation, published.snapshot)
             self._pricing.solve(snapshot, self.reader.clients)
 
-    def _restore(self) -> None:
-        """Publish again what a store has lost: because it was emptied, or another worker published
-        while we were stopped and did not notice."""
+    def _put(self, publication: Publication, blobs: Iterable[bytes]) -> None:
+        with self._renewing():
+            for blob in blobs:
+                self._store.put_blob(blob)
+            self._store.publish(publication, self.owner)
+
+    @contextmanager
+    def _renewing(self) -> Iterator[None]:
+        """Over a slow line a publication takes longer than the lease lasts."""
+        done = threading.Event()
+
+        def renew() -> None:
+            with suppress(StoreError):  # then publishing fails too, and says why
+                while self._store.lease(self.owner, LEASE_S) and not done.wait(LEASE_S / 3):
+                    continue
+
+        thread = threading.Thread(target=renew, name="mirrorwise-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _is_whole(self, published: Publication) -> bool:
+        """Whether the store really has what its index says: a server may evict, a disk forget."""
+        try:
+            snapshot, memory = self._store.snapshot(published.generation), self._store.memory()
+            blobs = all(self._store.blob(digest) is not None for digest in published.blobs)
+            return snapshot == published.snapshot and memory is not None and blobs
+        except NotOursError:
+            return False
+
+    def _restore(self, now: float) -> None:
+        """Publish again what a store has lost: because it was emptied or overwritten, or another worker
+        published while we were stopped and did not notice."""
         if self._published is None:
             return
-        pointer = self._store.pointer()
-        there = pointer.generation if pointer else "nothing"
+        there = self._generation_there() or "nothing"
         if there == self._published.generation:
-            return
-        for blob in self._published_blobs:
-            self._store.put_blob(blob)
-        self._store.publish(self._published, self.owner)
+            if 0 <= now - self._checked_at < CHECK_EVERY_S:
+                return
+            if self._is_whole(self._published):
+                self._checked_at = now
+                return
+            there = "not all of it"
+        self._put(self._published, self._published_blobs)
         self._status, self._status_at = None, float("-inf")
         log.info("published generation %s again: the store had %s", self.generation, there)
 
@@ -209,7 +279,8 @@ class Worker:
         return remembered.Memory(
             config=self.reader.people.config,
             definitions=self.reader.people.definitions,
-            copies=self.reader.geo.copies,
+            last_round=self.reader.probe.last_round,
+            repomd=self.reader.probe.repomd,
             hours=guard.remembered(now),
             load_km=self._pricing.load_km,
             priced_at_s=self._pricing.moved_at_s,
@@ -217,7 +288,7 @@ class Worker:
 
     def _publish_status(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:
-            self._store.beat(f"{now:.0f}".encode())
+            self._store.beat(encode_heartbeat(self._pulse.beat(now, self.faults)))
             self._beat_at = now
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return
@@ -235,7 +306,8 @@ class Worker:
 
 def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> None:
     """Step until `stopping` is set; `force` is for the first publication. A bug in a step is logged,
-    and the next one tried."""
+    and the next one tried; after failures, steps are rarer."""
+    failures = 0
     try:
         while not stopping.is_set():
             try:
@@ -244,7 +316,8 @@ def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool
             except Exception as error:
                 worker.faults.set("worker", f"a step failed: {error!r}", trace=True)
             force = force and not worker.has_published
-            stopping.wait(refresh_s)
+            failures = failures + 1 if {"store", "worker"} & set(worker.faults.current) else 0
+            stopping.wait(pause_s(refresh_s, failures))
     finally:
         worker.stop()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from app.model import Mirror, Record, ServiceConfig
+from app.model import Mirror, ProbeRound, Record, RepomdVersion, ServiceConfig
 
 
 class HourCounts(Record, frozen=True, kw_only=True):
@@ -17,13 +17,14 @@ class HourCounts(Record, frozen=True, kw_only=True):
 
 
 class Memory(Record, frozen=True, kw_only=True):
-    """`definitions`: the last good mirror of each file, by file name. `copies`: the last good copy
-    of each GeoIP database, by the path it was copied from. `load_km`: the published load prices by
-    mirror, and when they were last decided."""
+    """`definitions`: the last good mirror of each file, by file name. `last_round` and `repomd`: what
+    the prober's round.json and repos.json said. `load_km`: the published load prices by mirror, and
+    when they were last decided."""
 
     config: ServiceConfig | None = None
     definitions: dict[str, Mirror] = {}
-    copies: dict[str, str] = {}
+    last_round: ProbeRound | None = None
+    repomd: dict[str, tuple[RepomdVersion, ...]] = {}
     hours: tuple[HourCounts, ...] = ()
     load_km: dict[str, float] = {}
     priced_at_s: float | None = None
@@ -39,5 +40,5 @@ def decode(data: bytes | None) -> Memory:
         return Memory()
     try:
         return msgspec.msgpack.decode(data, type=Memory)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return Memory()

@@ -49,7 +49,7 @@ class Pricing:
         target = solving.result()
         before = self.load_km
         if self.moved_at_s is None:
-            self.load_km = {name: float(round(km)) for name, km in target.items() if round(km) > 0}
+            self.load_km = prices.published(target)
         else:
             self.load_km = prices.step_towards(before, target)
         self.moved_at_s = now
@@ -65,9 +65,11 @@ class Pricing:
 def solved(
     snapshot: LoadedSnapshot, clients: Mapping[str, float], start_km: Mapping[str, float]
 ) -> dict[str, float]:
-    """The prices that the snapshot's mirrors should have, by name."""
-    if not snapshot.rankable:
-        return {}
-    market = Market(snapshot, clients)
-    load = prices.solve(market.demand, snapshot.policy.max_share, market.load_of(start_km))
-    return dict(zip(market.names, load.tolist(), strict=True))
+    """The prices that the snapshot's mirrors should have, by name. One that cannot be served just now
+    keeps its own: without it, it would be flooded when it comes back."""
+    target = {name: km for name, km in start_km.items() if name in snapshot.number}
+    if snapshot.rankable:
+        market = Market(snapshot, clients)
+        load = prices.solve(market.demand, snapshot.policy.max_share, market.load_of(start_km))
+        target.update(zip(market.names, load.tolist(), strict=True))
+    return target

@@ -16,13 +16,14 @@ from app.sources.countries import continent_of, country_codes
 from app.sources.gazetteer import Gazetteer
 from app.sources.place_counts import read_place_counts
 from app.worker.geography import GeoFiles, NetworkFiles
-from app.worker.inputs import FileCache, FileMark, PeopleFiles, ProbeFiles, mark
+from app.worker.inputs import FileCache, FileMark, PeopleFiles, ProbeFiles, is_gone, mark
 from app.worker.locate import Locator
+from app.worker.memory import Memory
 
 
 class InputReader:
     """`read_s`: when each kind of input was read last, in epoch seconds. `clients`: how many there
-    are by place, as measured (places.csv) or as the city database lets us guess."""
+    are by place, as measured (places.csv: `has_counts`) or as the city database lets us guess."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self.people = PeopleFiles(settings, faults)
@@ -31,10 +32,27 @@ class InputReader:
         self.networks = NetworkFiles(settings, faults)
         self.clients: Mapping[str, float] = {}
         self.read_s: dict[str, float] = {}
+        self.has_counts = False
         self._faults = faults
         self._counts_path = settings.data_dir / "places.csv"
         self._counts = FileCache(read_place_counts)
         self._gazetteer = Gazetteer()
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """By subject."""
+        return self._faults.current
+
+    def recall(self, memory: Memory) -> None:
+        """Begin with what was good when this was published."""
+        self.people.config = memory.config or self.people.config
+        self.people.definitions = {**self.people.definitions, **memory.definitions}
+        self.probe.last_round = memory.last_round or self.probe.last_round
+        self.probe.repomd = memory.repomd or self.probe.repomd
+
+    def locator(self) -> Locator:
+        """By the databases that were read last."""
+        return Locator(self._gazetteer, self.geo.cities, self.geo.asns)
 
     def marks(self) -> dict[Path, FileMark | None]:
         """What changes when an input does, the probe's state apart."""
@@ -58,7 +76,7 @@ class InputReader:
         config = self.people.config
         if config is None:
             raise SourceError([])
-        locator = Locator(self._gazetteer, self.geo.cities, self.geo.asns)
+        locator = self.locator()
         states = self.probe.states
         locations = {mirror.name: locator.locate(mirror, states.get(mirror.name)) for mirror in mirrors}
         measured = {name: location.asns for name, location in locations.items()}
@@ -81,7 +99,8 @@ class InputReader:
         )
 
     def _read_clients(self) -> Mapping[str, float]:
-        if mark(self._counts_path) is not None:
+        self.has_counts = not is_gone(self._counts_path)
+        if self.has_counts:
             try:
                 counts = self._counts.get(self._counts_path)
             except SourceError as error:

@@ -441,6 +441,17 @@ def test_spoiled_city_database(
     assert current.cities.describe(FRANKFURT).city == "Frankfurt am Mein"
 
 
+@pytest.mark.parametrize("harm", [truncate, truncate_to_nothing, overwrite, remove, wrong_kind])
+def test_start_with_a_spoiled_city_database(site: Site, harm: Callable[[Path], None]) -> None:
+    """A process that starts while the database is spoiled opens the copy that served last."""
+    site.with_city().refresh()
+    harm(site.city)
+    current = site.with_city()
+    current.refresh()
+    assert knows_places(current)
+    assert set(current.faults.current) == {"geoip"}
+
+
 def test_no_city_database_at_the_start(site: Site) -> None:
     """Without a usable database clients are of nowhere, and served all the same."""
     truncate(site.city)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.status import decode_heartbeat
 from app.store import FileStore
 from tests.worker.conftest import StartWorker
 from tests.worker.network import (
@@ -61,8 +62,8 @@ def test_heartbeat(store: FileStore, start: StartWorker) -> None:
     beats = []
     for at_s in (0, 1, 5, 9, 10):
         worker.step(NOON + at_s)
-        beats.append(store.heartbeat())
-    assert beats == [f"{NOON + at_s:.0f}".encode() for at_s in (0, 0, 5, 5, 10)]
+        beats.append(decode_heartbeat(store.heartbeat() or b"").at_s - NOON)
+    assert beats == [0, 0, 5, 5, 10]
 
 
 # --- edits ------------------------------------------------------------------------------------------

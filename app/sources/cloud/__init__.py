@@ -41,13 +41,13 @@ def parse_cloud_ranges(content: bytes) -> CloudRanges:
     is ("not a JSON object: …")."""
     try:
         keys = _KEYS.decode(content).keys()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"not a JSON object: {error}") from error
     for provider in PROVIDERS.values():
         if provider.keys <= keys:
             try:
                 ranges = provider.read(content)
-            except ValueError as error:
+            except (ValueError, RecursionError, OverflowError) as error:
                 raise ValueError(f"not usable as {provider.name}'s ranges: {error}") from error
             if not ranges.ranges:
                 raise ValueError(f"not usable as {provider.name}'s ranges: there are none in it")
@@ -67,13 +67,19 @@ def read_cloud_file(path: Path) -> CloudRanges:
 
 
 def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Finding]]:
-    """The newest ranges of each provider, and what is wrong with files that cannot be used. Hidden
-    files are not looked at; a folder that is not there is an empty one."""
+    """The newest ranges of each provider, and what is wrong with files that cannot be used, or with the
+    folder. Hidden files and folders are not looked at; a folder that is not there is an empty one."""
     newest: dict[str, CloudRanges] = {}
     findings: list[Finding] = []
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    try:
+        paths = sorted(folder.iterdir())
+    except FileNotFoundError:
+        paths = []
+    except OSError as error:
+        message = f"the folder cannot be read: {error.strerror or error}"
+        return newest, [Finding(severity=Severity.FAULT, file=folder.name, message=message)]
     for path in paths:
-        if path.name.startswith(".") or path.is_dir():
+        if path.name.startswith(".") or (path.is_dir() and path.suffix != ".json"):
             continue
         try:
             ranges = read_cloud_file(path)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from app.model import Record
 from app.prefixes import CloudRange, Prefix, parse_prefix
 from app.regions import canonical_region
@@ -72,3 +74,27 @@ def _region(provider: str, published: str) -> str | None:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{published!r} is not the name of a region")
     return canonical_region(provider, name) or name
+
+
+class _KeptRanges(Record, frozen=True, kw_only=True):
+    """CloudRanges on disk: `rows` are prefix, region and border group. (An IPv6 prefix is a number too
+    large for msgpack.)"""
+
+    provider: str
+    version: int
+    rows: tuple[tuple[str, str | None, str | None], ...]
+
+
+def encode_ranges(ranges: CloudRanges) -> bytes:
+    """For keeping them on our own disk."""
+    rows = tuple((str(r.prefix), r.region, r.border_group) for r in ranges.ranges)
+    return msgspec.json.encode(_KeptRanges(provider=ranges.provider, version=ranges.version, rows=rows))
+
+
+def decode_ranges(content: bytes) -> CloudRanges:
+    kept = msgspec.json.decode(content, type=_KeptRanges)
+    ranges = tuple(
+        CloudRange(prefix=parse_prefix(prefix), provider=kept.provider, region=region, border_group=group)
+        for prefix, region, group in kept.rows
+    )
+    return CloudRanges(provider=kept.provider, version=kept.version, ranges=ranges)

@@ -1,0 +1,93 @@
+"""What `mirrorwise simulate` changes of the network: mirrors taken away or added, and the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from app.model import Mirror, MirrorwiseError, SelectionPolicy, ServiceConfig, Severity, SourceError
+from app.snapshot.compile import Inputs
+from app.sources.fields import Fields
+from app.sources.mirror_files import read_mirror
+from app.sources.report import Report, nearest, shown
+from app.sources.service_policy import selection_policy
+from app.sources.yaml_file import Mapping as YamlMapping
+from app.sources.yaml_file import Scalar
+from app.sources.yaml_file import Sequence as YamlSequence
+from app.worker.reader import InputReader
+
+SECTION = "selection"
+
+
+class UnknownMirrorError(MirrorwiseError):
+    """A mirror was named that is not there."""
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """`without`: names of mirrors; `added`: mirror files; `policy`: new values by key of `selection`."""
+
+    without: Sequence[str] = ()
+    added: Sequence[Path] = ()
+    policy: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.without or self.added or self.policy)
+
+    def apply(self, inputs: Inputs, reader: InputReader) -> Inputs:
+        """Raises MirrorwiseError for a mirror that is not there, or a file with a fault."""
+        mirrors = {mirror.name: mirror for mirror in inputs.mirrors}
+        for name in self.without:
+            if name not in mirrors:
+                close = nearest(name, mirrors)
+                raise UnknownMirrorError(f"--without: there is no mirror {shown(name)}{close}")
+        mirrors = {name: mirror for name, mirror in mirrors.items() if name not in self.without}
+        locations = dict(inputs.locations)
+        for mirror in [_read(path, inputs.config) for path in self.added]:
+            mirrors[mirror.name] = mirror
+            locations[mirror.name] = reader.locator().locate(mirror, inputs.states.get(mirror.name))
+        policy = msgspec.structs.replace(inputs.config.selection, **self.policy)
+        return replace(
+            inputs,
+            config=msgspec.structs.replace(inputs.config, selection=policy),
+            mirrors=[mirrors[name] for name in sorted(mirrors)],
+            locations=locations,
+        )
+
+
+def _read(path: Path, config: ServiceConfig) -> Mirror:
+    """As if it had been probed, and all were well."""
+    mirror, findings = read_mirror(path, config)
+    if mirror is None:
+        faults = [finding for finding in findings if finding.severity is Severity.FAULT]
+        raise SourceError([msgspec.structs.replace(finding, file=str(path)) for finding in faults])
+    return msgspec.structs.replace(mirror, probe=False)
+
+
+def policy_changes(assignments: Sequence[str]) -> dict[str, object]:
+    """New values by key, out of texts such as "selection.border_km=800". Raises ValueError, with what
+    is allowed, unless each would do in config.yml."""
+    entries: dict[str, Scalar | YamlSequence | YamlMapping] = {}
+    known = SelectionPolicy.__struct_fields__
+    for text in assignments:
+        path, given, value = text.partition("=")
+        section, _, key = path.strip().partition(".")
+        if not given or section != SECTION or key not in known:
+            close = nearest(path, [f"{SECTION}.{name}" for name in known])
+            raise ValueError(
+                f"{shown(text)} is not understood; write {SECTION}.KEY=VALUE, KEY being one of "
+                f"{', '.join(known)}{close}"
+            )
+        words = [Scalar(1, word.strip()) for word in value.split(",")]
+        entries[key] = YamlSequence(1, list(words)) if len(words) > 1 else words[0]
+        if not value.strip():
+            raise ValueError(f"{shown(text)} has no value")
+    report = Report("--set")
+    policy = selection_policy(Fields(YamlMapping(1, {SECTION: YamlMapping(1, entries)}), report))
+    if report.findings:
+        raise ValueError("; ".join(finding.message for finding in report.findings))
+    return {key: getattr(policy, key) for key in entries}

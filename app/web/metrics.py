@@ -1,0 +1,238 @@
+"""`/metrics`: numbers about this server, all its processes together, and about the worker.
+
+In Prometheus' text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/). The
+worker has no port of its own: its numbers come with its heartbeat, through the store. No client's
+address, no parameter and no private mirror is in any of them, and every label has few values.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    SummaryMetricFamily,
+)
+
+from app import status
+from app.mirror_report import mirror_reports
+from app.model import SnapshotError
+from app.status import Heartbeat
+from app.web.current import Current, Serving
+from app.web.tally import BUCKETS_S, Counted, Key
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_MISSES = "Behind a caching nginx these are its misses alone; totals come from its access log."
+
+
+def exposition(current: Current) -> bytes:
+    """Everything, as a scrape gets it."""
+    current.write_tally()
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(current))
+    return generate_latest(registry)
+
+
+class _Collector:
+    """Made for one scrape."""
+
+    def __init__(self, current: Current) -> None:
+        self._current = current
+        self._now = time.time()
+
+    def collect(self) -> Iterator[Metric]:
+        processes = self._current.tallies.read()
+        yield from _requests(processes)
+        yield from _processes([process for process in processes if process.is_alive])
+        yield _by_source(
+            CounterMetricFamily,
+            "mirrorwise_web_failures",
+            "How often web processes found something at fault, new or still. The source store is for"
+            " errors of Redis or of the file store.",
+            _sum(process.failures for process in processes),
+        )
+        serving = self._current.serving
+        if serving is not None:
+            yield from self._snapshot(serving)
+        yield self._databases()
+        heartbeat = self._current.heartbeat
+        if heartbeat is not None:
+            yield from _worker(heartbeat, self._now)
+
+    def _snapshot(self, serving: Serving) -> Iterator[Metric]:
+        age = GaugeMetricFamily(
+            "mirrorwise_snapshot_age_seconds",
+            "Since the snapshot in use was published. It grows while nothing changes that decides a list.",
+        )
+        age.add_metric([], self._age_s(serving.published_at_s))
+        yield age
+        mirrors = GaugeMetricFamily(
+            "mirrorwise_mirrors", "Public mirrors by status, as /mirrors shows it.", labels=["status"]
+        )
+        for standing, number in sorted(_standings(serving).items()):
+            mirrors.add_metric([standing], number)
+        yield mirrors
+
+    def _databases(self) -> Metric:
+        ages = GaugeMetricFamily(
+            "mirrorwise_geoip_database_age_seconds",
+            "Since the oldest file of the GeoIP database in use was built by its vendor.",
+            labels=["database"],
+        )
+        for name, database in (("city", self._current.cities), ("asn", self._current.asns)):
+            if database is not None:
+                ages.add_metric([name], self._age_s(min(database.build_epochs)))
+        return ages
+
+    def _age_s(self, then: float) -> float:
+        return max(0.0, self._now - then)
+
+
+# --- what web processes counted --------------------------------------------------------------------
+
+
+def _requests(processes: Iterable[Counted]) -> Iterator[Metric]:
+    """Those of processes that have ended count too."""
+    processes = list(processes)
+    requests = CounterMetricFamily(
+        "mirrorwise_requests",
+        "Requests by URL form, HTTP status, and the pass that gave the first mirror (empty where no list"
+        f" was answered). What is no HTTP, gunicorn refuses uncounted. {_MISSES}",
+        labels=["form", "status", "reason"],
+    )
+    for (form, code, reason), number in sorted(_requests_by_key(processes).items()):
+        requests.add_metric([form, str(code), reason], number)
+    yield requests
+    buckets = [sum(column) for column in zip(*(p.buckets for p in processes), strict=False)]
+    names = [*map(str, BUCKETS_S), "+Inf"]
+    latency = HistogramMetricFamily(
+        "mirrorwise_request_duration_seconds",
+        f"From a request's arrival in the application to its answer, without the network. {_MISSES}",
+    )
+    latency.add_metric(
+        [],
+        list(zip(names, accumulate(buckets or [0] * len(names)), strict=True)),
+        sum_value=sum(process.seconds for process in processes),
+    )
+    yield latency
+    hits = CounterMetricFamily(
+        "mirrorwise_memo_hits", f"Requests answered from a process' own memory of answers. {_MISSES}"
+    )
+    hits.add_metric([], sum(process.memo_hits for process in processes))
+    yield hits
+
+
+def _requests_by_key(processes: Iterable[Counted]) -> Counter[Key]:
+    total: Counter[Key] = Counter()
+    for process in processes:
+        for form, code, reason, number in process.requests:
+            total[form, code, reason] += number
+    return total
+
+
+def _processes(alive: list[Counted]) -> Iterator[Metric]:
+    generations = GaugeMetricFamily(
+        "mirrorwise_snapshot_processes",
+        "Web processes by the generation that they serve (empty: none yet). More than one for minutes:"
+        " a process is stuck.",
+        labels=["generation"],
+    )
+    for generation, number in Counter(process.generation or "" for process in alive).items():
+        generations.add_metric([generation], number)
+    yield generations
+    yield _by_source(
+        GaugeMetricFamily,
+        "mirrorwise_web_faults",
+        "Web processes that find something at fault now, by source; /readyz says what.",
+        Counter(source for process in alive for source in process.faults),
+    )
+    lookups = GaugeMetricFamily(
+        "mirrorwise_geoip_lookup_failures",
+        "Lookups that failed in the GeoIP city database in use: it is damaged.",
+    )
+    lookups.add_metric([], sum(process.lookup_failures for process in alive))
+    yield lookups
+
+
+def _standings(serving: Serving) -> Counter[str]:
+    try:
+        document = status.decode(serving.status) if serving.status else None
+    except SnapshotError:
+        document = None  # as good as none
+    states = document.states if document else {}
+    return Counter(report.status for report in mirror_reports(serving.snapshot, states, None))
+
+
+# --- what the worker counted -----------------------------------------------------------------------
+
+
+def _worker(heartbeat: Heartbeat, now: float) -> Iterator[Metric]:
+    gauges = {
+        "mirrorwise_worker_heartbeat_age_seconds": (
+            "Since the last sign of life of the worker that publishes.",
+            max(0.0, now - heartbeat.at_s),
+        ),
+        "mirrorwise_worker_start_time_seconds": (
+            "When that worker started, in epoch seconds; its counts are since then.",
+            heartbeat.started_at_s,
+        ),
+        "mirrorwise_worker_guard_holding": (
+            "1 while a snapshot is held back that would halve some list; /readyz says which.",
+            float(heartbeat.guard is not None),
+        ),
+    }
+    for name, (text, value) in gauges.items():
+        gauge = GaugeMetricFamily(name, text)
+        gauge.add_metric([], value)
+        yield gauge
+    steps = SummaryMetricFamily("mirrorwise_worker_step_seconds", "Steps of the worker: looks at everything.")
+    steps.add_metric([], count_value=heartbeat.steps, sum_value=heartbeat.step_seconds)
+    yield steps
+    compiles = SummaryMetricFamily("mirrorwise_worker_compile_seconds", "Snapshots compiled by the worker.")
+    compiles.add_metric([], count_value=heartbeat.compiles, sum_value=heartbeat.compile_seconds)
+    yield compiles
+    publications = CounterMetricFamily("mirrorwise_worker_publications", "Generations that it published.")
+    publications.add_metric([], heartbeat.publications)
+    yield publications
+    yield _by_source(
+        GaugeMetricFamily,
+        "mirrorwise_worker_faults",
+        "What the worker finds at fault now (a file, a database, the store), by source; its log says what.",
+        heartbeat.faults,
+    )
+    yield _by_source(
+        CounterMetricFamily,
+        "mirrorwise_worker_failures",
+        "How often the worker found something at fault, new or still, by source.",
+        heartbeat.failures,
+    )
+
+
+# --- families --------------------------------------------------------------------------------------
+
+
+def _by_source(
+    family: type[CounterMetricFamily] | type[GaugeMetricFamily],
+    name: str,
+    text: str,
+    numbers: Mapping[str, int],
+) -> Metric:
+    """With a store that has always been well as 0: an alert on what is not there would never fire."""
+    metric = family(name, text, labels=["source"])
+    for source, number in sorted({"store": 0, **numbers}.items()):
+        metric.add_metric([source], number)
+    return metric
+
+
+def _sum(several: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for counts in several:
+        total.update(counts)
+    return total

@@ -1,0 +1,140 @@
+"""What the processes of one server have counted, and how each learns of the others' counts.
+
+A request adds to plain numbers of its own process, which costs a microsecond. The refresh thread
+writes them to a small file of the process, when they have changed; whoever is asked for metrics
+adds up the files of its server. Only files are added up, the asked process' own (written just
+before) like the others: so no total ever goes back, whichever process is asked next. What a process
+counted that has ended stays until the server does. Files of former servers go after an hour.
+
+Threads of one process share a tally without locks: CPython switches threads at calls and at the
+ends of loops, never within `counts[key] += 1`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from app.model import Record
+
+BUCKETS_S = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0)
+"""Upper bounds of the latency histogram. An answer remembered takes some 30 µs, a new one 300."""
+
+ABANDONED_S = 3600.0
+
+Key = tuple[str, int, str]  # form, status, reason
+
+
+class Tally:
+    """The live counts of this process."""
+
+    def __init__(self) -> None:
+        self.requests: defaultdict[Key, int] = defaultdict(int)
+        self.buckets = [0] * (len(BUCKETS_S) + 1)
+        self.seconds = 0.0
+        self.memo_hits = 0
+
+    def add(self, key: Key, seconds: float) -> None:
+        """One request, answered within `seconds`."""
+        self.requests[key] += 1
+        self.buckets[bisect_left(BUCKETS_S, seconds)] += 1
+        self.seconds += seconds
+
+
+class Counted(Record, frozen=True, kw_only=True):
+    """A process' file. `buckets` are not cumulative; the last is for all that took longer. `faults`:
+    what is at fault now; `failures`: how often something was, by source."""
+
+    pid: int
+    requests: list[tuple[str, int, str, int]] = []
+    buckets: list[int] = []
+    seconds: float = 0.0
+    memo_hits: int = 0
+    generation: str | None = None
+    faults: dict[str, int] = {}
+    failures: dict[str, int] = {}
+    lookup_failures: int = 0
+
+    @property
+    def is_alive(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+class TallyFiles:
+    """The files of one server's processes. `server`: its name, the same in all of them; none: this
+    process is all of it."""
+
+    def __init__(self, folder: Path, server: str | None = None) -> None:
+        self._folder = folder
+        self._server = server or server_name()
+        self._written: Counted | None = None
+        self._lock = threading.Lock()
+
+    def write(self, counted: Counted) -> None:
+        """Raises OSError."""
+        with self._lock:
+            if counted == self._written:
+                return
+            if self._written is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._delete_abandoned()
+            path = self._folder / f"{self._server}-{counted.pid}.json"
+            temporary = path.with_suffix(".tmp")
+            temporary.write_bytes(msgspec.json.encode(counted))
+            temporary.rename(path)
+            self._written = counted
+
+    def read(self) -> list[Counted]:
+        """Of all processes of this server, also those that have ended."""
+        found = []
+        for path in sorted(self._folder.glob(f"{self._server}-*.json")):
+            try:
+                found.append(msgspec.json.decode(path.read_bytes(), type=Counted))
+            except (OSError, msgspec.DecodeError):
+                continue  # not one of ours
+        return found
+
+    def _delete_abandoned(self) -> None:
+        before = time.time() - ABANDONED_S
+        for path in [*self._folder.glob("*.json"), *self._folder.glob("*.tmp")]:
+            try:
+                if not path.name.startswith(f"{self._server}-") and path.stat().st_mtime < before:
+                    path.unlink()
+            except FileNotFoundError:
+                continue  # another process was faster
+
+
+def server_name() -> str:
+    """A new name for a server, made before its processes are."""
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def counted(
+    tally: Tally, generation: str | None, faults: Mapping[str, int], failures: Mapping[str, int], lookups: int
+) -> Counted:
+    """The counts as they are now. `lookups`: those in GeoIP databases that failed."""
+    return Counted(
+        pid=os.getpid(),
+        requests=[(*key, number) for key, number in tuple(tally.requests.items())],
+        buckets=list(tally.buckets),
+        seconds=tally.seconds,
+        memo_hits=tally.memo_hits,
+        generation=generation,
+        faults=dict(faults),
+        failures=dict(failures),
+        lookup_failures=lookups,
+    )

@@ -1,0 +1,42 @@
+"""What the worker counts of its own work, for its heartbeat."""
+
+from __future__ import annotations
+
+from app.faults import Faults
+from app.status import Heartbeat
+
+
+class Pulse:
+    """Counts since the worker's first step; durations in seconds."""
+
+    def __init__(self) -> None:
+        self.started_at_s: float | None = None
+        self.steps = 0
+        self.step_seconds = 0.0
+        self.compiles = 0
+        self.compile_seconds = 0.0
+        self.publications = 0
+
+    def stepped(self, now: float, seconds: float) -> None:
+        """A step that began at `now`, in epoch seconds, is done."""
+        self.started_at_s = now if self.started_at_s is None else self.started_at_s
+        self.steps += 1
+        self.step_seconds += seconds
+
+    def compiled(self, seconds: float) -> None:
+        self.compiles += 1
+        self.compile_seconds += seconds
+
+    def beat(self, now: float, faults: Faults) -> Heartbeat:
+        return Heartbeat(
+            at_s=now,
+            started_at_s=now if self.started_at_s is None else self.started_at_s,
+            steps=self.steps,
+            step_seconds=self.step_seconds,
+            compiles=self.compiles,
+            compile_seconds=self.compile_seconds,
+            publications=self.publications,
+            faults=faults.by_source,
+            failures=dict(faults.failures),
+            guard=faults.current.get("guard"),
+        )
