@@ -29,7 +29,7 @@ from app.settings import Settings
 from app.sources.cloud import PROVIDERS, read_cloud_folder
 from app.sources.cloud.overlap import netblock_findings
 from app.sources.cloud.ranges import CloudRanges, decode_ranges, encode_ranges
-from app.worker.inputs import FileMark, mark, marks
+from app.worker.inputs import Marks, mark, marks
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -55,8 +55,8 @@ class GeoFiles:
         self._scanned: Sequence[Path] = ()
         self._scan_again_s: float | None = None  # of the monotonic clock
 
-    def marks(self) -> dict[Path, FileMark | None]:
-        return {path: mark(path) for path in (*self._settings.geoip_city, *self._settings.geoip_asn)}
+    def marks(self) -> Marks:
+        return {str(path): mark(path) for path in (*self._settings.geoip_city, *self._settings.geoip_asn)}
 
     def read(self, now: float) -> None:
         """Open what is new."""
@@ -169,13 +169,13 @@ class NetworkFiles:
         self._kept_folder = settings.var_dir / "cloud"
         self._faults = faults
         self._ranges: dict[str, CloudRanges] = {}
-        self._marks: dict[Path, FileMark | None] | None = None
+        self._marks: Marks | None = None
         self._is_kept = False
         self._readings = 0
         self._key = ""
         self.networks = Networks(b"", ())
 
-    def marks(self) -> dict[Path, FileMark | None]:
+    def marks(self) -> Marks:
         return marks(self._folder, "")
 
     def read(self) -> None:

@@ -35,6 +35,7 @@ log = logging.getLogger("mirrorwise.worker")
 
 T = TypeVar("T")
 FileMark = tuple[int, int, int, int]  # inode, size, mtime and ctime in ns
+Marks = dict[str, FileMark | None]  # by path
 
 
 def mark(path: Path) -> FileMark | None:
@@ -42,9 +43,12 @@ def mark(path: Path) -> FileMark | None:
     inode: tools replace files by renaming. ctime shows what mtime may hide: new permissions, and
     contents copied with their old times."""
     try:
-        stat = path.stat()
+        return _mark_of(path.stat())
     except OSError:
         return None
+
+
+def _mark_of(stat: os.stat_result) -> FileMark:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
@@ -69,21 +73,27 @@ def listing_error(folder: Path) -> OSError | None:
     return None
 
 
-def marks(folder: Path, *suffixes: str) -> dict[Path, FileMark | None]:
+def marks(folder: Path, *suffixes: str) -> Marks:
     """Of all files in a folder with one of these suffixes, None for one that cannot be looked at;
-    empty if there is no folder."""
-    found = {}
+    empty if there is no folder. Looked at twice a second: without an object for each path."""
+    found: Marks = {}
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(suffixes) and not entry.name.startswith("."):
-                    path = Path(entry.path)
-                    seen = mark(path)
-                    if seen is not None or not is_gone(path):
-                        found[path] = seen
+                    try:
+                        found[entry.path] = _mark_of(entry.stat())
+                    except OSError:
+                        if not is_gone(Path(entry.path)):
+                            found[entry.path] = None
     except OSError:
         pass
     return found
+
+
+def paths(folder: Path, *suffixes: str) -> list[Path]:
+    """The files that `marks` looks at, by name."""
+    return [Path(path) for path in sorted(marks(folder, *suffixes))]
 
 
 class FileCache(Generic[T]):
@@ -125,9 +135,9 @@ class PeopleFiles:
     def mirrors_folder(self) -> Path:
         return self.data_dir / (self.config.mirrors_dir if self.config else "mirrors.d")
 
-    def marks(self) -> dict[Path, FileMark | None]:
+    def marks(self) -> Marks:
         config = self.data_dir / "config.yml"
-        return {config: mark(config), **marks(self.mirrors_folder, ".yml", ".yaml")}
+        return {str(config): mark(config), **marks(self.mirrors_folder, ".yml", ".yaml")}
 
     def read(self) -> None:
         """Bring `config` and `definitions` up to date. Raises SourceError while there has never been a
@@ -140,7 +150,7 @@ class PeopleFiles:
             return
         faults: dict[str, str] = {}
         read: dict[str, Mirror] = {}
-        for path in sorted(marks(self.mirrors_folder, ".yml", ".yaml")):
+        for path in paths(self.mirrors_folder, ".yml", ".yaml"):
             try:
                 read[path.name] = self._mirror_cache.get(path)
             except SourceError as error:
@@ -198,9 +208,9 @@ class ProbeFiles:
         self.last_round: ProbeRound | None = None
         self.repomd: dict[str, tuple[RepomdVersion, ...]] = {}
 
-    def marks(self) -> dict[Path, FileMark | None]:
+    def marks(self) -> Marks:
         single = [self._folder / name for name in ("round.json", "repos.json", "mirmon.state")]
-        return {**{path: mark(path) for path in single}, **marks(self._folder / "mirrors", ".json")}
+        return {**{str(path): mark(path) for path in single}, **marks(self._folder / "mirrors", ".json")}
 
     def read(self, mirrors: Iterable[Mirror]) -> None:
         """Bring `states` (by mirror name), `last_round` and `repomd` up to date."""
@@ -211,7 +221,7 @@ class ProbeFiles:
         if closed is not None and not isinstance(closed, FileNotFoundError):
             faults["state/mirrors"] = f"the folder cannot be read, so all stays as it was: {closed.strerror}"
             states = {**self.states, **states}
-        for path, state in self._each(marks(self._folder / "mirrors", ".json"), faults):
+        for path, state in self._each(paths(self._folder / "mirrors", ".json"), faults):
             last = self.states.get(path.stem)
             if state is not None or last is not None:
                 states[path.stem] = state or last  # type: ignore[assignment]  # one of them is there
@@ -221,9 +231,9 @@ class ProbeFiles:
         self._faults.replace("state/", faults)
 
     def _each(
-        self, paths: Iterable[Path], faults: dict[str, str]
+        self, files: Iterable[Path], faults: dict[str, str]
     ) -> Iterator[tuple[Path, MirrorState | None]]:
-        for path in paths:
+        for path in files:
             try:
                 yield path, self._states.get(path)
             except SourceError as error:

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from app.faults import Faults, pause_s
 from app.model import MirrorState, SnapshotError, SourceError, StoreError
@@ -31,7 +30,7 @@ from app.status import encode as encode_status
 from app.store import NotOursError, Publication, Store
 from app.worker import memory as remembered
 from app.worker.guard import Guard
-from app.worker.inputs import FileMark
+from app.worker.inputs import Marks
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
@@ -57,8 +56,8 @@ class Worker:
         self._pulse = Pulse()
         self._pricing = Pricing({}, None)
         self.leading: bool | None = None  # None: not asked yet
-        self._seen: dict[Path, FileMark | None] | None = None
-        self._seen_state: dict[Path, FileMark | None] | None = None
+        self._seen: Marks | None = None
+        self._seen_state: Marks | None = None
         self._state_read_at = float("-inf")
         self._status_at = float("-inf")
         self._beat_at = float("-inf")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
 from app.faults import Faults
 from app.model import SourceError
@@ -16,7 +15,7 @@ from app.sources.countries import continent_of, country_codes
 from app.sources.gazetteer import Gazetteer
 from app.sources.place_counts import read_place_counts
 from app.worker.geography import GeoFiles, NetworkFiles
-from app.worker.inputs import FileCache, FileMark, PeopleFiles, ProbeFiles, is_gone, mark
+from app.worker.inputs import FileCache, Marks, PeopleFiles, ProbeFiles, is_gone, mark
 from app.worker.locate import Locator
 from app.worker.memory import Memory
 
@@ -54,13 +53,13 @@ class InputReader:
         """By the databases that were read last."""
         return Locator(self._gazetteer, self.geo.cities, self.geo.asns)
 
-    def marks(self) -> dict[Path, FileMark | None]:
+    def marks(self) -> Marks:
         """What changes when an input does, the probe's state apart."""
         return {
             **self.people.marks(),
             **self.geo.marks(),
             **self.networks.marks(),
-            self._counts_path: mark(self._counts_path),
+            str(self._counts_path): mark(self._counts_path),
         }
 
     def read(self, now: float, load_km: Mapping[str, float]) -> Inputs:
