@@ -120,9 +120,7 @@ def moved(before: Market, first: Sending, after: Market, then: Sending) -> float
     number = {name: i for i, name in enumerate(after.names)}
     renamed = np.array([number.get(name, -1) for name in before.names])
     _, one, other = np.intersect1d(before.rows, after.rows, return_indices=True)
-    same = (
-        renamed[first.mirror].reshape(-1, SPREADS)[one] == then.mirror.reshape(-1, SPREADS)[other]
-    )
+    same = renamed[first.mirror].reshape(-1, SPREADS)[one] == then.mirror.reshape(-1, SPREADS)[other]
     return max(0.0, 1.0 - float(before.demand.clients[one] @ same.mean(axis=1)))
 
 

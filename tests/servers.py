@@ -262,6 +262,7 @@ class GunicornServer(Command):
         self.port = 0 if unix else free_port()
         self.socket = folder / "web.sock"
         self.address = f"unix:{self.socket}" if unix else f"127.0.0.1:{self.port}"
+        self.processes = processes
         super().__init__(
             folder / "web.log",
             ["web", "--bind", self.address],
@@ -273,6 +274,11 @@ class GunicornServer(Command):
         except BaseException:
             self.stop()
             raise
+
+    def wait_until_serving(self, generation: str = "") -> None:
+        """Until each process has said once that it serves this generation, or any."""
+        said = f"serving generation {generation}"
+        wait_until(lambda: self.said().count(said) >= self.processes, f"all processes {said}", 60)
 
     def connection(self, source: str = "127.0.0.1") -> http.client.HTTPConnection:
         if not self.port:

@@ -109,11 +109,6 @@ def published_since(store: FileStore | RedisStore, former: str | None) -> Callab
     return lambda: generation(store) not in (former, None)
 
 
-def serving_in_all(server: GunicornServer, generation: str | None, processes: int) -> Callable[[], bool]:
-    """Each process says it once."""
-    return lambda: server.said().count(f"serving generation {generation}") >= processes
-
-
 # --- mirrorwise up --------------------------------------------------------------------------------------
 
 
@@ -184,7 +179,7 @@ def test_edit_is_served_by_all_processes(
     published(network.store())
     server = GunicornServer(tmp_path, variables, processes=3)
     processes.callback(server.stop)
-    wait_until(lambda: server.said().count("serving generation") >= 3, "all processes serve")
+    server.wait_until_serving()
     path = network.mirror("m00.example.org")
     path.write_text(path.read_text().replace("/examplelinux/", "/moved/"))
     edited_s = time.monotonic()
@@ -239,7 +234,7 @@ def test_worker_killed_while_publishing(
     published(store)
     server = GunicornServer(tmp_path, variables)
     processes.callback(server.stop)
-    wait_until(lambda: server.said().count("serving generation") >= 2, "all processes serve")
+    server.wait_until_serving()
     weight = 1
     with Visitors(server, mirrors=8) as visitors:
         for kill_after_s in (0.0, 0.05, 0.12):
@@ -254,7 +249,7 @@ def test_worker_killed_while_publishing(
             weight += 1
             network.mirror("m00.example.org", more=f"weight: {weight % 50 + 51}\n")
             wait_until(published_since(store, before), "the next worker publishes")
-        wait_until(serving_in_all(server, generation(store), 2), "the newest is served")
+        server.wait_until_serving(generation(store) or "")
     assert visitors.bad == []
     assert visitors.asked > 100
 
@@ -268,9 +263,11 @@ def test_web_process_killed(
     assert worker.process.wait(timeout=30) == 0
     server = GunicornServer(tmp_path, variables)
     processes.callback(server.stop)
+    server.wait_until_serving()
     killed, *_ = server.descendants()
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: len(server.descendants()) == 2 and not exists(killed), "it is replaced")
+    wait_until(lambda: server.said().count("serving generation") == 3, "it is replaced")
+    assert not exists(killed)
     assert is_whole(server.ask(LIST), mirrors=8)
 
 
@@ -328,7 +325,7 @@ def test_redis_comes_and_goes(
     published(store)
     server = GunicornServer(tmp_path, variables)
     processes.callback(server.stop)
-    wait_until(lambda: server.said().count("serving generation") >= 2, "all processes serve")
+    server.wait_until_serving()
     with Visitors(server, mirrors=8) as visitors:
         redis_server.process.send_signal(signal.SIGSTOP)
         wait_until(lambda: "no answer within" in server.said(), "the hang is noticed")
@@ -345,8 +342,8 @@ def test_redis_comes_and_goes(
         network.mirror("m00.example.org", more="weight: 7\n")
         wait_until(published_since(store, before), "the edit is published")
         newest = generation(store)
-        wait_until(serving_in_all(server, newest, 2), "all processes serve the edit")
-        wait_until(serving_in_all(late, newest, 1), "and the one that came late")
+        server.wait_until_serving(newest or "")
+        late.wait_until_serving(newest or "")
         wait_until(lambda: late.ask("/readyz").body.count(b"\n") == 1, "nothing is wrong any more")
     assert visitors.bad == []
 
@@ -370,6 +367,7 @@ def test_behind_nginx(
     assert worker.process.wait(timeout=30) == 0
     server = GunicornServer(tmp_path, variables, unix=True)
     processes.callback(server.stop)
+    server.wait_until_serving()
     nginx = NginxServer(newly_made(tmp_path / "nginx"), server.address)
     processes.callback(nginx.stop)
 

@@ -138,7 +138,7 @@ class SiteDirectory:
             "    # Idle connections kept open by each nginx worker: a new one for every request costs more.",
             "    keepalive 32;",
             "}",
-            f"proxy_cache_path {self._site.cache} levels=1:2 keys_zone=mirrorwise:64m max_size=2g",
+            f"proxy_cache_path {self._site.cache} levels=2 keys_zone=mirrorwise:64m max_size=2g",
             "    inactive=65m use_temp_path=off;",
             f"include {self._folder}/{databases.variant if databases else UNCLASSED};",
         ]

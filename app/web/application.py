@@ -14,6 +14,7 @@ from app.web.clients import Clients
 from app.web.counting import Counting
 from app.web.current import Current
 from app.web.fastpath import FastPath
+from app.web.hosts import PlainHosts
 from app.web.paths import PlainPaths
 from app.web.routes import Routes, respond
 
@@ -30,7 +31,7 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
     clients = Clients(TrustedProxies(settings.trusted_proxies))
     Routes(current, clients).register(app)
     _register_errors(app)
-    counted = Counting(PlainPaths(app.wsgi_app), current.tally)
+    counted = Counting(PlainPaths(PlainHosts(app.wsgi_app)), current.tally)
     app.wsgi_app = FastPath(counted, current, clients, current.tally)  # type: ignore[method-assign]  # Flask's own way to wrap it
     if follow:
         current.start()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_FORMS = {"mirrorlist": "mirrormanager", "metalink": "metalink", "isolist": "isolist", "download": "download"}
+_FORMS = {"metalink": "metalink", "isolist": "isolist", "download": "download"}
 
 
 class Counting:
@@ -39,9 +39,11 @@ def form_of(environ: WSGIEnvironment) -> str:
     """The form of a request's URL, by those whom it is made for: "almalinux", "mirrormanager" and
     "centos" for mirrorlists, or "metalink", "isolist", "download", "other"."""
     path: str = environ.get("PATH_INFO", "")
-    if path.startswith("/mirrorlist/") and len(path) > 12:  # what nearly all ask
+    if path.startswith("/mirrorlist/") and path[12:13] not in ("", "/"):  # what nearly all ask
         return "almalinux"
-    head = path.strip("/").partition("/")[0]
+    head, _, rest = path.strip("/").partition("/")
+    if head == "mirrorlist":
+        return "almalinux" if rest else "mirrormanager"
     if not head:
         query = environ.get("QUERY_STRING", "")
         return "centos" if "repo=" in query or "release=" in query else "other"

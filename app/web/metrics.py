@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import (
@@ -21,7 +22,7 @@ from prometheus_client.core import (
 )
 
 from app import status
-from app.mirror_report import mirror_reports
+from app.mirror_report import Standing, mirror_reports
 from app.model import SnapshotError
 from app.status import Heartbeat
 from app.web.current import Current, Serving
@@ -76,8 +77,9 @@ class _Collector:
         mirrors = GaugeMetricFamily(
             "mirrorwise_mirrors", "Public mirrors by status, as /mirrors shows it.", labels=["status"]
         )
-        for standing, number in sorted(_standings(serving).items()):
-            mirrors.add_metric([standing], number)
+        standings = _standings(serving)
+        for standing in get_args(Standing):
+            mirrors.add_metric([standing], standings[standing])
         yield mirrors
 
     def _databases(self) -> Metric:

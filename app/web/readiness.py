@@ -29,7 +29,8 @@ def reasons(current: Current, now: float) -> Iterator[str]:
     age_s = now - serving.published_at_s
     if age_s > OLD_AFTER_S:
         yield f"snapshot: nothing new has been published for {age_s / 3600:.0f} h"
-    yield from _of_worker(current.heartbeat, now)
+    if "store" not in current.faults.current:  # else nobody knows
+        yield from _of_worker(current.heartbeat, now)
 
 
 def _of_worker(heartbeat: Heartbeat | None, now: float) -> Iterator[str]:

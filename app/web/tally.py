@@ -104,7 +104,7 @@ class TallyFiles:
         for path in sorted(self._folder.glob(f"{self._server}-*.json")):
             try:
                 found.append(msgspec.json.decode(path.read_bytes(), type=Counted))
-            except (OSError, msgspec.DecodeError):
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError):
                 continue  # not one of ours
         return found
 

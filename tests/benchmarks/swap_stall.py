@@ -121,13 +121,18 @@ def measure_stalls(folder: Path) -> None:
         asked = {**environ, "HTTP_X_FORWARDED_FOR": random_address(chance)}
         return list(app.wsgi_app(asked, lambda *_: lambda _: None))
 
+    cpu_ms: list[float] = []
+
     def swap(number: int) -> None:
         local.publish(publications[number % 2], None)
+        started = time.thread_time()
         current.refresh()
+        cpu_ms.append((time.thread_time() - started) * 1e3)
 
     say(f"snapshot: {len(publications[0].snapshot) / 1e6:.1f} MB")
     report("standstills of requests while nothing happens", standstills(request, lambda _: time.sleep(0.02)))
     report("standstills of requests during a swap", standstills(request, swap))
+    report("processor time of a swap, which bounds them where a core is free", cpu_ms)
 
 
 # --- memory ---------------------------------------------------------------------------------------------
@@ -144,8 +149,7 @@ def private_mb(pid: int) -> tuple[float, float]:
 def measure_memory(folder: Path, requests: int) -> None:
     server = GunicornServer(folder, {**os.environ, "MIRRORWISE_VAR": str(folder / "var")}, processes=2)
     try:
-        while server.ask("/readyz").status != 200:
-            time.sleep(0.1)
+        server.wait_until_serving()
         say("private memory at the start: " + memory_of(server))
         chance = random.Random(2)
         started = time.perf_counter()

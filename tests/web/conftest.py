@@ -33,6 +33,8 @@ def ask(request: pytest.FixtureRequest, published: Path) -> Iterator[Ask]:
     """Asks twice, and sees to it that both answers are the same."""
     with_server = request.param == "gunicorn"
     server = GunicornServer(published, variables(published)) if with_server else None
+    if server:
+        server.wait_until_serving()
     once = server.ask if server else asking(application(published))
 
     def ask(

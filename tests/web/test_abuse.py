@@ -1,0 +1,228 @@
+"""Clients that mean no good, against gunicorn itself, without nginx in front."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import GunicornServer
+from tests.web.asking import variables
+
+HOST = b"Host: mirrors.example.org\r\n"
+END = b"Connection: close\r\n\r\n"
+LIST = b"GET /mirrorlist/9/baseos?arch=x86_64 HTTP/1.1\r\n" + HOST
+ALIVE = b"GET /healthz HTTP/1.1\r\n" + HOST
+PLAIN = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}
+
+
+@pytest.fixture(scope="module")
+def server(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GunicornServer]:
+    """One process of it, so that whatever harms it is noticed."""
+    folder = tmp_path_factory.mktemp("abused")
+    (folder / "store").symlink_to(published / "store")
+    server = GunicornServer(folder, {**variables(folder), "LOG_FORMAT": "json"}, processes=1)
+    [process] = server.descendants()
+    yield server
+    assert server.descendants() == [process], "the process did not survive"
+    server.stop()
+
+
+def connect(server: GunicornServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def raw(server: GunicornServer, request: bytes) -> bytes:
+    """All that comes back until the server closes."""
+    answer = b""
+    with connect(server) as connection:
+        try:
+            connection.sendall(request)
+            while received := connection.recv(1 << 16):
+                answer += received
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it was refused before all of it was sent
+    return answer
+
+
+def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    pairs = (line.partition(": ") for line in lines)
+    return int(first.split(" ")[1]), {name.lower(): value for name, _, value in pairs}, body
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        pytest.param(b"\x00\x01\x02\x03\r\n\r\n", 400, id="junk"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\n\n", 400, id="TLS"),
+        pytest.param(b"PROXY TCP4 10.20.0.1 127.0.0.1 1 2\r\n" + LIST + END, 400, id="PROXY protocol"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, id="HTTP/2"),
+        pytest.param(b"GET / HTTP/3.0\r\n\r\n", 400, id="HTTP/3"),
+        pytest.param(b"GET /\r\n\r\n", 400, id="no version"),
+        pytest.param(b"F@O /healthz HTTP/1.1\r\n" + HOST + END, 400, id="no method"),
+        pytest.param(b"GET healthz HTTP/1.1\r\n" + HOST + END, 400, id="no slash"),
+        pytest.param(b"GET /canary\x00 HTTP/1.1\r\n" + HOST + END, 400, id="NUL in the path"),
+        pytest.param(LIST + b"X-A: canary\x00\r\n" + END, 400, id="NUL in a header"),
+        pytest.param(LIST + b"X-A: a\rX-Canary: b\r\n" + END, 400, id="CR in a header"),
+        pytest.param(LIST + b"canary\r\n" + END, 400, id="no colon"),
+        pytest.param(LIST + b"X-Canary : a\r\n" + END, 400, id="blank before the colon"),
+        pytest.param(LIST + HOST + END, 400, id="two hosts"),
+        pytest.param(LIST + b"Expect: canary\r\n" + END, 400, id="unknown expectation"),
+        pytest.param(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + END, 414, id="long line"),
+        pytest.param(b"GET /" + b"a" * 2_000_000, 431, id="endless line"),
+        pytest.param(LIST + b"X-A: " + b"a" * 5000 + b"\r\n" + END, 431, id="huge header"),
+        pytest.param(LIST + b"X-A: b\r\n" * 100 + END, 431, id="many headers"),
+        pytest.param(LIST + b"X-A: b\r\n" * 200_000, 400, id="endless headers"),
+        pytest.param(ALIVE + b"Content-Length: -5\r\n" + END, 400, id="negative length"),
+        pytest.param(ALIVE + b"Content-Length: 5\r\nContent-Length: 6\r\n" + END, 400, id="two lengths"),
+        pytest.param(
+            ALIVE + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" + END + b"0\r\n\r\n",
+            400,
+            id="length and chunks",
+        ),
+        pytest.param(ALIVE + b"Transfer-Encoding: canary\r\n" + END, 400, id="unknown coding"),
+    ],
+)
+def test_no_http(server: GunicornServer, request_: bytes, status: int) -> None:
+    """What is no HTTP, or too much of it, is refused in one line that repeats nothing of it."""
+    found, headers, body = parsed(raw(server, request_))
+    assert found == status
+    assert headers.items() >= PLAIN.items()
+    assert body.startswith(b"%d " % status) and body.count(b"\n") == 1
+    assert b"canary" not in body.lower() and "canary" not in str(headers).lower()
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        pytest.param(LIST + END, 200, id="good"),
+        pytest.param(LIST.replace(HOST, b"") + END, 200, id="no host"),
+        pytest.param(LIST + b"X-Forwarded-For: \xff\xfe\r\n" + END, 200, id="Latin-1 in a header"),
+        pytest.param(LIST + b"X-Client-Class: \xff|a|b|c\r\n" + END, 200, id="Latin-1 in a class"),
+        pytest.param(
+            b"GET /mirrorlist/\xff\xfe/\xc3\xa9 HTTP/1.1\r\n" + HOST + END, 404, id="bytes in a path"
+        ),
+        pytest.param(b"GET http://evil.example.com/x HTTP/1.1\r\n" + HOST + END, 404, id="absolute URL"),
+        pytest.param(b"OPTIONS * HTTP/1.1\r\n" + HOST + END, 404, id="OPTIONS *"),
+        pytest.param(b"CONNECT evil.example.com:443 HTTP/1.1\r\n" + HOST + END, 404, id="CONNECT"),
+        pytest.param(b"TRACE /healthz HTTP/1.1\r\nX-A: canary\r\n" + HOST + END, 405, id="TRACE"),
+        pytest.param(
+            b"POST /healthz HTTP/1.1\r\n" + HOST + b"Content-Length: 6\r\n\r\ncanary", 405, id="POST"
+        ),
+        pytest.param(
+            b"GET /mirrors/a%0d%0aX-Canary:%20b HTTP/1.1\r\n" + HOST + END, 404, id="CR and LF in a path"
+        ),
+        pytest.param(LIST.replace(b"?", b"?ip=%0d%0aX-Canary:%20b&") + END, 400, id="in a parameter"),
+        pytest.param(
+            LIST.replace(b"x86_64", b"x86_64" + b"&a=b" * 900) + END, 200, id="as many parameters as fit"
+        ),
+    ],
+)
+def test_odd_http(server: GunicornServer, request_: bytes, status: int) -> None:
+    """What is HTTP, however odd, is answered by the contract, and header lines stay ours."""
+    found, headers, body = parsed(raw(server, request_))
+    assert found == status, body
+    assert headers.items() >= PLAIN.items()
+    assert "canary" not in str(headers).lower() and b"Traceback" not in body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\nabc\r\n0\r\n\r\n", id="no number"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n-5\r\nabc\r\n0\r\n\r\n", id="negative chunk"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\nabc", id="endless chunk"),
+        pytest.param(b"Content-Length: 99999999999999\r\n\r\nabc", id="endless body"),
+    ],
+)
+def test_bodies_are_not_read(server: GunicornServer, body: bytes) -> None:
+    """A request with a body is answered, and its connection closed: what stands in the body is never
+    taken for a request."""
+    started = time.monotonic()
+    answer = raw(server, ALIVE + body + b"GET /mirrorlist/canary/baseos HTTP/1.1\r\n" + HOST + END)
+    assert parsed(answer)[0] == 200
+    assert answer.endswith(b"alive\n") and answer.count(b"HTTP/1.1") == 1
+    assert time.monotonic() - started < 3
+
+
+def test_pipelining(server: GunicornServer) -> None:
+    """Requests sent one behind the other are answered one behind the other."""
+    answer = raw(server, (LIST + b"\r\n") * 20 + ALIVE + END)
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 21
+    assert answer.endswith(b"alive\n")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(b"", id="silent"),
+        pytest.param(LIST, id="header without end"),
+        pytest.param(LIST + b"X-A: b\r\n" * 300, id="long header without end"),
+        pytest.param(ALIVE + b"\r\n", id="kept alive"),
+        pytest.param(ALIVE + END, id="not closing"),
+    ],
+)
+def test_slow_clients_hold_up_nobody(server: GunicornServer, request_: bytes) -> None:
+    """Five times as many clients as there are threads that send half of a request, or never close,
+    leave the service as quick as before for others."""
+    slow = [connect(server) for _ in range(20)]
+    try:
+        for connection in slow:
+            connection.sendall(request_)
+        started = time.monotonic()
+        assert server.ask("/healthz").status == 200
+        assert time.monotonic() - started < 3
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_letter_by_letter(server: GunicornServer) -> None:
+    """A header that comes in pieces is a header."""
+    with connect(server) as connection:
+        for letter in (ALIVE + END).decode():
+            connection.sendall(letter.encode())
+        answer = b""
+        while received := connection.recv(1 << 16):
+            answer += received
+    assert answer.endswith(b"alive\n")
+
+
+def test_memory_is_bounded(server: GunicornServer) -> None:
+    """Thousands of odd requests, no two alike, leave the process as large as some hundreds did."""
+    [process] = server.descendants()
+
+    def ask(start: int, count: int) -> int:
+        """Resident memory after that, in bytes."""
+        with connect(server) as connection:
+            for number in range(start, start + count, 10):
+                lines = [
+                    b"GET /mirrorlist/9/baseos?arch=x86_64&a=%s%d HTTP/1.1\r\n%s\r\n" % (b"x" * 2000, n, HOST)
+                    for n in range(number, number + 10)
+                ]
+                connection.sendall(b"".join(lines))
+                answer = b""
+                while answer.count(b"HTTP/1.1 200 OK") < 10 or not answer.endswith(b"/\n"):
+                    answer += connection.recv(1 << 16)
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+        return pages * 4096
+
+    before = ask(0, 300)
+    assert ask(300, 1500) < before + 2_500_000  # remembering the targets alone would take 3 MB
+
+
+def test_log_lines(server: GunicornServer) -> None:
+    """Every line of the log is one JSON object, gunicorn's own too; nothing that clients sent is in it."""
+    raw(server, b"GET /canary\x00 HTTP/1.1\r\n" + HOST + END)
+    lines = [json.loads(line) for line in server.said().splitlines()]
+    assert {"gunicorn.error", "mirrorwise.web"} <= {line["logger"] for line in lines}
+    for line in lines:
+        assert line.keys() >= {"time", "level", "logger", "process", "message"}
+        assert line["level"] == "info", line
+        assert "canary" not in str(line) and "127.0.0.1:" not in str(line).replace(server.address, "")

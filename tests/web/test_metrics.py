@@ -1,0 +1,331 @@
+"""What `/metrics` tells: of all processes of a server together, and of the worker behind the store."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.faults import Faults
+from app.status import Heartbeat
+from app.store import file_store
+from app.web.current import Current
+from app.web.metrics import exposition
+from app.web.readiness import reasons
+from app.web.tally import BUCKETS_S, Counted, Tally, TallyFiles
+from tests.conftest import wait_until
+from tests.servers import Answer, GunicornServer
+from tests.web.asking import FRANKFURT, LIST, STRANGER, TOKYO, Ask, application, asking, variables
+from tests.worker.network import NOON, Network
+
+Labels = tuple[tuple[str, str], ...]
+Samples = dict[tuple[str, Labels], float]
+
+ALMALINUX = (("form", "almalinux"), ("reason", "geography"), ("status", "200"))
+
+
+def samples(answer: Answer) -> Samples:
+    assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-store")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = text_string_to_metric_families(answer.body.decode())
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def requests_of(found: Samples) -> dict[Labels, float]:
+    return {labels: value for (name, labels), value in found.items() if name == "mirrorwise_requests_total"}
+
+
+@pytest.fixture
+def var(published: Path, tmp_path: Path) -> Path:
+    """A published sample, with no counts in it."""
+    (tmp_path / "store").symlink_to(published / "store")
+    return tmp_path
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Network:
+    return Network(tmp_path)
+
+
+@pytest.fixture
+def ask_app(var: Path) -> Ask:
+    return asking(application(var))
+
+
+# --- requests ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "form", "status", "reason"),
+    [
+        (LIST, "almalinux", "200", "geography"),
+        ("/mirrorlist/9//baseos/?arch=x86_64", "almalinux", "200", "geography"),
+        (f"{LIST}&redirect=1", "almalinux", "302", "geography"),
+        ("/mirrorlist/9.7/baseos", "almalinux", "200", "vault"),
+        ("/mirrorlist/9evil/baseos", "almalinux", "404", ""),
+        (f"{LIST}&limit=-3", "almalinux", "400", ""),
+        ("/mirrorlist?repo=baseos-9&arch=x86_64", "mirrormanager", "200", "geography"),
+        ("/mirrorlist", "mirrormanager", "400", ""),
+        ("/?release=9&repo=baseos&arch=x86_64", "centos", "200", "geography"),
+        ("/metalink/9/baseos?arch=x86_64", "metalink", "200", "geography"),
+        ("/isolist/9/x86_64", "isolist", "200", "geography"),
+        ("/download/9.8/BaseOS/x86_64/os/a.rpm", "download", "302", "geography"),
+        ("/", "other", "200", ""),
+        ("/whoami", "other", "200", ""),
+        ("/nothing", "other", "404", ""),
+    ],
+)
+def test_requests(ask_app: Ask, target: str, form: str, status: str, reason: str) -> None:
+    """Each request counts once, under its form, status and reason, whether it is remembered or not."""
+    for _ in range(3):
+        ask_app(target, headers={"X-Forwarded-For": FRANKFURT})
+    found = requests_of(samples(ask_app("/metrics")))
+    assert found == {(("form", form), ("reason", reason), ("status", status)): 3}
+
+
+def test_memo_hits_and_latency(ask_app: Ask) -> None:
+    """Answers from memory are counted, and every request is in one bucket of the histogram."""
+    for address in (FRANKFURT, FRANKFURT, TOKYO, FRANKFURT):
+        ask_app(LIST, headers={"X-Forwarded-For": address})
+    found = samples(ask_app("/metrics"))
+    assert found["mirrorwise_memo_hits_total", ()] == 2
+    buckets = [
+        found["mirrorwise_request_duration_seconds_bucket", (("le", str(bound)),)]
+        for bound in (*BUCKETS_S, "+Inf")
+    ]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == found["mirrorwise_request_duration_seconds_count", ()] == 4
+    assert 0 < found["mirrorwise_request_duration_seconds_sum", ()] < 10
+
+
+def test_threads_lose_no_count() -> None:
+    """Threads that are switched as often as can be still count exactly."""
+    tally = Tally()
+
+    def count() -> None:
+        for _ in range(20_000):
+            tally.memo_hits += 1
+            tally.add(("almalinux", 200, "geography"), 0.5)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert (tally.memo_hits, sum(tally.requests.values()), sum(tally.buckets)) == (80_000,) * 3
+    assert tally.seconds == 40_000
+
+
+# --- several processes ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(var: Path) -> Iterator[GunicornServer]:
+    server = GunicornServer(var, variables(var), processes=3)
+    yield server
+    server.stop()
+
+
+def test_processes_are_added_up(server: GunicornServer, var: Path) -> None:
+    """Whichever process is asked, all count; totals never go back, not even when a process is killed."""
+    totals: list[float] = []
+
+    def total() -> float:
+        found = requests_of(samples(server.ask("/metrics")))
+        totals.append(found.get(ALMALINUX, 0))
+        return totals[-1]
+
+    for _ in range(60):
+        assert server.ask(LIST, headers={"X-Forwarded-For": FRANKFURT}).status == 200
+    wait_until(lambda: total() == 60, "all 60 requests counted")
+    counting = [int(path.stem.rpartition("-")[2]) for path in (var / "metrics").glob("*.json")]
+    assert set(counting) == set(server.descendants()), "a file for each process"
+    os.kill(counting[0], signal.SIGKILL)
+    wait_until(
+        lambda: len(server.descendants()) == 3 and counting[0] not in server.descendants(), "a new one"
+    )
+    for _ in range(20):
+        assert server.ask(LIST, headers={"X-Forwarded-For": FRANKFURT}).status == 200
+    wait_until(lambda: total() == 80, "80 requests counted")
+    assert totals == sorted(totals)
+    processes = {k: v for k, v in samples(server.ask("/metrics")).items() if k[0].endswith("_processes")}
+    assert list(processes.values()) == [3.0], "the dead one serves nothing"
+
+
+def test_servers_keep_apart(tmp_path: Path) -> None:
+    """Another server's counts are not ours; a former one's files go when they are an hour old."""
+
+    def file(pid: int) -> Counted:
+        return Counted(pid=pid, memo_hits=pid)
+
+    former, other, ours = (TallyFiles(tmp_path, name) for name in ("former", "other", "ours"))
+    former.write(file(1))
+    an_hour_ago = time.time() - 3601
+    for path in tmp_path.iterdir():
+        os.utime(path, (an_hour_ago, an_hour_ago))
+    other.write(file(2))
+    ours.write(file(3))
+    TallyFiles(tmp_path, "ours").write(file(4))
+    assert [counted.pid for counted in ours.read()] == [3, 4]
+    assert [counted.pid for counted in other.read()] == [2]
+    assert former.read() == []
+
+
+def test_counts_that_cannot_be_written(var: Path) -> None:
+    """Without a place for its counts a process goes on serving, and says what is wrong."""
+    (var / "metrics").write_text("in the way")
+    ask = asking(application(var))
+    assert ask(LIST).status == 200
+    assert b"\nmetrics: not written: " in ask("/readyz").body
+    assert samples(ask("/metrics"))["mirrorwise_snapshot_age_seconds", ()] > 0
+
+
+# --- snapshot, mirrors, worker ----------------------------------------------------------------------------
+
+
+def test_snapshot_and_mirrors(ask_app: Ask) -> None:
+    """Generation, ages, and public mirrors by status, as /mirrors has them."""
+    found = samples(ask_app("/metrics"))
+    generation = ask_app(LIST).headers["X-Mirrorlist-Generation"]
+    assert found["mirrorwise_snapshot_processes", (("generation", generation),)] == 1
+    assert 0 <= found["mirrorwise_snapshot_age_seconds", ()] < 600
+    assert found["mirrorwise_geoip_database_age_seconds", (("database", "city"),)] >= 0
+    mirrors = {labels[0][1]: n for (name, labels), n in found.items() if name == "mirrorwise_mirrors"}
+    assert mirrors["ok"] > 30 and mirrors["stale"] == mirrors["unreachable"] == 1
+    assert sum(mirrors.values()) == ask_app("/mirrors").body.count(b'"mirror":')
+
+
+def test_worker(network: Network) -> None:
+    """The worker's steps, compiles, faults and guard reach /metrics and /readyz through the store."""
+    names = network.several(10)
+    broken = network.mirrors / "secret-corp.yml"
+    broken.write_text("name: [")
+    worker = network.worker()
+    worker.step(NOON)
+    network.remove(*names[:8])
+    worker.step(NOON + 10)
+    worker.step(NOON + 20)
+    worker.stop()
+    current = Current(network.settings(), file_store(network.var), None)
+    current.refresh()
+    assert current.heartbeat is not None
+    text = exposition(current).decode()
+    for line in (
+        "mirrorwise_worker_step_seconds_count 2.0",
+        "mirrorwise_worker_compile_seconds_count 2.0",
+        "mirrorwise_worker_publications_total 1.0",
+        "mirrorwise_worker_guard_holding 1.0",
+        'mirrorwise_worker_faults{source="mirrors"} 1.0',
+        'mirrorwise_worker_faults{source="guard"} 1.0',
+        'mirrorwise_worker_faults{source="store"} 0.0',
+    ):
+        assert f"{line}\n" in text
+    said = "\n".join(reasons(current, NOON + 25))
+    assert "guard: not published: " in said and "would keep 2 of 10 mirrors" in said
+    assert "worker: faults in what it reads: 1 in mirrors" in said
+    assert "no sign of life" not in said
+    assert "secret" not in text + said
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "published_ago_s", "says"),
+    [
+        pytest.param(Heartbeat(at_s=NOON), 60, [], id="well"),
+        pytest.param(Heartbeat(at_s=NOON + 9e4), 60, [], id="a clock set back"),
+        pytest.param(Heartbeat(at_s=NOON - 93), 60, ["worker: no sign of life for 93 s"], id="silent"),
+        pytest.param(None, 60, ["worker: no sign of life has been seen"], id="never seen"),
+        pytest.param(
+            Heartbeat(at_s=NOON), 26 * 3600, ["snapshot: nothing new has been published for 26 h"], id="old"
+        ),
+        pytest.param(
+            Heartbeat(at_s=NOON, faults={"state": 2, "guard": 1, "geoip": 1}, guard="not published: x"),
+            60,
+            [
+                "guard: not published: x",
+                "worker: faults in what it reads: 1 in geoip, 2 in state; its log says more",
+            ],
+            id="guard and faults",
+        ),
+    ],
+)
+def test_reasons(var: Path, heartbeat: Heartbeat | None, published_ago_s: float, says: list[str]) -> None:
+    """/readyz names what an operator should look at, and nothing else."""
+    current: Current = application(var).extensions["mirrorwise"]
+    assert current.serving is not None
+    current.serving = replace(current.serving, published_at_s=NOON - published_ago_s)
+    current.heartbeat = heartbeat
+    assert list(reasons(current, NOON)) == says
+
+
+def test_store_errors(network: Network) -> None:
+    """Every failed look at the store counts; the fault is named once, and gone when the store is well."""
+    network.several(3)
+    current = Current(network.settings(), file_store(network.var), None)
+    for _ in range(3):
+        current.refresh()
+    text = exposition(current).decode()
+    assert 'mirrorwise_web_failures_total{source="store"} 3.0\n' in text
+    assert 'mirrorwise_web_faults{source="store"} 1.0\n' in text
+    worker = network.worker()
+    worker.step(NOON)
+    worker.stop()
+    current.refresh()
+    text = exposition(current).decode()
+    assert 'mirrorwise_web_failures_total{source="store"} 3.0\n' in text
+    assert 'mirrorwise_web_faults{source="store"} 0.0\n' in text
+
+
+def test_faults_by_source() -> None:
+    """Subjects of one source count together; `failures` grows also while nothing changes."""
+    faults = Faults(logging.getLogger("test"))
+    for _ in range(3):
+        faults.replace("mirrors/", {"mirrors/a.yml": "bad", "mirrors/b.yml": "bad"})
+    faults.set("store", "gone")
+    assert faults.by_source == {"mirrors": 2, "store": 1}
+    assert faults.failures == {"mirrors": 6, "store": 1}
+    faults.replace("mirrors/", {})
+    assert faults.by_source == {"store": 1}
+
+
+# --- what is not told -------------------------------------------------------------------------------------
+
+
+def test_no_addresses_and_no_private_mirrors(ask_app: Ask) -> None:
+    """Neither clients' addresses nor what they sent, nor private mirrors, are in the metrics."""
+    ask_app(f"{LIST}&ip={TOKYO}&limit=canary", headers={"X-Forwarded-For": FRANKFURT})
+    ask_app("/canary/canary", headers={"X-Forwarded-For": "10.20.0.1", "User-Agent": "canary"})
+    ask_app(LIST, headers={"X-Forwarded-For": "10.20.0.1"})
+    text = ask_app("/metrics", source=STRANGER).body.decode()
+    for word in ("canary", FRANKFURT, TOKYO, STRANGER, "10.20", "127.0.0", "corp", "net-"):
+        assert word not in text
+
+
+def test_misses_are_said_to_be_misses(ask_app: Ask) -> None:
+    """Who reads the numbers is told that a caching nginx in front leaves only its misses."""
+    help_lines = [
+        line for line in ask_app("/metrics").body.decode().splitlines() if line.startswith("# HELP")
+    ]
+    told = {line.split()[2] for line in help_lines if "caching nginx" in line}
+    assert told == {
+        "mirrorwise_requests_total",
+        "mirrorwise_request_duration_seconds",
+        "mirrorwise_memo_hits_total",
+    }

@@ -1,0 +1,160 @@
+"""Whom the service believes, and what it tells nobody: properties over any headers and any clients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from flask import Flask
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.web.current import Current
+from app.worker.loop import Worker  # noqa: F401 - published
+from tests.builders import a_mirror, without_origin
+from tests.web.asking import FRANKFURT, LIST, PROXY, STRANGER, TOKYO, application, asking, kept
+
+PACKAGE = "/download/9.8/BaseOS/x86_64/os/Packages/a.rpm"
+DECIDED = [
+    LIST,
+    f"{LIST}&format=json&limit=50",
+    f"{LIST}&redirect=1",
+    "/mirrorlist?repo=baseos-9&arch=x86_64",
+    "/?release=9&repo=baseos&arch=x86_64",
+    "/metalink/9/baseos?arch=x86_64",
+    "/isolist/9/x86_64",
+    PACKAGE,
+    "/mirrorlist/9/nothing",
+    "/mirrors",
+]
+CLAIMS = [
+    *("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-Class", "X-Forwarded-Proto", "X-Forwarded-Host"),
+    *("Client-IP", "True-Client-IP", "CF-Connecting-IP", "X-Forwarded-Ssl", "X-Forwarded-Protocol", "Via", "Host"),
+    *("X-Forwarded-Prefix", "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "User-Agent", "Cookie"),
+    *("Accept", "Accept-Language", "Accept-Encoding", "If-None-Match", "If-Modified-Since", "Range", "Referer"),
+]
+CLAIMED = [
+    *("10.20.0.1", TOKYO, f"{TOKYO}, {PROXY}", "for=10.20.0.1", "for=10.20.0.1;proto=https", "https", "on", "ssl"),
+    *("JP/35/139||7|4", "|net-1|0|4", "DE|aws:eu-central-1|31|6", "/mirrorlist/9.7/baseos", "POST", "*", "gzip"),
+    *("evil.example.com", "text/html", "application/json", "bytes=0-1", "ja"),
+]
+claims = st.dictionaries(
+    st.sampled_from(CLAIMS),
+    st.sampled_from(CLAIMED) | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.fixture(scope="module")
+def app(published: Path) -> Flask:
+    return application(published)
+
+
+@settings(max_examples=150)
+@given(target=st.sampled_from(DECIDED), headers=claims)
+def test_a_strangers_headers_decide_nothing(app: Flask, target: str, headers: dict[str, str]) -> None:
+    """No header of whoever is no trusted proxy changes anything in an answer, nor in its headers."""
+    ask = asking(app)
+    if target == "/mirrors":
+        headers.pop("Accept", None)  # how it is shown may be chosen
+    plain, claimed = ask(target, source=STRANGER), ask(target, headers=headers, source=STRANGER)
+    assert (claimed.status, claimed.body, kept(claimed)) == (plain.status, plain.body, kept(plain))
+
+
+@settings(max_examples=50)
+@given(headers=claims)
+def test_a_stranger_is_who_it_is(app: Flask, headers: dict[str, str]) -> None:
+    """Also where what was not believed is named, it is the socket that decides."""
+    ask = asking(app)
+    headers |= {"Accept": "application/json"}
+    for target, client in (("/whoami", ()), ("/explain", ("client",))):
+        plain, claimed = (
+            msgspec.json.decode(ask(target, headers=sent, source=STRANGER).body)
+            for sent in ({"Accept": "application/json"}, headers)
+        )
+        for facts in (plain, claimed):
+            (facts["client"] if client else facts).pop("ignored")
+        assert claimed == plain
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "target"),
+    [
+        ("X-Forwarded-For", TOKYO, LIST),
+        ("X-Client-Class", "JP/35/139||7|4", LIST),
+        ("X-Forwarded-Proto", "https", f"{PACKAGE}?limit=50&protocol=http,https"),
+    ],
+)
+def test_a_proxys_headers_decide(app: Flask, header: str, value: str, target: str) -> None:
+    """The very same headers are believed when a trusted proxy sends them."""
+    ask = asking(app)
+    plain = ask(target, headers={"X-Forwarded-For": FRANKFURT})
+    claimed = ask(target, headers={"X-Forwarded-For": FRANKFURT, header: value})
+    assert kept(claimed) != kept(plain)
+
+
+# --- private mirrors --------------------------------------------------------------------------------------
+
+OWN = ["10.20.0.1", "10.20.255.255", "2001:db8:c0de::1", "10.30.7.7", "2001:db8:1ab:ffff::1"]
+"""Addresses of the networks that have a mirror of their own."""
+SECRETS = ("mirror.corp", "mirror.lab", "Example Corporation", "Example Laboratory", "net-")
+addresses = (
+    st.ip_addresses(v=4).map(str)
+    | st.ip_addresses(v=6).map(str)
+    | st.sampled_from([*OWN, *(f"::ffff:{ip}" for ip in OWN if "." in ip), FRANKFURT, TOKYO])
+)
+ROUTES = [
+    *DECIDED,
+    f"{LIST}&limit=50&protocol=http,https",
+    f"{LIST}&limit=50&country=DE,GB",
+    f"{LIST}&explain=1",
+    "/explain?x=y",
+    "/explain?mirror=mirror.corp.example.com",
+    "/explain?format=json",
+    "/mirrors?x=y",
+    "/mirrors/mirror.corp.example.com",
+    "/mirrors/mirror.lab.example.org",
+    "/whoami?x=y",
+    "/readyz?x=y",
+    "/metrics?x=y",
+    "/?x=y",
+    "/explain/schema?x=y",
+]
+
+
+@settings(max_examples=200)
+@given(
+    target=st.sampled_from(ROUTES),
+    address=addresses,
+    kind=st.sampled_from(["text/plain", "application/json", "text/html", "*/*"]),
+    claimed=st.sampled_from(["ip=", "forged", "both"]),
+)
+def test_private_mirrors_never_leak(app: Flask, target: str, address: str, kind: str, claimed: str) -> None:
+    """Whoever is not in its network learns nothing of a private mirror on any route: neither by asking as
+    for an address, nor by claiming to have it."""
+    headers = {"Accept": kind}
+    if claimed != "forged":
+        target += f"{'&' if '?' in target else '?'}ip={address}"
+    if claimed != "ip=":
+        headers |= {"X-Forwarded-For": address, "X-Client-Class": "DE/52/13|net-c0de|0|4"}
+    answer = asking(app)(target, headers=headers, source=STRANGER)
+    asked = target.rpartition("/")[2].rpartition("=")[2] if answer.status == 404 else ""
+    whole = f"{answer.body.decode()} {answer.headers}".replace("'mirror.corp.example.com'", "").replace(
+        "'mirror.lab.example.org'", ""
+    )  # a 404 may repeat what was asked
+    assert answer.status in (200, 302, 404), (answer.body, asked)
+    assert [secret for secret in SECRETS if secret in whole] == []
+
+
+@pytest.mark.parametrize("address", OWN)
+def test_their_own_network_knows_them(app: Flask, address: str) -> None:
+    """From inside its network a private mirror is there: what the property above looks for exists."""
+    answer = asking(app)(LIST, headers={"X-Forwarded-For": address})
+    assert answer.headers["X-Mirrorlist-Mirror"] in ("mirror.corp.example.com", "mirror.lab.example.org")
+    assert answer.headers["X-Client-Network"].startswith("net-")
+
+
+def test_nobody_but_a_private_mirror(app: Flask) -> None:
+    """Somebody inside is answered, and the same question from outside is a 404 as often as it is asked."""
