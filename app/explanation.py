@@ -267,7 +267,7 @@ class _Decision:
             terms.distance[0],
             terms.border[0],
             terms.continent[0],
-            terms.load,
+            terms.load[0],
             terms.weight,
             ranked.noise,
         )

@@ -23,7 +23,7 @@ Everything is pure, and the same input gives the same prices.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,7 @@ MAX_ROUNDS = 400
 FAR = 20.0  # times spread_km: how far prices may get from those that the kernel was made for
 MAX_STEPS = 40
 RELAXATION = 1.7
+HIGHEST_KM = 20_000.0  # nobody is farther; where no price helps, it must not grow for ever
 CHUNK = 1024  # places at once
 
 KM_PER_HOUR = 20.0
@@ -57,7 +58,8 @@ Shares = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Demand:
-    """p places and m mirrors. `costs`: base costs without load and weight (p, m) in km; `weight_km`:
+    """p places and m mirrors. In the first `unpriced` places, known only as a country or less, prices do
+    not count (`ranking`). `costs`: base costs without load and weight (p, m) in km; `weight_km`:
     the term of that name (m,); `clients`: each place's part of all clients (p,), summing up to 1;
     `noise`: the last term of the rank in km (m, 32); `fair`: each mirror's fair share, summing up
     to 1 (m,)."""
@@ -68,6 +70,7 @@ class Demand:
     noise: Floats
     fair: Shares
     spread_km: float
+    unpriced: int = 0
 
     def cap(self, max_share: float) -> Shares:
         """The largest share that each mirror should get; infinite where prices are off."""
@@ -98,9 +101,11 @@ def first_mirrors(demand: Demand, load_km: Floats) -> npt.NDArray[np.int32]:
 def _firsts(demand: Demand, load_km: Floats) -> Iterator[npt.NDArray[np.int32]]:
     # Only mirrors this near to a place's best can be first for some spread value.
     reach_km = float(demand.noise.max() - demand.noise.min())
-    per_mirror_km = load_km + demand.weight_km  # first, as `ranking.Terms.total` does: it rounds alike
-    for start in range(0, len(demand.clients), CHUNK):
-        costs = demand.costs[start : start + CHUNK] + per_mirror_km
+    priced_km = load_km + demand.weight_km  # first, as `ranking.Terms.total` does: it rounds alike
+    edges = [*range(0, demand.unpriced, CHUNK), *range(demand.unpriced, len(demand.clients), CHUNK)]
+    for start, end in zip(edges, [*edges[1:], len(demand.clients)], strict=True):
+        per_mirror_km = priced_km if start >= demand.unpriced else demand.weight_km
+        costs = demand.costs[start:end] + per_mirror_km
         near = costs <= costs.min(axis=1, keepdims=True) + reach_km
         place, mirror = np.nonzero(near)
         ranks = costs[place, mirror][:, None] + demand.noise[mirror]
@@ -124,7 +129,7 @@ def solve(demand: Demand, max_share: float, start_km: Floats | None = None) -> F
     """The prices (m,) in whole km under which no share exceeds its cap; where that cannot be reached,
     those that come nearest to it. `start_km` only makes it quicker."""
     cap = demand.cap(max_share)
-    if np.isinf(cap).all():
+    if np.isinf(cap).all() or demand.unpriced == len(demand.clients):
         return np.zeros(len(cap), np.float32)
     smooth = _solve_smooth(demand, AIM * cap, np.zeros(len(cap)) if start_km is None else start_km)
     return _raise_to_fit(demand, cap, smooth)
@@ -132,6 +137,9 @@ def solve(demand: Demand, max_share: float, start_km: Floats | None = None) -> F
 
 def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating]) -> Shares:
     scale = max(demand.spread_km, 1.0)
+    fixed = _smooth_shares_without_price(demand, scale)
+    priced = slice(demand.unpriced, None)
+    demand = replace(demand, costs=demand.costs[priced], clients=demand.clients[priced], unpriced=0)
     clients = demand.clients.astype(np.float32)
     per_fair, per_cap = 1.0 / np.where(demand.fair > 0, demand.fair, 1.0), 1.0 / np.minimum(cap, 1.0)
     load = around = np.asarray(start_km, np.float64)
@@ -142,18 +150,26 @@ def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating
             around = load
             kernel = _kernel(demand, around, scale)
         pull = np.exp((around - load) / scale).astype(np.float32)
-        share = np.maximum(pull * ((clients / (kernel @ pull)) @ kernel), 1e-12)
+        share = np.maximum(fixed + pull * ((clients / (kernel @ pull)) @ kernel), 1e-12)
         # A continent's only mirror keeps its clients until its price has bridged an ocean.
         stuck = (share * per_cap > 1.02) & (np.abs(share - before) < 1e-3 * share)
         pace, before = np.where(stuck, 1.5 * pace, 1.0), share
         even = EVEN * scale * np.maximum(0.0, np.log(share * per_fair))
         capped = load + RELAXATION * scale * pace * np.log(share * per_cap)
-        new = np.maximum(0.0, np.maximum(load + 0.5 * (even - load), capped))
+        new = np.clip(np.maximum(load + 0.5 * (even - load), capped), 0.0, HIGHEST_KM)
         change_km = float(np.abs(new - load).max())
         load = new
         if change_km < ENOUGH_KM:
             break
     return load
+
+
+def _smooth_shares_without_price(demand: Demand, scale: float) -> Shares:
+    """What each mirror gets from the places where prices do not count, (m,)."""
+    wide = slice(0, demand.unpriced)
+    part = replace(demand, costs=demand.costs[wide], clients=demand.clients[wide])
+    kernel = _kernel(part, np.zeros(len(demand.fair)), scale)
+    return np.asarray((part.clients / kernel.sum(axis=1)) @ kernel, np.float64)
 
 
 def _kernel(demand: Demand, load_km: Shares, scale: float) -> Floats:

@@ -7,7 +7,9 @@
   the place of which nothing is known is at distance zero from all.
 - *border*, *continent*: what crossing one costs (`SelectionPolicy`). A mirror whose country is not
   known crosses both; one whose location is not known is as far away as the Earth allows.
-- *load*: the price that the worker puts on a mirror that would be sent more than its share.
+- *load*: the price that the worker puts on a mirror that would be sent more than its share. It does
+  not count for places known only as a country or less: their clients are shared among all mirrors
+  there, by weight, as it is.
 - *weight*: the mirror's capacity; `spread_km` is the detour accepted for sharing load.
 - *g*: Gumbel noise out of a hash of the mirror's name and the client's spread value (0-31). The
   lowest cost plus Gumbel noise is a draw in proportion to exp(-cost / spread_km): near mirrors
@@ -98,8 +100,7 @@ class PlacePoints:
 
 
 class Terms(NamedTuple):
-    """The terms of the base cost in km: the first three of shape (places, mirrors), the others
-    (mirrors,). `weight` is negative for a mirror with more than ordinary capacity."""
+    """The terms of the base cost in km: of shape (places, mirrors), but `weight` (mirrors,). That is negative for a mirror with more than ordinary capacity."""
 
     distance: Floats
     border: Floats
@@ -118,7 +119,7 @@ def terms(places: PlacePoints, mirrors: MirrorTable, policy: SelectionPolicy) ->
         distance=_distances(places, mirrors),
         border=np.where(_abroad(places, mirrors), np.float32(policy.border_km), np.float32(0)),
         continent=np.where(_overseas(places, mirrors), np.float32(policy.continent_km), np.float32(0)),
-        load=mirrors.load_km,
+        load=np.where(places.wide[:, None], np.float32(0), mirrors.load_km),
         weight=weight_km(mirrors, policy),
     )
 

@@ -40,6 +40,7 @@ ALLOWED = {
     "prices": "ranking",
     "snapshot": "model memo regions alternates geo ranking prices",
     "store": "model settings",
+    "simulation": "model ranking prices snapshot",
     # what is decided for who asks
     "parameters": "model regions snapshot",
     "question": "model parameters snapshot",
@@ -69,6 +70,7 @@ PURE = (
     "ranking",
     "render",
     "selection",
+    "simulation",
     "snapshot",
 )
 IMPURE = {"datetime.datetime.now", "flask", "io", "logging", "os", "pathlib", "random", "redis", "socket"}

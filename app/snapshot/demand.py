@@ -47,6 +47,7 @@ class Market:
             noise=prices.noise_table(snapshot.noise[list(snapshot.rankable)], snapshot.policy.spread_km),
             fair=prices.fair_shares(self.mirrors),
             spread_km=snapshot.policy.spread_km,
+            unpriced=int(self.places.wide.sum()),  # a snapshot has its wide places first
         )
 
     def load_of(self, by_name: Mapping[str, float]) -> ranking.Floats:

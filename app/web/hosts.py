@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 NO_HOST = "localhost"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[0-9]{{1,5}})?")
+_NAME = rf"{_LABEL}(?:\.{_LABEL})*"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{_NAME}|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[0-9]{{1,5}})?")
 
 
 class PlainHosts:

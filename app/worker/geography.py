@@ -29,7 +29,7 @@ from app.settings import Settings
 from app.sources.cloud import PROVIDERS, read_cloud_folder
 from app.sources.cloud.overlap import netblock_findings
 from app.sources.cloud.ranges import CloudRanges, decode_ranges, encode_ranges
-from app.worker.inputs import Marks, mark, marks
+from app.worker.inputs import Marks, folder_mark, mark, marks
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -176,7 +176,7 @@ class NetworkFiles:
         self.networks = Networks(b"", ())
 
     def marks(self) -> Marks:
-        return marks(self._folder, "")
+        return {**folder_mark(self._folder), **marks(self._folder, "")}
 
     def read(self) -> None:
         """Bring the cloud ranges up to date; a provider whose file is at fault keeps its last."""

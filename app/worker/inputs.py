@@ -64,6 +64,12 @@ def is_gone(path: Path) -> bool:
     return False
 
 
+def folder_mark(folder: Path) -> Marks:
+    """An empty folder is another thing than none, or one that is closed."""
+    seen = mark(folder)
+    return {str(folder): None if seen is None else (seen[0], 0, 0, 0)}
+
+
 def listing_error(folder: Path) -> OSError | None:
     """Why nobody can tell which files are in a folder."""
     try:
@@ -137,7 +143,8 @@ class PeopleFiles:
 
     def marks(self) -> Marks:
         config = self.data_dir / "config.yml"
-        return {str(config): mark(config), **marks(self.mirrors_folder, ".yml", ".yaml")}
+        folder = self.mirrors_folder
+        return {str(config): mark(config), **folder_mark(folder), **marks(folder, ".yml", ".yaml")}
 
     def read(self) -> None:
         """Bring `config` and `definitions` up to date. Raises SourceError while there has never been a
@@ -210,7 +217,9 @@ class ProbeFiles:
 
     def marks(self) -> Marks:
         single = [self._folder / name for name in ("round.json", "repos.json", "mirmon.state")]
-        return {**{str(path): mark(path) for path in single}, **marks(self._folder / "mirrors", ".json")}
+        folder = self._folder / "mirrors"
+        singles = {str(path): mark(path) for path in single}
+        return {**singles, **folder_mark(folder), **marks(folder, ".json")}
 
     def read(self, mirrors: Iterable[Mirror]) -> None:
         """Bring `states` (by mirror name), `last_round` and `repomd` up to date."""

@@ -219,8 +219,9 @@ class Worker:
         self._published_blobs, self._guard = blobs, guard
 
     def _consider_prices(self, published: Publication) -> None:
-        """Prices are computed for what is published, once it is."""
-        if self.reader.clients:
+        """Prices are computed for what is published, once it is; and once it has places, because for
+        whole countries they do not count."""
+        if self.reader.clients and self.reader.geo.places is not None:
             snapshot = LoadedSnapshot(published.generation, published.snapshot)
             self._pricing.solve(snapshot, self.reader.clients)
 

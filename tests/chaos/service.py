@@ -13,6 +13,7 @@ from pathlib import Path
 import redis
 
 from app.settings import SecretUrl
+from app.store import Store
 from app.store.redis import RedisStore
 from tests.chaos.line import SlowLine
 from tests.conftest import RedisServer, wait_until
@@ -40,26 +41,38 @@ class Service:
         self.line = SlowLine(self.redis.port)
         stack.callback(self.line.stop)
         self.variables = environ(self.network.data, self.network.var, REDIS_URL=self.line.url)
-        self.store = RedisStore.at(SecretUrl(self.redis.url))
-        stack.callback(self.store.close)
-        self.client = stack.enter_context(redis.Redis(port=self.redis.port))
+        self.store: Store = RedisStore.at(SecretUrl(self.redis.url))
+        stack.callback(lambda: self.store.close())
+        self.client: redis.Redis = stack.enter_context(redis.Redis(port=self.redis.port))
         self.edits = 0
 
-    def start_worker(self, *options: str, **variables: str) -> WorkerProcess:
-        self.worker = WorkerProcess(self.folder, {**self.variables, **variables}, *options)
+    def start_worker(self) -> None:
+        self.worker = WorkerProcess(self.folder, self.variables)
         self.stack.callback(self.worker.stop)
         wait_until(lambda: self.there() is not None, "the first publication", 30)
-        return self.worker
 
     def start_web(self, name: str = "web", processes: int = 1, **variables: str) -> GunicornServer:
         folder = self.folder / name
         folder.mkdir()
         server = GunicornServer(folder, {**self.variables, **variables}, processes=processes)
         self.stack.callback(server.stop)
+        self.web = server
         return server
 
+    def on(self, url: SecretUrl) -> None:
+        """For a service on another Redis than its own."""
+        self.store.close()
+        self.store = RedisStore.at(url)
+        self.variables["REDIS_URL"] = url.value
+
+    def without_redis(self) -> None:
+        """For a service on files alone."""
+        self.store.close()
+        self.store = self.network.store()
+        self.variables["REDIS_URL"] = ""
+
     def there(self) -> str | None:
-        """The generation in Redis."""
+        """The generation in the store."""
         return generation(self.store)
 
     def edit(self) -> str:

@@ -69,13 +69,16 @@ def speed_up(on: Running) -> None:
     on.service.line.delay_s = 0.0
 
 
+PASSWORD = "s3cret"  # noqa: S105 - of a server that lives as long as this module
+
+
 def change_password(on: Running) -> None:
-    on.client.config_set("requirepass", "s3cret")
+    on.client.config_set("requirepass", PASSWORD)
     on.client.client_kill_filter(_type="normal", skipme=True)
 
 
 def change_it_back(on: Running) -> None:
-    with redis.Redis(port=on.service.redis.port, password="s3cret") as client:
+    with redis.Redis(port=on.service.redis.port, password=PASSWORD) as client:
         client.config_set("requirepass", "")
 
 

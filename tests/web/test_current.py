@@ -5,104 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from app.model import SnapshotError
-from app.settings import SecretUrl, Settings
 from app.snapshot import schema
 from app.store import FileStore, Pointer, Publication, Store, file_store
-from app.store.redis import RedisStore
 from app.web.current import Current
-from app.worker.loop import Worker
 from tests.conftest import RedisServer, wait_until
-from tests.worker.network import CITY, NOON, Network, generation, replaced
-
-FRANKFURT, CORP = "192.0.2.1", "10.20.0.1"
-
-
-class Site:
-    """A network, the worker that publishes it into a store, and web processes that follow."""
-
-    def __init__(self, folder: Path, store: Store) -> None:
-        self.network = Network(folder)
-        self.network.several(4)
-        self.network.mirror("corp.example.com", more="private: true\nsubnets: [10.20.0.0/16]\n")
-        self.city = self.network.city_database()
-        self.store = store
-        self.worker: Worker = self.network.worker(store)
-        self.now = NOON
-        self.followers: list[Current] = []
-
-    def publish(self) -> str:
-        """Another generation."""
-        self.now += 1
-        self.network.mirror("m00.example.org", more=f"weight: {self.now - NOON:.0f}\n")
-        self.worker.step(self.now)
-        published = generation(self.store)
-        assert published is not None
-        return published
-
-    def follower(self, settings: Settings | None = None) -> Current:
-        """Without a city database, unless the settings have one."""
-        settings = settings or self.network.settings()
-        kept = file_store(settings.var_dir) if settings.redis_url else None
-        self.followers.append(Current(settings, self.store, kept))
-        return self.followers[-1]
-
-    def with_city(self) -> Current:
-        return self.follower(self.network.settings(self.city))
-
-    def with_redis(self, server: RedisServer) -> Settings:
-        """Settings of a node that has Redis, and a `var` of its own."""
-        return msgspec.structs.replace(
-            self.network.settings(),
-            var_dir=self.network.var.with_name("node"),
-            redis_url=SecretUrl(server.url),
-        )
-
-    def stop(self) -> None:
-        for follower in self.followers:
-            follower.stop()
-        self.worker.stop()
-
-
-@pytest.fixture
-def site(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
-    """Over a file store, with one generation published."""
-    caplog.set_level(logging.INFO, "mirrorwise.web")
-    site = Site(tmp_path, file_store(tmp_path / "var"))
-    site.publish()
-    yield site
-    site.stop()
-
-
-@pytest.fixture
-def redis_site(tmp_path: Path, redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
-    caplog.set_level(logging.INFO, "mirrorwise.web")
-    store = RedisStore.at(SecretUrl(redis_server.url))
-    site = Site(tmp_path, store)
-    site.publish()
-    yield site
-    site.stop()
-    store.close()
-
-
-def served(current: Current) -> str | None:
-    return current.serving.snapshot.generation if current.serving else None
-
-
-def knows_networks(current: Current) -> bool:
-    assert current.serving is not None and current.serving.networks is not None
-    return current.serving.networks.overlay_name(CORP) is not None
-
-
-def knows_places(current: Current) -> bool:
-    return current.cities is not None and current.cities.place(FRANKFURT) == "DE/50/8"
-
+from tests.web.site import CORP, Site, knows_networks, served
+from tests.worker.network import NOON, Network, generation
 
 # --- following the store ----------------------------------------------------------------------------------
 
@@ -394,83 +309,3 @@ def test_unwritable_copy(redis_site: Site, redis_server: RedisServer) -> None:
     current.refresh()
     assert served(current) == generation(redis_site.store)
     assert set(current.faults.current) == {"last good copy"}
-
-
-# --- GeoIP and networks databases -------------------------------------------------------------------------
-
-
-def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 3)
-
-
-def truncate_to_nothing(path: Path) -> None:
-    os.truncate(path, 0)
-
-
-def overwrite(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.write(os.urandom(path.stat().st_size))
-
-
-def remove(path: Path) -> None:
-    path.unlink()
-
-
-def wrong_kind(path: Path) -> None:
-    replaced(path, CITY.with_name("asn.mmdb").read_bytes())
-
-
-@pytest.mark.parametrize("harm", [truncate, truncate_to_nothing, overwrite, remove, wrong_kind])
-def test_spoiled_city_database(
-    site: Site, caplog: pytest.LogCaptureFixture, harm: Callable[[Path], None]
-) -> None:
-    """A database spoiled under a running process leaves the last good copy in use; the fault is named
-    once; a good one is taken up again."""
-    current = site.with_city()
-    current.refresh()
-    harm(site.city)
-    for _ in range(3):
-        current.refresh()
-        assert knows_places(current) and knows_networks(current)
-    assert set(current.faults.current) == {"geoip"}
-    assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == 1
-    replaced(site.city, CITY.read_bytes().replace(b"Frankfurt am Main", b"Frankfurt am Mein"))
-    current.refresh()
-    assert current.faults.current == {}
-    assert current.cities is not None
-    assert current.cities.describe(FRANKFURT).city == "Frankfurt am Mein"
-
-
-@pytest.mark.parametrize("harm", [truncate, truncate_to_nothing, overwrite, remove, wrong_kind])
-def test_start_with_a_spoiled_city_database(site: Site, harm: Callable[[Path], None]) -> None:
-    """A process that starts while the database is spoiled opens the copy that served last."""
-    site.with_city().refresh()
-    harm(site.city)
-    current = site.with_city()
-    current.refresh()
-    assert knows_places(current)
-    assert set(current.faults.current) == {"geoip"}
-
-
-def test_no_city_database_at_the_start(site: Site) -> None:
-    """Without a usable database clients are of nowhere, and served all the same."""
-    truncate(site.city)
-    current = site.with_city()
-    current.refresh()
-    assert current.cities is None
-    assert current.serving is not None
-    assert set(current.faults.current) == {"geoip"}
-
-
-def test_copies_deleted_under_the_process(site: Site) -> None:
-    """Somebody who tidies up `var` takes nothing from a running process, and new generations come as
-    before."""
-    current = site.with_city()
-    current.refresh()
-    shutil.rmtree(site.network.var / "geoip")
-    current.refresh()
-    assert knows_places(current) and knows_networks(current)
-    newest = site.publish()
-    current.refresh()
-    assert served(current) == newest
-    assert knows_places(current) and knows_networks(current)

@@ -14,9 +14,10 @@ from app.worker.loop import Worker, run_once
 from app.worker.pricing import EVERY_S
 from tests.conftest import wait_until
 from tests.worker.conftest import StartWorker
-from tests.worker.network import CONFIG, NOON, Network, generation, loaded
+from tests.worker.network import CITY, CONFIG, NOON, Network, generation, loaded
 
 LONE = "mirror.example.net"
+TOWNS = {"DE": "DE/50/8", "AU": "AU/-34/151"}
 
 
 @pytest.fixture
@@ -29,8 +30,10 @@ def crowd(network: Network) -> Network:
 
 
 def count(network: Network, **clients: float) -> Path:
+    """By country: in its town that the sample database knows."""
     path = network.data / "places.csv"
-    path.write_text("place,clients\n" + "".join(f"{place},{n}\n" for place, n in clients.items()))
+    lines = [f"{TOWNS[country]},{n}\n" for country, n in clients.items()]
+    path.write_text("place,clients\n" + "".join(lines))
     return path
 
 
@@ -42,18 +45,17 @@ def prices(store: FileStore) -> dict[str, float]:
 def settle(worker: Worker, now: float) -> None:
     """Step, with whatever is solved beside the worker waited for."""
     worker.step(now)
-    worker.wait(now)
-    worker.step(now)
+    while worker.wait(now):
+        worker.step(now)
 
 
 def test_published_without_prices_first(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """Lists are published before prices are known, and once more as soon as they are, all at once."""
-    worker = start()
+    worker = start(cities=(CITY,))
     worker.step(NOON)
     first = generation(store)
     assert prices(store) == {}
-    assert worker.wait(NOON)
-    worker.step(NOON)
+    settle(worker, NOON)
     assert generation(store) != first
     assert prices(store)[LONE] > 1000
     assert worker.faults.current == {}
@@ -61,7 +63,7 @@ def test_published_without_prices_first(crowd: Network, store: FileStore, start:
 
 def test_solved_beside_the_steps(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """No step waits for prices: they are taken over by the first one after they are there."""
-    worker = start()
+    worker = start(cities=(CITY,))
     worker.step(NOON)
 
     def priced() -> bool:
@@ -75,7 +77,7 @@ def test_solved_beside_the_steps(crowd: Network, store: FileStore, start: StartW
 
 def test_every_hour_a_little(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """Within the hour nothing moves, whatever the demand; after it, every price by 20 km at most."""
-    worker = start()
+    worker = start(cities=(CITY,))
     settle(worker, NOON)
     before = prices(store)
     count(crowd, DE=90, AU=10)
@@ -90,7 +92,7 @@ def test_every_hour_a_little(crowd: Network, store: FileStore, start: StartWorke
 
 def test_unchanged_demand_changes_nothing(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """Prices that are right make no new generation, hour after hour."""
-    worker = start()
+    worker = start(cities=(CITY,))
     settle(worker, NOON)
     settled = generation(store)
     for hour in range(1, 5):
@@ -100,12 +102,12 @@ def test_unchanged_demand_changes_nothing(crowd: Network, store: FileStore, star
 
 def test_a_restart_keeps_prices(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """A new worker publishes the same lists, and moves prices when the old one would have."""
-    former = start()
+    former = start(cities=(CITY,))
     settle(former, NOON)
     before, settled = prices(store), generation(store)
     former.stop()
     count(crowd, DE=90, AU=10)
-    worker = start()
+    worker = start(cities=(CITY,))
     settle(worker, NOON + 60)
     assert (prices(store), generation(store)) == (before, settled)
     settle(worker, NOON + EVERY_S)
@@ -115,7 +117,7 @@ def test_a_restart_keeps_prices(crowd: Network, store: FileStore, start: StartWo
 def test_off(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """With `max_share: 0` there are none."""
     crowd.config.write_text(CONFIG + "selection: {max_share: 0}\n")
-    worker = start()
+    worker = start(cities=(CITY,))
     settle(worker, NOON)
     assert prices(store) == {}
     assert memory.decode(store.memory()).load_km == {}
@@ -133,7 +135,7 @@ def test_nobody_knows_where_clients_are(network: Network, store: FileStore, star
 
 def test_faulty_counts(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """While places.csv is at fault, its last good counts stay, and the fault is named."""
-    worker = start()
+    worker = start(cities=(CITY,))
     settle(worker, NOON)
     before = prices(store)
     (crowd.data / "places.csv").write_text("place,clients\nDE,many\n")
@@ -148,7 +150,7 @@ def test_faulty_counts(crowd: Network, store: FileStore, start: StartWorker) -> 
 
 def test_a_mirror_that_is_down_keeps_its_price(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """It comes back at the price that it had."""
-    worker = start()
+    worker = start(cities=(CITY,))
     settle(worker, NOON)
     before = prices(store)[LONE]
     crowd.mirror(LONE, "AU", more="disabled: true\n")
@@ -160,5 +162,5 @@ def test_a_mirror_that_is_down_keeps_its_price(crowd: Network, store: FileStore,
 
 def test_once_publishes_with_prices(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """`worker --once` waits for them."""
-    assert run_once(start(), force=False)
+    assert run_once(start(cities=(CITY,)), force=False)
     assert prices(store)[LONE] > 1000
