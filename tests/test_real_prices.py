@@ -35,6 +35,8 @@ from app.worker.pricing import solved
 from app.worker.reader import InputReader
 from tests.builders import NOW
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = 200_000
 LIST = "/mirrorlist/9/baseos"
 
