@@ -9,11 +9,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import click
 
 from app.settings import Settings
+from app.store import file_store
 
 READY_WITHIN_S = 60
 STOP_WITHIN_S = 15
@@ -35,14 +36,11 @@ def run_up(settings: Settings, port: int) -> int:
         return not signals and all(part.poll() is None for part in parts)
 
     try:
-        for command in ("worker", "web"):
-            # A session of its own: Ctrl-C reaches us alone, and we end the parts in order.
-            parts.append(
-                subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                    [sys.executable, "-m", "app", command], env=environ, start_new_session=True
-                )
-            )
-        if _wait_until_ready(port, running):
+        parts.append(_start("worker", environ))
+        store = file_store(settings.var_dir)  # web would begin by saying that there is nothing in it
+        _wait_until(lambda: store.pointer() is not None, running)
+        parts.append(_start("web", environ))
+        if _wait_until(lambda: _is_ready(port), running):
             _say_what_to_try(port)
         while running():
             time.sleep(0.2)
@@ -51,15 +49,28 @@ def run_up(settings: Settings, port: int) -> int:
         _stop(parts)
 
 
-def _wait_until_ready(port: int, running: Callable[[], bool]) -> bool:
+def _start(command: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """In a session of its own: Ctrl-C reaches us alone, and we end the parts in order."""
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "app", command], env=environ, start_new_session=True
+    )
+
+
+def _wait_until(condition: Callable[[], bool], running: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline and running():
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
+        if condition():
             return True
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
+        time.sleep(0.1)
     return False
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
+    except (urllib.error.URLError, OSError):
+        return False
+    return True
 
 
 def _say_what_to_try(port: int) -> None:
@@ -67,7 +78,7 @@ def _say_what_to_try(port: int) -> None:
     click.echo(
         f"\nMirrorwise is serving the sample network. Try:\n"
         f"  curl '{base}/mirrorlist/9/baseos?arch=x86_64'\n"
-        f"  curl '{base}/mirrorlist/9/baseos?arch=x86_64&ip=133.11.0.1'\n"
+        f"  curl '{base}/mirrorlist/9/baseos?arch=x86_64&ip=192.0.2.49'\n"
         f"  curl '{base}/whoami'\n"
         f"Ctrl-C ends it.\n"
     )

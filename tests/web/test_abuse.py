@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import GunicornServer
+from tests.servers import GunicornServer, NginxServer
 from tests.web.asking import variables
 
 HOST = b"Host: mirrors.example.org\r\n"
@@ -32,11 +32,11 @@ def server(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     server.stop()
 
 
-def connect(server: GunicornServer) -> socket.socket:
+def connect(server: GunicornServer | NginxServer) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=5)
 
 
-def raw(server: GunicornServer, request: bytes) -> bytes:
+def raw(server: GunicornServer | NginxServer, request: bytes) -> bytes:
     """All that comes back until the server closes."""
     answer = b""
     with connect(server) as connection:
@@ -226,3 +226,46 @@ def test_log_lines(server: GunicornServer) -> None:
         assert line.keys() >= {"time", "level", "logger", "process", "message"}
         assert line["level"] == "info", line
         assert "canary" not in str(line) and "127.0.0.1:" not in str(line).replace(server.address, "")
+
+
+# --- with nginx in front ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def nginx(server: GunicornServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxServer]:
+    nginx = NginxServer(tmp_path_factory.mktemp("nginx"), server.address)
+    yield nginx
+    nginx.stop()
+
+
+@pytest.mark.parametrize(
+    ("request_", "statuses"),
+    [
+        pytest.param(LIST + END, {200}, id="good"),
+        pytest.param(b"\x00\x01\x02\x03\r\n\r\n", {400}, id="junk"),
+        pytest.param(b"GET /canary\x00 HTTP/1.1\r\n" + HOST + END, {400}, id="NUL in the path"),
+        pytest.param(LIST + b"X-A: canary\x00\r\n" + END, {400}, id="NUL in a header"),
+        pytest.param(b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + HOST + END, {414}, id="long line"),
+        pytest.param(LIST + b"X-A: " + b"a" * 100_000 + b"\r\n" + END, {400, 431}, id="huge header"),
+        pytest.param(
+            LIST + b"".join(b"X-%d: b\r\n" % n for n in range(100)) + END, {200, 431}, id="many headers"
+        ),
+        pytest.param(
+            b"GET /mirrors/a%0d%0aX-Canary:%20b HTTP/1.1\r\n" + HOST + END, {404}, id="CR and LF in a path"
+        ),
+        pytest.param(LIST.replace(b"?", b"?ip=%0d%0aX-Canary:%20b&") + END, {400}, id="in a parameter"),
+        pytest.param(LIST.replace(b"?", b"?limit=%00&") + END, {400}, id="NUL in a parameter"),
+        pytest.param(
+            LIST.replace(b"x86_64", b"x86_64" + b"&a=b" * 10_000) + END, {414}, id="10,000 parameters"
+        ),
+        pytest.param(ALIVE + b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\n", {400, 411, 413}, id="bad chunk"),
+        pytest.param(ALIVE + b"Transfer-Encoding: canary\r\n" + END, {400, 501}, id="unknown coding"),
+        pytest.param(b"TRACE / HTTP/1.1\r\nX-A: canary\r\n" + HOST + END, {405}, id="TRACE"),
+        pytest.param(b"PURGE /healthz HTTP/1.1\r\n" + HOST + END, {405}, id="PURGE"),
+    ],
+)
+def test_through_nginx(nginx: NginxServer, request_: bytes, statuses: set[int]) -> None:
+    """The same through nginx: refused there or answered by us, and header lines stay ours."""
+    status, headers, body = parsed(raw(nginx, request_))
+    assert status in statuses, body
+    assert "canary" not in str(headers).lower() and b"Traceback" not in body

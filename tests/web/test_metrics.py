@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -21,7 +22,7 @@ from app.store import file_store
 from app.web.current import Current
 from app.web.metrics import exposition
 from app.web.readiness import reasons
-from app.web.tally import BUCKETS_S, Counted, Tally, TallyFiles
+from app.web.tally import BUCKETS_S, Counted, Tally, TallyFiles, server_name
 from tests.conftest import wait_until
 from tests.servers import Answer, GunicornServer
 from tests.web.asking import FRANKFURT, LIST, STRANGER, TOKYO, Ask, application, asking, variables
@@ -171,19 +172,23 @@ def test_processes_are_added_up(server: GunicornServer, var: Path) -> None:
 
 
 def test_servers_keep_apart(tmp_path: Path) -> None:
-    """Another server's counts are not ours; a former one's files go when they are an hour old."""
+    """Another server's counts are not ours; a former one's files go when they are an hour old. Our own
+    stay, also those of processes that ended long ago."""
 
     def file(pid: int) -> Counted:
         return Counted(pid=pid, memo_hits=pid)
 
-    former, other, ours = (TallyFiles(tmp_path, name) for name in ("former", "other", "ours"))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    names = (f"{ended.pid}-former", f"{os.getpid()}-other", server_name())
+    former, other, ours = (TallyFiles(tmp_path, name) for name in names)
     former.write(file(1))
+    ours.write(file(3))
     an_hour_ago = time.time() - 3601
     for path in tmp_path.iterdir():
         os.utime(path, (an_hour_ago, an_hour_ago))
     other.write(file(2))
-    ours.write(file(3))
-    TallyFiles(tmp_path, "ours").write(file(4))
+    TallyFiles(tmp_path, names[2]).write(file(4))
     assert [counted.pid for counted in ours.read()] == [3, 4]
     assert [counted.pid for counted in other.read()] == [2]
     assert former.read() == []

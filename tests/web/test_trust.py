@@ -140,7 +140,9 @@ def test_what_a_proxy_is_believed(app: Flask, header: str, value: str, target: s
         assert (kept(claimed) != kept(plain)) is decides
 
 
-@pytest.mark.parametrize("host", [".", "a..b", "x" * 64, "\x80", "", "a b", "[::1", "evil.example.com:99999999"])
+@pytest.mark.parametrize(
+    "host", [".", "a..b", "x" * 64, "\x80", "", "a b", "[::1", "evil.example.com:99999999"]
+)
 def test_no_host_decides(app: Flask, host: str) -> None:
     """A list is the same under whatever name we are asked, also the first time."""
     plain = asking(app)(f"{LIST}&ip={FRANKFURT}")
