@@ -100,7 +100,8 @@ class PlacePoints:
 
 
 class Terms(NamedTuple):
-    """The terms of the base cost in km: of shape (places, mirrors), but `weight` (mirrors,). That is negative for a mirror with more than ordinary capacity."""
+    """The terms of the base cost in km: of shape (places, mirrors), but `weight` (mirrors,). That one
+    is negative for a mirror with more than ordinary capacity."""
 
     distance: Floats
     border: Floats

@@ -101,17 +101,9 @@ class RedisServer:
         program = need_program("redis-server")
         self.process = subprocess.Popen(
             [
-                program,
-                "--port",
-                str(self.port),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--dir",
-                str(self.folder),
-            ]
-            + list(self.options),
+                *(program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
+                *("--dir", str(self.folder), *self.options),
+            ],
             stdout=subprocess.DEVNULL,
         )
         wait_until(lambda: accepts(self.port), "redis-server listening")
