@@ -51,6 +51,9 @@ PIECE_BYTES = 1 << 20
 TRIES = 10
 SENTINEL_PORT = 26379
 
+_DOWN = ("refused", "reset by peer", "closed by server", "Broken pipe")
+"""What one and the same server says while it goes down and stays so: one fault, so one sentence."""
+
 T = TypeVar("T")
 
 
@@ -219,6 +222,8 @@ def _sentence(error: Exception) -> str:
             return f"it is a read-only replica ({_reason(error)})"
         case redis.BusyLoadingError():
             return "it is still loading its data"
+        case redis.ConnectionError() if any(words in str(error) for words in _DOWN):
+            return "not connected (it refuses or closes connections)"
         case redis.ConnectionError():
             return f"not connected ({_reason(error)})"
         case redis.ResponseError() if "WRONGTYPE" in str(error):

@@ -1,6 +1,6 @@
 """What the processes of one server have counted, and how each learns of the others' counts.
 
-A request adds to plain numbers of its own process, which costs a microsecond. The refresh thread
+A request adds to plain numbers of its own process, which costs some 3 µs. The refresh thread
 writes them to a small file of the process, when they have changed; whoever is asked for metrics
 adds up the files of its server. Only files are added up, the asked process' own (written just
 before) like the others: so no total ever goes back, whichever process is asked next. What a process
@@ -65,13 +65,7 @@ class Counted(Record, frozen=True, kw_only=True):
 
     @property
     def is_alive(self) -> bool:
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        return _is_alive(self.pid)
 
 
 class TallyFiles:
@@ -112,15 +106,26 @@ class TallyFiles:
         before = time.time() - ABANDONED_S
         for path in [*self._folder.glob("*.json"), *self._folder.glob("*.tmp")]:
             try:
-                if not path.name.startswith(f"{self._server}-") and path.stat().st_mtime < before:
+                server = path.name.partition("-")[0]
+                if not (server.isdigit() and _is_alive(int(server))) and path.stat().st_mtime < before:
                     path.unlink()
             except FileNotFoundError:
                 continue  # another process was faster
 
 
 def server_name() -> str:
-    """A new name for a server, made before its processes are."""
+    """A new name for a server, made in the process that starts the others."""
     return f"{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def counted(
