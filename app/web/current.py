@@ -37,8 +37,10 @@ log = logging.getLogger("mirrorwise.web")
 MAX_QUESTIONS = 4000
 HEARTBEAT_EVERY_S = 5.0
 KEEP_AGAIN_S = 5.0
+PATIENCE_S = 1.0
+"""For so long a process that starts waits for the store, when it has a copy to begin with."""
 START_S = 5.0
-"""For so long a process waits for something to serve; gunicorn ends one that takes 30 s to start."""
+"""And for so long when it has none; gunicorn ends one that takes 30 s."""
 
 _GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # it goes into headers
 
@@ -91,7 +93,8 @@ class Current:
     def start(self) -> None:
         """Follow in the background until `stop`. Returns after the first look, or when that takes long."""
         threading.Thread(target=self._follow, name="mirrorwise-refresh", daemon=True).start()
-        self._looked.wait(START_S)
+        if not self._looked.wait(PATIENCE_S) and self.serving is None:
+            self._looked.wait(START_S - PATIENCE_S)
 
     def stop(self) -> None:
         self._stopping.set()
