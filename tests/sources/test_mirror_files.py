@@ -212,7 +212,10 @@ def test_asn(tmp_path: Path, text: str, asns: tuple[int, ...] | None) -> None:
 @pytest.mark.parametrize(
     ("text", "cloud"),
     [
-        ("cloud_type: azure\ncloud_regions: [germanywc]", Cloud(provider="azure", regions=("germanywestcentral",))),
+        (
+            "cloud_type: azure\ncloud_regions: [germanywc]",
+            Cloud(provider="azure", regions=("germanywestcentral",)),
+        ),
         (
             "cloud_type: OCI\ncloud_regions: eu-frankfurt-1",
             Cloud(provider="oci", regions=("eu-frankfurt-1",)),
