@@ -29,7 +29,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = Network(folder)
     network.several(24)
     network.mirror(LONE, "AU")
-    (network.data / "places.csv").write_text("place,clients\nDE,40\nAU,60\n")
+    (network.data / "places.csv").write_text("place,clients\nDE/50/8,40\nAU/-34/151,60\n")
     assert run_once(network.worker(cities=(network.city_database(),)), force=False)
     return folder
 
@@ -243,7 +243,7 @@ def test_settled(published: Network) -> None:
 
 def test_settled_alone(published: Network) -> None:
     """Where prices are heading, when demand has changed since they were decided."""
-    (published.data / "places.csv").write_text("place,clients\nDE,98\nAU,2\n")
+    (published.data / "places.csv").write_text("place,clients\nDE/50/8,98\nAU/-34/151,2\n")
     found = simulated("--settled")
     price = {one["mirror"]: one["load_km"] for one in found["then"]["mirrors"]}
     assert price[LONE] == 0
