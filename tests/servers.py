@@ -55,6 +55,8 @@ class NginxOptions:
     listen: tuple[str, ...] = ()
     certificate: Path | None = None
     certificate_key: Path | None = None
+    open_files: int = 0
+    log_at_once: bool = True
 
 
 class NginxServer:
@@ -64,7 +66,7 @@ class NginxServer:
     writes goes into `folder`, which must exist.
     """
 
-    def __init__(self, folder: Path, upstream: str, options: NginxOptions = NginxOptions()) -> None:  # noqa: B008 - frozen
+    def __init__(self, folder: Path, upstream: str, options: NginxOptions = NginxOptions()) -> None:
         self.program = need_program("nginx")
         if options.settings is not None and not GEOIP2.exists():
             pytest.skip("nginx's geoip2 module (libnginx-mod-http-geoip2) is not installed")
@@ -82,6 +84,7 @@ class NginxServer:
             cache=folder / "cache",
             certificate=options.certificate,
             certificate_key=options.certificate_key,
+            open_files=options.open_files,
         )
         self.directory = SiteDirectory(folder / "mirrorwise", site, settings, open_store(settings))
         self.write()
@@ -95,12 +98,17 @@ class NginxServer:
         if GEOIP2.exists():
             main += f"\nload_module {GEOIP2};"
         options = self.options
+        if options.open_files:
+            main += f"\nworker_rlimit_nofile {options.open_files + 2000};"
         text = NGINX_CONF.format(folder=self.folder, main=main, workers=options.workers, more=options.more)
         self.conf.write_text(text)
         self.directory.update()
         site = self.folder / "mirrorwise" / "mirrorwise.conf"
         text, replaced = re.subn("/var/log/nginx/", f"{self.folder}/", site.read_text())
         assert replaced == 2, "the site logs elsewhere now"
+        if options.log_at_once:
+            text, replaced = re.subn(" buffer=64k flush=1s;", ";", text)
+            assert replaced == 1, "the site's log is buffered in another way now"
         if options.valid is not None:
             text, replaced = re.subn("(proxy_cache_valid 200 302) [0-9]+s;", rf"\1 {options.valid};", text)
             assert replaced == 1, "the site says in another way now how long an answer is valid"

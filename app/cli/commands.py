@@ -242,13 +242,14 @@ def simulate(
 
 @main.command()
 @click.option("--out", type=_PATH, default="/etc/nginx/mirrorwise", show_default=True, help="The directory.")
-@click.option("--upstream", metavar="ADDRESS", help="Of the service: unix:/path or host:port (127.0.0.1:PORT).")
+@click.option("--upstream", metavar="ADDRESS", help="The service: unix:/path or host:port (127.0.0.1:PORT).")
 @click.option("--server-name", default="_", metavar="NAMES", help="Default: any.")
 @click.option("--listen", multiple=True, default=["80", "[::]:80"], show_default=True, metavar="ADDRESS")
-@click.option("--listen-tls", multiple=True, default=["443", "[::]:443"], show_default=True, metavar="ADDRESS")
+@click.option("--listen-tls", multiple=True, default=["443", "[::]:443"], show_default=True)
 @click.option("--certificate", type=_PATH, help="With its chain; without one there is no TLS.")
 @click.option("--certificate-key", type=_PATH)
 @click.option("--cache", type=_PATH, default="/var/cache/mirrorwise", show_default=True, help="For answers.")
+@click.option("--open-files", type=click.IntRange(0, 10**6), default=0, help="Of the cache, kept open (0).")
 @click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, and look each so often (15s).")
 @click.option("--reload", metavar="COMMAND", help="Run this when anything has changed: 'nginx -s reload'.")
 def nginx(out: Path, upstream: str | None, every: float | None, reload: str | None, **machine: Any) -> None:

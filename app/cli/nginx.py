@@ -47,7 +47,9 @@ RELOAD_TIMEOUT_S = 60
 @dataclass(frozen=True)
 class Site:
     """What depends on the machine. Addresses are as nginx's `listen` and `server` take them. Where
-    there is a certificate there is its key, and without one nothing listens for TLS."""
+    there is a certificate there is its key, and without one nothing listens for TLS. `open_files`:
+    how many of the cache's files an nginx worker keeps open; its limit (`worker_rlimit_nofile`) has
+    to leave room for connections."""
 
     upstream: str
     listen: tuple[str, ...]
@@ -56,6 +58,7 @@ class Site:
     cache: Path
     certificate: Path | None = None
     certificate_key: Path | None = None
+    open_files: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,8 @@ def _server(site: Site, trusted: Sequence[Network]) -> list[str]:
             "ssl_session_cache shared:mirrorwise_tls:10m;",
             "ssl_session_timeout 1h;",
         ]
+    if site.open_files:
+        lines += [f"open_file_cache max={site.open_files} inactive=60s;", "open_file_cache_valid 60s;"]
     lines += [f"server_name {site.server_name};", *(f"set_real_ip_from {network};" for network in trusted)]
     return [*lines, "real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
 

@@ -54,7 +54,14 @@ def nginx_ratio(folder: Path, environ: Environ, flask: str, rounds: int, seconds
         port = free_port()
         more = f"server {{ listen 127.0.0.1:{port}; default_type text/plain; return 200 '{body}'; }}"
         (folder / "nginx").mkdir()
-        options = NginxOptions(settings=read_settings(environ), valid="10m", workers=2, more=more)
+        options = NginxOptions(
+            settings=read_settings(environ),
+            valid="10m",
+            workers=2,
+            more=more,
+            open_files=CLIENTS,
+            log_at_once=False,
+        )
         nginx = NginxServer(folder / "nginx", server.address, options)
         try:
             return _measured(nginx, addresses, (f"http://127.0.0.1:{port}", flask), rounds, seconds)

@@ -41,8 +41,7 @@ class Service:
         self.line = SlowLine(self.redis.port)
         stack.callback(self.line.stop)
         self.variables = environ(self.network.data, self.network.var, REDIS_URL=self.line.url)
-        self.store: Store = RedisStore.at(SecretUrl(self.redis.url))
-        stack.callback(lambda: self.store.close())
+        self.store = self._opened(RedisStore.at(SecretUrl(self.redis.url)))
         self.client: redis.Redis = stack.enter_context(redis.Redis(port=self.redis.port))
         self.edits = 0
 
@@ -61,15 +60,17 @@ class Service:
 
     def on(self, url: SecretUrl) -> None:
         """For a service on another Redis than its own."""
-        self.store.close()
-        self.store = RedisStore.at(url)
+        self.store = self._opened(RedisStore.at(url))
         self.variables["REDIS_URL"] = url.value
 
     def without_redis(self) -> None:
         """For a service on files alone."""
-        self.store.close()
-        self.store = self.network.store()
+        self.store = self._opened(self.network.store())
         self.variables["REDIS_URL"] = ""
+
+    def _opened(self, store: Store) -> Store:
+        self.stack.callback(store.close)
+        return store
 
     def there(self) -> str | None:
         """The generation in the store."""

@@ -34,7 +34,7 @@ def city_of(server: GunicornServer) -> str:
     return server.ask("/whoami", headers={"X-Forwarded-For": FRANKFURT}).body.decode()
 
 
-@pytest.mark.parametrize("replace", [by_rename, in_place])
+@pytest.mark.parametrize("replace", [pytest.param(by_rename, marks=pytest.mark.slow), in_place])
 def test_database_replaced(service: Service, replace: Callable[[Path], None]) -> None:
     """Under load, a new build is taken up by the processes that run; everybody is always answered by the
     right place, before, while and after. (One mapped file cut short would end a process.)"""
@@ -60,6 +60,7 @@ def test_database_replaced(service: Service, replace: Callable[[Path], None]) ->
     assert len(named) <= (4 if replace is in_place else 1), named  # each state of the file at most once
 
 
+@pytest.mark.slow
 def test_web_starts_beside_a_broken_database(service: Service) -> None:
     """A web process that is started while the database is broken knows its clients' places all the same."""
     service.start_worker()
@@ -86,7 +87,8 @@ def test_disk_full(service: Service) -> None:
     assert web.ask(LIST).status == 200
     resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, limits)
     wait_until(lambda: edit in web.ask(LIST).body.decode(), "the edit is served")
+    wait_until(lambda: "store: well again" in worker.said(), "nothing is wrong with the store")
     said = worker.said()
     assert said.count("WARNING mirrorwise.worker: store:") == 1
-    assert "File too large" in said and "store: well again" in said
+    assert "File too large" in said
     assert not list((service.network.var / "store").rglob("*.tmp"))

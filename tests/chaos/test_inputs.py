@@ -67,7 +67,9 @@ def deep(path: Path) -> None:
     path.write_bytes(start + b"[" * 200_000)
 
 
-BREAKAGES = [truncated, emptied, directory, pipe, loop, endless, huge, deep]
+OFTEN = [emptied, pipe, loop, deep]
+SELDOM = [truncated, directory, endless, huge]
+BREAKAGES = [*OFTEN, *(pytest.param(breakage, marks=pytest.mark.slow) for breakage in SELDOM)]
 
 
 @pytest.fixture

@@ -112,6 +112,7 @@ def guarded(tmp_path: Path) -> Iterator[tuple[str, str]]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_tls_and_users(service: Service, guarded: tuple[str, str]) -> None:
     """With the users and commands that the README names, the worker can do its work and web its own; web's
     user cannot write."""

@@ -15,6 +15,7 @@ import redis
 
 from app.snapshot import schema
 from app.store import Publication
+from app.store.index import Index, Kept, encode_index
 from app.store.redis import INDEX, OBJECT
 from tests.chaos.service import Crowd, Service, lists, reasons, says
 from tests.conftest import free_port, wait_until
@@ -202,10 +203,11 @@ def misfitting_tables(on: Running) -> None:
 
 
 def damaged(on: Running) -> None:
-    """As after a publication that a disk has lost."""
-    publish(on, schema.encode(msgspec.structs.replace(snapshot_there(on), repomd={}, rankable=())))
-    for key in on.client.keys(OBJECT + "*"):
-        on.client.set(key, "junk")
+    """An index in order, of objects that are not."""
+    junk = "0" * 64
+    on.client.set(OBJECT + junk, "junk")
+    index = Index(kept=(Kept(generation="feedbeef", snapshot=junk),), memory=junk, status=junk)
+    on.client.set(INDEX, encode_index(index))
 
 
 CONTENTS = {
@@ -244,6 +246,7 @@ def test_wrong_content(running: Running, harm: Callable[[Running], None], words:
     assert named(web.log.read_text()[size:], "mirrorwise.web", words) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [spoil_index, retype_index, damaged])
 def test_worker_starts_with_wrong_content(running: Running, harm: Callable[[Running], None]) -> None:
     """A worker that is started while Redis holds junk publishes over it."""
@@ -267,6 +270,7 @@ def flow(on: Running) -> None:
     on.service.line.bytes_per_s = None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("begin", "end"),
     [
@@ -306,6 +310,7 @@ def kept_index(service: Service) -> str:
     return (service.network.var / "store" / "index.json").read_text()
 
 
+@pytest.mark.slow
 def test_new_node_starts_while_hung(running: Running) -> None:
     """With no copy on its disk either, it says so (503, and why), lives, and recovers by itself."""
     service, _ = running

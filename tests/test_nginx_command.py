@@ -1,0 +1,129 @@
+"""`mirrorwise nginx`: what it writes, when, and what it has nginx do about it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from app.settings import read_settings
+from app.store import file_store
+from app.worker.loop import Worker, run_once
+from tests.conftest import ROOT
+from tests.servers import environ
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    var = tmp_path_factory.mktemp("published")
+    assert run_once(Worker(read_settings(environ(ROOT / "data", var)), file_store(var)), force=False)
+    return var
+
+
+def nginx(var: Path, out: Path, *options: str, **more: str) -> Result:
+    variables = {**environ(ROOT / "data", var), "LOG_LEVEL": "error", **more}
+    arguments = ["nginx", "--out", str(out), *options]
+    return CliRunner().invoke(main, arguments, env=variables)
+
+
+def text(out: Path) -> str:
+    return "\n".join(path.read_text() for path in sorted(out.glob("*.conf")))
+
+
+def databases(out: Path) -> list[str]:
+    return sorted(path.name for path in out.glob("*.mmdb"))
+
+
+def test_everything_is_in_the_directory(published: Path, tmp_path: Path) -> None:
+    """The site names no file of its own but by this directory, and each that it names is there."""
+    out = tmp_path / "site"
+    result = nginx(published, out, "--upstream", "unix:/run/web.sock", "--server-name", "mirrors.example.org")
+    assert result.exit_code == 0, result.output
+    assert "server unix:/run/web.sock max_fails=0;" in (out / "local-http.conf").read_text()
+    assert "server_name mirrors.example.org;" in (out / "local-server.conf").read_text()
+    assert "/etc/nginx/mirrorwise" not in text(out)
+    used = (out / "local-http.conf").read_text() + (out / "geoip-maxmind.conf").read_text()
+    assert len(databases(out)) == 2
+    assert all(name in used for name in databases(out))
+
+
+def test_nothing_changes_without_a_cause(published: Path, tmp_path: Path) -> None:
+    """A second run says and writes nothing."""
+    out = tmp_path / "site"
+    assert "mirrorwise.conf" in nginx(published, out).output
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*.conf")}
+    assert nginx(published, out).output == ""
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*.conf")} == before
+
+
+def test_a_new_database_is_a_new_file(published: Path, tmp_path: Path) -> None:
+    """The one that nginx has open is left as it is; the configuration names the new one."""
+    out, city = tmp_path / "site", tmp_path / "city.mmdb"
+    shutil.copy(ROOT / "data" / "geoip" / "city.mmdb", city)
+    assert nginx(published, out, GEOIP_CITY=str(city)).exit_code == 0
+    before = databases(out)
+    content = city.read_bytes()
+    city.write_bytes(content.replace(b"Frankfurt am Main", b"Frankfurt am Mein"))
+    result = nginx(published, out, GEOIP_CITY=str(city))
+    assert result.output == f"written: {out / 'geoip-maxmind.conf'}\n"
+    assert set(before) < set(databases(out))
+    new = (set(databases(out)) - set(before)).pop()
+    assert new in (out / "geoip-maxmind.conf").read_text()
+
+
+def test_a_broken_database_changes_nothing(published: Path, tmp_path: Path) -> None:
+    """nginx keeps what it has, and the message names the file."""
+    out, city = tmp_path / "site", tmp_path / "city.mmdb"
+    shutil.copy(ROOT / "data" / "geoip" / "city.mmdb", city)
+    assert nginx(published, out, GEOIP_CITY=str(city)).exit_code == 0
+    before = text(out)
+    city.write_bytes(city.read_bytes()[:5000])
+    result = nginx(published, out, GEOIP_CITY=str(city))
+    assert result.exit_code == 1
+    assert str(city) in result.output
+    assert text(out) == before
+
+
+def test_before_anything_is_published(tmp_path: Path) -> None:
+    """Nobody knows what networks there are: nginx passes everything on, and knows no classes."""
+    out = tmp_path / "site"
+    assert nginx(tmp_path / "nothing", out).exit_code == 0
+    assert f"include {out}/geoip-none.conf;" in (out / "local-http.conf").read_text()
+    assert databases(out) == []
+
+
+def test_trusted_proxies_are_nginxs_as_well(published: Path, tmp_path: Path) -> None:
+    """Whose X-Forwarded-For the service believes, nginx believes."""
+    out = tmp_path / "site"
+    nginx(published, out, TRUSTED_PROXIES="10.0.0.0/8,2001:db8::/32")
+    server = (out / "local-server.conf").read_text()
+    assert server.count("set_real_ip_from") == 2
+    assert "set_real_ip_from 2001:db8::/32;" in server
+    nginx(published, out, TRUSTED_PROXIES="none")
+    assert "set_real_ip_from" not in (out / "local-server.conf").read_text()
+
+
+def test_nginx_reloads_once_for_every_change(published: Path, tmp_path: Path) -> None:
+    """And again the next time if that failed, until it works."""
+    out, ran = tmp_path / "site", tmp_path / "ran"
+    reload = f"sh -c 'echo x >> {ran}'"
+    assert "nginx was told to reload" in nginx(published, out, "--reload", reload).output
+    assert nginx(published, out, "--reload", reload).output == ""
+    assert ran.read_text().count("x") == 1
+    refusal = "sh -c 'echo no >&2; exit 1'"
+    failed = nginx(published, out, "--server-name", "a.example.org", "--reload", refusal)
+    assert failed.exit_code == 1
+    assert "no" in failed.output
+    again = nginx(published, out, "--server-name", "a.example.org", "--reload", reload)
+    assert again.output == "nginx was told to reload\n"
+    assert ran.read_text().count("x") == 2
+
+
+def test_a_certificate_needs_its_key(published: Path, tmp_path: Path) -> None:
+    """Usage errors say what belongs together."""
+    result = nginx(published, tmp_path / "site", "--certificate", "/etc/ssl/cert.pem")
+    assert result.exit_code == 2
+    assert "--certificate-key" in result.output
