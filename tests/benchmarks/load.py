@@ -22,9 +22,9 @@ class Load(NamedTuple):
     failed: int
 
 
-def wrk(url: str, seconds: int, clients: Path | None = None) -> Load:
+def wrk(url: str, seconds: float, clients: Path | None = None) -> Load:
     """As fast as it goes, over 16 kept connections."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency"]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{round(seconds)}s", "--latency"]
     environ = dict(os.environ)
     if clients is not None:
         command += ["-s", str(LUA)]
