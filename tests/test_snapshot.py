@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.memo import Memo
-from app.model import Endpoint, Family, Protocol, SnapshotError
+from app.model import Content, Endpoint, Family, Protocol, SnapshotError
 from app.ranking import CANDIDATES
+from app.snapshot.eligibility import Counts
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import SCHEMA, decode, digest_of, encode, generation_of, region_key
 from tests.builders import (
@@ -289,15 +290,23 @@ def test_any_number_of_mirrors(number: int) -> None:
 
 
 def test_counts_for_the_guard() -> None:
-    """How many public mirrors a question has, and would have had nobody been probed."""
-    states = [a_state("a"), a_state("b", age=timedelta(days=1)), a_state("c")]
+    """Of the public mirrors: how many carry a question by declaration, how many of these are well, how
+    many may be served, and of how many the prober knows that they have it. Questions without an arch
+    follow from the others."""
+    x86 = "9.8/baseos/x86_64"
+    states = [
+        a_state("a", content={x86: Content.CURRENT}),
+        a_state("b", age=timedelta(days=1)),
+        a_state("c"),
+        a_state("f", content={x86: Content.MISSING}),
+        a_state("g"),
+    ]
     mirrors = [a_mirror("a"), a_mirror("b"), a_mirror("c", disabled=True), a_mirror("d", private=True)]
-    mirrors.append(in_cloud("e", None, "aws"))
-    compiled = Network(mirrors, states=states, last_round=ROUND).compile()
-    assert compiled.eligible["9.8/baseos/x86_64"] == 1
-    assert compiled.declared["9.8/baseos/x86_64"] == 2
-    assert compiled.eligible["10-kitten/baseos/x86_64"] == 0
-    assert list(compiled.eligible) == list(compiled.snapshot.questions)
+    mirrors += [in_cloud("e", None, "aws"), a_mirror("f"), a_mirror("g")]
+    counts = Network(mirrors, states=states, last_round=ROUND).compile().counts
+    assert counts[x86] == Counts(declared=4, well=3, eligible=2, known=1)
+    assert counts["10-kitten/baseos/x86_64"] == Counts(declared=0, well=0, eligible=0, known=0)
+    assert x86.removesuffix("x86_64") not in counts
 
 
 VERSIONS = tuple(

@@ -51,12 +51,10 @@ class Country(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Compiled:
-    """A snapshot before encoding, and what the worker's guard counts: for each question the mirrors
-    that may be served (`eligible`), and those that would be if nothing had been probed."""
+    """A snapshot before encoding, and what the worker's guard counts, by question."""
 
     snapshot: Snapshot
-    eligible: dict[str, int]
-    declared: dict[str, int]
+    counts: dict[str, eligibility.Counts]
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,12 @@ def compile_snapshot(inputs: Inputs) -> Compiled:
         repomd=_repomd(inputs),
     )
     public = np.array([mirror.public for mirror in served], np.bool_)
-    return Compiled(snapshot, _counts(questions, codes, public), _counts(questions, unprobed, public))
+    reasons = (
+        eligibility.mirror_reason(inputs.config, mirror, inputs.states.get(mirror.name), inputs.last_round)
+        for mirror in inputs.mirrors
+    )
+    well = np.array([reason is None for reason in reasons], np.bool_)
+    return Compiled(snapshot, eligibility.counts(questions, codes, unprobed, public, well))
 
 
 def _repomd(inputs: Inputs) -> dict[str, tuple[RepomdVersion, ...]]:
@@ -118,13 +121,6 @@ def _repomd(inputs: Inputs) -> dict[str, tuple[RepomdVersion, ...]]:
         known = tuple(v for v, some in zip(versions, hashed, strict=True) if some)
         facts[key] = acceptable(known, max(looked), inputs.config.probe.grace_s) if looked else known
     return facts
-
-
-def _counts(
-    questions: eligibility.Questions, codes: eligibility.Codes, public: npt.NDArray[np.bool_]
-) -> dict[str, int]:
-    counts = ((codes <= eligibility.Tier.PARTIAL) & public).sum(axis=1)
-    return dict(zip(questions.keys, counts.tolist(), strict=True))
 
 
 def _served(mirror: Mirror, inputs: Inputs) -> ServedMirror:

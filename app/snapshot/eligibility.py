@@ -23,6 +23,7 @@ from app.model import (
     Mirror,
     MirrorState,
     ProbeRound,
+    Record,
     Repo,
     ServiceConfig,
     Status,
@@ -229,3 +230,40 @@ def content_age_s(state: MirrorState) -> float | None:
         return None
     against = state.origin_timestamp or state.probed_at
     return max(0.0, (against - state.timestamp).total_seconds())
+
+
+# --- how many there are ----------------------------------------------------------------------------
+
+
+class Counts(Record, frozen=True, kw_only=True, array_like=True):
+    """How many public mirrors a question has. `declared`: might be served if nothing had been probed;
+    `well`: of these, those that are well as a whole, whatever was found of this very repo; `eligible`:
+    may be served; `known`: of these, known (or trusted) to have it."""
+
+    declared: int
+    well: int
+    eligible: int
+    known: int
+
+
+Marked = npt.NDArray[np.bool_]
+
+
+def counts(
+    questions: Questions, probed: Codes, unprobed: Codes, public: Marked, well: Marked
+) -> dict[str, Counts]:
+    """Of each question that names an arch; the others follow from these. `unprobed`: the codes that
+    there would be without the prober; `public` and `well`: which mirrors are so, shape (mirrors,)."""
+    declared = unprobed < _FIRST_EXCLUSION
+    tables = {
+        "declared": declared,
+        "well": declared & well,
+        "eligible": probed < _FIRST_EXCLUSION,
+        "known": probed == Tier.GOOD,
+    }
+    found = {name: (table & public).sum(axis=1).tolist() for name, table in tables.items()}
+    return {
+        key: Counts(**{name: numbers[number] for name, numbers in found.items()})
+        for key, number in questions.number.items()
+        if number not in questions.without_arch
+    }

@@ -1,12 +1,14 @@
 """The guard: a snapshot that would lose half of the network is not published just like that.
 
-For every question it remembers the largest numbers of the last 24 hours: of mirrors that could be
-served (`eligible`), and of those that would be if nothing had been probed (`declared`). What was
-published last counts however old it is, for it is what clients get. Where less than half of the
-eligible ones is left, the cause decides. Losses that people's files explain are published after 30
-minutes, which is time to take a mistake back, and are the new measure then. Losses that come from
-the probe's state wait until it recovers, or for `worker --force`: a broken prober must not empty
+For every question it remembers the largest counts of the last 24 hours. What was published last
+counts however old it is, for it is what clients get. Where less than half is left of those that were
+known to have what is asked for, the cause decides. Losses that people's files explain are published
+after 30 minutes, which is time to take a mistake back, and are the new measure then. Losses that come
+from the probe's state wait until it recovers, or for `worker --force`: a broken prober must not empty
 the network.
+
+Mirrors that nobody has looked at yet are served, too. That one of them is well, but turns out not to have
+what it was served for, is no loss: in the first round, and on release day, many do.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from app.snapshot.eligibility import Counts
 from app.worker.memory import HourCounts
 
 WINDOW_HOURS = 24
@@ -41,17 +44,20 @@ class Guard:
         self._hours = {counts.hour: counts for counts in hours}
         self._waiting_since: float | None = None
 
-    def losses(self, eligible: Mapping[str, int], declared: Mapping[str, int], now: float) -> list[Loss]:
+    def losses(self, counts: Mapping[str, Counts], now: float) -> list[Loss]:
         """What would be lost against the last 24 hours. A question that is not asked any more (its
         release went to the vault) is no loss: people took it out of the config."""
-        recent = self._recent(now)
-        had_eligible = _largest(counts.eligible for counts in recent)
-        had_declared = _largest(counts.declared for counts in recent)
-        return [
-            Loss(question, had, eligible[question], 2 * declared[question] < had_declared[question])
-            for question, had in had_eligible.items()
-            if question in eligible and _is_grave(had, eligible[question])
-        ]
+        losses = []
+        for question, most in _largest(hour.largest for hour in self._recent(now)).items():
+            there = counts.get(question)
+            if there is None:
+                continue
+            declared = 2 * there.declared < most.declared
+            if _is_grave(most.known, there.eligible):
+                losses.append(Loss(question, most.known, there.eligible, declared))
+            elif _is_grave(most.well, there.well):
+                losses.append(Loss(question, most.well, there.eligible, declared))
+        return losses
 
     def holds_back(self, losses: list[Loss], now: float) -> bool:
         """Whether these losses are reason not to publish now."""
@@ -63,20 +69,14 @@ class Guard:
         waited_s = now - self._waiting_since
         return not all(loss.declared for loss in losses) or waited_s < PATIENCE_S
 
-    def after(
-        self, eligible: Mapping[str, int], declared: Mapping[str, int], accepted: Iterable[Loss], now: float
-    ) -> Guard:
+    def after(self, counts: Mapping[str, Counts], accepted: Iterable[Loss], now: float) -> Guard:
         """The guard that there is once this has been published. `accepted` losses are not held
         against what comes next."""
         lost = {loss.question for loss in accepted}
-        guard = Guard(_without(counts, lost) for counts in self._recent(now))
+        guard = Guard(_without(hour, lost) for hour in self._recent(now))
         hour = int(now // 3600)
-        known = guard._hours.get(hour, HourCounts(hour=hour, eligible={}, declared={}))
-        guard._hours[hour] = HourCounts(
-            hour=hour,
-            eligible=_largest([known.eligible, eligible]),
-            declared=_largest([known.declared, declared]),
-        )
+        known = guard._hours[hour].largest if hour in guard._hours else {}
+        guard._hours[hour] = HourCounts(hour=hour, largest=_largest([known, counts]))
         return guard
 
     def remembered(self, now: float) -> tuple[HourCounts, ...]:
@@ -95,16 +95,23 @@ def _is_grave(had: int, keeps: int) -> bool:
 
 
 def _without(counts: HourCounts, questions: Collection[str]) -> HourCounts:
-    return HourCounts(
-        hour=counts.hour,
-        eligible={q: count for q, count in counts.eligible.items() if q not in questions},
-        declared={q: count for q, count in counts.declared.items() if q not in questions},
-    )
+    rest = {question: most for question, most in counts.largest.items() if question not in questions}
+    return HourCounts(hour=counts.hour, largest=rest)
 
 
-def _largest(several: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    largest: dict[str, int] = {}
+def _largest(several: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
+    """The largest of each number by itself."""
+    largest: dict[str, Counts] = {}
     for counts in several:
-        for question, count in counts.items():
-            largest[question] = max(count, largest.get(question, 0))
+        for question, found in counts.items():
+            largest[question] = _larger(found, largest.get(question, found))
     return largest
+
+
+def _larger(one: Counts, other: Counts) -> Counts:
+    return Counts(
+        declared=max(one.declared, other.declared),
+        well=max(one.well, other.well),
+        eligible=max(one.eligible, other.eligible),
+        known=max(one.known, other.known),
+    )

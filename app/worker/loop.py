@@ -194,13 +194,13 @@ class Worker:
         self, compiled: Compiled, data: bytes, generation: str, now: float, force: bool
     ) -> None:
         guard = Guard() if force else self._guard
-        losses = guard.losses(compiled.eligible, compiled.declared, now)
+        losses = guard.losses(compiled.counts, now)
         if guard.holds_back(losses, now):
             worst = min(losses, key=lambda loss: loss.keeps / loss.had)
             self.faults.set("guard", f"not published: {len(losses)} lists would be halved; {worst}")
             return
         self.faults.clear("guard")
-        guard = guard.after(compiled.eligible, compiled.declared, losses, now)
+        guard = guard.after(compiled.counts, losses, now)
         blobs = tuple(blob for blob in [self.reader.networks.networks.mmdb] if blob)
         publication = Publication(
             generation=generation,

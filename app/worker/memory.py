@@ -5,15 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from app.model import Mirror, ProbeRound, Record, RepomdVersion, ServiceConfig
+from app.snapshot.eligibility import Counts
 
 
 class HourCounts(Record, frozen=True, kw_only=True):
-    """The largest number of mirrors of each question in one hour: those that could be served, and
-    those declared. `hour` counts from the epoch."""
+    """The largest counts of each question in one hour. `hour` counts from the epoch."""
 
     hour: int
-    eligible: dict[str, int]
-    declared: dict[str, int]
+    largest: dict[str, Counts]
 
 
 class Memory(Record, frozen=True, kw_only=True):

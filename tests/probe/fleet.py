@@ -302,12 +302,13 @@ async def stale(fleet: Fleet, asked: Asked) -> None:
         await two_versions_behind(fleet, asked)
 
 
-async def without_s390x(fleet: Fleet, asked: Asked) -> None:
-    _send_file(asked, None if "s390x" in asked.path else fleet.body(asked.path))
+def without(part: str) -> Behaviour:
+    """Fresh, but without the files whose path contains `part`."""
 
+    async def behave(fleet: Fleet, asked: Asked) -> None:
+        _send_file(asked, None if part in asked.path else fleet.body(asked.path))
 
-async def without_timestamp(fleet: Fleet, asked: Asked) -> None:
-    _send_file(asked, None if asked.path == "/TIME" else fleet.body(asked.path))
+    return behave
 
 
 def answering(status: int) -> Behaviour:

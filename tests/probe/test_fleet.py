@@ -147,7 +147,7 @@ def test_an_origin_that_publishes_nothing_makes_nobody_stale(fleet: Fleet, probi
 
 def test_a_partial_mirror_is_a_good_mirror_for_what_it_has(fleet: Fleet, probing: Probing) -> None:
     """Without s390x: its repos and ISO directory are missing, the mirror is ok."""
-    name = fleet.add("a.example.org", f.without_s390x)
+    name = fleet.add("a.example.org", f.without("s390x"))
     probing()
     state = probing.state(name)
     assert state.status is Status.OK
@@ -168,7 +168,7 @@ def test_one_damaged_repo_does_not_condemn_the_mirror(fleet: Fleet, probing: Pro
 
 def test_a_mirror_without_timestamp_file_is_judged_by_its_contents(fleet: Fleet, probing: Probing) -> None:
     """Only hashes tell whether contents are right; the file is a convenience."""
-    name = fleet.add("a.example.org", f.without_timestamp)
+    name = fleet.add("a.example.org", f.without("/TIME"))
     probing()
     state = probing.state(name)
     assert (state.status, state.timestamp) == (Status.OK, None)
@@ -187,7 +187,7 @@ def test_a_flapping_mirror_comes_back_by_one_full_success(fleet: Fleet, probing:
     """Down after two failures; back only once its contents were asked for again, all of them."""
     name = fleet.add("a.example.org")
     probing()
-    fleet.behaviours[name] = f.failing_first(3, then=f.without_s390x)
+    fleet.behaviours[name] = f.failing_first(3, then=f.without("s390x"))
     fleet.now += dt.timedelta(minutes=15)
     probing()
     down = probing.state(name)
@@ -332,7 +332,7 @@ def test_a_fleet_of_two_hundred_is_judged_in_one_round(fleet: Fleet, probing: Pr
         "fresh": (f.fresh, Status.OK),
         "behind": (f.one_version_behind, Status.OK),
         "stale": (f.stale, Status.STALE),
-        "partial": (f.without_s390x, Status.OK),
+        "partial": (f.without("s390x"), Status.OK),
         "missing": (f.answering(404), Status.BROKEN),
         "failing": (f.answering(500), Status.BROKEN),
         "corrupt": (f.damaged(lambda body: body[:-9]), Status.BROKEN),

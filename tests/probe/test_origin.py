@@ -147,7 +147,7 @@ def test_without_an_origin_contents_are_looked_for_but_not_compared(fleet: Fleet
     kept = [line for line in config.splitlines() if not line.startswith("origin:")]
     (fleet.folder / "config.yml").write_text("\n".join(kept))
     fleet.now = fleet.synced_at + dt.timedelta(hours=1)
-    name = fleet.add("a.example.org", f.without_s390x)
+    name = fleet.add("a.example.org", f.without("s390x"))
     probing()
     assert probing.state(name).status is Status.OK
     assert probing.state(name).content == {

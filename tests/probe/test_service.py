@@ -83,15 +83,8 @@ def test_all_mirrors_are_asked_when_the_origin_has_changed(fleet: Fleet, probing
 def test_release_day(fleet: Fleet, probing: Probing) -> None:
     """A release that is new in the config is unknown at every mirror until the next round, and known
     of every one after it."""
-    has_it, has_not = fleet.add("has.example.org"), fleet.add("has-not.example.org")
-
-    async def without_new(fleet: Fleet, asked: f.Asked) -> None:
-        if asked.path.startswith("/10.0/"):
-            asked.send(404)
-        else:
-            await f.fresh(fleet, asked)
-
-    fleet.behaviours[has_not] = without_new
+    has_it = fleet.add("has.example.org")
+    has_not = fleet.add("has-not.example.org", f.without("/10.0/"))
     probing()
     assert not any(key.startswith("10.0/") for key in probing.state(has_it).content)
     fleet.releases = ("9.8", "10.0")
@@ -187,7 +180,7 @@ def test_a_round_leaves_one_line(fleet: Fleet, probing: Probing, caplog: pytest.
 
 def test_a_mirror_s_admin_is_told_everything(fleet: Fleet, probing: Probing) -> None:
     """By name and verbosely: verdict, endpoints, dates, and each repo that is not current."""
-    name = fleet.add("a.example.org", f.without_s390x)
+    name = fleet.add("a.example.org", f.without("s390x"))
     assert probing(name, full=True, verbose=True) == 0
     said = probing.output.getvalue()
     for line in (

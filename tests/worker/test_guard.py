@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.snapshot.eligibility import Counts
 from app.worker.guard import Guard, Loss
 from app.worker.memory import HourCounts
 from tests.worker.network import NOON
@@ -17,9 +18,19 @@ MINUTE = 60.0
 Q = "9.8/baseos/x86_64"
 
 
-def guarding(eligible: int, declared: int | None = None, at_s: float = NOON) -> Guard:
+def counts(known: int, declared: int = 100, well: int | None = None, eligible: int | None = None) -> Counts:
+    """Of a question for which nothing is unknown, unless told otherwise."""
+    return Counts(
+        declared=declared,
+        well=declared if well is None else well,
+        eligible=known if eligible is None else eligible,
+        known=known,
+    )
+
+
+def guarding(known: int, declared: int = 100) -> Guard:
     """A guard that saw one publication."""
-    return Guard().after({Q: eligible}, {Q: eligible if declared is None else declared}, (), at_s)
+    return Guard().after({Q: counts(known, declared)}, (), NOON)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +54,7 @@ def guarding(eligible: int, declared: int | None = None, at_s: float = NOON) -> 
 def test_grave_losses(had: int, keeps: int, grave: bool) -> None:
     """A list that keeps less than half of its mirrors is a loss, unless one or two of a few went and
     some are left, or the only one went."""
-    losses = guarding(had).losses({Q: keeps}, {Q: had}, NOON + 1)
+    losses = guarding(had).losses({Q: counts(keeps)}, NOON + 1)
     assert losses == ([Loss(Q, had, keeps, declared=False)] if grave else [])
 
 
@@ -69,13 +80,13 @@ def test_loss_is_a_sentence() -> None:
 )
 def test_cause_of_a_loss(eligible: int, declared: int, by_people: bool) -> None:
     """A loss is people's doing if their files alone explain it; else the probe's state is to blame."""
-    [loss] = guarding(40).losses({Q: eligible}, {Q: declared}, NOON + 1)
+    [loss] = guarding(40, declared=40).losses({Q: counts(eligible, declared)}, NOON + 1)
     assert loss.declared is by_people
 
 
 def test_question_not_asked_any_more() -> None:
     """A list that the config no longer has (its release went to the vault) is no loss."""
-    assert guarding(40).losses({}, {}, NOON + 1) == []
+    assert guarding(40).losses({}, NOON + 1) == []
 
 
 @pytest.mark.parametrize(
@@ -127,45 +138,60 @@ def test_what_counts(published: list[tuple[float, int]], asked_at_s: float, had:
     published last, for that is what clients get."""
     guard = Guard()
     for at_s, count in published:
-        guard = guard.after({Q: count}, {Q: count}, (), NOON + at_s)
-    [loss] = guard.losses({Q: 0}, {Q: 100}, NOON + asked_at_s)
+        guard = guard.after({Q: counts(count)}, (), NOON + at_s)
+    [loss] = guard.losses({Q: counts(0)}, NOON + asked_at_s)
     assert loss.had == had
 
 
 def test_accepted_loss_is_the_new_measure() -> None:
     """Once a loss was published, the next publication is compared with what was left; other lists
     still with their largest."""
-    guard = Guard().after({Q: 40, "other": 40}, {Q: 40, "other": 40}, (), NOON)
-    losses = guard.losses({Q: 10, "other": 40}, {Q: 10, "other": 40}, NOON + 1)
-    guard = guard.after({Q: 10, "other": 30}, {Q: 10, "other": 40}, losses, NOON + 1)
-    assert guard.losses({Q: 9, "other": 30}, {Q: 9, "other": 40}, NOON + 2) == []
-    assert guard.losses({Q: 9, "other": 19}, {Q: 9, "other": 40}, NOON + 2) == [
+    guard = Guard().after({Q: counts(40), "other": counts(40)}, (), NOON)
+    losses = guard.losses({Q: counts(10), "other": counts(40)}, NOON + 1)
+    guard = guard.after({Q: counts(10), "other": counts(30)}, losses, NOON + 1)
+    assert guard.losses({Q: counts(9), "other": counts(30)}, NOON + 2) == []
+    assert guard.losses({Q: counts(9), "other": counts(19)}, NOON + 2) == [
         Loss("other", 40, 19, declared=False)
     ]
+
+
+@pytest.mark.parametrize(
+    ("there", "held"),
+    [
+        pytest.param(counts(2, well=90), False, id="most are well and do not have it"),
+        pytest.param(counts(0, well=90), False, id="all are well and nobody has it"),
+        pytest.param(counts(0, well=40), True, id="most are not well"),
+        pytest.param(counts(2, eligible=100), False, id="the first few were asked"),
+    ],
+)
+def test_what_nobody_had_looked_at(there: Counts, held: bool) -> None:
+    """What is new in the config is served by everybody until it is known who has it. That most do not
+    have it is no loss; that most are not well is one, for that may be the prober's fault."""
+    guard = Guard().after({Q: counts(0, eligible=100)}, (), NOON)
+    assert bool(guard.losses({Q: there}, NOON + 1)) is held
 
 
 def test_publication_leaves_the_guard_alone() -> None:
     """`after` makes another guard: a publication that the store refuses changes nothing."""
     guard = guarding(40)
     before = guard.remembered(NOON)
-    guard.after({Q: 400}, {Q: 400}, (), NOON)
+    guard.after({Q: counts(400)}, (), NOON)
     assert guard.remembered(NOON) == before
 
 
-counts = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(0, 60), max_size=3)
-
-
-def counted(hour: int, eligible: dict[str, int], unprobed: int) -> HourCounts:
-    return HourCounts(hour=hour, eligible=eligible, declared={q: n + unprobed for q, n in eligible.items()})
-
-
-hours = st.lists(st.builds(counted, st.integers(499_960, 500_030), counts, st.integers(0, 60)), max_size=5)
+numbers = st.integers(0, 60)
+by_question = st.dictionaries(
+    st.sampled_from(["a", "b", "c"]), st.builds(counts, numbers, numbers, numbers, numbers), max_size=3
+)
+hours = st.lists(
+    st.builds(HourCounts, hour=st.integers(499_960, 500_030), largest=by_question), max_size=5
+)
 
 
 @settings(max_examples=60)
-@given(hours, counts)
-def test_a_restart_changes_nothing(known: Iterable[HourCounts], eligible: dict[str, int]) -> None:
+@given(hours, by_question)
+def test_a_restart_changes_nothing(known: Iterable[HourCounts], now: dict[str, Counts]) -> None:
     """What a guard remembers for its successor leads to the same losses."""
     guard = Guard(known)
     successor = Guard(guard.remembered(NOON))
-    assert successor.losses(eligible, eligible, NOON) == guard.losses(eligible, eligible, NOON)
+    assert successor.losses(now, NOON) == guard.losses(now, NOON)
