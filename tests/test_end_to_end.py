@@ -217,6 +217,7 @@ def test_standby_takes_over_from_the_killed(
     wait_until(lambda: "published generation" in second.said(), "and says so")
 
 
+@pytest.mark.slow
 def test_worker_killed_while_publishing(
     network: Network,
     variables: dict[str, str],
@@ -308,6 +309,7 @@ def test_web_ends_quickly(variables: dict[str, str], processes: ExitStack, tmp_p
 # --- Redis ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_redis_comes_and_goes(
     network: Network,
     variables: dict[str, str],

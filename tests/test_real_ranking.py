@@ -27,6 +27,8 @@ from app.snapshot.schema import encode, generation_of
 from app.worker.reader import InputReader
 from tests.builders import NOW
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Real:

@@ -81,6 +81,7 @@ def faults(url: str, below: str) -> list[str]:
     return [f"{url}: {fault}" for fault in found]
 
 
+@pytest.mark.slow
 def test_every_mirrorlist(almalinux: Mirrorwise, config: ServiceConfig) -> None:
     """Every mirrorlist there is parses, names mirrors (the vault alone, for what only it has), and leads
     to the release, repo and arch that were asked for, nowhere else."""

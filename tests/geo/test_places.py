@@ -190,6 +190,7 @@ def test_the_child_reports_a_folder_it_cannot_write(
     assert "fault: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_dbip(dbip: list[Path]) -> None:
     """The real world, its IPv4 half: some 8,300 places; nearly no address without a town; and the 7 %
     of all addresses that are dark in Columbus, Ohio, are less than 1 % of the clients."""

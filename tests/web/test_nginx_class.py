@@ -344,6 +344,7 @@ def test_maxminds_test_databases(published: Path, tmp_path: Path, real_data: Pat
         assert running.disagreeing(texts) == []
 
 
+@pytest.mark.slow
 def test_dbip(published: Path, tmp_path: Path, dbip: list[Path]) -> None:
     """Random addresses in DB-IP City Lite."""
     with classifier(tmp_path / "nginx", settings_of(published, *dbip)) as running:

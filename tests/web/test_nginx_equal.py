@@ -139,14 +139,15 @@ def cold_and_warm(draw: random.Random, pairs: list[tuple[str, str]]) -> list[tup
     return asked
 
 
-def test_equal_for_random_clients(site: Deployed) -> None:
-    """21,000 requests, in random order, cold and warm: body and headers are those that gunicorn alone
-    gives the client."""
+@pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_equal_for_random_clients(site: Deployed, count: int) -> None:
+    """Thrice as many requests, in random order, cold and warm: body and headers are those that gunicorn
+    alone gives the client."""
     draw = random.Random(1)
-    pairs = [(draw.choice(QUESTIONS), client) for client in clients(7000, seed=2)]
+    pairs = [(draw.choice(QUESTIONS), client) for client in clients(count, seed=2)]
     assert differing(site, cold_and_warm(draw, pairs))[:3] == []
-    outcomes = [line["cache"] for line in site.logged(20_000)]
-    assert outcomes.count("HIT") > 9000  # it was the cache that was tested
+    outcomes = [line["cache"] for line in site.logged(3 * count)]
+    assert outcomes.count("HIT") > 1.3 * count  # it was the cache that was tested
 
 
 def test_equal_for_poisoned_requests(site: Deployed) -> None:
@@ -157,12 +158,13 @@ def test_equal_for_poisoned_requests(site: Deployed) -> None:
     assert differing(site, cold_and_warm(draw, pairs))[:3] == []
 
 
+@pytest.mark.slow
 def test_equal_with_dbip(published: Path, tmp_path: Path, dbip: list[Path]) -> None:
     """The same with a real city database."""
     site = Deployed(tmp_path, published, geoip=dbip)
     try:
         draw = random.Random(5)
-        pairs = [(draw.choice(QUESTIONS), client) for client in clients(3000, seed=6)]
+        pairs = [(draw.choice(QUESTIONS), client) for client in clients(7000, seed=6)]
         assert differing(site, cold_and_warm(draw, pairs))[:3] == []
     finally:
         site.stop()
