@@ -93,7 +93,7 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
     cities, networks = databases.cities, databases.networks
     location = cities.locate(address.ip) if cities else NOWHERE
     details = cities.describe(address.ip) if cities else Details()
-    shown = client._replace(network=shown_network(client))
+    shown = msgspec.structs.replace(client, network=shown_network(client))
     return ClientFacts(
         address=address.ip,
         found=address.source,
@@ -169,8 +169,8 @@ def _note(
     network = (networks.overlay_name(address.ip) if networks else None) or ""
     if (place, network) == (client.place, client.network):
         return None
-    here = client._replace(place=place, network=network)
+    here = msgspec.structs.replace(client, place=place, network=network)
     return (
         "the proxy in front gave this class; from the address and the databases here it would be "
-        f"{here._replace(network=shown_network(here))}"
+        f"{msgspec.structs.replace(here, network=shown_network(here))}"
     )

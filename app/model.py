@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -223,7 +223,7 @@ class ProbeRound(Record, frozen=True, kw_only=True):
 # --- who is asking ----------------------------------------------------------------------------
 
 
-class ClientClass(NamedTuple):
+class ClientClass(msgspec.Struct, frozen=True, gc=False):
     """Everything about a client that an answer may depend on. `place`: "DE/50/8", "DE", "~EU" or
     "". `network`: the name of an overlay, or "". `private`: mirrors' own networks count (they do
     not when somebody asks as for another address)."""

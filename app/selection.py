@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
+import msgspec
+
 from app.model import ClientClass, Exclusion, Protocol
 from app.question import Question
 from app.snapshot.eligibility import Tier, exclusion_code, exclusion_of, question_key
@@ -55,9 +57,9 @@ class Plan:
     first_tier: int
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What a class of clients gets for a question. Small, because tens of thousands are remembered.
+class Selection(msgspec.Struct, frozen=True, gc=False):
+    """What a class of clients gets for a question. Small, and nothing to the garbage collector, because
+    tens of thousands are remembered.
 
     `reason` is the pass of the first mirror, or "origin", "vault", "last resort", "exclusive
     unavailable". `packed`: the mirrors' indexes, two bytes each, in order; `passes`: theirs, alike.

@@ -242,7 +242,7 @@ def netblock(prefix: str, *names: str) -> Netblock:
 
 def a_client(town: str = "frankfurt", **changes: Any) -> ClientClass:
     """Of spread 0 and IPv4, in no known network."""
-    return ClientClass(place=cell(town), network="", spread=0, family=4)._replace(**changes)
+    return ClientClass(**{"place": cell(town), "network": "", "spread": 0, "family": 4, **changes})
 
 
 def question(config: ServiceConfig, repo: str = "baseos", release: str = "9", **parameters: str) -> Question:

@@ -41,7 +41,7 @@ def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], 
         faults = "; ".join(f"{subject}: {fault}" for subject, fault in sorted(current.faults.current.items()))
         raise NothingPublishedError(f"There is nothing to explain: {faults}")
     client = somebody(ip, current.cities, serving.networks)
-    of = client.of._replace(private=private)
+    of = msgspec.structs.replace(client.of, private=private)
     named = with_defaults(serving.parser.config, parameters)
     asked = asked_of(serving.parser.parse_list(named), parameters, named)
     facts = client_facts(

@@ -18,7 +18,7 @@ import numpy as np
 
 from app import ranking
 from app.memo import Memo
-from app.model import ClientClass, Protocol, SnapshotError
+from app.model import Protocol, SnapshotError
 from app.snapshot.schema import ServedMirror, Snapshot, decode
 from app.snapshot.tables import mirror_table, place_points
 
@@ -174,10 +174,6 @@ class LoadedSnapshot:
             number = next(self._numbers)
             self._question_numbers.put(question, number)
         return number
-
-    def remembers(self, client: ClientClass, question: object) -> bool:
-        """Whether a selection was made before."""
-        return self.selections.get((client, self.question_number(question))) is not None
 
     # --- mirrors ---------------------------------------------------------------------------------
 

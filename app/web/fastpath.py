@@ -1,9 +1,9 @@
-"""Answers that need nothing but a class and two dictionaries, before Flask's request machinery.
+"""Answers to what was asked before, before Flask's request machinery.
 
 A request for a list whose question was parsed before (the same path and query, of the same
-generation), and whose selection was made before for the client's class, is rendered at once. All
-else goes to the ordinary views, which leave behind what the next request needs. Both end in
-`answers.listed`: what is answered cannot depend on the way.
+generation) needs nothing but the client's class: it is answered at once, out of the snapshot's memory
+where the class asked the same before. All else goes to the ordinary views, which leave behind what
+the next request needs. Both end in `answers.listed`: what is answered cannot depend on the way.
 """
 
 from __future__ import annotations
@@ -61,12 +61,10 @@ class FastPath:
         if question is None:
             return None
         client = self._clients.caller(environ, self._current.cities, serving.networks)
-        if not serving.snapshot.remembers(client.of, question):
-            return None
         try:
             return listed(serving.snapshot, client.of, question)
         except QuestionError:
-            return None  # somebody else had an answer; the ordinary way has the words
+            return None  # the ordinary way has the words
 
 
 def target_of(environ: WSGIEnvironment) -> str:

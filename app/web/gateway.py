@@ -1,6 +1,11 @@
 """gunicorn's worker and logger, as a service that anybody can reach wants them.
 
-gunicorn counts on a proxy in front that takes slow and odd clients upon itself. Without one, a
+gunicorn hands every request to a thread, and every connection back to the main loop: two changes of
+threads that cost three times what an answer of ours does. So a *quick* request, a small one for a list,
+which arrived whole and alone on a connection that has nothing left to send, is answered by the main
+loop itself: nothing in that can wait. All else is for a thread.
+
+gunicorn also counts on a proxy in front that takes slow and odd clients upon itself. Without one, a
 handful of clients that connect and say nothing, send a letter a minute, or never read their answer,
 would keep all threads. So a thread is taken only for a request whose header has arrived, and for
 seconds at most. Bodies are not read: the connection is closed instead. What is no HTTP is answered
@@ -9,15 +14,22 @@ in one plain line that repeats nothing of it, and is not logged, or anybody coul
 
 from __future__ import annotations
 
+import re
 import socket
 import time
+from concurrent.futures import Future
 from contextlib import suppress
+from enum import Enum, auto
+from fcntl import ioctl
 from http import HTTPStatus
+from termios import TIOCOUTQ
 from typing import Any
 
 from gunicorn.glogging import Logger
-from gunicorn.http import errors
+from gunicorn.http import errors, wsgi
 from gunicorn.workers import gthread
+
+from app.web.response import Response
 
 HEADER_WITHIN_S = 10.0
 ANSWER_WITHIN_S = 5.0
@@ -27,24 +39,84 @@ USUAL_HEADER_BYTES = 1 << 11
 MAX_UNREAD_BYTES = 1 << 16
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
+_QUICK = re.compile(
+    rb"GET /(?:(?:mirrorlist|metalink|isolist|download)[/?]|\?)(?!\S*(?:%|explain))\S* HTTP/1\.1\r\n"
+)
+"""Not what asks for an explanation, which takes a hundred times as long, or may do so encoded."""
+_NONE_UNSENT = bytes(4)
+
+
+class Arrived(Enum):
+    """What has come of a request."""
+
+    PART = auto()
+    WHOLE = auto()
+    QUICK = auto()
+
 
 class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Connections are `gthread.TConn`. `handle` and what it calls run in threads, the rest in the main
-    loop."""
+    """Connections are `gthread.TConn`. `handle` and what it calls run in threads or, for quick requests,
+    in the main loop, as does all the rest."""
 
     def init_process(self) -> None:
         self._deadlines: dict[Any, float] = {}
         super().init_process()
 
+    # --- in the main loop ------------------------------------------------------------------------
+
+    def enqueue_req(self, conn: Any) -> None:
+        """A new connection, or one that has something to read."""
+        match arrived(conn.sock):
+            case Arrived.PART:
+                conn.begun_at = getattr(conn, "begun_at", None) or time.monotonic()
+                if time.monotonic() < conn.begun_at + HEADER_WITHIN_S:
+                    self.finish_request(conn, _done(gthread._DEFER))
+                else:
+                    self._end(conn)
+            case Arrived.QUICK if self._answer(conn):
+                self.finish_request(conn, _done(True))
+            case Arrived.WHOLE:
+                super().enqueue_req(conn)
+
+    def on_client_socket_readable(self, conn: Any, client: socket.socket) -> None:
+        """As gunicorn does it, but a connection that gets a quick answer stays where it is."""
+        if arrived(client) is not Arrived.QUICK:
+            super().on_client_socket_readable(conn, client)
+            return
+        self.keepalived_conns.remove(conn)
+        if self._answer(conn):
+            conn.set_timeout()
+            self.keepalived_conns.append(conn)  # in the order of their timeouts
+        else:
+            self.poller.unregister(client)
+
+    def _answer(self, conn: Any) -> bool:
+        """Whether the connection may be kept. If not, a thread is seeing to its end."""
+        self._begin(conn)
+        kept: bool = super().handle(conn)
+        if not kept:
+            self._end(conn)
+        return kept
+
+    def _end(self, conn: Any) -> None:
+        """That may take a moment, and so a thread."""
+        end = self.tpool.submit(_finish, conn.sock)
+        end.add_done_callback(lambda _: self.method_queue.defer(self.finish_request, conn, _done(False)))
+
+    def murder_pending(self) -> None:
+        """A socket that is shut down ends the thread's writing."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, deadline in tuple(self._deadlines.items()):
+            if deadline < now:
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RDWR)
+
+    # --- in a thread -------------------------------------------------------------------------------
+
     def handle(self, conn: Any) -> Any:
         """Whether the connection may be kept."""
-        if not _has_header(conn.sock):
-            conn.begun_at = getattr(conn, "begun_at", None) or time.monotonic()
-            return time.monotonic() < conn.begun_at + HEADER_WITHIN_S and gthread._DEFER
-        if getattr(conn, "begun_at", None):
-            conn.begun_at = None
-            _wake_at(conn.sock, 1)
-        conn.data_ready = True
+        self._begin(conn)
         self._deadlines[conn] = time.monotonic() + ANSWER_WITHIN_S
         try:
             kept = super().handle(conn)
@@ -56,21 +128,32 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         finally:
             del self._deadlines[conn]
 
-    def handle_request(self, req: Any, conn: Any) -> bool:
-        kept: bool = super().handle_request(req, conn)
-        for name, value in req.headers:
-            if name == "TRANSFER-ENCODING" or (name == "CONTENT-LENGTH" and value != "0"):
-                return False
-        return kept
+    # --- in either ---------------------------------------------------------------------------------
 
-    def murder_pending(self) -> None:
-        """Called by the main loop. A socket that is shut down ends the thread's writing."""
-        super().murder_pending()
-        now = time.monotonic()
-        for conn, deadline in tuple(self._deadlines.items()):
-            if deadline < now:
-                with suppress(OSError):
-                    conn.sock.shutdown(socket.SHUT_RDWR)
+    @staticmethod
+    def _begin(conn: Any) -> None:
+        """All of a header has arrived."""
+        if getattr(conn, "begun_at", None):
+            conn.begun_at = None
+            _wake_at(conn.sock, 1)
+        conn.data_ready = True
+
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Whether the connection may be kept."""
+        response, environ = wsgi.create(
+            req, conn.sock, conn.client, conn.server, self.cfg, response_class=Response
+        )
+        environ["wsgi.multithread"] = True
+        if not self.alive or _has_body(req) or len(self.keepalived_conns) >= self.max_keepalived:
+            response.force_close()
+        body = self.wsgi(environ, response.start_response)
+        try:
+            for part in body:
+                response.write(part)
+            response.close()
+        finally:
+            getattr(body, "close", lambda: None)()
+        return not response.should_close()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         match exc:
@@ -92,23 +175,40 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             client.sendall(answer.encode())
 
 
-def _has_header(sock: socket.socket) -> bool:
-    """Whether all of a header has arrived, or so much that it is too long, or the end. If not, the
-    socket counts as readable again when there is more than now."""
-    if sock.family == socket.AF_UNIX:
-        return True  # a proxy, which sends it whole; and there is no such mark there
+def _has_body(req: Any) -> bool:
+    return any(
+        name == "TRANSFER-ENCODING" or (name == "CONTENT-LENGTH" and value != "0")
+        for name, value in req.headers
+    )
+
+
+def _done(kept: Any) -> Future[Any]:
+    """As a thread would have answered."""
+    future: Future[Any] = Future()
+    future.set_result(kept)
+    return future
+
+
+def arrived(sock: socket.socket) -> Arrived:
+    """A header that is too long, and the end, are for a thread as well. After a part the socket counts
+    as readable again when there is more than now."""
     try:
         waiting = sock.recv(USUAL_HEADER_BYTES, _PEEK)
+        if _QUICK.match(waiting) and waiting.find(b"\r\n\r\n") == len(waiting) - 4:
+            # With nothing left to send, what a list takes fits into the socket's buffer.
+            return Arrived.QUICK if ioctl(sock, TIOCOUTQ, _NONE_UNSENT) == _NONE_UNSENT else Arrived.WHOLE
         if len(waiting) == USUAL_HEADER_BYTES and b"\n\r\n" not in waiting:
             waiting = sock.recv(MAX_UNREAD_BYTES, _PEEK)
     except BlockingIOError:
-        return False
+        return Arrived.PART
     except OSError:
-        return True
+        return Arrived.WHOLE
     if b"\n\r\n" in waiting or not waiting or b"\n\n" in waiting or len(waiting) == MAX_UNREAD_BYTES:
-        return True
+        return Arrived.WHOLE
+    if sock.family == socket.AF_UNIX:
+        return Arrived.WHOLE  # a proxy, which sends the rest at once; and there is no such mark there
     _wake_at(sock, len(waiting) + 1)
-    return False
+    return Arrived.PART
 
 
 def _wake_at(sock: socket.socket, waiting_bytes: int) -> None:
@@ -140,3 +240,6 @@ class RootLogger(Logger):  # type: ignore[misc]  # as above
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
+
+    def access(self, *_: Any) -> None:
+        """The access log is the proxy's."""

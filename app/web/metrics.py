@@ -125,7 +125,7 @@ def _requests(processes: Iterable[Counted]) -> Iterator[Metric]:
     )
     yield latency
     hits = CounterMetricFamily(
-        "mirrorwise_memo_hits", f"Requests answered from a process' own memory of answers. {_MISSES}"
+        "mirrorwise_memo_hits", f"Requests whose question the process had answered before. {_MISSES}"
     )
     hits.add_metric([], sum(process.memo_hits for process in processes))
     yield hits

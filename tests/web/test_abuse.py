@@ -6,11 +6,13 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.servers import GunicornServer, NginxServer
+from app.web import gateway
+from tests.servers import GunicornServer, NginxServer, ask
 from tests.web.asking import variables
 
 HOST = b"Host: mirrors.example.org\r\n"
@@ -181,6 +183,35 @@ def test_slow_clients_hold_up_nobody(server: GunicornServer, request_: bytes) ->
     finally:
         for connection in slow:
             connection.close()
+
+
+def test_who_never_reads_holds_up_nobody(server: GunicornServer) -> None:
+    """A client that asks on and on and reads no answer fills its own buffers; others are answered."""
+    with socket.socket() as deaf, closing(server.connection()) as other:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.settimeout(5)
+        deaf.connect(("127.0.0.1", server.port))
+        for _ in range(600):
+            deaf.sendall(LIST.replace(b" HTTP", b"&limit=50&format=json HTTP") + b"\r\n")
+            assert ask(other, "/mirrorlist/9/baseos?arch=x86_64").status == 200
+
+
+@pytest.mark.slow
+def test_late_headers_hold_up_nobody(server: GunicornServer) -> None:
+    """A header that is not there after ten seconds ends its connection, without a moment's wait for the
+    others."""
+    late = [connect(server) for _ in range(20)]
+    for connection in late:
+        connection.sendall(LIST)
+    time.sleep(gateway.HEADER_WITHIN_S + 0.5)  # the rule itself is about time
+    for connection in late:
+        connection.sendall(b"X-A: b\r\n")
+    started = time.monotonic()
+    assert server.ask("/mirrorlist/9/baseos?arch=x86_64").status == 200
+    assert time.monotonic() - started < 2
+    for connection in late:
+        assert connection.recv(100) == b""
+        connection.close()
 
 
 def test_letter_by_letter(server: GunicornServer) -> None:
