@@ -1,6 +1,8 @@
-"""The servers to compare with, under our own gunicorn settings: `python -m tests.benchmarks.apps NAME PORT`.
+"""Servers to compare with: `python -m tests.benchmarks.apps {flask,wsgi} {gthread,ours} PORT BODY_FILE`.
 
-`flask`: an empty view. `wsgi`: no framework at all. Both answer with a body as long as a mirrorlist.
+`flask`: an empty view. `wsgi`: no framework at all. Both answer with the content of a file, and take the
+URLs that we take. `gthread` is gunicorn's own thread worker, `ours` the one that the service runs on;
+every other setting of gunicorn is the service's.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -18,27 +21,34 @@ from app.web.server import Server
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-BODY = b"https://mirror.example.org/examplelinux/9.8/BaseOS/x86_64/os/\n" * 10
+
+class PlainServer(Server):
+    def load_config(self) -> None:
+        super().load_config()
+        self.cfg.set("worker_class", "gthread")
 
 
-def flask() -> WSGIApplication:
+def flask(body: bytes) -> WSGIApplication:
     app = Flask("empty")
 
-    @app.route("/")
-    def view() -> bytes:
-        return BODY
+    @app.route("/mirrorlist/<release>/<repo>")
+    def view(release: str, repo: str) -> bytes:
+        return body
 
     return app
 
 
-def wsgi() -> WSGIApplication:
+def wsgi(body: bytes) -> WSGIApplication:
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(BODY)))])
-        return [BODY]
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        return [body]
 
     return app
 
 
 if __name__ == "__main__":
-    name, port = sys.argv[1:]
-    Server(read_settings(os.environ), (f"127.0.0.1:{port}",), {"flask": flask, "wsgi": wsgi}[name]).run()
+    name, worker, port, body_file = sys.argv[1:]
+    content = Path(body_file).read_bytes()
+    make = {"flask": flask, "wsgi": wsgi}[name]
+    server = {"gthread": PlainServer, "ours": Server}[worker]
+    server(read_settings(os.environ), (f"127.0.0.1:{port}",), lambda: make(content)).run()

@@ -46,7 +46,7 @@ def _ms(said: str, percent: str) -> float:
 
 
 class Steady(NamedTuple):
-    """What a fixed rate of requests got: how many, how many failed, percentile and worst in ms."""
+    """What a fixed rate of requests got: how many were sent, how many failed, percentile and worst in ms."""
 
     sent: int
     failed: int
@@ -54,13 +54,25 @@ class Steady(NamedTuple):
     worst_ms: float
 
 
-def steady(url: str, per_s: float, seconds: int, log: Path) -> Steady:
-    """A fixed rate over 16 connections (h2load speaking HTTP/1.1)."""
-    log.unlink(missing_ok=True)
+STEADY_CLIENTS = tuple(f"{first}.16.1.1" for first in (2, 5, 8, 41, 89, 133, 178, 200))
+"""In several parts of the world."""
+
+
+def steady(url: str, per_s: float, seconds: int, folder: Path) -> Steady:
+    """A fixed rate over 16 kept connections, two for each of eight clients (h2load speaking HTTP/1.1)."""
+    each = CONNECTIONS // len(STEADY_CLIENTS)
     rate = max(1, round(per_s / CONNECTIONS))
-    options = [f"-c{CONNECTIONS}", f"--duration={seconds}", f"--rps={rate}", f"--log-file={log}"]
-    subprocess.run(["h2load", "--h1", *options, url], capture_output=True, check=True)
-    rows = [line.split("\t") for line in log.read_text().splitlines()]
+    logs = [folder / f"h2load-{number}.log" for number in range(len(STEADY_CLIENTS))]
+    running = []
+    for log, client in zip(logs, STEADY_CLIENTS, strict=True):
+        log.unlink(missing_ok=True)
+        options = [f"-c{each}", f"--duration={seconds}", f"--rps={rate}", f"--log-file={log}"]
+        command = ["h2load", "--h1", *options, f"--header=X-Forwarded-For: {client}", url]
+        running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+    for process in running:
+        if process.wait() != 0:
+            raise RuntimeError("h2load failed")
+    rows = [line.split("\t") for log in logs for line in log.read_text().splitlines()]
     took_ms = sorted(int(row[2]) / 1e3 for row in rows)
     failed = sum(row[1] != "200" for row in rows)
     return Steady(len(rows), failed, took_ms[int(len(took_ms) * 0.99)], took_ms[-1])

@@ -10,6 +10,7 @@ random addresses, and says how much private memory its processes have.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import random
@@ -113,6 +114,8 @@ def measure_stalls(folder: Path) -> None:
     app = create_app(msgspec.structs.replace(settings, redis_url=None), local, follow=False)
     current: Current = app.extensions["mirrorwise"]
     current.refresh()
+    gc.collect()
+    gc.freeze()  # as the server does
     chance = random.Random(1)
     client = app.test_client()
     environ = client.get(LIST, query_string={"arch": "x86_64"}).request.environ
