@@ -1,8 +1,9 @@
 """gunicorn around the application: `mirrorwise web`.
 
-Threads, not processes, hide slow clients: an answer takes well under a millisecond, so that a few
-threads a process are enough, and keep-alive spares proxies the handshakes. Workers are not
-restarted after so many requests (`max_requests`): memory is bounded, and a restart costs the memo.
+Lists are answered by the main loop of each process (`gateway`). Its threads are for what takes longer,
+explanations above all, and for slow clients: a few are enough. Keep-alive spares proxies the
+handshakes. Workers are not restarted after so many requests (`max_requests`): memory is bounded, and a
+restart costs the memo.
 """
 
 from __future__ import annotations

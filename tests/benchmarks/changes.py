@@ -10,14 +10,14 @@ from pathlib import Path
 import msgspec
 
 from app.snapshot import schema
-from app.store import FileStore, Publication, file_store
+from app.store import FileStore, Publication, Store, file_store
 from tests.benchmarks.load import Steady, steady
 from tests.benchmarks.worlds import QUERY, Environ
 from tests.conftest import wait_until
 from tests.servers import GunicornServer, WorkerProcess, ask
 
 
-def variants(store: FileStore) -> tuple[Publication, Publication]:
+def variants(store: Store) -> tuple[Publication, Publication]:
     """What is published, and the same with lists of another length."""
     pointer = store.pointer()
     data = store.snapshot(pointer.generation) if pointer else None
