@@ -9,7 +9,9 @@ restart costs the memo.
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -22,6 +24,8 @@ from app.web.tally import server_name
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+log = logging.getLogger("mirrorwise.web")
 
 THREADS = 4
 KEEP_ALIVE_S = 75  # longer than nginx's upstream keep-alive, so that nginx closes first
@@ -53,7 +57,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "threads": THREADS,
             "keepalive": KEEP_ALIVE_S,
             "backlog": BACKLOG,
-            "http_parser": "fast",
+            "http_parser": "auto",
             "control_socket_disable": True,
             "timeout": 30,
             # So long idle connections delay our end, while nobody listens any more; answers take 1 ms.
@@ -70,6 +74,11 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         }
         for name, value in options.items():
             self.cfg.set(name, value)
+
+    def run(self) -> None:
+        if find_spec("gunicorn_h1c") is None:
+            log.info("parsing requests in Python; gunicorn's parser in C comes with mirrorwise[fast]")
+        super().run()
 
     def load(self) -> WSGIApplication:
         """Called in each worker process, after the fork: each follows the store with its own thread."""

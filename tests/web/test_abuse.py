@@ -59,42 +59,43 @@ def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 @pytest.mark.parametrize(
-    ("request_", "status"),
+    ("request_", "statuses"),
     [
-        pytest.param(b"\x00\x01\x02\x03\r\n\r\n", 400, id="junk"),
-        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\n\n", 400, id="TLS"),
-        pytest.param(b"PROXY TCP4 10.20.0.1 127.0.0.1 1 2\r\n" + LIST + END, 400, id="PROXY protocol"),
-        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, id="HTTP/2"),
-        pytest.param(b"GET / HTTP/3.0\r\n\r\n", 400, id="HTTP/3"),
-        pytest.param(b"GET /\r\n\r\n", 400, id="no version"),
-        pytest.param(b"F@O /healthz HTTP/1.1\r\n" + HOST + END, 400, id="no method"),
-        pytest.param(b"GET healthz HTTP/1.1\r\n" + HOST + END, 400, id="no slash"),
-        pytest.param(b"GET /canary\x00 HTTP/1.1\r\n" + HOST + END, 400, id="NUL in the path"),
-        pytest.param(LIST + b"X-A: canary\x00\r\n" + END, 400, id="NUL in a header"),
-        pytest.param(LIST + b"X-A: a\rX-Canary: b\r\n" + END, 400, id="CR in a header"),
-        pytest.param(LIST + b"canary\r\n" + END, 400, id="no colon"),
-        pytest.param(LIST + b"X-Canary : a\r\n" + END, 400, id="blank before the colon"),
-        pytest.param(LIST + HOST + END, 400, id="two hosts"),
-        pytest.param(LIST + b"Expect: canary\r\n" + END, 400, id="unknown expectation"),
-        pytest.param(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + END, 414, id="long line"),
-        pytest.param(b"GET /" + b"a" * 2_000_000, 431, id="endless line"),
-        pytest.param(LIST + b"X-A: " + b"a" * 5000 + b"\r\n" + END, 431, id="huge header"),
-        pytest.param(LIST + b"X-A: b\r\n" * 100 + END, 431, id="many headers"),
-        pytest.param(LIST + b"X-A: b\r\n" * 200_000, 400, id="endless headers"),
-        pytest.param(ALIVE + b"Content-Length: -5\r\n" + END, 400, id="negative length"),
-        pytest.param(ALIVE + b"Content-Length: 5\r\nContent-Length: 6\r\n" + END, 400, id="two lengths"),
+        pytest.param(b"\x00\x01\x02\x03\r\n\r\n", {400}, id="junk"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", {400}, id="TLS"),
+        pytest.param(b"PROXY TCP4 10.20.0.1 127.0.0.1 1 2\r\n" + LIST + END, {400}, id="PROXY protocol"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400}, id="HTTP/2"),
+        pytest.param(b"GET / HTTP/3.0\r\n\r\n", {400}, id="HTTP/3"),
+        pytest.param(b"GET /\r\n\r\n", {400}, id="no version"),
+        pytest.param(b"F@O /healthz HTTP/1.1\r\n" + HOST + END, {400}, id="no method"),
+        pytest.param(b"GET healthz HTTP/1.1\r\n" + HOST + END, {400}, id="no slash"),
+        pytest.param(b"GET /canary\x00 HTTP/1.1\r\n" + HOST + END, {400, 404}, id="NUL in the path"),
+        pytest.param(LIST + b"X-A: canary\x00\r\n" + END, {400}, id="NUL in a header"),
+        pytest.param(LIST + b"X-A: a\rX-Canary: b\r\n" + END, {400}, id="CR in a header"),
+        pytest.param(LIST + b"canary\r\n" + END, {400}, id="no colon"),
+        pytest.param(LIST + b"X-Canary : a\r\n" + END, {400}, id="blank before the colon"),
+        pytest.param(LIST + HOST + END, {400}, id="two hosts"),
+        pytest.param(LIST + b"Expect: canary\r\n" + END, {400}, id="unknown expectation"),
+        pytest.param(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + END, {414}, id="long line"),
+        pytest.param(b"GET /" + b"a" * 2_000_000, {414, 431}, id="endless line"),
+        pytest.param(LIST + b"X-A: " + b"a" * 5000 + b"\r\n" + END, {431}, id="huge header"),
+        pytest.param(LIST + b"X-A: b\r\n" * 100 + END, {431}, id="many headers"),
+        pytest.param(LIST + b"X-A: b\r\n" * 200_000, {400, 431}, id="endless headers"),
+        pytest.param(ALIVE + b"Content-Length: -5\r\n" + END, {400}, id="negative length"),
+        pytest.param(ALIVE + b"Content-Length: 5\r\nContent-Length: 6\r\n" + END, {400}, id="two lengths"),
         pytest.param(
             ALIVE + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" + END + b"0\r\n\r\n",
-            400,
+            {400},
             id="length and chunks",
         ),
-        pytest.param(ALIVE + b"Transfer-Encoding: canary\r\n" + END, 400, id="unknown coding"),
+        pytest.param(ALIVE + b"Transfer-Encoding: canary\r\n" + END, {400}, id="unknown coding"),
     ],
 )
-def test_no_http(server: GunicornServer, request_: bytes, status: int) -> None:
-    """What is no HTTP, or too much of it, is refused in one line that repeats nothing of it."""
-    found, headers, body = parsed(raw(server, request_))
-    assert found == status
+def test_no_http(server: GunicornServer, request_: bytes, statuses: set[int]) -> None:
+    """What is no HTTP, or too much of it, is refused in one line that repeats nothing of it. (gunicorn's
+    parsers in C and in Python see some of it in another light.)"""
+    status, headers, body = parsed(raw(server, request_))
+    assert status in statuses
     assert headers.items() >= PLAIN.items()
     assert body.startswith(b"%d " % status) and body.count(b"\n") == 1
     assert b"canary" not in body.lower() and "canary" not in str(headers).lower()
