@@ -122,7 +122,8 @@ def measure(folder: Path, pace: Pace, stack: ExitStack) -> dict[str, Any]:
     report["private_mb"] = {"small": servers.private_mb(alone), "large": servers.private_mb(big)}
     say(f"private memory of a web process, MB: {report['private_mb']}")
     report["edit"] = edited(small, environ, alone)
-    say(f"mirror file edited -> served by all processes: {report['edit']}")
+    report["edit_large"] = edited(large, large_environ, big)
+    say(f"mirror file edited -> served by all processes: {report['edit']}; large: {report['edit_large']}")
     return report
 
 

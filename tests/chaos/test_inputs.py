@@ -4,7 +4,6 @@ started then, and each fault is named once."""
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,52 +18,12 @@ from app.snapshot.schema import digest_of
 from app.store import FileStore, Publication
 from app.web.current import Current
 from tests.conftest import ROOT
+from tests.spoiling import deep, directory, emptied, endless, huge, loop, pipe, truncated
 from tests.worker.conftest import StartWorker
 from tests.worker.network import CITY, NOON, Network, generation, listed, loaded, replaced
 
 MINUTE = 60.0
 SHA256 = "0" * 64
-
-
-def truncated(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def emptied(path: Path) -> None:
-    os.truncate(path, 0)
-
-
-def directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def pipe(path: Path) -> None:
-    """Whoever opens it waits for somebody to write."""
-    path.unlink()
-    os.mkfifo(path)
-
-
-def loop(path: Path) -> None:
-    """Nobody can read it, not even root."""
-    path.unlink()
-    path.symlink_to(path)
-
-
-def endless(path: Path) -> None:
-    path.unlink()
-    path.symlink_to("/dev/zero")
-
-
-def huge(path: Path) -> None:
-    """100 MB."""
-    os.truncate(path, 100_000_000)
-
-
-def deep(path: Path) -> None:
-    """Deep enough for every parser's stack."""
-    start = b'{"prefixes": ' if path.suffix == ".json" else b"name: "
-    path.write_bytes(start + b"[" * 200_000)
 
 
 OFTEN = [emptied, pipe, loop, deep]

@@ -162,6 +162,23 @@ def test_pipelining(server: GunicornServer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        pytest.param(b"", False, id="says nothing"),
+        pytest.param(b"Connection: keep-alive\r\n", True, id="asks to be kept"),
+    ],
+)
+def test_http_1_0(server: GunicornServer, more: bytes, kept: bool) -> None:
+    """An old client's connection ends with the answer, unless it asks for more."""
+    request = LIST.replace(b"1.1", b"1.0") + more + b"\r\n"
+    last = ALIVE + END
+    answer = raw(server, request + last)
+    _, headers, _ = parsed(answer)
+    assert headers["connection"] == ("keep-alive" if kept else "close")
+    assert answer.endswith(b"alive\n") is kept
+
+
+@pytest.mark.parametrize(
     "request_",
     [
         pytest.param(b"", id="silent"),

@@ -11,6 +11,7 @@ import pytest
 
 from app.status import decode_heartbeat
 from app.store import FileStore
+from tests.spoiling import deep, directory, emptied, pipe, truncated
 from tests.worker.conftest import StartWorker
 from tests.worker.network import (
     CONFIG,
@@ -159,30 +160,12 @@ def test_edits_that_decide_nothing(
 # --- broken mirror files ------------------------------------------------------------------------------
 
 
-def truncated(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:40])
-
-
-def emptied(path: Path) -> None:
-    path.write_bytes(b"")
-
-
 def not_yaml(path: Path) -> None:
     path.write_text("name: [a\n}\n")
 
 
 def binary(path: Path) -> None:
     path.write_bytes(bytes(range(256)))
-
-
-def directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
 
 
 def dangling(path: Path) -> None:
@@ -192,10 +175,6 @@ def dangling(path: Path) -> None:
 
 def huge(path: Path) -> None:
     path.write_bytes(b"# " * 1_000_000)
-
-
-def deep(path: Path) -> None:
-    path.write_text("name: " + "[" * 100_000)
 
 
 def bomb(path: Path) -> None:
