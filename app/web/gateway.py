@@ -73,8 +73,11 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                     self.finish_request(conn, _done(gthread._DEFER))
                 else:
                     self._end(conn)
-            case Arrived.QUICK if self._answer(conn):
-                self.finish_request(conn, _done(True))
+            case Arrived.QUICK:
+                if self._answer(conn):
+                    self.finish_request(conn, _done(True))
+                else:
+                    self._end(conn)
             case Arrived.WHOLE:
                 super().enqueue_req(conn)
 
@@ -89,17 +92,21 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self.keepalived_conns.append(conn)  # in the order of their timeouts
         else:
             self.poller.unregister(client)
+            self._end(conn)
 
     def _answer(self, conn: Any) -> bool:
-        """Whether the connection may be kept. If not, a thread is seeing to its end."""
+        """Whether the connection may be kept."""
         self._begin(conn)
+        conn.is_done = False
         kept: bool = super().handle(conn)
-        if not kept:
-            self._end(conn)
         return kept
 
     def _end(self, conn: Any) -> None:
-        """That may take a moment, and so a thread."""
+        """At once where the client has nothing more to say; else that may take a moment, and so a thread."""
+        if getattr(conn, "is_done", False):
+            _shut(conn.sock)
+            self.finish_request(conn, _done(False))
+            return
         end = self.tpool.submit(_finish, conn.sock)
         end.add_done_callback(lambda _: self.method_queue.defer(self.finish_request, conn, _done(False)))
 
@@ -109,8 +116,7 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         now = time.monotonic()
         for conn, deadline in tuple(self._deadlines.items()):
             if deadline < now:
-                with suppress(OSError):
-                    conn.sock.shutdown(socket.SHUT_RDWR)
+                _shut(conn.sock)
 
     # --- in a thread -------------------------------------------------------------------------------
 
@@ -144,7 +150,8 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             req, conn.sock, conn.client, conn.server, self.cfg, response_class=Response
         )
         environ["wsgi.multithread"] = True
-        if not self.alive or _has_body(req) or len(self.keepalived_conns) >= self.max_keepalived:
+        conn.is_done = not _has_body(req)
+        if not self.alive or not conn.is_done or len(self.keepalived_conns) >= self.max_keepalived:
             response.force_close()
         body = self.wsgi(environ, response.start_response)
         try:
@@ -229,6 +236,11 @@ def _finish(sock: socket.socket) -> None:
             if not received:
                 break
             unread += received
+    _shut(sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    """What gunicorn closes after that, it closes without waiting."""
     with suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
 

@@ -203,6 +203,23 @@ def test_slow_clients_hold_up_nobody(server: GunicornServer, request_: bytes) ->
             connection.close()
 
 
+def test_who_never_closes_keeps_nobody_waiting(server: GunicornServer) -> None:
+    """Two hundred clients that want their connection closed, and keep their own end open: each gets its
+    answer and the end at once."""
+    open_ended = [connect(server) for _ in range(200)]
+    try:
+        started = time.monotonic()
+        for connection in open_ended:
+            connection.sendall(LIST + END)
+        for connection in open_ended:
+            while connection.recv(1 << 16):
+                continue
+        assert time.monotonic() - started < 5  # a linger of 0.2 s in four threads would take 10
+    finally:
+        for connection in open_ended:
+            connection.close()
+
+
 def test_who_never_reads_holds_up_nobody(server: GunicornServer) -> None:
     """A client that asks on and on and reads no answer fills its own buffers; others are answered."""
     with socket.socket() as deaf, closing(server.connection()) as other:
