@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -61,7 +62,10 @@ def measure(folder: Path, pace: Pace, stack: ExitStack) -> dict[str, Any]:
     name, environ = world(small)
     _, large_environ = world(large)
     enlarge(Path(large_environ["MIRRORWISE_DATA"]), *LARGE)
-    say(f"{name}; the large network has {LARGE[0]:,} mirrors and {LARGE[1]} repos")
+    say(
+        f"{name}; the large network has {LARGE[0]:,} mirrors and {LARGE[1]} repos; "
+        f"{os.cpu_count()} cores, {servers.PROCESSES} web processes"
+    )
     report: dict[str, Any] = {
         "world": name,
         "compile": servers.publish(environ),
@@ -112,7 +116,10 @@ def measure(folder: Path, pace: Pace, stack: ExitStack) -> dict[str, Any]:
     report["throughput"] = {title: load._asdict() for title, load in loads.items()}
     report["nginx_hits"] = servers.hits(nginx, before)
     table(loads)
-    say(f"nginx: {report['cached_answers']} answers cached, {report['nginx_hits']:.1%} of requests hit")
+    say(
+        f"nginx: {NGINX_CLIENTS:,} clients, {report['cached_answers']:,} answers cached, "
+        f"{report['nginx_hits']:.1%} of requests hit"
+    )
 
     half = loads[ALONE].per_s / 2
     report["half_load"] = steady(url, half, STEADY_S, folder)._asdict()
