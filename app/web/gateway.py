@@ -72,6 +72,7 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                 if time.monotonic() < conn.begun_at + HEADER_WITHIN_S:
                     self.finish_request(conn, _done(gthread._DEFER))
                 else:
+                    conn.is_done = False
                     self._end(conn)
             case Arrived.QUICK:
                 if self._answer(conn):
@@ -103,7 +104,7 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _end(self, conn: Any) -> None:
         """At once where the client has nothing more to say; else that may take a moment, and so a thread."""
-        if getattr(conn, "is_done", False):
+        if conn.is_done:
             _shut(conn.sock)
             self.finish_request(conn, _done(False))
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from app.store import FileStore
 from app.worker.geography import NetworkFiles
 from app.worker.loop import Worker
 from tests.conftest import ROOT, wait_until
+from tests.spoiling import directory, emptied, truncated
 from tests.worker.conftest import StartWorker
 from tests.worker.network import CITY, NOON, Network, generation, loaded, replaced, status
 
@@ -91,21 +91,8 @@ def test_stop_ends_a_scan(store: FileStore, start: StartWorker, city: Path) -> N
 # --- a city database that turns bad ------------------------------------------------------------------
 
 
-def truncated(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def emptied(path: Path) -> None:
-    os.truncate(path, 0)
-
-
 def removed(path: Path) -> None:
     path.unlink()
-
-
-def directory(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
 
 
 def no_city_database(path: Path) -> None:
