@@ -49,8 +49,8 @@ class ClientAddress(NamedTuple):
 
 
 class TrustedProxies:
-    """Whose X-Forwarded-For is believed. As quick for a CDN's hundred networks as for one: a look
-    into a set for every prefix length that occurs."""
+    """Whose headers are believed: X-Forwarded-For, X-Forwarded-Proto, X-Client-Class. As quick for a
+    CDN's hundred networks as for one: a look into a set for every prefix length that occurs."""
 
     def __init__(self, networks: Iterable[IPv4Network | IPv6Network]) -> None:
         sets: dict[int, dict[int, set[int]]] = {4: {}, 16: {}}
@@ -65,7 +65,7 @@ class TrustedProxies:
         """Whether the socket's peer is trusted. The few there are, are remembered."""
         if peer in self._known_peers:
             return True
-        address = parse_address(peer.partition("%")[0])
+        address = _parse_peer(peer)
         if address is None or address.packed not in self:
             return False
         if len(self._known_peers) < MAX_KNOWN_PEERS:
@@ -113,14 +113,17 @@ def client_address(peer: str, forwarded_for: str | None, trusted: TrustedProxies
 
 
 def _peer_address(peer: str) -> ClientAddress:
-    address = parse_address(peer)
-    if address is None and "%" in peer:
-        address = parse_address(peer.partition("%")[0])
+    address = _parse_peer(peer)
     if address is not None:
         return ClientAddress(address[0], address[1], "socket")
     if peer == "":
         return ClientAddress(NOBODY, bytes(4), "unix socket")
     return ClientAddress(NOBODY, bytes(4), "socket", ((peer[:MAX_ENTRY_CHARS], "is no address"),))
+
+
+def _parse_peer(peer: str) -> Address | None:
+    """Without its zone; None for a unix socket's."""
+    return parse_address(peer.partition("%")[0])
 
 
 def _walk(found: ClientAddress, forwarded_for: str, trusted: TrustedProxies) -> ClientAddress:

@@ -49,7 +49,7 @@ class Clients:
         peer = environ.get("REMOTE_ADDR", "")
         address = client_address(peer, environ.get("HTTP_X_FORWARDED_FOR"), self._trusted)
         told = environ.get(CLASS_HEADER)
-        if told and (not peer or self._trusts(peer)):
+        if told and self._trusted.believes(peer):
             known = parse_class(told)
             if known is not None:
                 return Client(address, known)
@@ -61,10 +61,6 @@ class Clients:
             return True
         claims = environ.get("HTTP_X_FORWARDED_PROTO", "").lower().split(",")
         return "https" in map(str.strip, claims) and self._trusted.believes(environ.get("REMOTE_ADDR", ""))
-
-    def _trusts(self, peer: str) -> bool:
-        address = parse_address(peer)
-        return address is not None and address.packed in self._trusted
 
 
 def parse_class(text: str) -> ClientClass | None:

@@ -32,8 +32,8 @@ def variables(var: Path) -> dict[str, str]:
     return environ(DATA, var, TRUSTED_PROXIES=f"{PROXY}/32")
 
 
-def application(var: Path) -> Flask:
-    sample = read_settings(variables(var))
+def application(var: Path, **more: str) -> Flask:
+    sample = read_settings({**variables(var), **more})
     app = create_app(sample, file_store(var), follow=False)
     app.extensions["mirrorwise"].refresh()
     return app

@@ -131,13 +131,42 @@ BELIEVED = [
 ]
 
 
-@pytest.mark.parametrize(("header", "value", "target"), BELIEVED)
-def test_what_a_proxy_is_believed(app: Flask, header: str, value: str, target: str) -> None:
-    """A header that decides when a trusted proxy sends it decides nothing when anybody else does."""
-    ask = asking(app)
-    for source, decides in ((PROXY, True), (STRANGER, False)):
-        plain, claimed = ask(target, source=source), ask(target, headers={header: value}, source=source)
-        assert (kept(claimed) != kept(plain)) is decides
+@pytest.fixture(scope="module")
+def trusting(published: Path) -> Flask:
+    return application(published, TRUSTED_PROXIES="127.0.0.1,10.0.0.0/8,2001:db8:ffff::/48,fe80::/64")
+
+
+@pytest.mark.parametrize(
+    ("peer", "believed"),
+    [
+        pytest.param("127.0.0.1", True, id="trusted"),
+        pytest.param("10.1.2.3", True, id="in a trusted network"),
+        pytest.param("2001:db8:ffff::2", True, id="trusted, IPv6"),
+        pytest.param("fe80::1%eth0", True, id="trusted, with a zone"),
+        pytest.param("fe80::1%1", True, id="trusted, with a zone's number"),
+        pytest.param("fe80::1", True, id="trusted, a zone's address without it"),
+        pytest.param("::ffff:10.1.2.3", True, id="trusted, IPv4-mapped"),
+        pytest.param("", True, id="unix socket"),
+        pytest.param("127.0.0.42", False, id="untrusted"),
+        pytest.param("2001:db8:fffe::2", False, id="untrusted, IPv6"),
+        pytest.param("fe80:0:0:1::1%eth0", False, id="untrusted, with a zone"),
+        pytest.param("::ffff:192.0.2.9", False, id="untrusted, IPv4-mapped"),
+        pytest.param("::10.1.2.3", False, id="untrusted, IPv4-compatible"),
+        pytest.param("what?", False, id="garbage"),
+        pytest.param("%eth0", False, id="a zone alone"),
+        pytest.param("unix:", False, id="a unix socket's name"),
+    ],
+)
+def test_a_peer_is_believed_in_all_or_in_nothing(trusting: Flask, peer: str, believed: bool) -> None:
+    """The headers that decide when a trusted proxy sends them all decide, or none of them does,
+    however the peer's address is written."""
+    ask = asking(trusting)
+    for _ in range(2):  # a trusted peer is remembered
+        decides = {
+            header: kept(ask(target, headers={header: value}, source=peer)) != kept(ask(target, source=peer))
+            for header, value, target in BELIEVED
+        }
+        assert decides == {header: believed for header, _, _ in BELIEVED}
 
 
 @pytest.mark.parametrize(
