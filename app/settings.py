@@ -152,7 +152,7 @@ def _networks(text: str) -> tuple[Network, ...]:
     """`none` trusts nobody: an empty variable cannot say so, since it counts as unset."""
     if text.lower() == "none":
         return ()
-    return tuple(_network(part.strip()) for part in text.split(","))
+    return tuple(dict.fromkeys(_network(part.strip()) for part in text.split(",")))
 
 
 def _network(text: str) -> Network:

@@ -96,14 +96,16 @@ def test_before_anything_is_published(tmp_path: Path) -> None:
 
 
 def test_trusted_proxies_are_nginxs_as_well(published: Path, tmp_path: Path) -> None:
-    """Whose X-Forwarded-For the service believes, nginx believes."""
+    """Whose X-Forwarded-For and X-Forwarded-Proto the service believes, nginx believes."""
     out = tmp_path / "site"
-    nginx(published, out, TRUSTED_PROXIES="10.0.0.0/8,2001:db8::/32")
-    server = (out / "local-server.conf").read_text()
-    assert server.count("set_real_ip_from") == 2
-    assert "set_real_ip_from 2001:db8::/32;" in server
+    nginx(published, out, TRUSTED_PROXIES="10.0.0.0/8,2001:db8::/32,10.0.0.0/8")
+    for name, line in (("local-server.conf", "set_real_ip_from {};"), ("local-http.conf", "{} 1;")):
+        text = (out / name).read_text()
+        for network in ("10.0.0.0/8", "2001:db8::/32"):
+            assert text.count(line.format(network)) == 1
     nginx(published, out, TRUSTED_PROXIES="none")
     assert "set_real_ip_from" not in (out / "local-server.conf").read_text()
+    assert " 1;" not in (out / "local-http.conf").read_text()
 
 
 def test_nginx_reloads_once_for_every_change(published: Path, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ class SiteDirectory:
         return texts
 
     def _http(self, databases: Databases | None) -> list[str]:
-        """What stands beside the server: the service, the cache, the databases."""
+        """What stands beside the server: the service, the cache, the databases, the trusted proxies."""
         lines = [
             "# Written by `mirrorwise nginx`.",
             "upstream mirrorwise {",
@@ -149,7 +149,8 @@ class SiteDirectory:
             lines.append(f"geoip2 {databases.networks} {{ $mw_network overlay; }}")
         elif databases:
             lines.append('map "" $mw_network { default ""; }')
-        return lines
+        trusted = (f"    {network} 1;" for network in self._settings.trusted_proxies)
+        return [*lines, "geo $realip_remote_addr $mw_trusted {", *trusted, "}"]
 
 
 def _server(site: Site, trusted: Sequence[Network]) -> list[str]:

@@ -16,7 +16,7 @@ from app.settings import read_settings
 from tests.conftest import need_program
 from tests.servers import GunicornServer, NginxOptions, NginxServer
 from tests.servers import ask as ask_on
-from tests.web.asking import LIST, TEXT, variables
+from tests.web.asking import LIST, PROXY, STRANGER, TEXT, variables
 from tests.web.deployed import CLIENT, Deployed, compared
 
 
@@ -25,6 +25,15 @@ def site(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     deployed = Deployed(tmp_path_factory.mktemp("site"), published)
     yield deployed
     deployed.stop()
+
+
+@pytest.fixture(scope="module")
+def direct(site: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GunicornServer]:
+    """The same service without nginx, on a port."""
+    server = GunicornServer(tmp_path_factory.mktemp("direct"), site.environ, processes=1)
+    server.wait_until_serving()
+    yield server
+    server.stop()
 
 
 def test_compressed_only_for_who_asks(site: Deployed) -> None:
@@ -91,6 +100,32 @@ def test_log_says_what_was_served_and_never_to_whom(site: Deployed) -> None:
     assert (explained["request"], encoded["request"]) == ("/explain", "/mirrorlist/9/baseos")
     logs = [path.read_text() for path in site.nginx_folder.glob("*.*") if path.suffix in (".json", ".log")]
     assert not any(address in log for log in logs for address in (client, asked))
+
+
+@pytest.mark.parametrize(
+    ("source", "claim", "secure"),
+    [
+        pytest.param(PROXY, "https", True, id="trusted"),
+        pytest.param(PROXY, "HTTPS , http", True, id="the first of two proxies"),
+        pytest.param(PROXY, "http,https", True, id="the last of two proxies"),
+        pytest.param(PROXY, "http", False, id="trusted, plain"),
+        pytest.param(PROXY, "httpsx, xhttps", False, id="trusted, another word"),
+        pytest.param(STRANGER, "https", False, id="untrusted"),
+        pytest.param(STRANGER, "1,https", False, id="untrusted, as trusted ones look inside"),
+        pytest.param(STRANGER, "http,1,https", False, id="untrusted, the same whole"),
+    ],
+)
+def test_who_is_believed_to_have_come_by_https(
+    site: Deployed, direct: GunicornServer, source: str, claim: str, secure: bool
+) -> None:
+    """nginx believes X-Forwarded-Proto of whom the service believes it of, and reads it as it does."""
+    target = "/download/9/BaseOS/x86_64/os/repodata/repomd.xml?protocol=http"  # refused to https clients
+    headers = {"X-Forwarded-Proto": claim}
+    connection = http.client.HTTPConnection("127.0.0.1", site.nginx.port, 10, source_address=(source, 0))
+    with closing(connection):
+        through = ask_on(connection, target, headers=headers)
+    assert through.status == (400 if secure else 302)
+    assert compared(through) == compared(direct.ask(target, headers=headers, source=source))
 
 
 def test_tls_and_http2(published: Path, tmp_path: Path) -> None:
