@@ -9,7 +9,8 @@ gunicorn also counts on a proxy in front that takes slow and odd clients upon it
 handful of clients that connect and say nothing, send a letter a minute, or never read their answer,
 would keep all threads. So a thread is taken only for a request whose header has arrived, and for
 seconds at most. Bodies are not read: the connection is closed instead. What is no HTTP is answered
-in one plain line that repeats nothing of it, and is not logged, or anybody could fill the log.
+in one plain line that repeats nothing of it, and is not logged, or anybody could fill the log. What
+cannot become HTTP, whatever follows, is answered so at once: another protocol, or bare line feeds.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ _QUICK = re.compile(
     rb"GET /(?:(?:mirrorlist|metalink|isolist|download)[/?]|\?)(?!\S*(?:%|explain))\S* HTTP/1\.1\r\n"
 )
 """Not what asks for an explanation, which takes a hundred times as long, or may do so encoded."""
+_BEGINNING = re.compile(
+    rb"(?:\r\n?)?(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [^ \r\n]*(?: [HTP/0-9.]*(?:\r(?:\n.*)?)?)?)?)?", re.DOTALL
+)
+"""Method, target, version, end of line, and header lines: each may be missing if all behind it is."""
 _NONE_UNSENT = bytes(4)
 
 
@@ -52,6 +57,8 @@ class Arrived(Enum):
     PART = auto()
     WHOLE = auto()
     QUICK = auto()
+    JUNK = auto()
+    """Nothing that may follow makes a request of it."""
 
 
 class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -79,6 +86,13 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                     self.finish_request(conn, _done(True))
                 else:
                     self._end(conn)
+            case Arrived.JUNK:
+                conn.sock.setblocking(False)
+                self._refuse(conn)
+                with suppress(OSError):  # what is left unread would take the answer from the client
+                    conn.sock.recv(MAX_UNREAD_BYTES)
+                conn.is_done = True
+                self._end(conn)
             case Arrived.WHOLE:
                 super().enqueue_req(conn)
 
@@ -127,8 +141,9 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._deadlines[conn] = time.monotonic() + ANSWER_WITHIN_S
         try:
             kept = super().handle(conn)
-            while kept is True and conn.parser.unreader.buf.getbuffer().nbytes:
-                kept = super().handle(conn)  # sent behind the first: the main loop would not notice it
+            # What was sent behind the first request, the main loop would not notice.
+            while kept is True and (behind := conn.parser.unreader.buf.getvalue()):
+                kept = super().handle(conn) if judged(behind) is not Arrived.JUNK else self._refuse(conn)
             if kept is False:
                 _finish(conn.sock)
             return kept
@@ -144,6 +159,11 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             conn.begun_at = None
             _wake_at(conn.sock, 1)
         conn.data_ready = True
+
+    def _refuse(self, conn: Any) -> bool:
+        """The connection may not be kept."""
+        self.handle_error(None, conn.sock, conn.client, errors.ParseException())
+        return False
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Whether the connection may be kept."""
@@ -205,17 +225,26 @@ def arrived(sock: socket.socket) -> Arrived:
         if _QUICK.match(waiting) and waiting.find(b"\r\n\r\n") == len(waiting) - 4:
             # With nothing left to send, what a list takes fits into the socket's buffer.
             return Arrived.QUICK if ioctl(sock, TIOCOUTQ, _NONE_UNSENT) == _NONE_UNSENT else Arrived.WHOLE
-        if len(waiting) == USUAL_HEADER_BYTES and b"\n\r\n" not in waiting:
+        if len(waiting) == USUAL_HEADER_BYTES and b"\r\n\r\n" not in waiting:
             waiting = sock.recv(MAX_UNREAD_BYTES, _PEEK)
     except BlockingIOError:
         return Arrived.PART
     except OSError:
         return Arrived.WHOLE
-    if b"\n\r\n" in waiting or not waiting or b"\n\n" in waiting or len(waiting) == MAX_UNREAD_BYTES:
+    found = judged(waiting)
+    if found is Arrived.PART:
+        if sock.family == socket.AF_UNIX:
+            return Arrived.WHOLE  # a proxy, which sends the rest at once; and there is no such mark there
+        _wake_at(sock, len(waiting) + 1)
+    return found
+
+
+def judged(waiting: bytes) -> Arrived:
+    """PART, WHOLE or JUNK. A whole header is for gunicorn's parser, whatever it is."""
+    if b"\r\n\r\n" in waiting or not waiting or len(waiting) == MAX_UNREAD_BYTES:
         return Arrived.WHOLE
-    if sock.family == socket.AF_UNIX:
-        return Arrived.WHOLE  # a proxy, which sends the rest at once; and there is no such mark there
-    _wake_at(sock, len(waiting) + 1)
+    if _BEGINNING.fullmatch(waiting) is None or waiting.count(b"\n") > waiting.count(b"\r\n"):
+        return Arrived.JUNK
     return Arrived.PART
 
 
