@@ -183,9 +183,7 @@ numbers = st.integers(0, 60)
 by_question = st.dictionaries(
     st.sampled_from(["a", "b", "c"]), st.builds(counts, numbers, numbers, numbers, numbers), max_size=3
 )
-hours = st.lists(
-    st.builds(HourCounts, hour=st.integers(499_960, 500_030), largest=by_question), max_size=5
-)
+hours = st.lists(st.builds(HourCounts, hour=st.integers(499_960, 500_030), largest=by_question), max_size=5)
 
 
 @settings(max_examples=60)
