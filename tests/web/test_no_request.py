@@ -1,7 +1,8 @@
-"""What is sent to the service's port and can become no request."""
+"""What is sent to the service's port and can become no request, or is more than a request may be."""
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from app.web.gateway import ANSWER_WITHIN_S, Arrived, judged
-from tests.servers import GunicornServer
+from tests.conftest import ROOT
+from tests.servers import GunicornServer, NginxServer
 from tests.web.asking import variables
 
 HOST = b"Host: mirrors.example.org\r\n"
@@ -69,12 +71,13 @@ def server(
     server.stop()
 
 
-def connect(server: GunicornServer) -> socket.socket:
+def connect(server: GunicornServer | NginxServer) -> socket.socket:
     """A connection on which nothing takes longer than that."""
     if server.port:
         return socket.create_connection(("127.0.0.1", server.port), timeout=WITHIN_S)
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(WITHIN_S)
+    assert isinstance(server, GunicornServer)
     connection.connect(str(server.socket))
     return connection
 
@@ -155,3 +158,64 @@ def test_a_slow_request_has_its_time(request_: bytes) -> None:
 def test_judged_by_what_has_come(sent: bytes) -> None:
     """What can become no request stays so, whatever follows."""
     assert judged(sent) is judged(sent + b"\r") is judged(sent + b"GET / HTTP/1.1") is Arrived.JUNK
+
+
+# --- limits -----------------------------------------------------------------------------------------------
+
+LIMITS = re.search(
+    r"A request line has at most ([0-9,]+) bytes \(longer ones are a ([0-9]+)\), and a request at most "
+    r"([0-9]+) header fields of at most ([0-9,]+) bytes each \(more is a ([0-9]+)\);",
+    " ".join((ROOT / "README.md").read_text().split()),
+)
+assert LIMITS, "the README says the limits in another way now"
+LINE_BYTES, TOO_LONG, FIELDS, FIELD_BYTES, TOO_MUCH = (int(text.replace(",", "")) for text in LIMITS.groups())
+
+
+def with_line(length: int) -> bytes:
+    line = b"GET /healthz?%s HTTP/1.1"
+    return line % (b"a" * (length - len(line % b""))) + b"\r\n" + HOST + b"\r\n"
+
+
+def with_fields(count: int, length: int = 10) -> bytes:
+    """So many header fields; all but one have this length, without their line ends."""
+    fields = b"".join(b"X-%03d: " % number + b"a" * (length - 7) + b"\r\n" for number in range(count - 1))
+    return LIST + HOST + fields + b"\r\n"
+
+
+def status(server: GunicornServer | NginxServer, request: bytes) -> int:
+    with connect(server) as connection:
+        connection.sendall(request)
+        return int(connection.recv(1 << 16).split(b" ")[1])
+
+
+@pytest.fixture(scope="module")
+def nginx(server: GunicornServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NginxServer]:
+    nginx = NginxServer(tmp_path_factory.mktemp("nginx"), server.address)
+    yield nginx
+    nginx.stop()
+
+
+@pytest.mark.parametrize(
+    ("most", "more", "refusal"),
+    [
+        pytest.param(with_line(LINE_BYTES), with_line(LINE_BYTES + 1), TOO_LONG, id="line"),
+        pytest.param(with_fields(FIELDS), with_fields(FIELDS + 1), TOO_MUCH, id="number of fields"),
+        pytest.param(with_fields(2, FIELD_BYTES), with_fields(2, FIELD_BYTES + 1), TOO_MUCH, id="field"),
+        pytest.param(
+            with_fields(FIELDS, FIELD_BYTES), with_fields(FIELDS, FIELD_BYTES + 1), TOO_MUCH, id="all at once"
+        ),
+    ],
+)
+def test_limits(server: GunicornServer, most: bytes, more: bytes, refusal: int) -> None:
+    """A request as large as the README allows is answered, and one that is larger by one is refused with
+    the status that it names."""
+    assert (status(server, most), status(server, more)) == (200, refusal)
+
+
+def test_limits_through_nginx(nginx: NginxServer) -> None:
+    """The line is as long as it may be without nginx; the fields, of which it passes on few, may be more
+    and longer."""
+    assert status(nginx, with_line(LINE_BYTES)) == 200
+    assert status(nginx, with_line(LINE_BYTES + 1)) == TOO_LONG
+    assert status(nginx, with_fields(2 * FIELDS)) == 200
+    assert status(nginx, with_fields(2, FIELD_BYTES + 1)) == 200
