@@ -47,7 +47,7 @@ _QUICK = re.compile(
 _BEGINNING = re.compile(
     rb"(?:\r\n?)?(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [^ \r\n]*(?: [HTP/0-9.]*(?:\r(?:\n.*)?)?)?)?)?", re.DOTALL
 )
-"""Method, target, version, end of line, and header lines: each may be missing if all behind it is."""
+"""An empty line, which some send; method, target, version, line end, and header lines; or less of it."""
 _NONE_UNSENT = bytes(4)
 
 
@@ -143,7 +143,7 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             kept = super().handle(conn)
             # What was sent behind the first request, the main loop would not notice.
             while kept is True and (behind := conn.parser.unreader.buf.getvalue()):
-                kept = super().handle(conn) if judged(behind) is not Arrived.JUNK else self._refuse(conn)
+                kept = self._refuse(conn) if judged(behind) is Arrived.JUNK else super().handle(conn)
             if kept is False:
                 _finish(conn.sock)
             return kept
@@ -161,7 +161,7 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         conn.data_ready = True
 
     def _refuse(self, conn: Any) -> bool:
-        """The connection may not be kept."""
+        """Answer that this was no request. The connection may not be kept."""
         self.handle_error(None, conn.sock, conn.client, errors.ParseException())
         return False
 
@@ -241,11 +241,11 @@ def arrived(sock: socket.socket) -> Arrived:
 
 def judged(waiting: bytes) -> Arrived:
     """PART, WHOLE or JUNK. A whole header is for gunicorn's parser, whatever it is."""
-    if b"\r\n\r\n" in waiting or not waiting or len(waiting) == MAX_UNREAD_BYTES:
+    if b"\r\n\r\n" in waiting or not waiting:
         return Arrived.WHOLE
     if _BEGINNING.fullmatch(waiting) is None or waiting.count(b"\n") > waiting.count(b"\r\n"):
         return Arrived.JUNK
-    return Arrived.PART
+    return Arrived.PART if len(waiting) < MAX_UNREAD_BYTES else Arrived.WHOLE
 
 
 def _wake_at(sock: socket.socket, waiting_bytes: int) -> None:

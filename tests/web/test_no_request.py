@@ -46,6 +46,7 @@ NO_REQUESTS = {
     "bare line feeds throughout": b"GET /healthz HTTP/1.1\nHost: a\nAccept: */*\n\n",
     "a bare line feed behind a field": LIST + b"Host: a\n",
     "a bare line feed at the end": LIST + b"Host: a\r\n\n",
+    "a bare line feed in a long header": LIST + b"X-A: b\r\n" * 5_000 + b"X-A: b\n",
     "bare line feeds, and a right end": LIST + b"Host: a\n\r\n",
 }
 no_requests = pytest.mark.parametrize("sent", NO_REQUESTS.values(), ids=NO_REQUESTS)
