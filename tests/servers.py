@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -235,9 +236,10 @@ class Command:
         found, parents = [], [self.process.pid]
         while parents:
             for task in Path(f"/proc/{parents.pop()}/task").glob("*"):
-                children = [int(pid) for pid in (task / "children").read_text().split()]
-                found += children
-                parents += children
+                with suppress(OSError):  # a thread that has ended meanwhile
+                    children = [int(pid) for pid in (task / "children").read_text().split()]
+                    found += children
+                    parents += children
         return found
 
     def signal(self, number: signal.Signals) -> int:
