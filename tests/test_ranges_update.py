@@ -263,7 +263,7 @@ def test_replaces(tmp_path: Path, server: Server) -> None:
 def test_older_version(tmp_path: Path, server: Server) -> None:
     """An answer older than what is there (a stale cache on the way) changes nothing, whatever the
     name of the present file."""
-    (tmp_path / "downloaded by hand").write_bytes(aws_file(10, 1000))
+    (tmp_path / "downloaded by hand.json").write_bytes(aws_file(10, 1000))
     server.answers["/aws"] = send(aws_file(10, 999))
     result = update(tmp_path, server)
     assert result.outcome == "unchanged"
@@ -273,7 +273,7 @@ def test_older_version(tmp_path: Path, server: Server) -> None:
 
 def test_shrinking_counts_against_any_name(tmp_path: Path, server: Server) -> None:
     """A file that shrank by half is refused even when the present one has another name."""
-    (tmp_path / "downloaded by hand").write_bytes(aws_file(10, 1000))
+    (tmp_path / "downloaded by hand.json").write_bytes(aws_file(10, 1000))
     server.answers["/aws"] = send(aws_file(4, 1001))
     assert "less than half" in update(tmp_path, server).message
 

@@ -300,5 +300,6 @@ def update() -> None:
       mirrorwise ranges update
     """
     from app.cli.ranges import run_update
+    from app.sources.folder import DataFolder
 
-    sys.exit(run_update(_settings().data_dir / "cloud"))
+    sys.exit(run_update(DataFolder(_settings().data_dir).cloud))

@@ -1,16 +1,13 @@
-"""The service config and the mirror files, read anew for every round."""
+"""The service config and the mirror files as the prober uses them, read again before every round."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from app.model import Mirror, ServiceConfig, Severity, SourceError
-from app.sources.check import CONFIG_FILE, mirror_paths
-from app.sources.mirror_files import read_mirror
-from app.sources.service_config import read_service_config
+from app.model import Mirror, ServiceConfig, Severity
+from app.sources.people_files import PeopleFiles
 
 log = logging.getLogger("mirrorwise.probe")
 
@@ -23,24 +20,11 @@ class Inputs:
     mirrors: Mapping[str, Mirror]
 
 
-def read_inputs(data_dir: Path, last: Inputs | None) -> Inputs:
-    """A mirror whose file has a fault keeps its last definition (by the file's name, which most
-    mirrors are called after), and so does the config. Raises SourceError when there is no config
-    at all. The faults themselves are `mirrorwise check`'s to explain."""
-    try:
-        config, _ = read_service_config(data_dir / CONFIG_FILE)
-    except SourceError as error:
-        if last is None:
-            raise
-        log.warning("the service config cannot be used, so the last one stays: %s", error)
-        config = last.config
-    mirrors: dict[str, Mirror] = {}
-    for path in mirror_paths(data_dir / config.mirrors_dir):
-        mirror, findings = read_mirror(path, config)
-        if mirror is None:
-            faults = [str(finding) for finding in findings if finding.severity is Severity.FAULT]
-            log.warning("%s cannot be used: %s", path.name, "; ".join(faults))
-            mirror = last.mirrors.get(path.stem) if last else None
-        if mirror is not None:
-            mirrors.setdefault(mirror.name, mirror)
-    return Inputs(config, mirrors)
+def read_inputs(files: PeopleFiles) -> Inputs:
+    """What is at fault keeps its last definition, and is named in the log. Raises SourceError when there
+    has never been a good config."""
+    config = files.read()
+    for finding in files.findings:
+        if finding.severity is Severity.FAULT:
+            log.warning("the last good definition stays, if there is one: %s", finding)
+    return Inputs(config, {mirror.name: mirror for mirror in files.definitions.values()})

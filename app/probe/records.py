@@ -15,6 +15,7 @@ import msgspec
 
 from app.model import MirrorState, ProbeRound, Record, RepomdVersion
 from app.probe.hosts import Spent
+from app.sources.folder import DataFolder
 
 _ABANDONED_S = 3600.0
 _T = TypeVar("_T")
@@ -49,48 +50,46 @@ class OriginMemory(Record, frozen=True, kw_only=True):
 
 
 class Records:
-    """All files below one state folder."""
+    """The state files of one data folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: DataFolder) -> None:
         self.folder = folder
-        self.repos = folder / "repos.json"
-        self.round = folder / "round.json"
-        self.origin = folder / "origin.json"
 
     def prepare(self) -> None:
         """Make the folders, and remove temporary files that a killed run left long ago."""
-        for folder in (self.folder, self.folder / "mirrors", self.folder / "probe"):
+        for folder in (self.folder.state, self.folder.mirror_states, self.folder.prober_notes):
             folder.mkdir(parents=True, exist_ok=True)
             for leftover in folder.glob(".*.tmp"):
                 if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
                     leftover.unlink(missing_ok=True)
 
     def state(self, mirror: str) -> Path:
-        return self._named("mirrors", mirror)
+        return _named(self.folder.mirror_states, mirror)
 
     def load_memory(self, mirror: str) -> Memory:
-        return _load(self._named("probe", mirror), Memory) or Memory()
+        return _load(_named(self.folder.prober_notes, mirror), Memory) or Memory()
 
     def load_origin(self) -> OriginMemory:
-        return _load(self.origin, OriginMemory) or OriginMemory()
+        return _load(self.folder.origin_notes, OriginMemory) or OriginMemory()
 
     def save_mirror(self, state: MirrorState | None, mirror: str, memory: Memory) -> None:
         """The state goes first: killed in between, the mirror is merely asked once more."""
         if state is not None:
             write_json(self.state(mirror), state)
-        write_json(self._named("probe", mirror), memory)
+        write_json(_named(self.folder.prober_notes, mirror), memory)
 
     def save_origin(self, facts: Mapping[str, tuple[RepomdVersion, ...]], memory: OriginMemory) -> None:
-        write_json(self.repos, facts)
-        write_json(self.origin, memory)
+        write_json(self.folder.repos, facts)
+        write_json(self.folder.origin_notes, memory)
 
     def save_round(self, completed_at: datetime) -> None:
-        write_json(self.round, ProbeRound(completed_at=completed_at))
+        write_json(self.folder.round, ProbeRound(completed_at=completed_at))
 
-    def _named(self, folder: str, mirror: str) -> Path:
-        if "/" in mirror or "\0" in mirror or mirror.startswith("."):
-            raise ValueError(f"{mirror!r} cannot be the name of a file")
-        return self.folder / folder / f"{mirror}.json"
+
+def _named(folder: Path, mirror: str) -> Path:
+    if "/" in mirror or "\0" in mirror or mirror.startswith("."):
+        raise ValueError(f"{mirror!r} cannot be the name of a file")
+    return folder / f"{mirror}.json"
 
 
 def write_json(path: Path, value: object) -> None:

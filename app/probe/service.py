@@ -26,6 +26,8 @@ from app.probe.report import Tally, explain, progress
 from app.probe.round import Result, Round, chosen
 from app.probe.surroundings import Surroundings
 from app.probe.targets import iso_targets, repo_targets
+from app.sources.folder import DataFolder
+from app.sources.people_files import PeopleFiles
 from app.sources.probe_state import read_repo_facts
 
 log = logging.getLogger("mirrorwise.probe")
@@ -82,9 +84,12 @@ class Prober:
     hosts: Hosts | None = None
     inputs: Inputs | None = None
     records: Records = field(init=False)
+    files: PeopleFiles = field(init=False)
 
     def __post_init__(self) -> None:
-        self.records = Records(self.options.data_dir / "state")
+        folder = DataFolder(self.options.data_dir)
+        self.records = Records(folder)
+        self.files = PeopleFiles(folder)
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -187,13 +192,14 @@ class Prober:
             log.warning("origin: %s", "; ".join(origin.faults) or "all is well again")
 
     async def _read_inputs(self) -> Inputs:
-        self.inputs = await asyncio.to_thread(read_inputs, self.options.data_dir, self.inputs)
+        self.inputs = await asyncio.to_thread(read_inputs, self.files)
         return self.inputs
 
     def _facts(self) -> Facts:
         """What an earlier run knew of the origin; a damaged file is made anew."""
         try:
-            return read_repo_facts(self.records.repos) if self.records.repos.exists() else {}
+            path = self.records.folder.repos
+            return read_repo_facts(path) if path.exists() else {}
         except SourceError as error:
             log.warning("%s", error)
             return {}

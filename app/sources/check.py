@@ -1,79 +1,61 @@
 """The check of a whole data folder, for `mirrorwise check` and a pull request's CI: every input file
-that people write, and those of the probers where they are there."""
+that people write, those of the probers where they are there, and what no program reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from app.model import Finding, Mirror, ServiceConfig, Severity, SourceError
+from app.model import Finding, Mirror, Severity, SourceError
 from app.sources.cloud import read_cloud_folder
 from app.sources.cloud.overlap import netblock_findings
+from app.sources.file_marks import is_gone
+from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
-from app.sources.mirmon import read_mirmon
-from app.sources.mirror_files import check_network, read_mirror
+from app.sources.people_files import PeopleFiles
 from app.sources.place_counts import read_place_counts
-from app.sources.probe_state import read_mirror_state, read_repo_facts, read_round
-from app.sources.service_config import read_service_config
+from app.sources.report import located
+from app.sources.state_files import StateFiles
+from app.sources.unread import unread, unread_config
 from app.sources.yaml_file import line_of
-
-CONFIG_FILE = "config.yml"
-CLOUD_FOLDER = "cloud"
-COUNTS_FILE = "places.csv"
-MIRMON_FILE = "mirmon.state"
-MIRROR_FILE_ENDINGS = (".yml", ".yaml")
 
 
 def check(data_dir: Path) -> list[Finding]:
     """By file (with `data_dir` before it) and line. Without a sound service config nothing else can be
-    judged, and its findings are all there is."""
-    config_path = data_dir / CONFIG_FILE
+    judged, and what is said of it is all there is."""
+    folder = DataFolder(data_dir)
+    people, states = PeopleFiles(folder), StateFiles(folder)
     try:
-        config, findings = read_service_config(config_path)
+        config = people.read()
     except SourceError as error:
-        return _located(error.findings, data_dir)
-    found = _located(findings, data_dir)
-    mirrors_dir = data_dir / config.mirrors_dir
-    mirrors, findings = _read_mirrors(mirrors_dir, config)
-    clouds, cloud_findings = read_cloud_folder(data_dir / CLOUD_FOLDER)
-    found += _located(cloud_findings, data_dir / CLOUD_FOLDER)
-    declared = [(file, mirror.name, mirror.subnets) for file, mirror in mirrors.items()]
+        return _sorted(located([*error.findings, *unread_config(folder)], data_dir))
+    mirrors_dir = folder.name_of(folder.mirrors(config))
+    clouds, cloud_findings = read_cloud_folder(folder.cloud)
+    declared = [(file, mirror.name, mirror.subnets) for file, mirror in people.definitions.items()]
     published = [cloud_range for ranges in clouds.values() for cloud_range in ranges.ranges]
-    later = check_network(mirrors) + _unlocatable(mirrors) + netblock_findings(declared, published)
-    findings += [_with_line(finding, mirrors_dir) for finding in later]
-    found += _located(findings, mirrors_dir)
-    if not mirrors:
+    later = _unlocatable(people.definitions) + netblock_findings(declared, published)
+    states.read(people.definitions.values())
+    found = [
+        *people.findings,
+        *located(later, mirrors_dir),
+        *located(cloud_findings, folder.name_of(folder.cloud)),
+        *states.findings,
+        *_count_faults(folder),
+        *unread(folder, mirrors_dir, people.definitions),
+    ]
+    if not people.definitions and not any(finding.file == mirrors_dir for finding in found):
         message = "there is no usable mirror file in this folder"
-        found.append(Finding(severity=Severity.FAULT, file=str(mirrors_dir), message=message))
-    found += _faults_of(read_place_counts, data_dir / COUNTS_FILE)
-    found += _check_states(data_dir, mirrors)
-    return sorted(found, key=lambda finding: (finding.file, finding.line or 0, finding.severity))
+        found.append(Finding(severity=Severity.FAULT, file=mirrors_dir, message=message))
+    return _sorted(located([_with_line(finding, folder, mirrors_dir) for finding in found], data_dir))
 
 
-def mirror_paths(mirrors_dir: Path) -> list[Path]:
-    """The mirror files of a folder, by name. Hidden ones are an editor's, not ours."""
-    if not mirrors_dir.is_dir():
-        return []
-    return sorted(
-        path
-        for path in mirrors_dir.iterdir()
-        if path.suffix in MIRROR_FILE_ENDINGS and not path.name.startswith(".")
-    )
+def _sorted(findings: list[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: (finding.file, finding.line or 0, finding.severity))
 
 
-def _read_mirrors(mirrors_dir: Path, config: ServiceConfig) -> tuple[dict[str, Mirror], list[Finding]]:
-    mirrors, found = {}, []
-    for path in mirror_paths(mirrors_dir):
-        mirror, findings = read_mirror(path, config)
-        found += findings
-        if mirror is not None:
-            mirrors[path.name] = mirror
-    return mirrors, found
-
-
-def _unlocatable(mirrors: dict[str, Mirror]) -> list[Finding]:
+def _unlocatable(mirrors: Mapping[str, Mirror]) -> list[Finding]:
     gazetteer = Gazetteer()
     return [
         Finding(
@@ -88,36 +70,19 @@ def _unlocatable(mirrors: dict[str, Mirror]) -> list[Finding]:
     ]
 
 
-def _check_states(data_dir: Path, mirrors: dict[str, Mirror]) -> list[Finding]:
-    state_dir = data_dir / "state"
-    readers: list[tuple[Path, Callable[[Path], object]]] = [
-        (path, read_mirror_state) for path in (state_dir / "mirrors").glob("*.json")
-    ]
-    readers += [(state_dir / "repos.json", read_repo_facts), (state_dir / "round.json", read_round)]
-    found = [finding for path, read in readers for finding in _faults_of(read, path)]
-    mirmon_path = data_dir / MIRMON_FILE
+def _count_faults(folder: DataFolder) -> list[Finding]:
+    if is_gone(folder.counts):
+        return []
     try:
-        _, findings = read_mirmon(mirmon_path, mirrors.values()) if mirmon_path.exists() else ({}, [])
+        read_place_counts(folder.counts)
     except SourceError as error:
-        findings = error.findings
-    return found + _located(findings, data_dir)
-
-
-def _faults_of(read: Callable[[Path], object], path: Path) -> list[Finding]:
-    try:
-        if path.exists():
-            read(path)
-    except SourceError as error:
-        return _located(error.findings, path.parent)
+        return error.findings
     return []
 
 
-def _with_line(finding: Finding, folder: Path) -> Finding:
+def _with_line(finding: Finding, folder: DataFolder, mirrors_dir: str) -> Finding:
     """For findings about a mirror that has been read already: their messages begin with the key."""
+    if finding.line is not None or not finding.file.startswith(f"{mirrors_dir}/"):
+        return finding
     keys = finding.message.partition(":")[0].split(".")
-    return msgspec.structs.replace(finding, line=line_of(folder / finding.file, *keys))
-
-
-def _located(findings: list[Finding], folder: Path) -> list[Finding]:
-    """With the folder before the file's name, so that an editor or a CI finds it."""
-    return [msgspec.structs.replace(finding, file=str(folder / finding.file)) for finding in findings]
+    return msgspec.structs.replace(finding, line=line_of(folder.root / finding.file, *keys))

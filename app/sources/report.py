@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+
+import msgspec
 
 from app.model import Finding, Severity
 
@@ -29,6 +32,11 @@ class Report:
 
     def _add(self, severity: Severity, line: int | None, message: str) -> None:
         self.findings.append(Finding(severity=severity, file=self.file, line=line, message=message))
+
+
+def located(findings: Iterable[Finding], folder: Path | str) -> list[Finding]:
+    """With the folder before the file's name, so that an editor or a CI finds it."""
+    return [msgspec.structs.replace(finding, file=str(Path(folder) / finding.file)) for finding in findings]
 
 
 def shown(text: str) -> str:

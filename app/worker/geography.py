@@ -29,7 +29,9 @@ from app.settings import Settings
 from app.sources.cloud import PROVIDERS, read_cloud_folder
 from app.sources.cloud.overlap import netblock_findings
 from app.sources.cloud.ranges import CloudRanges, decode_ranges, encode_ranges
-from app.worker.inputs import Marks, folder_mark, mark, marks
+from app.sources.file_marks import Marks, folder_mark, mark, marks
+from app.sources.folder import JSON_ENDINGS
+from app.sources.report import located
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -164,9 +166,9 @@ class NetworkFiles:
     """cloud/, and what is built of it, of mirrors' netblocks and of the ASNs that matter. Each provider's
     last good ranges are kept on disk too, for a worker that starts while a file is at fault."""
 
-    def __init__(self, settings: Settings, faults: Faults) -> None:
-        self._folder = settings.data_dir / "cloud"
-        self._kept_folder = settings.var_dir / "cloud"
+    def __init__(self, folder: Path, var_dir: Path, faults: Faults) -> None:
+        self._folder = folder
+        self._kept_folder = var_dir / "cloud"
         self._faults = faults
         self._ranges: dict[str, CloudRanges] = {}
         self._marks: Marks | None = None
@@ -176,7 +178,7 @@ class NetworkFiles:
         self.networks = Networks(b"", ())
 
     def marks(self) -> Marks:
-        return {**folder_mark(self._folder), **marks(self._folder, "")}
+        return {**folder_mark(self._folder), **marks(self._folder, *JSON_ENDINGS)}
 
     def read(self) -> None:
         """Bring the cloud ranges up to date; a provider whose file is at fault keeps its last."""
@@ -188,7 +190,7 @@ class NetworkFiles:
         self._marks = seen
         self._readings += 1
         ranges, findings = read_cloud_folder(self._folder)
-        self._faults.replace("cloud/", {f"cloud/{Path(f.file).name}": str(f) for f in findings})
+        self._faults.replace("cloud", {f.file: str(f) for f in located(findings, "cloud")})
         if findings:
             ranges = {**self._kept(), **self._ranges, **ranges}
         self._keep(ranges)

@@ -24,13 +24,13 @@ from app.settings import Settings
 from app.snapshot import schema
 from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
+from app.sources.file_marks import Marks
 from app.status import Status, encode_heartbeat
 from app.status import decode as decode_status
 from app.status import encode as encode_status
 from app.store import NotOursError, Publication, Store
 from app.worker import memory as remembered
 from app.worker.guard import Guard
-from app.worker.inputs import Marks
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import PurePath
 
 from app.faults import Faults
-from app.model import SourceError
+from app.model import Finding, Severity, SourceError
 from app.settings import Settings
 from app.snapshot import schema
 from app.snapshot.compile import Country, Inputs
 from app.snapshot.networks import ClientNetworks
 from app.sources.countries import continent_of, country_codes
+from app.sources.file_marks import FileCache, Marks, is_gone, mark
+from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
+from app.sources.people_files import PeopleFiles
 from app.sources.place_counts import read_place_counts
+from app.sources.state_files import StateFiles
 from app.worker.geography import GeoFiles, NetworkFiles
-from app.worker.inputs import FileCache, Marks, PeopleFiles, ProbeFiles, is_gone, mark
 from app.worker.locate import Locator
 from app.worker.memory import Memory
 
@@ -25,15 +30,15 @@ class InputReader:
     are by place, as measured (places.csv: `has_counts`) or as the city database lets us guess."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
-        self.people = PeopleFiles(settings, faults)
-        self.probe = ProbeFiles(settings, faults)
+        self._folder = folder = DataFolder(settings.data_dir)
+        self.people = PeopleFiles(folder)
+        self.probe = StateFiles(folder)
         self.geo = GeoFiles(settings, faults)
-        self.networks = NetworkFiles(settings, faults)
+        self.networks = NetworkFiles(folder.cloud, settings.var_dir, faults)
         self.clients: Mapping[str, float] = {}
         self.read_s: dict[str, float] = {}
         self.has_counts = False
         self._faults = faults
-        self._counts_path = settings.data_dir / "places.csv"
         self._counts = FileCache(read_place_counts)
         self._gazetteer = Gazetteer()
 
@@ -59,22 +64,23 @@ class InputReader:
             **self.people.marks(),
             **self.geo.marks(),
             **self.networks.marks(),
-            str(self._counts_path): mark(self._counts_path),
+            str(self._folder.counts): mark(self._folder.counts),
         }
 
     def read(self, now: float, load_km: Mapping[str, float]) -> Inputs:
         """Everything as it is now. Raises SourceError while there has never been a good config."""
-        self.people.read()
+        try:
+            config = self.people.read()
+        finally:
+            self._name_people_faults()
         self.networks.read()
         mirrors = sorted(self.networks.refuse(self.people.definitions), key=lambda mirror: mirror.name)
         self.probe.read(mirrors)
+        self._faults.replace("state", _by_file(self.probe.findings))
         self.geo.read(now)
         self.geo.scan()
         self.clients = self._read_clients()
         self.read_s = dict.fromkeys(("config", "mirrors", "state", "cloud", "geoip"), now)
-        config = self.people.config
-        if config is None:
-            raise SourceError([])
         locator = self.locator()
         states = self.probe.states
         locations = {mirror.name: locator.locate(mirror, states.get(mirror.name)) for mirror in mirrors}
@@ -97,11 +103,21 @@ class InputReader:
             load_km=load_km,
         )
 
+    def _name_people_faults(self) -> None:
+        """As "config", "mirrors/a.yml", and "mirrors" for the folder, however it is called."""
+        faults = _by_file(self.people.findings)
+        config = faults.pop(self._folder.config.name, None)
+        self._faults.replace("config", {"config": config} if config else {})
+        if self.people.config is not None:
+            folder = str(PurePath(self.people.config.mirrors_dir))
+            mirrors = {f"mirrors{file.removeprefix(folder)}": text for file, text in faults.items()}
+            self._faults.replace("mirrors", mirrors)
+
     def _read_clients(self) -> Mapping[str, float]:
-        self.has_counts = not is_gone(self._counts_path)
+        self.has_counts = not is_gone(self._folder.counts)
         if self.has_counts:
             try:
-                counts = self._counts.get(self._counts_path)
+                counts = self._counts.get(self._folder.counts)
             except SourceError as error:
                 self._faults.set("places.csv", str(error))
                 return self.clients
@@ -110,6 +126,15 @@ class InputReader:
         self._faults.clear("places.csv")
         table = self.geo.places
         return {} if table is None else dict(zip(table.names, table.clients.tolist(), strict=True))
+
+
+def _by_file(findings: Iterable[Finding]) -> dict[str, str]:
+    """The faults among them, those of one file joined."""
+    faults = defaultdict(list)
+    for finding in findings:
+        if finding.severity is Severity.FAULT:
+            faults[finding.file].append(str(finding))
+    return {file: "; ".join(texts) for file, texts in faults.items()}
 
 
 @cache

@@ -32,7 +32,8 @@ import yaml
 
 from app.probe import Pace, ProbeOptions, run_probe
 from app.probe.fetch import Network
-from app.sources.check import mirror_paths
+from app.sources.file_marks import paths
+from app.sources.folder import MIRROR_ENDINGS
 from app.sources.mirror_files import read_mirror
 from app.sources.service_config import read_service_config
 from tests.probe.fleet import repomd
@@ -105,7 +106,7 @@ def write_data(source: Path, folder: Path, ports: tuple[int, int]) -> int:
     (folder / "mirrors.d").mkdir()
     parsed, _ = read_service_config(folder / "config.yml")
     number = 0
-    for path in mirror_paths(source / "mirrors.d"):
+    for path in paths(source / "mirrors.d", *MIRROR_ENDINGS):
         mirror, _ = read_mirror(path, parsed)
         if mirror is None:
             continue

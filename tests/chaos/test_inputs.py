@@ -152,7 +152,7 @@ def test_mirrors_folder_gone(
     for minute in (1, 40, 80):
         worker.step(NOON + minute * MINUTE)
     assert generation(store) == before
-    assert "cannot be read" in worker.faults.current["mirrors/"]
+    assert "cannot be read" in worker.faults.current["mirrors"]
     network.mirrors.mkdir()
     worker.step(NOON + 90 * MINUTE)
     worker.step(NOON + 121 * MINUTE)

@@ -10,6 +10,7 @@ from app.model import Content, RepomdVersion, Status
 from app.probe.origin import Facts, Origin
 from app.probe.records import Records
 from app.probe.targets import repo_targets
+from app.sources.folder import DataFolder
 from app.sources.probe_state import read_repo_facts
 from app.sources.service_config import read_service_config
 from tests.probe import fleet as f
@@ -24,7 +25,7 @@ def look(fleet: Fleet, origin: Origin | None = None) -> tuple[Origin, tuple[str,
     """One look at the origin, by an old prober or a new one: it, and what is new."""
     config, _ = read_service_config(fleet.folder / "config.yml")
     if origin is None:
-        records = Records(fleet.folder / "state")
+        records = Records(DataFolder(fleet.folder))
         records.prepare()
         origin = Origin(fleet.network(), records, written(fleet), "test")
     return origin, asyncio.run(origin.refresh(config, reread_after_s=0.0))

@@ -17,6 +17,8 @@ from app.model import Content, MirrorState, Status
 from app.probe import ProbeOptions, run_probe
 from app.probe.inputs import read_inputs
 from app.probe.records import Records, write_json
+from app.sources.folder import DataFolder
+from app.sources.people_files import PeopleFiles
 from app.sources.probe_state import read_mirror_state, read_repo_facts
 from tests.conftest import ROOT, wait_until
 from tests.probe import fleet as f
@@ -161,7 +163,7 @@ def test_a_round_leaves_one_line(fleet: Fleet, probing: Probing, caplog: pytest.
         failures=900,
         reason="no answer",
     )
-    records = Records(fleet.folder / "state")
+    records = Records(DataFolder(fleet.folder))
     records.prepare()
     write_json(records.state(gone), down)
     with caplog.at_level(logging.INFO, "mirrorwise.probe"):
@@ -243,11 +245,12 @@ def test_a_terminal_shows_how_far_the_round_is(fleet: Fleet) -> None:
 def test_a_file_that_breaks_keeps_its_last_definition(fleet: Fleet) -> None:
     """Mirror files and the service config alike; a mirror that was never sound is left out."""
     name = fleet.add("a.example.org")
-    before = read_inputs(fleet.folder, None)
+    files = PeopleFiles(DataFolder(fleet.folder))
+    before = read_inputs(files)
     for broken in (name, "b.example.org"):
         (fleet.folder / "mirrors.d" / f"{broken}.yml").write_text("name: [")
     (fleet.folder / "config.yml").write_text("config_version: 99\n")
-    assert read_inputs(fleet.folder, before) == before
+    assert read_inputs(files) == before
 
 
 # --- as a process ----------------------------------------------------------------------------------

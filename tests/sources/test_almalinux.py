@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.model import Finding, Mirror, ServiceConfig, Severity
-from app.sources.check import check, mirror_paths
+from app.sources.check import check
+from app.sources.file_marks import paths
+from app.sources.folder import MIRROR_ENDINGS
 from app.sources.gazetteer import Gazetteer
 from app.sources.mirror_files import read_mirror
 from app.sources.service_config import read_service_config
@@ -27,7 +29,7 @@ def config(folder: Path) -> ServiceConfig:
 
 @pytest.fixture(scope="module")
 def read(folder: Path, config: ServiceConfig) -> tuple[list[Mirror], list[Finding]]:
-    results = [read_mirror(path, config) for path in mirror_paths(folder / config.mirrors_dir)]
+    results = [read_mirror(path, config) for path in paths(folder / config.mirrors_dir, *MIRROR_ENDINGS)]
     mirrors = [mirror for mirror, _ in results if mirror]
     return mirrors, [finding for _, findings in results for finding in findings]
 

@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "state" / "mirrors" / "mirror.example.org.json").write_text(GOOD_STATE)
     (tmp_path / "state" / "round.json").write_text('{"completed_at": "2026-11-20T10:15:00Z"}')
     (tmp_path / "state" / "repos.json").write_text("{}")
-    (tmp_path / "mirmon.state").write_text("http://mirror.example.org/alma/ 1 ok 1 s 1-s 1\n")
+    (tmp_path / "state" / "mirmon.state").write_text("http://mirror.example.org/alma/ 1 ok 1 s 1-s 1\n")
     return tmp_path
 
 
@@ -38,7 +38,6 @@ def test_findings_are_sorted_and_name_the_file_from_where_one_stands(folder: Pat
     (folder / "mirrors.d" / "b.yaml").write_text(f"{LOCATED}asn: x\n".replace("mirror.ex", "b.ex"))
     (folder / "mirrors.d" / "a.yml").write_text("")
     (folder / "mirrors.d" / ".#a.yml").write_text("an editor's")
-    (folder / "mirrors.d" / "a.yml.orig").write_text("an editor's")
     assert [(finding.file, finding.line, finding.severity) for finding in check(folder)] == [
         (f"{folder}/config.yml", 21, Severity.WARNING),
         (f"{folder}/mirrors.d/a.yml", 1, Severity.FAULT),
@@ -87,9 +86,9 @@ def test_a_damaged_state_file_is_a_fault(folder: Path, name: str) -> None:
 
 def test_mirmons_file_is_checked(folder: Path) -> None:
     """Lines that nobody could use are warnings."""
-    (folder / "mirmon.state").write_text("nonsense\n")
+    (folder / "state" / "mirmon.state").write_text("nonsense\n")
     [finding] = check(folder)
-    assert (finding.file, finding.line) == (f"{folder}/mirmon.state", 1)
+    assert (finding.file, finding.line) == (f"{folder}/state/mirmon.state", 1)
 
 
 def test_a_folder_without_mirrors_is_a_fault(folder: Path) -> None:

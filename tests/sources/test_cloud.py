@@ -149,16 +149,18 @@ def test_size_limit(tmp_path: Path) -> None:
 
 
 def test_folder_survives_broken_files(tmp_path: Path) -> None:
-    """One broken file is a finding and takes down nothing else; hidden files are nobody's ranges."""
+    """One broken file is a finding and takes down nothing else; hidden files, other endings and links
+    that lead nowhere are nobody's ranges."""
     for provider, content in SAMPLES.items():
         (tmp_path / f"{provider}.json").write_bytes(content)
     (tmp_path / "broken.json").write_bytes(b"{")
     (tmp_path / ".fetched.json").write_bytes(b"{")
     (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "README.md").write_bytes(b"{")
     (tmp_path / "old").mkdir()
     ranges, findings = read_cloud_folder(tmp_path)
     assert set(ranges) == set(SAMPLES)
-    assert sorted(finding.file for finding in findings) == ["broken.json", "gone.json"]
+    assert sorted(finding.file for finding in findings) == ["broken.json"]
 
 
 def test_no_folder(tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_no_folder(tmp_path: Path) -> None:
 )
 def test_newest_wins(tmp_path: Path, older: bytes, newer: bytes) -> None:
     """Of two files of a provider the newer counts, by what the provider says, not by name."""
-    for folder, names in (("one", ("a", "b")), ("two", ("b", "a"))):
+    for folder, names in (("one", ("a.json", "b.json")), ("two", ("b.json", "a.json"))):
         (tmp_path / folder).mkdir()
         for name, content in zip(names, (older, newer), strict=True):
             (tmp_path / folder / name).write_bytes(content)

@@ -224,7 +224,7 @@ class DamagedInside:
 def test_asn_database_damaged_inside(network: Network) -> None:
     """Damage that shows only when the whole ASN database is read costs the ASNs, not the netblocks."""
     faults = Faults(logging.getLogger("mirrorwise.worker"))
-    files = NetworkFiles(network.settings(), faults)
+    files = NetworkFiles(network.data / "cloud", network.var, faults)
     mirror = Mirror(name="a.example.org", addresses={}, subnets=("10.0.0.0/8",), asns=(64496,))
     networks = files.build([mirror], {}, cast(AsnDatabase, DamagedInside()))
     assert [overlay.asn for overlay in networks.overlays] == [None]

@@ -1,11 +1,12 @@
 """Cloud providers' published address ranges, in their own formats, one module each.
 
-A file is recognised by its content, whatever its name. A further provider is one module with a
+A file's provider is known by its content, whatever its name. A further provider is one module with a
 `Provider`, and one entry in the table here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -16,8 +17,10 @@ from app.sources.cloud.aws import AWS
 from app.sources.cloud.azure import AZURE
 from app.sources.cloud.gcp import GCP
 from app.sources.cloud.oci import OCI
-from app.sources.cloud.ranges import CloudRanges
+from app.sources.cloud.ranges import CloudRanges, Provider
 from app.sources.file_bytes import read_bytes
+from app.sources.file_marks import listing_error, paths
+from app.sources.folder import JSON_ENDINGS
 
 __all__ = [
     "MAX_BYTES",
@@ -25,6 +28,7 @@ __all__ = [
     "CloudRange",
     "CloudRanges",
     "parse_cloud_ranges",
+    "provider_of",
     "read_cloud_file",
     "read_cloud_folder",
 ]
@@ -43,17 +47,30 @@ def parse_cloud_ranges(content: bytes) -> CloudRanges:
         keys = _KEYS.decode(content).keys()
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not a JSON object: {error}") from error
-    for provider in PROVIDERS.values():
-        if provider.keys <= keys:
-            try:
-                ranges = provider.read(content)
-            except (ValueError, RecursionError, OverflowError) as error:
-                raise ValueError(f"not usable as {provider.name}'s ranges: {error}") from error
-            if not ranges.ranges:
-                raise ValueError(f"not usable as {provider.name}'s ranges: there are none in it")
-            return ranges
-    known = ", ".join(PROVIDERS)
-    raise ValueError(f"not in the format of any known provider ({known})")
+    provider = _provider_with(keys)
+    if provider is None:
+        known = ", ".join(PROVIDERS)
+        raise ValueError(f"not in the format of any known provider ({known})")
+    try:
+        ranges = provider.read(content)
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise ValueError(f"not usable as {provider.name}'s ranges: {error}") from error
+    if not ranges.ranges:
+        raise ValueError(f"not usable as {provider.name}'s ranges: there are none in it")
+    return ranges
+
+
+def provider_of(content: bytes) -> str | None:
+    """In whose format this is, usable or not; None for nobody's."""
+    try:
+        provider = _provider_with(_KEYS.decode(content).keys())
+    except (ValueError, RecursionError):
+        return None
+    return provider.name if provider else None
+
+
+def _provider_with(keys: Collection[str]) -> Provider | None:
+    return next((provider for provider in PROVIDERS.values() if provider.keys <= set(keys)), None)
 
 
 def read_cloud_file(path: Path) -> CloudRanges:
@@ -68,19 +85,14 @@ def read_cloud_file(path: Path) -> CloudRanges:
 
 def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Finding]]:
     """The newest ranges of each provider, and what is wrong with files that cannot be used, or with the
-    folder. Hidden files and folders are not looked at; a folder that is not there is an empty one."""
+    folder ("."). A folder that is not there is an empty one."""
     newest: dict[str, CloudRanges] = {}
     findings: list[Finding] = []
-    try:
-        paths = sorted(folder.iterdir())
-    except FileNotFoundError:
-        paths = []
-    except OSError as error:
-        message = f"the folder cannot be read: {error.strerror or error}"
-        return newest, [Finding(severity=Severity.FAULT, file=folder.name, message=message)]
-    for path in paths:
-        if path.name.startswith(".") or (path.is_dir() and path.suffix != ".json"):
-            continue
+    closed = listing_error(folder)
+    if closed is not None and not isinstance(closed, FileNotFoundError):
+        message = f"the folder cannot be read: {closed.strerror or closed}"
+        return newest, [Finding(severity=Severity.FAULT, file=".", message=message)]
+    for path in paths(folder, *JSON_ENDINGS):
         try:
             ranges = read_cloud_file(path)
         except SourceError as error:

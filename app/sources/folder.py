@@ -1,0 +1,37 @@
+"""The data folder: what lies where in it, under which names. No other module knows these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.model import ServiceConfig
+
+MIRROR_ENDINGS = (".yml", ".yaml")
+JSON_ENDINGS = (".json",)
+"""Of the cloud providers' files and of state files."""
+
+
+class DataFolder:
+    """The paths below `root`. Files whose names begin with a dot are an editor's or a program's own, and
+    read nowhere."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "config.yml"
+        self.counts = root / "places.csv"
+        self.cloud = root / "cloud"
+        self.state = root / "state"
+        self.mirror_states = self.state / "mirrors"
+        self.prober_notes = self.state / "probe"
+        self.repos = self.state / "repos.json"
+        self.round = self.state / "round.json"
+        self.origin_notes = self.state / "origin.json"
+        self.mirmon = self.state / "mirmon.state"
+
+    def mirrors(self, config: ServiceConfig | None) -> Path:
+        """Where the mirror files lie; before there is a config, where most people keep them."""
+        return self.root / (config.mirrors_dir if config else "mirrors.d")
+
+    def name_of(self, path: Path) -> str:
+        """How a path below the folder is called in findings: "mirrors.d/a.yml"."""
+        return path.relative_to(self.root).as_posix()

@@ -1,0 +1,84 @@
+"""What people write, config.yml and the mirror files, for every program that needs them.
+
+A broken file never takes down the rest: config.yml keeps its last good contents, and a mirror whose
+file is at fault its last good definition. Of two files that name one mirror, the one that is called
+like it counts.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from app.model import Finding, Mirror, ServiceConfig, Severity, SourceError
+from app.sources.file_marks import FileCache, Marks, folder_mark, listing_error, mark, marks, paths
+from app.sources.folder import MIRROR_ENDINGS, DataFolder
+from app.sources.mirror_files import check_network, read_mirror
+from app.sources.report import located
+from app.sources.service_config import read_service_config
+
+
+class PeopleFiles:
+    """`definitions`: the last good mirror of each file, by the file's name. `findings`: those of the last
+    reading; their files are named from the data folder on."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self.config: ServiceConfig | None = None
+        self.definitions: dict[str, Mirror] = {}
+        self.findings: list[Finding] = []
+        self._folder = folder
+        self._config_cache = FileCache(read_service_config)
+        self._mirror_cache: FileCache[tuple[Mirror | None, list[Finding]]]
+        self._cached_for: ServiceConfig | None = None
+
+    def marks(self) -> Marks:
+        """What changes when one of the files does."""
+        config, folder = self._folder.config, self._folder.mirrors(self.config)
+        return {str(config): mark(config), **folder_mark(folder), **marks(folder, *MIRROR_ENDINGS)}
+
+    def read(self) -> ServiceConfig:
+        """Bring everything up to date; the config in force. Raises SourceError while there has never been
+        a good one."""
+        self.findings = self._read_config()
+        if self.config is None:
+            raise SourceError(self.findings)
+        self._read_mirrors(self.config)
+        return self.config
+
+    def _read_mirrors(self, config: ServiceConfig) -> None:
+        if config != self._cached_for:  # it decides what a mirror file means
+            self._mirror_cache, self._cached_for = FileCache(partial(read_mirror, config=config)), config
+        folder = self._folder.mirrors(config)
+        closed = listing_error(folder)
+        if closed is not None:  # a disk that is not mounted is not people's will: they would leave it empty
+            problem = f"the folder cannot be read, so all mirrors stay as they were: {closed.strerror}"
+            name = self._folder.name_of(folder)
+            self.findings.append(Finding(severity=Severity.FAULT, file=name, message=problem))
+            return
+        read: dict[str, Mirror] = {}
+        found: list[Finding] = []
+        for path in paths(folder, *MIRROR_ENDINGS):
+            mirror, findings = self._mirror_cache.get(path)
+            found += findings
+            mirror = mirror or self.definitions.get(path.name)
+            if mirror is not None:
+                read[path.name] = mirror
+        for finding in check_network(read):
+            found.append(finding)
+            if finding.severity is Severity.FAULT:
+                self._take_last(read, finding.file)
+        self.findings += located(found, self._folder.name_of(folder))
+        self.definitions = read
+
+    def _take_last(self, read: dict[str, Mirror], file: str) -> None:
+        """Go back to a file's last good mirror, if its name is still free."""
+        del read[file]
+        last = self.definitions.get(file)
+        if last is not None and last.name.lower() not in {mirror.name.lower() for mirror in read.values()}:
+            read[file] = last
+
+    def _read_config(self) -> list[Finding]:
+        try:
+            self.config, findings = self._config_cache.get(self._folder.config)
+        except SourceError as error:
+            return list(error.findings)
+        return list(findings)

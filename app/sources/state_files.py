@@ -1,0 +1,83 @@
+"""state/: what the prober, or mirmon, measured. What cannot be read keeps what it last said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion, Severity, SourceError
+from app.sources.file_marks import FileCache, Marks, folder_mark, is_gone, listing_error, mark, marks, paths
+from app.sources.folder import JSON_ENDINGS, DataFolder
+from app.sources.mirmon import read_mirmon
+from app.sources.probe_state import read_mirror_state, read_repo_facts, read_round
+from app.sources.report import located
+
+T = TypeVar("T")
+
+
+class StateFiles:
+    """`states` by mirror name. `findings`: those of the last reading; their files are named from the
+    data folder on."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self.states: dict[str, MirrorState] = {}
+        self.last_round: ProbeRound | None = None
+        self.repomd: dict[str, tuple[RepomdVersion, ...]] = {}
+        self.findings: list[Finding] = []
+        self._folder = folder
+        self._states = FileCache(read_mirror_state)
+        self._round = FileCache(read_round)
+        self._facts = FileCache(read_repo_facts)
+
+    def marks(self) -> Marks:
+        """What changes when one of the files does."""
+        folder = self._folder
+        singles = {str(path): mark(path) for path in (folder.round, folder.repos, folder.mirmon)}
+        states = folder.mirror_states
+        return {**singles, **folder_mark(states), **marks(states, *JSON_ENDINGS)}
+
+    def read(self, mirrors: Iterable[Mirror]) -> None:
+        """Bring everything up to date. The prober's word on a mirror goes before mirmon's."""
+        self.findings = []
+        states = self._mirmon(list(mirrors))
+        folder = self._folder.mirror_states
+        closed = listing_error(folder)
+        if closed is not None and not isinstance(closed, FileNotFoundError):
+            problem = f"the folder cannot be read, so all stays as it was: {closed.strerror}"
+            name = self._folder.name_of(folder)
+            self.findings.append(Finding(severity=Severity.FAULT, file=name, message=problem))
+            states = {**self.states, **states}
+        for path in paths(folder, *JSON_ENDINGS):
+            state = self._read(path, self._states, self.states.get(path.stem))
+            if state is not None:
+                states[path.stem] = state
+        self.states = states
+        self.last_round = self._read(self._folder.round, self._round, self.last_round)
+        self.repomd = self._read(self._folder.repos, self._facts, self.repomd) or {}
+
+    def _read(self, path: Path, cache: FileCache[T], last: T | None) -> T | None:
+        """What the file says; the last good while it is at fault; None when it is not there."""
+        if is_gone(path):
+            return None
+        try:
+            return cache.get(path)
+        except SourceError as error:
+            self._found(path, error.findings)
+            return last
+
+    def _mirmon(self, mirrors: Iterable[Mirror]) -> dict[str, MirrorState]:
+        path = self._folder.mirmon
+        if is_gone(path):
+            return {}
+        try:
+            states, findings = read_mirmon(path, mirrors)
+        except SourceError as error:
+            self._found(path, error.findings)
+            names = {mirror.name for mirror in mirrors}
+            return {name: state for name, state in self.states.items() if name in names}
+        self._found(path, findings)
+        return states
+
+    def _found(self, path: Path, findings: Iterable[Finding]) -> None:
+        self.findings += located(findings, self._folder.name_of(path.parent))

@@ -1,0 +1,190 @@
+"""What lies in the data folder, looks like an input, and is read by no program.
+
+A file is known by its contents (a mirror, a provider's ranges, a mirror's state), or by a name that is
+nearly right. Anything else may lie in the folder: people keep notes, licences and scripts there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from difflib import SequenceMatcher
+from pathlib import Path
+
+import msgspec
+
+from app.model import Finding, Mirror, Severity, SourceError
+from app.sources.cloud import MAX_BYTES, provider_of
+from app.sources.file_bytes import read_bytes
+from app.sources.file_marks import is_gone, paths
+from app.sources.folder import JSON_ENDINGS, MIRROR_ENDINGS, DataFolder
+from app.sources.report import shown
+
+MAX_DEPTH = 5
+
+_SAMPLES = frozenset({"doc", "docs", "example", "examples", "template", "templates", "test", "tests"})
+"""Folders of these names hold files for people to read."""
+
+_LIKE_AN_ENDING = 0.75
+_LIKE_A_NAME = 0.85
+_FIRST_KEY = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:#.*)?\r?\n|---.*\n)*[\"']?[a-z_]+[\"']?[ \t]*:")
+_NAME_AND_ADDRESS = tuple(
+    re.compile(rb"^[\"']?" + key + rb"[\"']?[ \t]*:", re.MULTILINE) for key in (b"name", b"address")
+)
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    """A kind of input of which one folder holds many files. `matches`: whether a content is one."""
+
+    what: str
+    folder: Path
+    endings: tuple[str, ...]
+    matches: Callable[[bytes], bool]
+
+    def holds(self, path: Path) -> bool:
+        """Whether this file may be an input of this kind, wherever it lies. In the kind's own folder the
+        name or the content is enough, elsewhere it takes both."""
+        inside = self.folder in path.parents
+        named = _ends_like(path.name, self.endings)
+        return (inside and named) or ((inside or named) and self.matches(_content(path)))
+
+
+def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) -> list[Finding]:
+    """Warnings; their files are named from the data folder on. `mirrors`: by the name of their file."""
+    kinds = (
+        _Kind("mirror", folder.root / mirrors_dir, MIRROR_ENDINGS, _is_mirror),
+        _Kind("cloud range", folder.cloud, JSON_ENDINGS, lambda content: provider_of(content) is not None),
+        _Kind("mirror state", folder.mirror_states, JSON_ENDINGS, _is_state),
+    )
+    singles = (folder.config, folder.counts, folder.mirmon, folder.repos, folder.round)
+    read = {path for kind in kinds for path in paths(kind.folder, *kind.endings)}
+    read |= {*singles, folder.origin_notes}
+    real = {os.path.realpath(path) for path in read}
+    misplaced: dict[tuple[Path, _Kind], list[Path]] = defaultdict(list)
+    found = []
+    for path in _files(folder, kinds):
+        if is_gone(path):
+            found.append(_warning(folder.name_of(path), "this link leads to no file, and counts as none"))
+            continue
+        if path in read or os.path.realpath(path) in real:
+            continue
+        meant = next((single for single in singles if _is_meant(path, single, folder)), None)
+        kind = None if meant else next((kind for kind in kinds if kind.holds(path)), None)
+        if meant:
+            found.append(_belongs(folder, path, meant))
+        elif kind:
+            misplaced[path.parent, kind].append(path)
+    for (parent, kind), files in misplaced.items():
+        found += _unread_files(folder, parent, kind, files)
+    return [*found, *_other_states(folder, mirrors)]
+
+
+def unread_config(folder: DataFolder) -> list[Finding]:
+    """Of files that may have been meant as config.yml: all that can be said without one."""
+    beside = [path for path in _files(folder, ()) if path.parent == folder.root and path != folder.config]
+    return [
+        _belongs(folder, path, folder.config) for path in beside if _is_meant(path, folder.config, folder)
+    ]
+
+
+def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
+    """All files but hidden ones, samples and the prober's own notes. A link to a folder is followed where
+    inputs are read from it."""
+    linked = [kind.folder for kind in kinds if kind.folder.is_symlink()]
+    for root in (folder.root, *linked):
+        for parent, folders, files in os.walk(root):
+            here = Path(parent)
+            deep = len(here.relative_to(root).parts) >= MAX_DEPTH
+            folders[:] = [
+                name
+                for name in sorted(folders)
+                if not (deep or name.startswith(".") or name.lower() in _SAMPLES)
+                and here / name != folder.prober_notes
+            ]
+            yield from (here / name for name in sorted(files) if not name.startswith("."))
+
+
+def _is_meant(path: Path, single: Path, folder: DataFolder) -> bool:
+    """Whether a file was probably meant to be this one. A copy beside the right one is just that."""
+    name, right, there = path.name.lower(), single.name.lower(), single.exists()
+    if path.parent != single.parent:
+        return name == right and (not there or path.parent in (folder.root, folder.state, folder.cloud))
+    if not there and (name.startswith(right) or path.stem.lower() == single.stem):
+        return True
+    is_copy = there and name != right and name.startswith(right)
+    return not is_copy and _likeness(name, right) >= _LIKE_A_NAME
+
+
+def _belongs(folder: DataFolder, path: Path, right: Path) -> Finding:
+    message = f"no program reads this file; what is read is {folder.name_of(right)}"
+    return _warning(folder.name_of(path), message)
+
+
+def _unread_files(folder: DataFolder, parent: Path, kind: _Kind, files: list[Path]) -> list[Finding]:
+    """One for each file in the kind's own folder, one for all of another folder."""
+    rule = f"{kind.what} files are read from {folder.name_of(kind.folder)}/ itself"
+    endings = f"under names that end in {' or '.join(kind.endings)}"
+    if parent == kind.folder:
+        return [
+            _warning(folder.name_of(path), f"no program reads this file; {rule}, {endings}") for path in files
+        ]
+    if len(files) == 1 or parent == folder.root:
+        message = f"this looks like a {kind.what} file, and no program reads it; {rule}, {endings}"
+        return [_warning(folder.name_of(path), message) for path in files]
+    message = (
+        f"{len(files)} files in this folder, such as {shown(files[0].name)}, look like {kind.what} files, "
+        f"and no program reads them; {rule}, {endings}"
+    )
+    return [_warning(folder.name_of(parent), message)]
+
+
+def _other_states(folder: DataFolder, mirrors: Mapping[str, Mirror]) -> list[Finding]:
+    """State files that are called like a mirror's file, or almost like the mirror. One of a mirror that
+    is gone is nothing to speak of."""
+    meant = {Path(file).stem.lower(): mirror.name for file, mirror in mirrors.items()}
+    meant |= {mirror.name.lower(): mirror.name for mirror in mirrors.values()}
+    names = set(meant.values())
+    found = []
+    for path in paths(folder.mirror_states, *JSON_ENDINGS):
+        name = meant.get(path.stem.lower())
+        if path.stem in names or name is None:
+            continue
+        message = f"no mirror has this name; the state of the mirror {shown(name)} is read from {name}.json"
+        found.append(_warning(folder.name_of(path), message))
+    return found
+
+
+def _ends_like(name: str, endings: tuple[str, ...]) -> bool:
+    """Whether a part of the name behind a dot is, or nearly is, one of the endings: "a.YML",
+    "a.yml.bak", "a.ym"."""
+    parts = [part.lower() for part in name.split(".")[1:]]
+    words = [ending.removeprefix(".") for ending in endings]
+    return any(
+        part.startswith(word) or _likeness(part, word) >= _LIKE_AN_ENDING for part in parts for word in words
+    )
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other).ratio()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_bytes(path, MAX_BYTES)
+    except SourceError:
+        return b""
+
+
+def _is_mirror(content: bytes) -> bool:
+    """Whether it begins with a key and has those of a mirror, also where it is no sound YAML."""
+    return _FIRST_KEY.match(content) is not None and all(key.search(content) for key in _NAME_AND_ADDRESS)
+
+
+def _is_state(content: bytes) -> bool:
+    return content.lstrip().startswith(b"{") and b'"probed_at"' in content and b'"mirror"' in content
+
+
+def _warning(file: str, message: str) -> Finding:
+    return Finding(severity=Severity.WARNING, file=file, message=message)
