@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -24,6 +25,8 @@ from app.worker.geography import GeoFiles, NetworkFiles
 from app.worker.locate import Locator
 from app.worker.memory import Memory
 
+log = logging.getLogger("mirrorwise.worker")
+
 
 class InputReader:
     """`read_s`: when each kind of input was read last, in epoch seconds. `clients`: how many there
@@ -39,6 +42,7 @@ class InputReader:
         self.read_s: dict[str, float] = {}
         self.has_counts = False
         self._faults = faults
+        self._remarks = Faults(log)  # what is odd in state files, and no fault: said once, counted nowhere
         self._counts = FileCache(read_place_counts)
         self._gazetteer = Gazetteer()
 
@@ -76,7 +80,8 @@ class InputReader:
         self.networks.read()
         mirrors = sorted(self.networks.refuse(self.people.definitions), key=lambda mirror: mirror.name)
         self.probe.read(mirrors)
-        self._faults.replace("state", _by_file(self.probe.findings))
+        self._faults.replace("state", _by_file(self.probe.findings, Severity.FAULT))
+        self._remarks.replace("state", _by_file(self.probe.findings, Severity.WARNING))
         self.geo.read(now)
         self.geo.scan()
         self.clients = self._read_clients()
@@ -105,7 +110,7 @@ class InputReader:
 
     def _name_people_faults(self) -> None:
         """As "config", "mirrors/a.yml", and "mirrors" for the folder, however it is called."""
-        faults = _by_file(self.people.findings)
+        faults = _by_file(self.people.findings, Severity.FAULT)
         config = faults.pop(self._folder.config.name, None)
         self._faults.replace("config", {"config": config} if config else {})
         if self.people.config is not None:
@@ -128,13 +133,13 @@ class InputReader:
         return {} if table is None else dict(zip(table.names, table.clients.tolist(), strict=True))
 
 
-def _by_file(findings: Iterable[Finding]) -> dict[str, str]:
-    """The faults among them, those of one file joined."""
-    faults = defaultdict(list)
+def _by_file(findings: Iterable[Finding], severity: Severity) -> dict[str, str]:
+    """Those of this severity, all of one file joined."""
+    texts = defaultdict(list)
     for finding in findings:
-        if finding.severity is Severity.FAULT:
-            faults[finding.file].append(str(finding))
-    return {file: "; ".join(texts) for file, texts in faults.items()}
+        if finding.severity is severity:
+            texts[finding.file].append(str(finding))
+    return {file: "; ".join(joined) for file, joined in texts.items()}
 
 
 @cache
