@@ -2,7 +2,8 @@
 
 What does not fit is a finding with the key's line, and the value counts as not given. A text that
 is not one is a warning, for texts only describe; anything else that is not what it should be is a
-fault, for it decides who is sent where.
+fault, for it decides who is sent where. What says nothing ("None", an empty entry of a list) is a warning
+too, unless the key is there to restrict.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from app.sources.report import Report, nearest, shown
-from app.sources.yaml_file import Mapping, Scalar, Sequence
+from app.sources.restricting import NO_RESTRICTIONS, Restrictions
+from app.sources.yaml_file import Mapping, Node, Scalar, Sequence, is_empty
 
 _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
@@ -52,16 +54,24 @@ def duration_s(text: str) -> int | None:
 
 
 class Fields:
-    """`prefix` is how the way to this mapping reads in messages, such as "geolocation."."""
+    """`prefix` is how the way to this mapping reads in messages, such as "geolocation.". `restricting`: the
+    keys that must not be overlooked."""
 
-    def __init__(self, mapping: Mapping, report: Report, prefix: str = "") -> None:
+    def __init__(
+        self,
+        mapping: Mapping,
+        report: Report,
+        prefix: str = "",
+        restricting: Restrictions = NO_RESTRICTIONS,
+    ) -> None:
         self.mapping = mapping
         self.report = report
         self.prefix = prefix
+        self.restricting = restricting
 
     def __contains__(self, key: str) -> bool:
         node = self.mapping.entries.get(key)
-        return node is not None and not (isinstance(node, Scalar) and node.is_null)
+        return node is not None and not (isinstance(node, Scalar) and node.is_empty)
 
     def line(self, key: str) -> int:
         """That of the key, or of the mapping where there is no such key."""
@@ -74,10 +84,39 @@ class Fields:
     def warning(self, key: str, message: str) -> None:
         self.report.warning(self.line(key), f"{self.prefix}{key}: {message}")
 
-    def warn_unknown(self, known: Collection[str]) -> None:
-        for key in self.mapping.entries:
+    def check_keys(self, known: Collection[str]) -> None:
+        """What can be said of all keys alike: which are not known here, and which say nothing."""
+        for key, node in self.mapping.entries.items():
             if key not in known:
-                self.warning(key, f"this key is not known here, and is ignored{nearest(key, known)}")
+                if not self._may_restrict(key, f"{self.prefix}{key}", node):
+                    self.warning(key, f"this key is not known here, and is ignored{nearest(key, known)}")
+            elif key in self.restricting.keys and is_empty(node):
+                self.fault(key, "is empty, and so would restrict nothing; give it a value, or take it out")
+            elif isinstance(node, Scalar) and node.is_empty and not node.is_null and node.text.strip():
+                self.warning(key, f"{shown(node.text)} is taken as no value; leave the key out")
+
+    def _may_restrict(self, key: str, path: str, node: Node) -> bool:
+        """Whether a key that is not read, or one below it, may be meant as one that restricts: a fault."""
+        meant = self.restricting.meant(key)
+        if meant is None:
+            return self._may_restrict_below(path, node)
+        self._fault_restriction(node.line, path, meant)
+        return True
+
+    def _may_restrict_below(self, path: str, node: Node) -> bool:
+        if isinstance(node, Mapping):
+            below = [self._may_restrict(key, f"{path}.{key}", value) for key, value in node.entries.items()]
+            return True in below
+        if isinstance(node, Sequence):
+            return True in [self._may_restrict_below(path, item) for item in node.items]
+        meant = self.restricting.meant_by_value(node.text)
+        if meant is not None:
+            self._fault_restriction(node.line, f"{path}: {shown(node.text)}", meant)
+        return meant is not None
+
+    def _fault_restriction(self, line: int, found: str, meant: str) -> None:
+        remedy = f"write `{meant}` {self.restricting.place}, or take this out"
+        self.report.fault(line, f"{found}: this has no effect here, and may be meant to restrict; {remedy}")
 
     def text(self, key: str) -> str | None:
         """Stripped; None where it is not given or empty."""
@@ -85,7 +124,8 @@ class Fields:
             return None
         node = self.mapping.entries[key]
         if not isinstance(node, Scalar):
-            self.warning(key, "should be a text, not a list or a mapping; ignored")
+            if not self._may_restrict_below(f"{self.prefix}{key}", node):
+                self.warning(key, "should be a text, not a list or a mapping; ignored")
             return None
         return node.text.strip() or None
 
@@ -138,18 +178,20 @@ class Fields:
         return None
 
     def scalars(self, key: str) -> list[Scalar]:
-        """The entries of a list; a single value counts as a list of one."""
+        """The entries of a list that are not empty; a single value counts as a list of one."""
         if key not in self:
             return []
         node = self.mapping.entries[key]
         nodes = node.items if isinstance(node, Sequence) else [node]
         scalars = []
         for item in nodes:
-            if isinstance(item, Scalar) and not item.is_null and item.text.strip():
+            if not isinstance(item, Scalar):
+                self.report.fault(item.line, f"{self.prefix}{key}: must be a list of plain values")
+            elif item.is_empty:
+                self.report.warning(item.line, f"{self.prefix}{key}: this entry is empty, and is ignored")
+            else:
                 self.warn_of_lost_zero(item)
                 scalars.append(Scalar(item.line, item.text.strip(), item.plain))
-            else:
-                self.report.fault(item.line, f"{self.prefix}{key}: must be a list of plain values")
         return scalars
 
     def warn_of_lost_zero(self, scalar: Scalar) -> None:
@@ -160,16 +202,24 @@ class Fields:
                 f'write "{scalar.text}" with its quotes; without, other programs read the number {misread}',
             )
 
-    def mapping_of(self, key: str) -> Fields:
-        """The keys below this one: none where it is not given, or no mapping (a fault)."""
+    def mapping_of(
+        self, key: str, restricting: Restrictions | None = None, describes: bool = False
+    ) -> Fields:
+        """The keys below this one: none where it is not given, or no mapping. That is a fault, unless it only
+        `describes`. The same keys are `restricting` there, unless others are given."""
         node = self.mapping.entries.get(key)
-        if not isinstance(node, Mapping):
-            if key in self:
-                self.fault(key, "must be a mapping: lines of the form `key: value`, indented below it")
-            node = Mapping(self.line(key), {})
-        return Fields(node, self.report, f"{self.prefix}{key}.")
+        below = node if isinstance(node, Mapping) else Mapping(self.line(key), {})
+        restricting = self.restricting if restricting is None else restricting
+        fields = Fields(below, self.report, f"{self.prefix}{key}.", restricting)
+        if node is not None and node is not below and key in self:
+            problem = "must be a mapping: lines of the form `key: value`, indented below it"
+            if not describes:
+                self.fault(key, problem)
+            elif not fields._may_restrict_below(f"{self.prefix}{key}", node):
+                self.warning(key, f"{problem}; ignored")
+        return fields
 
-    def mappings(self, key: str) -> Iterator[Fields]:
+    def mappings(self, key: str, restricting: Restrictions = NO_RESTRICTIONS) -> Iterator[Fields]:
         """The entries of a list of mappings."""
         node = self.mapping.entries.get(key)
         if node is None:
@@ -179,6 +229,8 @@ class Fields:
             return
         for item in node.items:
             if isinstance(item, Mapping):
-                yield Fields(item, self.report, f"{self.prefix}{key}: ")
+                yield Fields(item, self.report, f"{self.prefix}{key}: ", restricting)
+            elif isinstance(item, Scalar) and item.is_empty:
+                self.report.warning(item.line, f"{self.prefix}{key}: this entry is empty, and is ignored")
             else:
                 self.report.fault(item.line, f"{self.prefix}{key}: every entry must be a mapping")

@@ -14,7 +14,7 @@ _KNOWN = (*PROTOCOLS, "ftp")  # ftp: clients no longer speak it; mirror files st
 
 def read_addresses(fields: Fields) -> dict[Protocol, str]:
     """By the scheme that each URL really has. A URL under the wrong key yields to one under its own."""
-    fields.warn_unknown(_KNOWN)
+    fields.check_keys(_KNOWN)
     addresses: dict[Protocol, str] = {}
     misplaced: list[tuple[str, Protocol, str]] = []
     for key in PROTOCOLS:
@@ -42,7 +42,7 @@ def read_addresses(fields: Fields) -> dict[Protocol, str]:
 
 def read_module_addresses(fields: Fields, modules: Collection[str]) -> dict[str, dict[Protocol, str]]:
     """`fields`: those of `address_optional`."""
-    fields.warn_unknown(modules)
+    fields.check_keys(modules)
     return {
         module: addresses
         for module in modules

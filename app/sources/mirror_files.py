@@ -19,6 +19,7 @@ from app.sources.countries import country_code
 from app.sources.fields import Bounds, Fields, duration_s
 from app.sources.mirror_addresses import read_addresses, read_module_addresses
 from app.sources.report import Report, nearest, shown
+from app.sources.restricting import IN_GEOLOCATION, OF_CLOUD_MIRROR, OF_MIRROR
 from app.sources.subnets import read_subnets
 from app.sources.yaml_file import read_yaml
 
@@ -65,7 +66,10 @@ def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[
     """None where there is a fault. `config` knows which releases, repos and modules there are."""
     report = Report(path.name)
     root = read_yaml(path, report)
-    mirror = _mirror(Fields(root, report), path, config) if root else None
+    if root is None:
+        return None, report.findings
+    restricting = OF_CLOUD_MIRROR if "cloud_type" in root.entries else OF_MIRROR
+    mirror = _mirror(Fields(root, report, restricting=restricting), path, config)
     return (None if report.faulty else mirror), report.findings
 
 
@@ -92,9 +96,9 @@ def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
 
 
 def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
-    fields.warn_unknown(_KNOWN)
-    geolocation = fields.mapping_of("geolocation")
-    geolocation.warn_unknown(_KNOWN_OF_GEOLOCATION)
+    fields.check_keys(_KNOWN)
+    geolocation = fields.mapping_of("geolocation", IN_GEOLOCATION, describes=True)
+    geolocation.check_keys(_KNOWN_OF_GEOLOCATION)
     _check_email(fields)
     mirror = Mirror(
         name=_name(fields, path),

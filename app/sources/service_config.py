@@ -15,6 +15,7 @@ from app.sources.base_url import parse_base_url
 from app.sources.choices import choice, protocols
 from app.sources.fields import Fields
 from app.sources.report import Report, nearest, shown
+from app.sources.restricting import OF_CONFIG, OF_REPO
 from app.sources.service_policy import Names, probe_policy, repo_names, selection_policy
 from app.sources.yaml_file import Scalar, read_yaml
 
@@ -47,7 +48,7 @@ def read_service_config(path: Path) -> tuple[ServiceConfig, list[Finding]]:
     """The config and its warnings. Raises SourceError, with all findings, where there is a fault."""
     report = Report(path.name)
     root = read_yaml(path, report)
-    config = _ConfigReader(Fields(root, report)).config() if root else None
+    config = _ConfigReader(Fields(root, report, restricting=OF_CONFIG)).config() if root else None
     if config is None or report.faulty:
         raise SourceError(report.findings)
     return config, report.findings
@@ -69,7 +70,7 @@ class _ConfigReader:
 
     def config(self) -> ServiceConfig:
         fields = self.fields
-        fields.warn_unknown(_KNOWN)
+        fields.check_keys(_KNOWN)
         if fields.text("config_version") != CONFIG_VERSION:
             fields.fault("config_version", f"must be {CONFIG_VERSION}")
         if not self.releases:
@@ -142,12 +143,12 @@ class _ConfigReader:
             used.add(key)
             if not arches[release]:
                 fields.fault(key, f"there are no architectures for the release {shown(release)}")
-        fields.warn_unknown(used)
+        fields.check_keys(used)
         return arches
 
     def read_repos(self) -> tuple[Repo, ...]:
         repos: dict[str, Repo] = {}
-        for fields in self.fields.mappings("repos"):
+        for fields in self.fields.mappings("repos", OF_REPO):
             repo = self.repo(fields)
             if repo is None:
                 continue
@@ -159,7 +160,7 @@ class _ConfigReader:
         return tuple(repos.values())
 
     def repo(self, fields: Fields) -> Repo | None:
-        fields.warn_unknown(_KNOWN_OF_REPO)
+        fields.check_keys(_KNOWN_OF_REPO)
         name, path = fields.text("name"), fields.text("path")
         if name is None or path is None:
             fields.fault("path" if name else "name", f"a repo needs a {'path' if name else 'name'}")
@@ -191,7 +192,7 @@ class _ConfigReader:
     def module_origins(self) -> dict[str, str]:
         fields = self.fields.mapping_of("module_origins")
         modules = tuple(dict.fromkeys(self.modules.values()))
-        fields.warn_unknown(modules)
+        fields.check_keys(modules)
         return {module: url for module in modules if (url := self.url(fields, module))}
 
     def mirrors_dir(self) -> str | None:

@@ -10,6 +10,7 @@ from app.model import ProbePolicy, RepoName, SelectionPolicy
 from app.sources.choices import protocols
 from app.sources.fields import Bounds, Fields
 from app.sources.report import nearest, shown
+from app.sources.restricting import OF_REPO_NAME, OF_SELECTION
 from app.sources.yaml_file import Mapping as YamlMapping
 
 _LENGTH = Bounds(1, 50)
@@ -20,8 +21,8 @@ _PER_HOUR = Bounds(1, 1_000_000)
 
 def selection_policy(config: Fields) -> SelectionPolicy:
     defaults = SelectionPolicy()
-    fields = config.mapping_of("selection")
-    fields.warn_unknown(SelectionPolicy.__struct_fields__)
+    fields = config.mapping_of("selection", OF_SELECTION)
+    fields.check_keys(SelectionPolicy.__struct_fields__)
     share = fields.number("max_share", _SHARE)
     if share is not None and 0 < share < 1:
         fields.fault("max_share", "must be 0 (no limit) or at least 1, the fair share")
@@ -38,9 +39,7 @@ def selection_policy(config: Fields) -> SelectionPolicy:
 def probe_policy(config: Fields) -> ProbePolicy:
     defaults = ProbePolicy()
     fields = config.mapping_of("probe")
-    fields.warn_unknown(
-        ("full_every", "grace", "allow_private_addresses", "contact_url", "requests_per_hour")
-    )
+    fields.check_keys(("full_every", "grace", "allow_private_addresses", "contact_url", "requests_per_hour"))
     return ProbePolicy(
         full_every_s=fields.seconds("full_every") or defaults.full_every_s,
         grace_s=fields.seconds("grace") or defaults.grace_s,
@@ -67,8 +66,8 @@ def repo_names(config: Fields, names: Names) -> dict[str, RepoName]:
 def _repo_name(table: Fields, name: str, names: Names) -> RepoName:
     if not isinstance(table.mapping.entries[name], YamlMapping):
         return RepoName(repo=_known(table, name, names.repos))
-    entry = table.mapping_of(name)
-    entry.warn_unknown(RepoName.__struct_fields__)
+    entry = table.mapping_of(name, OF_REPO_NAME)
+    entry.check_keys(RepoName.__struct_fields__)
     release = entry.text("release")
     if release is not None and release not in names.aliases:
         release = _known(entry, "release", names.releases)

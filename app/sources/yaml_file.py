@@ -25,6 +25,7 @@ MAX_DEPTH = 20
 
 _Loader: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_NOTHING = frozenset({"", "~", "-", "--", "null", "none", "nil", "n/a"})
 
 
 class Scalar(msgspec.Struct, frozen=True):
@@ -37,6 +38,11 @@ class Scalar(msgspec.Struct, frozen=True):
     @property
     def is_null(self) -> bool:
         return self.plain and self.text in _NULLS
+
+    @property
+    def is_empty(self) -> bool:
+        """Null, blank, or a word that people and programs write for nothing: "None", "n/a"."""
+        return self.text.strip().lower() in _NOTHING
 
 
 class Sequence(msgspec.Struct, frozen=True):
@@ -52,6 +58,13 @@ class Mapping(msgspec.Struct, frozen=True):
 
 
 Node = Scalar | Sequence | Mapping
+
+
+def is_empty(node: Node) -> bool:
+    """Whether a value says nothing: an empty scalar, or a list of nothing else."""
+    if isinstance(node, Sequence):
+        return all(isinstance(item, Scalar) and item.is_empty for item in node.items)
+    return isinstance(node, Scalar) and node.is_empty
 
 
 class _RefusedError(Exception):

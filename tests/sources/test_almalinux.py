@@ -102,4 +102,4 @@ def test_the_whole_check(folder: Path) -> None:
     findings = check(folder)
     assert all(finding.severity is Severity.WARNING for finding in findings)
     assert all(finding.line is not None for finding in findings)
-    assert len(findings) == 173
+    assert len(findings) == 174

@@ -249,7 +249,6 @@ def test_cloud_mirrors(tmp_path: Path, text: str, cloud: Cloud) -> None:
         pytest.param("exclude_countries: [XX]", 5, "XX", id="excluded country"),
         pytest.param("cloud_type: asw\ncloud_regions: [all]", 5, '"aws"', id="provider"),
         pytest.param("cloud_regions: [eu-west-1]", 5, "cloud_type", id="regions of no provider"),
-        pytest.param("geolocation: Berlin", 5, "mapping", id="geolocation as a text"),
     ],
 )
 def test_what_decides_who_is_sent_must_be_understood(

@@ -119,7 +119,7 @@ def test_versions_without_quotes_are_their_text(tmp_path: Path) -> None:
     ("old", "new", "line", "words"),
     [
         pytest.param("vault_mirror", "vault_miror", 6, '"vault_mirror"', id="typo in a key"),
-        pytest.param("    vault: true", "    valut: true", 20, '"vault"', id="typo in a repo's key"),
+        pytest.param("    vault: true", "    pth: Source", 20, '"path"', id="typo in a repo's key"),
         pytest.param('versions: ["9"]', 'versions: ["9", "9.9"]', 17, '"9.9"', id="repo's unknown version"),
         pytest.param(
             "arches: [x86_64]", "arches: [x86_64, x86-64]", 16, '"x86_64"', id="repo's unknown arch"

@@ -190,6 +190,21 @@ def mistaken_name(path: Path) -> None:
     path.write_text(MIRROR.format(name=B, country="DE"))
 
 
+def misspelt_restriction(path: Path) -> None:
+    """Whoever writes this wants fewer clients, not all of them."""
+    path.write_text(MIRROR.format(name=A, country="DE").replace(f"//{A}", "//b") + "is_private: true\n")
+
+
+def misplaced_restriction(path: Path) -> None:
+    path.write_text(
+        f"name: {A}\naddress: {{https: 'https://b/'}}\ngeolocation: {{exclude_countries: [FR]}}\n"
+    )
+
+
+def empty_restriction(path: Path) -> None:
+    path.write_text(MIRROR.format(name=A, country="DE").replace(f"//{A}", "//b") + "countries:\n  -\n")
+
+
 BREAKAGES = [
     truncated,
     emptied,
@@ -202,6 +217,9 @@ BREAKAGES = [
     bomb,
     not_a_mirror,
     mistaken_name,
+    misspelt_restriction,
+    misplaced_restriction,
+    empty_restriction,
 ]
 
 
@@ -253,9 +271,12 @@ def test_dangling_link(network: Network, store: FileStore, start: StartWorker) -
     assert worker.faults.current == {}
 
 
-def test_broken_file_that_was_never_good(network: Network, store: FileStore, start: StartWorker) -> None:
+@pytest.mark.parametrize("more", ["asn: x\n", "Private: true\n", "settings: {disabled: true}\n", "repos:\n"])
+def test_broken_file_that_was_never_good(
+    network: Network, store: FileStore, start: StartWorker, more: str
+) -> None:
     """A new file at fault is left out, with its fault named, and takes nobody down with it."""
-    network.mirror("d.example.org").write_text("name: d.example.org\n")
+    network.mirror("d.example.org", more=more)
     worker = start()
     worker.step(NOON)
     assert sorted(listed(store)) == [A, B, C]

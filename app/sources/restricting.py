@@ -1,0 +1,126 @@
+"""Keys that restrict what is served, and what people may write when they mean one of them.
+
+Such a key must not be overlooked: where it is misspelt or stands in the wrong place, what it should close
+would be open. So a key that is not known, and may mean one of these, is a fault and no mere warning.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+
+import msgspec
+
+_LIKE = 0.84
+"""Above it are "privat" and "contries", below it "report" for "repo" and "revision" for "version"."""
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_BEGINNING = 4
+"""Letters: "priv" is enough of "private"."""
+
+_CONTAINED = 7
+"""Letters of a word that is found in others, too: "isprivate"."""
+
+_SAME = {
+    "private": "hidden internal intranet public restricted",
+    "disabled": "active enable enabled inactive maintenance offline paused retired suspended",
+    "monopoly": "exclusive",
+    "exclude": "ban banned block blocked deny denied except excluding forbid forbidden",
+    "repo": "repositories repository",
+    "arch": "architecture architectures arches basearch",
+    "version": "release releases releasever",
+}
+"""Other words that say the same, or the opposite."""
+
+_VALUES = {"private": "internal", "disabled": "inactive maintenance offline paused retired suspended"}
+"""Words that say so as the value of a key: "status: disabled"."""
+
+
+class Restrictions(msgspec.Struct, frozen=True):
+    """Those of one kind of mapping. `table`: the key, and phrases of which all words occur where it is meant;
+    the first that fits counts. `place`: where the key belongs."""
+
+    table: tuple[tuple[str, tuple[str, ...]], ...]
+    place: str
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset(key for key, _ in self.table)
+
+    def meant(self, key: str) -> str | None:
+        """Which restriction a key, in whatever spelling, may mean."""
+        return next(
+            (name for name, phrases in self.table if any(_says(key, phrase) for phrase in phrases)), None
+        )
+
+    def meant_by_value(self, value: str) -> str | None:
+        """The same for a value."""
+        word = value.strip().lower()
+        return next(
+            (name for name, also in _VALUES.items() if name in self.keys and word in {name, *also.split()}),
+            None,
+        )
+
+
+NO_RESTRICTIONS = Restrictions((), "")
+
+_ARCHES = ("arches", ("arch",))
+_VERSIONS = ("versions", ("version",))
+_MIRROR = (
+    ("private", ("private",)),
+    ("disabled", ("disabled",)),
+    ("monopoly", ("monopoly",)),
+    ("exclude_countries", ("exclude country", "exclude countries")),
+    ("countries", ("countries", "country")),
+    ("repos", ("repo",)),
+    _ARCHES,
+    _VERSIONS,
+    ("cloud_regions", ("cloud region",)),
+    ("cloud_type", ("cloud type", "cloud")),
+    ("exclude_countries", ("exclude",)),
+)
+_TOP_LEVEL = "at the top level of the file"
+
+OF_MIRROR = Restrictions(_MIRROR, _TOP_LEVEL)
+OF_CLOUD_MIRROR = Restrictions((*_MIRROR, ("cloud_regions", ("region",))), _TOP_LEVEL)
+"""Elsewhere a region is a part of a country."""
+
+IN_GEOLOCATION = Restrictions(
+    tuple((key, ("countries",) if key == "countries" else phrases) for key, phrases in _MIRROR), _TOP_LEVEL
+)
+"""What is called like a country there says where the mirror is."""
+
+OF_REPO = Restrictions((_ARCHES, _VERSIONS, ("vault", ("vault",))), "as a key of the repo")
+OF_REPO_NAME = Restrictions((("disabled", ("disabled",)),), "as a key of the name")
+OF_SELECTION = Restrictions((("protocols", ("protocol",)),), "below `selection`")
+OF_CONFIG = Restrictions(
+    (
+        ("required_protocols", ("required protocol",)),
+        ("allowed_outdate", ("outdate",)),
+        ("selection: protocols", ("protocol",)),
+    ),
+    _TOP_LEVEL,
+)
+
+
+def _says(key: str, phrase: str) -> bool:
+    words = [word.lower() for word in _WORD.findall(key)]
+    joined = "".join(words)
+    return (
+        all(any(_is_like(word, wanted) for word in words) for wanted in phrase.split())
+        or _is_misspelt(joined, phrase.replace(" ", ""))
+        or (len(phrase) >= _CONTAINED and phrase in joined)
+    )
+
+
+def _is_like(word: str, wanted: str) -> bool:
+    return (
+        word in _SAME.get(wanted, "").split()
+        or (len(word) >= _BEGINNING and wanted.startswith(word))
+        or _is_misspelt(word, wanted)
+    )
+
+
+def _is_misspelt(word: str, wanted: str) -> bool:
+    swapped = word[:1] == wanted[:1] and sorted(word) == sorted(wanted)
+    return swapped or SequenceMatcher(None, word, wanted).ratio() > _LIKE
