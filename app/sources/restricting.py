@@ -66,12 +66,16 @@ NO_RESTRICTIONS = Restrictions((), "")
 
 _ARCHES = ("arches", ("arch",))
 _VERSIONS = ("versions", ("version",))
+_COUNTRY = ("countries` or `geolocation: country", ("country",))
+"""Whose clients may come, or where the mirror is: only its writer knows."""
+
 _MIRROR = (
     ("private", ("private",)),
     ("disabled", ("disabled",)),
     ("monopoly", ("monopoly",)),
     ("exclude_countries", ("exclude country", "exclude countries")),
-    ("countries", ("countries", "country")),
+    ("countries", ("countries",)),
+    _COUNTRY,
     ("repos", ("repo",)),
     _ARCHES,
     _VERSIONS,
@@ -85,10 +89,7 @@ OF_MIRROR = Restrictions(_MIRROR, _TOP_LEVEL)
 OF_CLOUD_MIRROR = Restrictions((*_MIRROR, ("cloud_regions", ("region",))), _TOP_LEVEL)
 """Elsewhere a region is a part of a country."""
 
-IN_GEOLOCATION = Restrictions(
-    tuple((key, ("countries",) if key == "countries" else phrases) for key, phrases in _MIRROR), _TOP_LEVEL
-)
-"""What is called like a country there says where the mirror is."""
+IN_GEOLOCATION = Restrictions(tuple(entry for entry in _MIRROR if entry is not _COUNTRY), _TOP_LEVEL)
 
 OF_REPO = Restrictions((_ARCHES, _VERSIONS, ("vault", ("vault",))), "as a key of the repo")
 OF_REPO_NAME = Restrictions((("disabled", ("disabled",)),), "as a key of the name")

@@ -18,7 +18,7 @@ MISSPELT = {
     "monopoly": "Monopoly monopol exclusive is_monopoly",
     "exclude_countries": "exclude_country excluded_countries excludecountries exclude-countries "
     "ExcludeCountries countries_exclude blocked_countries exlude_countries denied_country exclude except",
-    "countries": "Countries country allowed_countries only_countries allow_country contries countrys",
+    "countries": "Countries allowed_countries only_countries contries",
     "repos": "repo Repos REPO repositories repository only_repos",
     "arches": "arch Arches ARCH architectures architecture basearch archs supported_arches",
     "versions": "version Versions release releases releasever verison only_versions supportedVersions",
@@ -172,9 +172,20 @@ def test_restrictions_of_the_config(tmp_path: Path, text: str, hint: str) -> Non
 
 def test_every_restriction_is_known_by_its_own_name() -> None:
     """A key that is written right, in the wrong place, is found."""
-    for restrictions in (OF_MIRROR, OF_CLOUD_MIRROR, IN_GEOLOCATION, OF_REPO):
-        assert {restrictions.meant(key) for key in restrictions.keys} == restrictions.keys
-    assert {OF_CONFIG.meant(key) for key in OF_CONFIG.keys} == OF_CONFIG.keys
+    for restrictions in (OF_MIRROR, OF_CLOUD_MIRROR, IN_GEOLOCATION, OF_REPO, OF_CONFIG):
+        names = [key for key in restrictions.keys if key.isidentifier()]
+        assert len(names) >= 2
+        assert [restrictions.meant(key) for key in names] == names
+
+
+@pytest.mark.parametrize("key", ["country", "Country", "country_code", "allowed_country"])
+def test_a_country_at_the_top_level_may_mean_two_things(tmp_path: Path, key: str) -> None:
+    """The hint names both, so that nobody restricts a mirror who wanted to say where it is."""
+    mirror, findings = read_sample(tmp_path, f"{LOCATED}{key}: DE\n")
+    assert mirror is None
+    the_finding(
+        findings, Severity.FAULT, f"{key}: ", "write `countries` or `geolocation: country` at the top"
+    )
 
 
 def test_real_mirror_files_have_no_false_faults(tmp_path: Path, real_data: Path) -> None:
