@@ -121,7 +121,7 @@ def web(bind: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path), required=False)
 def check(directory: Path | None) -> None:
-    """Validate the service config and the mirror files; for a pull request's CI.
+    """Validate a data folder, and name what no program reads in it; for a pull request's CI.
 
     \b
     Example:
