@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from msgspec.structs import replace
 
+from app.catalogue import REPOMD
 from app.model import Protocol
 from app.parameters import BadValueError
 from app.question import Parser, Question
@@ -22,7 +23,6 @@ from app.question import Parser, Question
 MAX_PATH_CHARS = 1000
 MIRRORS = 10
 """The one that the client is sent to, and nine others."""
-REPOMD = "repodata/repomd.xml"
 
 _AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

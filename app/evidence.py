@@ -11,15 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from app.catalogue import arches_meant, content_key, expected_arches, in_vault
 from app.model import Content, Exclusion, Family, MirrorState, Status
 from app.question import ISOS, Question
-from app.snapshot.eligibility import (
-    Tier,
-    content_age_s,
-    content_key,
-    exclusion_code,
-    repo_arches,
-)
+from app.snapshot.eligibility import Tier, content_age_s, exclusion_code
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
 
@@ -51,8 +46,22 @@ class Case:
         if question.repo == ISOS:
             return [f"{question.release}/{question.arch}"]
         repo = next(repo for repo in config.repos if repo.name == question.repo)
-        arches = (question.arch,) if question.arch else repo_arches(config, repo, question.release)
-        return list(dict.fromkeys(content_key(question.release, repo, arch) for arch in arches))
+        arches = (question.arch,) if question.arch else arches_meant(config, repo, question.release)
+        keys = (content_key(config, repo, question.release, arch) for arch in arches)
+        return list(dict.fromkeys(keys))
+
+
+def unexpected(case: Case) -> tuple[str, ...]:
+    """A sentence about a repo that is asked for where mirrors are not expected to have it."""
+    question, config = case.question, case.snapshot.config
+    if question.vault or question.repo == ISOS:
+        return ()
+    repo = next(repo for repo in config.repos if repo.name == question.repo)
+    arches = expected_arches(config, repo, question.release)
+    if arches and (not question.arch or question.arch in arches):
+        return ()
+    what = f"{repo.name} of release {question.release}" + (question.arch and f" for {question.arch}")
+    return (f"config.yml does not say that mirrors have {what}, so the prober does not look for it.",)
 
 
 def evidence(case: Case, index: int, reason: Exclusion) -> Evidence:
@@ -158,7 +167,7 @@ def _failures(state: MirrorState, families: Iterable[Family], protocols: Iterabl
 def _not_carried(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
     question = case.question
     if question.vault:
-        past = question.release in case.snapshot.config.vault_releases
+        past = in_vault(case.snapshot.config, question.release)
         what = f"release {question.release}" if past else f"repo {question.repo}"
         return Evidence(f"{what} is in the vault, on no mirror")
     if state is not None:

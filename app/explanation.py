@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from app.client_facts import ClientFacts
-from app.evidence import Case, Evidence, content_of, evidence
+from app.evidence import Case, Evidence, content_of, evidence, unexpected
 from app.geo.database import CityDatabase
 from app.mirror_report import MirrorReport, mirror_report
 from app.model import ClientClass, Exclusion, MirrorState, Protocol, Record
@@ -158,7 +158,7 @@ def explain(live: Live, client: ClientClass, facts: ClientFacts, asked: Asked) -
         client=facts,
         question=_question_facts(asked),
         reason=decision.selection.reason,
-        notes=decision.notes(excluded),
+        notes=(*unexpected(decision.case), *decision.notes(excluded)),
         ranked_from=list(live.snapshot.rows)[decision.row],
         served_count=len(served),
         excluded_count=len(excluded),

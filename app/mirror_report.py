@@ -16,15 +16,7 @@ from app import ranking
 from app.evidence import hours, moment
 from app.geo.database import CityDatabase
 from app.model import Coordinates, Exclusion, MirrorState, Protocol, Record
-from app.snapshot.eligibility import (
-    Tier,
-    carried_repos,
-    content_age_s,
-    content_key,
-    exclusion_of,
-    question_key,
-    repo_arches,
-)
+from app.snapshot.eligibility import Tier, content_age_s, exclusion_of
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
 
@@ -134,8 +126,8 @@ def mirror_reports(
 
 
 def _standing(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> tuple[Standing, str | None]:
-    """Of everything it is meant to carry, what all have in common."""
-    codes = {code[index] for code in snapshot.codes.values()}
+    """Of everything that it is expected to have, what all have in common."""
+    codes = {codes[index] for _, codes in snapshot.expected}
     if any(code <= Tier.PARTIAL for code in codes):
         if state is None and Tier.GOOD not in codes:
             return "not probed", "nobody has looked at it yet; it is served after those known to be good"
@@ -153,16 +145,14 @@ def _standing(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -
 
 def _content(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> dict[str, str]:
     found: dict[str, str] = {}
-    for release in snapshot.config.releases:
-        for repo in carried_repos(snapshot.config, release):
-            for arch in repo_arches(snapshot.config, repo, release):
-                key = content_key(release, repo, arch)
-                code = snapshot.codes[question_key(release, repo.name, arch)][index]
-                verdict = state.content.get(key) if state else None
-                if verdict is not None:
-                    found[key] = verdict.value
-                elif exclusion_of(code) is not Exclusion.NOT_CARRIED:
-                    found[key] = "unknown"
+    for directory, codes in snapshot.expected:
+        if not directory.repo:
+            continue
+        verdict = state.content.get(directory.key) if state else None
+        if verdict is not None:
+            found[directory.key] = verdict.value
+        elif exclusion_of(codes[index]) is not Exclusion.NOT_CARRIED:
+            found[directory.key] = "unknown"
     return found
 
 

@@ -81,8 +81,9 @@ class Mirror(Record, frozen=True, kw_only=True):
 
 
 class Repo(Record, frozen=True, kw_only=True):
-    """`path` is below `<base>/<release>/`, ends in "/" and may contain `$basearch`. Empty `arches`
-    or `releases`: all of them. A vault repo is only in the vault, whatever the release."""
+    """`path` is below `<base>/<release>/`, ends in "/" and may contain `$basearch`. `arches` and
+    `releases` say where the repo is expected; empty: everywhere. A vault repo is only in the vault,
+    whatever the release."""
 
     name: str
     path: str

@@ -9,13 +9,18 @@ Names are matched without regard to case, and slashes at either end are ignored,
 field write them. A repo's name is first looked for in `repo_names:`, whatever the form. Parameters
 that are not known are ignored: a repo file in the field must never break. A parameter given twice
 counts once, the first time.
+
+Every known repo may be asked for in every known release, for each of the release's arches, wherever it
+is expected. Where a repo's path is the same for all arches, an arch says nothing: any is accepted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
+from app.catalogue import has_arch, in_vault, is_expected, iso_path, path_of
 from app.model import Record, Repo, ServiceConfig
 from app.parameters import (
     BadValueError,
@@ -28,7 +33,6 @@ from app.parameters import (
     list_format,
     printable,
 )
-from app.snapshot.eligibility import repo_arches
 
 ISOS = ""
 """The repo name of the question for ISO directories."""
@@ -36,8 +40,8 @@ ISOS = ""
 
 class Question(Record, frozen=True, kw_only=True):
     """`release` is the full name of the one that was `asked` for by this name or an alias; `repo`
-    is `ISOS` for ISO directories; `arch` is "" when none was named. `path` is below the base URL
-    and the release. `vault`: the vault alone has it."""
+    is `ISOS` for ISO directories; `arch` is "" when none was named or none matters. `path` is below
+    the base URL and the release. `vault`: the vault alone has it."""
 
     vault: bool
     asked: str
@@ -118,19 +122,23 @@ class Parser:
                 if arch:
                     parameters = {**parameters, "arch": arch}
                 return self._question_of(repo, release, full, parameters), length + 1
-        known = [f"{full}/{repo.path}" for repo in self.config.repos if self._in_release(repo, full)]
+        known = dict.fromkeys(f"{full}/{repo.path}" for repo in self.config.repos)
         raise UnknownNameError("repo at the path", "/".join(path), [*known, f"{full}/isos/$basearch/"])
 
     def _directories_of(self, full: str) -> _Directories:
-        """The directories of a release, by their segments in lower case."""
+        """The directories of a release, by their segments in lower case. Of several repos with the same
+        path, it is the one that is expected there."""
         directories = self._directories.get(full)
         if directories is None:
-            directories = {("isos", arch.lower()): (None, arch) for arch in self.config.arches.get(full, ())}
-            for repo in self.config.repos:
-                for arch in self._arches(repo, full) if self._in_release(repo, full) else ():
-                    path = repo.path.replace("$basearch", arch).lower()
-                    own_arch = arch if "$basearch" in repo.path else ""
-                    directories.setdefault(tuple(path.strip("/").split("/")), (repo, own_arch))
+            arches = self._arches(full)
+            directories = {_segments(iso_path(arch)): (None, arch) for arch in arches}
+            named = [
+                (is_expected(self.config, repo, full, arch), repo, arch)
+                for repo in self.config.repos
+                for arch in (arches if has_arch(repo) else ("",))
+            ]
+            for _, repo, arch in sorted(named, key=itemgetter(0), reverse=True):
+                directories.setdefault(_segments(path_of(repo, arch)), (repo, arch))
             self._directories[full] = directories
         return directories
 
@@ -154,7 +162,7 @@ class Parser:
                 return self._repo_question(asked[cut + 1 :], asked[:cut], parameters)
         for cut in cuts:
             if asked[cut + 1 :].lower() in self._releases:
-                self._repo(asked[:cut], asked[cut + 1 :])
+                self._repo(asked[:cut])
         if self._is_name(asked):
             raise BadValueError("repo", asked, f"name the release as well: {asked}-<release>")
         repo, _, release = asked.partition("-")
@@ -180,22 +188,18 @@ class Parser:
                 raise QuestionError(f"The repo {printable(name)} is disabled.")
             release, name = meaning.release or release, meaning.repo or name
         full = self._release(release)
-        return self._question_of(self._repo(name, release), release, full, parameters)
+        return self._question_of(self._repo(name), release, full, parameters)
 
     def _question_of(self, repo: Repo, asked: str, full: str, parameters: Mapping[str, str]) -> Question:
-        arch = parameters.get("arch", "").strip("/")
-        if arch.lower() in ("", "$basearch"):
-            arch = ""
-        else:
-            arch = self._arch(arch, self._arches(repo, full), f"of repo {repo.name} in release {full}")
-        vault = repo.vault or full in self.config.vault_releases
-        path = repo.path.replace("$basearch", arch) if arch else repo.path
-        return self._question(_Asked(asked, full, repo.name, arch, path, vault), parameters)
+        arch = parameters.get("arch", "").strip("/") if has_arch(repo) else ""
+        arch = "" if arch.lower() in ("", "$basearch") else self._arch(arch, full)
+        vault = in_vault(self.config, full, repo)
+        return self._question(_Asked(asked, full, repo.name, arch, path_of(repo, arch), vault), parameters)
 
     def _iso_question(self, asked: str, full: str, arch: str, parameters: Mapping[str, str]) -> Question:
-        name = self._arch(arch, self.config.arches.get(full, ()), f"in release {full}")
-        vault = full in self.config.vault_releases
-        return self._question(_Asked(asked, full, ISOS, name, f"isos/{name}/", vault), parameters)
+        name = self._arch(arch, full)
+        vault = in_vault(self.config, full)
+        return self._question(_Asked(asked, full, ISOS, name, iso_path(name), vault), parameters)
 
     def _question(self, what: _Asked, parameters: Mapping[str, str]) -> Question:
         return Question(
@@ -222,33 +226,23 @@ class Parser:
     def _is_name(self, name: str) -> bool:
         return name.lower() in self._repos or name.lower() in self._repo_names
 
-    def _in_release(self, repo: Repo, full: str) -> bool:
-        """A vault release has the repos of the releases of its major version."""
-        if not repo.releases or full in repo.releases:
-            return True
-        if full not in self.config.vault_releases:
-            return False
-        return any(_major(release) == _major(full) for release in repo.releases)
-
-    def _repo(self, name: str, release: str) -> Repo:
-        full = self._release(release)
+    def _repo(self, name: str) -> Repo:
         repo = self._repos.get(name.strip("/").lower())
-        if repo is None or not self._in_release(repo, full) or not self._arches(repo, full):
-            known = [r.name for r in self.config.repos if self._in_release(r, full)]
-            raise UnknownNameError("repo", name, known, f" in release {full}")
+        if repo is None:
+            raise UnknownNameError("repo", name, [repo.name for repo in self.config.repos])
         return repo
 
-    def _arches(self, repo: Repo, full: str) -> tuple[str, ...]:
-        return repo_arches(self.config, repo, full)
+    def _arches(self, full: str) -> tuple[str, ...]:
+        return self.config.arches.get(full, ())
 
-    @staticmethod
-    def _arch(name: str, arches: tuple[str, ...], where: str) -> str:
+    def _arch(self, name: str, full: str) -> str:
         lowered = name.lower()
-        for arch in arches:
+        for arch in self._arches(full):
             if arch.lower() == lowered:
                 return arch
-        raise UnknownNameError("arch", name, arches, f" {where}")
+        raise UnknownNameError("arch", name, self._arches(full), f" in release {full}")
 
 
-def _major(release: str) -> str:
-    return release.partition(".")[0].partition("-")[0]
+def _segments(path: str) -> tuple[str, ...]:
+    """A directory's names, in lower case."""
+    return tuple(path.strip("/").lower().split("/"))

@@ -24,9 +24,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from app.catalogue import question_key
 from app.model import ClientClass, Exclusion, Protocol
 from app.question import Question
-from app.snapshot.eligibility import Tier, exclusion_code, exclusion_of, question_key
+from app.snapshot.eligibility import Tier, exclusion_code, exclusion_of
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import NetworkGroup, ServedMirror
 

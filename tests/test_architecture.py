@@ -26,10 +26,11 @@ ALLOWED = {
     "alternates": "model",
     "status": "model",
     "settings": "model",
+    "catalogue": "model",
     "logs": "settings",
     # what people and tools write
     "sources": "model prefixes regions",
-    "probe": "model settings sources alternates prefixes",
+    "probe": "model catalogue settings sources alternates prefixes",
     "ranges_update": "model sources",
     # where clients are
     "geo": "model prefixes",
@@ -38,23 +39,23 @@ ALLOWED = {
     # what is decided before anybody asks
     "ranking": "model",
     "prices": "ranking",
-    "snapshot": "model memo regions alternates geo ranking prices",
+    "snapshot": "model catalogue memo regions alternates geo ranking prices",
     "store": "model settings",
     "simulation": "model ranking prices snapshot",
     # what is decided for who asks
     "parameters": "model regions snapshot",
-    "question": "model parameters snapshot",
-    "download": "model parameters question",
-    "selection": "model question snapshot ranking",
+    "question": "model catalogue parameters",
+    "download": "model catalogue parameters question",
+    "selection": "model catalogue question snapshot ranking",
     # why it was decided so
-    "evidence": "model question snapshot",
+    "evidence": "model catalogue question snapshot",
     "mirror_report": "model geo ranking snapshot evidence",
     "explanation": "model geo status client_facts parameters question selection snapshot"
     " evidence mirror_report",
-    "render": "model client_facts question selection snapshot evidence mirror_report explanation",
+    "render": "model catalogue client_facts question selection snapshot evidence mirror_report explanation",
     # the programs
-    "web": "model memo faults settings status regions geo client_address client_facts ranking snapshot store"
-    " parameters question download selection evidence mirror_report explanation render",
+    "web": "model catalogue memo faults settings status regions geo client_address client_facts ranking"
+    " snapshot store parameters question download selection evidence mirror_report explanation render",
     "worker": "model faults settings status geo ranking prices snapshot sources store",
     "cli": "*",
     "__main__": "cli",
@@ -62,6 +63,7 @@ ALLOWED = {
 
 PURE = (
     "alternates",
+    "catalogue",
     "download",
     "evidence",
     "parameters",

@@ -11,12 +11,10 @@ from app.model import Content, Exclusion, Mirror, MirrorState, ProbeRound, Repo,
 from app.snapshot.eligibility import (
     Questions,
     Tier,
-    carried_repos,
     codes,
     content_age_s,
     exclusion_code,
     exclusion_of,
-    repo_arches,
 )
 from tests.builders import NOW, ROUND, a_config, a_mirror, a_state, in_cloud
 
@@ -51,15 +49,20 @@ def carried(found: dict[str, Verdict]) -> set[str]:
     return {key for key, verdict in found.items() if isinstance(verdict, Tier)}
 
 
-def test_questions_are_what_mirrors_carry() -> None:
-    """Each release's repos with each arch and without one, and ISOs; nothing that only the vault has."""
+def test_questions_are_what_mirrors_can_be_asked_for() -> None:
+    """Each release's ISOs and all repos, for each of its arches and without one; a repo with the same
+    path for all arches once; nothing that only the vault has."""
     keys = Questions(a_config()).keys
-    assert [key for key in keys if "nfv" in key] == ["9.8/nfv/x86_64", "9.8/nfv/"]
-    assert [key for key in keys if key.startswith("10-kitten/baseos")] == [
-        "10-kitten/baseos/x86_64",
-        "10-kitten/baseos/aarch64",
-        "10-kitten/baseos/",
-    ]
+    assert {key for key in keys if "nfv" in key} == {
+        "9.8/nfv/x86_64",
+        "9.8/nfv/aarch64",
+        "9.8/nfv/s390x",
+        "9.8/nfv/",
+        "10-kitten/nfv/x86_64",
+        "10-kitten/nfv/aarch64",
+        "10-kitten/nfv/",
+    }
+    assert {key for key in keys if "sources" in key} == {"9.8/sources/", "10-kitten/sources/"}
     assert [key for key in keys if "//" in key] == [
         "9.8//x86_64",
         "9.8//aarch64",
@@ -69,15 +72,6 @@ def test_questions_are_what_mirrors_carry() -> None:
     ]
     assert not [key for key in keys if key.startswith("9.7") or "debug" in key]
     assert len(set(keys)) == len(keys)
-
-
-def test_repos_and_arches_of_a_release() -> None:
-    """A repo is in the releases it names, for the arches it names; none is left out for having none."""
-    config = a_config(repos=(*a_config().repos, Repo(name="mips", path="mips/$basearch/", arches=("mips",))))
-    names = {release: [repo.name for repo in carried_repos(config, release)] for release in config.releases}
-    assert names["9.8"] == ["baseos", "appstream", "extras", "nfv", "sources"]
-    assert names["10-kitten"] == ["baseos", "appstream", "extras"]
-    assert repo_arches(config, config.repos[3], "9.8") == ("x86_64",)
 
 
 # --- the mirror as a whole ---------------------------------------------------------------------------
@@ -195,9 +189,9 @@ def test_content_of_one_repo(content: Content, expected: Verdict) -> None:
 
 
 def test_content_of_a_repo_for_all_arches() -> None:
-    """A repo whose path has no $basearch is looked at once, and that counts for each arch."""
+    """A repo whose path has no $basearch is looked at once, and that counts for all of them."""
     found = verdicts(whole("m"), a_state("m", content={"9.8/sources/": Content.CURRENT}))
-    assert {found[f"9.8/sources/{arch}"] for arch in ("x86_64", "aarch64", "s390x", "")} == {GOOD}
+    assert found["9.8/sources/"] is GOOD
 
 
 def test_isos() -> None:
@@ -275,6 +269,49 @@ def test_a_fault_is_named_only_for_what_is_carried(status: Status) -> None:
     assert found[BASEOS] is Exclusion.NOT_CARRIED
 
 
+# --- where a repo is not expected ---------------------------------------------------------------------------
+
+NFV = "9.8/nfv/aarch64"
+"""The config expects nfv for x86_64 alone."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "expected"),
+    [
+        pytest.param({}, a_state("m"), UNKNOWN, id="the prober has not looked"),
+        pytest.param({}, a_state("m", content={NFV: Content.MISSING}), Exclusion.NOT_CARRIED, id="missing"),
+        pytest.param({}, a_state("m", content={NFV: Content.CURRENT}), GOOD, id="it is known to be there"),
+        pytest.param({}, a_state("m", Status.UNREACHABLE), Exclusion.UNREACHABLE, id="unreachable"),
+        pytest.param({}, a_state("m", age=STALE_AGE), Exclusion.STALE, id="stale"),
+        pytest.param({}, None, Exclusion.NOT_PROBED, id="not probed"),
+        pytest.param({"disabled": True}, a_state("m"), Exclusion.DISABLED, id="disabled"),
+        pytest.param({"probe": False}, None, GOOD, id="taken as good"),
+        pytest.param({"repos": ("baseos",)}, a_state("m"), Exclusion.NOT_CARRIED, id="another repo"),
+        pytest.param({"arches": ("x86_64",)}, a_state("m"), Exclusion.NOT_CARRIED, id="another arch"),
+        pytest.param({"versions": ("10-kitten",)}, a_state("m"), Exclusion.NOT_CARRIED, id="another release"),
+    ],
+)
+def test_where_a_repo_is_not_expected(
+    changes: dict[str, Any], state: MirrorState | None, expected: Verdict
+) -> None:
+    """Mirrors that are declared to carry it and are well are served there, but for one that is known
+    not to have it."""
+    assert verdicts(whole("m", **changes), state)[NFV] is expected
+
+
+def test_a_repo_is_known_by_the_name_that_is_expected() -> None:
+    """Two repos may share a path, each in releases of its own: what the prober found of it holds under
+    both names."""
+    path = "HighAvailability/$basearch/os/"
+    older = Repo(name="ha", path=path, releases=("8.10",))
+    newer = Repo(name="highavailability", path=path, releases=("9.8",))
+    config = a_config(repos=(older, newer))
+    state = a_state("m", content={"9.8/highavailability/x86_64": Content.MISSING})
+    found = verdicts(whole("m"), state, config=config)
+    assert found["9.8/ha/x86_64"] is found["9.8/highavailability/x86_64"] is Exclusion.NOT_CARRIED
+    assert found["9.8/ha/aarch64"] is UNKNOWN
+
+
 # --- without an arch ----------------------------------------------------------------------------------------
 
 ALL_CURRENT = dict.fromkeys(
@@ -304,9 +341,10 @@ def test_asked_without_an_arch(content: dict[str, Content], expected: Verdict) -
 
 
 def test_without_an_arch_a_repo_of_one_arch_is_whole() -> None:
-    """Only the arches that the repo has count."""
+    """Only the arches that the repo is expected for count."""
     found = verdicts(whole("m", arches=("x86_64",)), a_state("m"))
     assert found["9.8/nfv/"] is UNKNOWN
+    assert found["10-kitten/nfv/"] is PARTIAL  # expected for none there: all of them count
     assert found["9.8/baseos/"] is PARTIAL
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.memo import Memo
-from app.model import Content, Endpoint, Family, Protocol, SnapshotError
+from app.model import Content, Endpoint, Family, Protocol, Repo, SnapshotError
 from app.ranking import CANDIDATES
 from app.snapshot.eligibility import Counts
 from app.snapshot.loaded import LoadedSnapshot
@@ -307,6 +307,46 @@ def test_counts_for_the_guard() -> None:
     assert counts[x86] == Counts(declared=4, well=3, eligible=2, known=1)
     assert counts["10-kitten/baseos/x86_64"] == Counts(declared=0, well=0, eligible=0, known=0)
     assert x86.removesuffix("x86_64") not in counts
+
+
+def test_counts_are_of_what_is_expected() -> None:
+    """A module's release is expected to have what its major version has; elsewhere, repos are served,
+    and are no loss when they are not."""
+    repos = (
+        Repo(name="crb", path="CRB/$basearch/os/", releases=("10.2",), arches=("x86_64",)),
+        Repo(name="sources", path="sources/", releases=("10.2",)),
+    )
+    config = a_config(
+        releases=("9.8", "10.2", "10-kitten"),
+        repos=repos,
+        arches=dict.fromkeys(("9.8", "9.7", "10.2", "10-kitten"), ("x86_64", "aarch64")),
+    )
+    compiled = Network([a_mirror("a")], config=config).compile()
+    assert [key for key in compiled.counts if "//" not in key] == [
+        "10.2/crb/x86_64",
+        "10.2/sources/",
+        "10-kitten/crb/x86_64",
+        "10-kitten/sources/",
+    ]
+    assert "9.8/crb/aarch64" in compiled.snapshot.questions
+
+
+def test_equal_rows_are_stored_once() -> None:
+    """A repo more, in a place where the prober does not look, makes the snapshot no row larger."""
+    states = [a_state("a", content={"9.8/baseos/x86_64": Content.MISSING})]
+    mirrors = [a_mirror("a"), a_mirror("b", repos=("baseos",))]
+    repos = a_config().repos
+    more = (
+        *repos,
+        *(Repo(name=f"more{n}", path=f"more{n}/$basearch/", releases=("9.7",)) for n in range(50)),
+    )
+    one, other = (
+        Network(mirrors, config=a_config(repos=some), states=states, last_round=ROUND).compile().snapshot
+        for some in (repos, more)
+    )
+    assert len(other.questions) > len(one.questions) + 50
+    assert one.codes == other.codes
+    assert len(one.codes) == 2 * len(set(one.rows))
 
 
 VERSIONS = tuple(

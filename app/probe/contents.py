@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from yarl import URL
 
+from app.catalogue import Directory, bases, carries
 from app.model import Content, Family, Mirror, MirrorState
 from app.probe.addresses import Resolved
 from app.probe.fetch import Answer, Client, Failure, Fault, Request
@@ -23,7 +24,6 @@ from app.probe.records import Memory, Seen
 from app.probe.repomd import repomd_timestamp, sha256_of
 from app.probe.schedule import Plan, Situation, plan
 from app.probe.surroundings import Surroundings
-from app.probe.targets import Target, bases, carries
 from app.probe.verdict import Unsure, content_verdict
 
 _FAILURES_IN_A_ROW = 3
@@ -54,7 +54,7 @@ class Contents:
         self._memory = memory
         self._around = around
         self._observation = observation
-        self._pending: dict[str, Target] = {}
+        self._pending: dict[str, Directory] = {}
         self._failures: dict[str | None, int] = {}
 
     async def ask(self, client: Client, key: EndpointKey, base: str | None) -> None:
@@ -91,7 +91,7 @@ class Contents:
         }
         return {key for key in bad if self._before.get(key) is not Content.CORRUPT} | gone
 
-    def a_usable_one(self) -> Target | None:
+    def a_usable_one(self) -> Directory | None:
         """A repo of the mirror's own that is there."""
         found = self._observation.contents
         own = (target for target in self.plan.repos if target.module == self.module)
@@ -118,7 +118,7 @@ class Contents:
         isos = [target for target in around.isos if carries(self._mirror, target)]
         return plan(repos, isos, self._memory, situation)
 
-    def _first(self, timestamped: bool) -> list[Target]:
+    def _first(self, timestamped: bool) -> list[Directory]:
         """What to ask first: everything of a mirror that looks well."""
         if self._down():
             return sorted(self.plan.repos, key=self._promise)[:_FIRST_OF_DOWN]
@@ -127,23 +127,23 @@ class Contents:
         kinds = {(target.release, target.arch): target for target in reversed(self.plan.repos)}
         return list(reversed(kinds.values()))
 
-    def _promise(self, target: Target) -> tuple[bool, float]:
+    def _promise(self, target: Directory) -> tuple[bool, float]:
         seen = self.seen.get(target.key)
         return self._before.get(target.key) not in USABLE, seen.asked_at if seen else 0
 
     async def _ask_each(
-        self, client: Client, key: EndpointKey, base: str | None, targets: Sequence[Target]
+        self, client: Client, key: EndpointKey, base: str | None, targets: Sequence[Directory]
     ) -> None:
         waiting = iter(targets)
 
-        async def worker(targets: Iterator[Target]) -> None:
+        async def worker(targets: Iterator[Directory]) -> None:
             for target in targets:
                 if self._failures.get(target.module, 0) < _FAILURES_IN_A_ROW:
                     await self._ask_one(client, key, base, target)
 
         await asyncio.gather(*(worker(waiting) for _ in range(CONCURRENCY)))
 
-    async def _ask_one(self, client: Client, key: EndpointKey, base: str | None, target: Target) -> None:
+    async def _ask_one(self, client: Client, key: EndpointKey, base: str | None, target: Directory) -> None:
         before = self.seen.get(target.key) if target.repo else None
         if self._around.full or (before and before.timestamp is None):
             before = None
@@ -156,7 +156,7 @@ class Contents:
         else:
             await self._note_answer(target, answer, before)
 
-    def _note_failure(self, target: Target, reason: str, asked: bool) -> None:
+    def _note_failure(self, target: Directory, reason: str, asked: bool) -> None:
         """A mirror that wants to be left alone, and a spent budget, end the asking at once and say
         nothing about the repo."""
         if not asked:
@@ -170,11 +170,11 @@ class Contents:
             # An ISO directory that gives no answer stays as it is known.
             self._pending.pop(target.key, None)
 
-    async def _note_answer(self, target: Target, answer: Answer, before: Seen | None) -> None:
+    async def _note_answer(self, target: Directory, answer: Answer, before: Seen | None) -> None:
         self._failures[target.module] = 0
         self._pending.pop(target.key, None)
         observation, now_s = self._observation, self._around.now_s()
-        if target.repo is None:
+        if not target.repo:
             observation.isos[target.key] = answer.status == 200
             self.isos[target.key] = now_s
             return
@@ -184,7 +184,7 @@ class Contents:
         observation.contents[target.key] = await self._verdict(target, seen)
 
     async def _request(
-        self, key: EndpointKey, base: str | None, target: Target, before: Seen | None
+        self, key: EndpointKey, base: str | None, target: Directory, before: Seen | None
     ) -> Request:
         """A module has addresses of its own, which may lack the protocol or the family that the
         mirror itself is asked over."""
@@ -196,7 +196,7 @@ class Contents:
             base = own.get(protocol) or own.get("https") or own.get("http") or ""
             family = await self._family(base, family)
         return Request(
-            url=base + target.path,
+            url=base + target.file,
             family=family,
             method="GET" if target.repo else "HEAD",
             etag=before.etag if before else None,
@@ -210,7 +210,7 @@ class Contents:
         other: Family = "ipv6" if wanted == "ipv4" else "ipv4"
         return other if resolved.of(other) and not resolved.of(wanted) else wanted
 
-    async def _verdict(self, target: Target, seen: Seen) -> Content | None:
+    async def _verdict(self, target: Directory, seen: Seen) -> Content | None:
         around = self._around
         versions = around.facts().get(target.key, ())
         verdict = content_verdict(seen, versions, around.now(), around.config.probe.grace_s)

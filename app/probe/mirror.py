@@ -14,6 +14,7 @@ from datetime import datetime
 
 from yarl import URL
 
+from app.catalogue import Directory, bases
 from app.model import Endpoint, Family, Mirror, MirrorState
 from app.probe.addresses import Resolved
 from app.probe.contents import Contents
@@ -23,8 +24,7 @@ from app.probe.observation import EndpointKey, Observation
 from app.probe.records import Memory
 from app.probe.schedule import REQUESTS_PER_ROUND
 from app.probe.surroundings import Surroundings
-from app.probe.targets import TIMESTAMP_FILE, Target, bases
-from app.probe.timestamp import read_timestamp
+from app.probe.timestamp import TIMESTAMP_FILE, read_timestamp
 
 VISIT_S = 300.0
 """What one try of one mirror may take, whatever it does."""
@@ -182,14 +182,14 @@ class MirrorVisit:
         answering = [key for key in over_http if key in asked and asked[key].latency_ms is not None]
         return next(iter(usable + answering), None)
 
-    async def _ask_endpoint(self, client: Client, key: EndpointKey, proof: Target | None = None) -> bool:
+    async def _ask_endpoint(self, client: Client, key: EndpointKey, proof: Directory | None = None) -> bool:
         """Ask for the timestamp file (`proof` instead, where the mirror has none); note what came."""
         protocol, family = key
         seen = self.observation
         if protocol == "rsync":
             answer = await client.greet(self._bases[protocol], family)
         else:
-            path = proof.path if proof else TIMESTAMP_FILE
+            path = proof.file if proof else TIMESTAMP_FILE
             answer = await client.fetch(Request(url=self._bases[protocol] + path, family=family))
         if isinstance(answer, Failure):
             if answer.fault is Fault.NOT_ASKED:
@@ -205,10 +205,10 @@ class MirrorVisit:
         self._endpoints["/".join(key)] = self._around.now_s()
         return endpoint.ok
 
-    def _read(self, key: EndpointKey, answer: Answer, proof: Target | None) -> str | None:
+    def _read(self, key: EndpointKey, answer: Answer, proof: Directory | None) -> str | None:
         """Take the time from a timestamp file; or why this answer does not prove the endpoint."""
         if answer.status != 200:
-            return f"HTTP {answer.status} for {proof.path if proof else 'the timestamp file'}"
+            return f"HTTP {answer.status} for {proof.file if proof else 'the timestamp file'}"
         if proof is not None or key[0] == "rsync":
             return None
         moment = read_timestamp(answer.body, self._around.now())

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from app.alternates import acceptable
+from app.catalogue import Directory, expected_repos
 from app.model import FAMILIES, Family, RepomdVersion, ServiceConfig
 from app.probe.addresses import Names
 from app.probe.fetch import Answer, Client, Failure, Fault, Network, Request
 from app.probe.hosts import Hosts
 from app.probe.records import OriginMemory, Records, Seen
 from app.probe.repomd import repomd_timestamp, sha256_of, version_of
-from app.probe.targets import TIMESTAMP_FILE, Target, repo_targets
-from app.probe.timestamp import read_timestamp
+from app.probe.timestamp import TIMESTAMP_FILE, read_timestamp
 
 Facts = dict[str, tuple[RepomdVersion, ...]]
 
@@ -57,7 +57,7 @@ class Origin:
         async with self._client(names) as client:
             visit = _Visit(client, config, self)
             await visit.find_families(names)
-            bodies = await visit.read(repo_targets(config), conditional=True)
+            bodies = await visit.read(expected_repos(config), conditional=True)
             if bodies:
                 await asyncio.sleep(reread_after_s)
                 again = await visit.read([target for target, _ in bodies], conditional=False)
@@ -70,7 +70,7 @@ class Origin:
         self.faults = tuple(visit.faults)
         return self._adopt(config, visit, bodies)
 
-    async def confirms(self, config: ServiceConfig, target: Target, sha256: str) -> bool | None:
+    async def confirms(self, config: ServiceConfig, target: Directory, sha256: str) -> bool | None:
         """Whether the origin has this very version right now (asked at most once a minute for each
         repo); None when it does not say."""
         now = self._network.clock()
@@ -96,18 +96,18 @@ class Origin:
         return Client(self._network, names, Hosts(None), allow_private=True, agent=self._agent)
 
     def _adopt(
-        self, config: ServiceConfig, visit: _Visit, bodies: Iterable[tuple[Target, Answer]]
+        self, config: ServiceConfig, visit: _Visit, bodies: Iterable[tuple[Directory, Answer]]
     ) -> tuple[str, ...]:
         """Take over what was read, and write what changed."""
         now = self._network.clock()
-        wanted = {target.key for target in repo_targets(config)}
+        wanted = {target.key for target in expected_repos(config)}
         facts = {key: versions for key, versions in self.facts.items() if key in wanted}
         contents = dict(self._memory.contents)
         changed = []
         for target, answer in bodies:
             date = repomd_timestamp(answer.body)
             if date is None:
-                visit.faults.append(f"{target.path} is not a well-formed repomd.xml")
+                visit.faults.append(f"{target.file} is not a well-formed repomd.xml")
                 continue
             version = version_of(answer.body, date, now)
             known = facts.get(target.key, ())
@@ -160,7 +160,7 @@ class _Visit:
                 else:
                     self.faults.append(f"{base}: {moment}")
 
-    async def read(self, targets: Iterable[Target], conditional: bool) -> list[tuple[Target, Answer]]:
+    async def read(self, targets: Iterable[Directory], conditional: bool) -> list[tuple[Directory, Answer]]:
         """The repomd.xml files that came; conditionally: that are not the version which counts."""
         found = await asyncio.gather(*(self._read_one(target, conditional) for target in targets))
         missing = [key for key, answer in found if isinstance(answer, str)]
@@ -169,7 +169,7 @@ class _Visit:
             self.faults.append(f"{len(missing)} repos could not be read: {examples[:300]}")
         return [(target, answer) for target, answer in found if isinstance(answer, Answer)]
 
-    async def _read_one(self, target: Target, conditional: bool) -> tuple[Target, Answer | str | None]:
+    async def _read_one(self, target: Directory, conditional: bool) -> tuple[Directory, Answer | str | None]:
         """The answer; why there is none; or None for "nothing new" and for a base that is down."""
         config = self._config
         base = config.module_origins.get(target.module) if target.module else config.origin
@@ -177,7 +177,7 @@ class _Visit:
             return target, None
         seen = self._origin.seen(target.key) if conditional else None
         request = Request(
-            url=base + target.path,
+            url=base + target.file,
             family=self._family[base],
             etag=seen.etag if seen else None,
             modified=seen.modified if seen else None,

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from app.catalogue import carries
 from app.model import Mirror, MirrorState, SourceError
 from app.probe.judgement import Terms, is_disabled, judge
 from app.probe.mirror import MirrorVisit
 from app.probe.observation import Observation
 from app.probe.records import Records
 from app.probe.surroundings import Surroundings
-from app.probe.targets import carries
 from app.sources.probe_state import read_mirror_state
 
 log = logging.getLogger("mirrorwise.probe")

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from app.catalogue import Directory
 from app.model import Content, RepomdVersion
 from app.probe.records import Memory, Seen
-from app.probe.targets import Target
 
 REQUESTS_PER_ROUND = 10
 """What a mirror is asked at most in a round in which nothing has changed."""
@@ -40,11 +40,11 @@ class Situation:
 
 @dataclass(frozen=True)
 class Plan:
-    repos: tuple[Target, ...]
-    isos: tuple[Target, ...]
+    repos: tuple[Directory, ...]
+    isos: tuple[Directory, ...]
 
 
-def plan(repos: Sequence[Target], isos: Sequence[Target], memory: Memory, situation: Situation) -> Plan:
+def plan(repos: Sequence[Directory], isos: Sequence[Directory], memory: Memory, situation: Situation) -> Plan:
     """What to ask now, both in the given order."""
     now_s = situation.now.timestamp()
     deadlines: dict[str, float] = {}
@@ -66,7 +66,7 @@ def plan(repos: Sequence[Target], isos: Sequence[Target], memory: Memory, situat
     )
 
 
-def _at_once(target: Target, seen: Seen, situation: Situation) -> bool:
+def _at_once(target: Directory, seen: Seen, situation: Situation) -> bool:
     if situation.full:
         return True
     versions = situation.facts.get(target.key, ())
@@ -79,7 +79,7 @@ def _at_once(target: Target, seen: Seen, situation: Situation) -> bool:
     return situation.synced and recent and situation.content.get(target.key) is not Content.CURRENT
 
 
-def _iso_deadline(target: Target, memory: Memory, situation: Situation) -> float:
+def _iso_deadline(target: Directory, memory: Memory, situation: Situation) -> float:
     """Three to four times as late as a repo's: the spread keeps all of them from falling due at once."""
     spread = zlib.crc32(target.key.encode()) / 2**32
     asked_at = memory.isos.get(target.key)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from app.catalogue import expected_isos, expected_repos
 from app.model import ServiceConfig, SourceError, Status
 from app.probe.addresses import Names
 from app.probe.fetch import Network
@@ -25,7 +26,6 @@ from app.probe.records import Records
 from app.probe.report import Tally, explain, progress
 from app.probe.round import Result, Round, chosen
 from app.probe.surroundings import Surroundings
-from app.probe.targets import iso_targets, repo_targets
 from app.sources.folder import DataFolder
 from app.sources.people_files import PeopleFiles
 from app.sources.probe_state import read_repo_facts
@@ -164,8 +164,8 @@ class Prober:
             network=self.network,
             names=Names(self.network.lookup, self.network.limits.lookup_s),
             hosts=self.hosts,
-            repos=repo_targets(config),
-            isos=iso_targets(config),
+            repos=expected_repos(config),
+            isos=expected_isos(config),
             facts=lambda: origin.facts,
             confirms=partial(origin.confirms, config),
             agent=user_agent(config),

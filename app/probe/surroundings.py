@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.catalogue import Directory
 from app.model import Mirror, RepomdVersion, ServiceConfig
 from app.probe.addresses import Names
 from app.probe.fetch import Client, Network
 from app.probe.hosts import Hosts
-from app.probe.targets import Target
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Surroundings:
     network: Network
     names: Names
     hosts: Hosts
-    repos: tuple[Target, ...]
-    isos: tuple[Target, ...]
+    repos: tuple[Directory, ...]
+    isos: tuple[Directory, ...]
     facts: Callable[[], Mapping[str, tuple[RepomdVersion, ...]]]
-    confirms: Callable[[Target, str], Awaitable[bool | None]]
+    confirms: Callable[[Directory, str], Awaitable[bool | None]]
     agent: str
     interval_s: float | None = None
     full: bool = False

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+TIMESTAMP_FILE = "TIME"
+
 _AHEAD_ALLOWED = timedelta(hours=1)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # What `date` prints in the C, British and American locales; a zone other than UTC is not guessed at.

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from xml.sax.saxutils import escape, quoteattr
 
+from app.catalogue import REPOMD
 from app.model import RepomdVersion
 from app.question import Question
 from app.selection import Selection
 from app.snapshot.loaded import LoadedSnapshot
 
 CONTENT_TYPE = "application/metalink+xml"
-REPOMD = "repodata/repomd.xml"
 _HASHES = ("md5", "sha1", "sha256", "sha512")
 
 

@@ -81,13 +81,15 @@ def compile_snapshot(inputs: Inputs) -> Compiled:
     usable: npt.NDArray[np.bool_] = np.any(codes <= eligibility.Tier.PARTIAL, axis=0)
     rankable = tuple(i for i, mirror in enumerate(served) if mirror.public and usable[i])
     noise = ranking.noise_ranks([mirror.name for mirror in served])
+    rows, distinct = _rows(codes)
     overlays, regions = inputs.networks.compile(served)
     snapshot = Snapshot(
         schema=SCHEMA,
         config=inputs.config,
         mirrors=served,
         questions=questions.keys,
-        codes=codes.tobytes(),
+        rows=rows,
+        codes=distinct,
         noise=noise.tobytes(),
         rankable=rankable,
         places=_place_rows(inputs, served, rankable),
@@ -103,6 +105,14 @@ def compile_snapshot(inputs: Inputs) -> Compiled:
     )
     well = np.array([reason is None for reason in reasons], np.bool_)
     return Compiled(snapshot, eligibility.counts(questions, codes, unprobed, public, well))
+
+
+def _rows(codes: eligibility.Codes) -> tuple[tuple[int, ...], bytes]:
+    """The number of each question's row, and the rows, of which each is there once: where the prober
+    does not look, most are equal."""
+    numbers: dict[bytes, int] = {}
+    rows = tuple(numbers.setdefault(row.tobytes(), len(numbers)) for row in codes)
+    return rows, b"".join(numbers)
 
 
 def _repomd(inputs: Inputs) -> dict[str, tuple[RepomdVersion, ...]]:

@@ -4,6 +4,9 @@ For every release, repo and arch, every mirror has a code of one byte: a tier (i
 lower tiers first) or the reason why not. Reasons that depend on the request (protocol, family,
 country, region, rank) are not decided here.
 
+That holds for repos in releases where they are not expected, too: the prober does not look there, so
+that mirrors are served as unknown, unless its state says that one of them does not have it.
+
 What a mirror is declared to carry comes first (the last resort relies on that), then its own state
 (disabled, not probed, unreachable, broken, stale), then what the prober found of that very repo.
 Partial mirrors are judged by what they carry.
@@ -17,6 +20,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from app.catalogue import arches_meant, carries, directories, has_arch, question_key
 from app.model import (
     Content,
     Exclusion,
@@ -24,7 +28,6 @@ from app.model import (
     MirrorState,
     ProbeRound,
     Record,
-    Repo,
     ServiceConfig,
     Status,
 )
@@ -52,38 +55,12 @@ def exclusion_of(code: int) -> Exclusion | None:
     return _EXCLUSIONS[code - _FIRST_EXCLUSION] if code >= _FIRST_EXCLUSION else None
 
 
-def question_key(release: str, repo: str, arch: str) -> str:
-    """The key of one row of codes: an empty repo means the ISO directory, an empty arch that none
-    was named."""
-    return f"{release}/{repo}/{arch}"
-
-
-def content_key(release: str, repo: Repo, arch: str) -> str:
-    """The key of a repo in `MirrorState.content` and in state/repos.json."""
-    return question_key(release, repo.name, arch if "$basearch" in repo.path else "")
-
-
-def repo_arches(config: ServiceConfig, repo: Repo, release: str) -> tuple[str, ...]:
-    """The arches that a repo has in a release (or vault release), in the config's order."""
-    return tuple(a for a in config.arches.get(release, ()) if not repo.arches or a in repo.arches)
-
-
-def carried_repos(config: ServiceConfig, release: str) -> list[Repo]:
-    """The repos of a release that mirrors carry: those with an arch in it and not in the vault."""
-    return [
-        repo
-        for repo in config.repos
-        if not repo.vault
-        and (not repo.releases or release in repo.releases)
-        and repo_arches(config, repo, release)
-    ]
-
-
 class Questions:
     """Everything that mirrors can be asked for, numbered; what the vault alone has is not among it.
 
     `keys` and their `number`; `by_content` maps a content key to the numbers it decides;
-    `without_arch` maps the number of a question without arch to those of its arches.
+    `without_arch` maps the number of a question without arch, where the arch matters, to those of its
+    arches. `expected`: the keys of what the config says mirrors have, those without arch left out.
     """
 
     def __init__(self, config: ServiceConfig) -> None:
@@ -91,46 +68,32 @@ class Questions:
         self.number: dict[str, int] = {}
         self.by_content: dict[str, list[int]] = {}
         self.without_arch: dict[int, list[int]] = {}
-        self._declared: list[tuple[str, str, str]] = []
+        self.directories = directories(config)
+        for number, directory in enumerate(self.directories):
+            self.number[question_key(directory.release, directory.repo, directory.arch)] = number
+            if directory.repo:
+                self.by_content.setdefault(directory.key, []).append(number)
+        self.expected = tuple(
+            key for key, directory in zip(self.number, self.directories, strict=True) if directory.expected
+        )
         for release in config.releases:
-            for repo in carried_repos(config, release):
-                arches = repo_arches(config, repo, release)
-                numbers = [self._add(release, repo.name, arch) for arch in arches]
-                for arch, number in zip(arches, numbers, strict=True):
-                    self.by_content.setdefault(content_key(release, repo, arch), []).append(number)
-                self.without_arch[self._add(release, repo.name, "")] = numbers
-            for arch in config.arches[release]:
-                self._add(release, "", arch)
-
-    def _add(self, release: str, repo: str, arch: str) -> int:
-        number = len(self._declared)
-        self.number[question_key(release, repo, arch)] = number
-        self._declared.append((release, repo, arch))
-        return number
+            for repo in config.repos:
+                if not repo.vault and has_arch(repo):
+                    meant = arches_meant(config, repo, release)
+                    numbers = [self.number[question_key(release, repo.name, arch)] for arch in meant]
+                    number = self.number[question_key(release, repo.name, "")] = len(self.number)
+                    self.without_arch[number] = numbers
 
     @property
     def keys(self) -> tuple[str, ...]:
         return tuple(self.number)
 
     def declared_by(self, mirror: Mirror) -> npt.NDArray[np.bool_]:
-        """Whether a mirror is declared to carry each question's release, repo and arch (questions
-        without arch are left to their arches)."""
-        modules = self.config.modules
-        served = {
-            release
-            for release in self.config.releases
-            if (mirror.module_addresses.get(modules[release]) if release in modules else mirror.addresses)
-            and (not mirror.versions or release in mirror.versions)
-        }
-        return np.array(
-            [
-                release in served
-                and (not repo or not mirror.repos or repo in mirror.repos)
-                and (not arch or not mirror.arches or arch in mirror.arches)
-                for release, repo, arch in self._declared
-            ],
-            np.bool_,
-        )
+        """Whether a mirror is declared to carry what each question is about (questions without arch
+        are left to their arches)."""
+        carried = np.ones(len(self.number), np.bool_)
+        carried[: len(self.directories)] = [carries(mirror, directory) for directory in self.directories]
+        return carried
 
 
 Codes = npt.NDArray[np.uint8]
@@ -161,7 +124,7 @@ def codes(
         code = trusted if reason is None else exclusion_code(reason)
         row[:] = np.where(declared[carried_like], code, exclusion_code(Exclusion.NOT_CARRIED))
         if reason is None and state is not None and needs_probe(mirror):
-            _apply_probe(row, state, questions)
+            row[:] = np.frombuffer(_with_probe(bytearray(row), state, questions), np.uint8)
     for without, with_arch in questions.without_arch.items():
         table[:, without] = _over_arches(table[:, with_arch])
     return np.ascontiguousarray(table.T)
@@ -176,8 +139,9 @@ _CONTENT_CODES: dict[Content, int] = {
 }
 
 
-def _apply_probe(row: Codes, state: MirrorState, questions: Questions) -> None:
-    """Put what the prober found where the mirror is declared to carry something."""
+def _with_probe(row: bytearray, state: MirrorState, questions: Questions) -> bytearray:
+    """Puts what the prober found where the mirror is declared to carry something. (One by one, bytes
+    are several times faster than numpy's numbers.)"""
     for key, content in state.content.items():
         for number in questions.by_content.get(key, ()):
             if row[number] == Tier.UNKNOWN:
@@ -187,6 +151,7 @@ def _apply_probe(row: Codes, state: MirrorState, questions: Questions) -> None:
         iso_number = questions.number.get(question_key(release, "", arch))
         if iso_number is not None and row[iso_number] == Tier.UNKNOWN:
             row[iso_number] = Tier.GOOD if has else exclusion_code(Exclusion.NOT_CARRIED)
+    return row
 
 
 def _over_arches(codes_by_arch: Codes) -> Codes:
@@ -252,8 +217,8 @@ Marked = npt.NDArray[np.bool_]
 def counts(
     questions: Questions, probed: Codes, unprobed: Codes, public: Marked, well: Marked
 ) -> dict[str, Counts]:
-    """Of each question that names an arch; the others follow from these. `unprobed`: the codes that
-    there would be without the prober; `public` and `well`: which mirrors are so, shape (mirrors,)."""
+    """Of all that is expected, by arch; questions without one follow from these. `unprobed`: the codes
+    that there would be without the prober; `public` and `well`: which mirrors are so, shape (mirrors,)."""
     declared = unprobed < _FIRST_EXCLUSION
     tables = {
         "declared": declared,
@@ -263,7 +228,6 @@ def counts(
     }
     found = {name: (table & public).sum(axis=1).tolist() for name, table in tables.items()}
     return {
-        key: Counts(**{name: numbers[number] for name, numbers in found.items()})
-        for key, number in questions.number.items()
-        if number not in questions.without_arch
+        key: Counts(**{name: numbers[questions.number[key]] for name, numbers in found.items()})
+        for key in questions.expected
     }

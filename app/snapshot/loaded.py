@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from app import ranking
+from app.catalogue import Directory, directories, question_key
 from app.memo import Memo
 from app.model import Protocol, SnapshotError
 from app.snapshot.schema import ServedMirror, Snapshot, decode
@@ -43,7 +44,8 @@ def _check_sizes(snapshot: Snapshot) -> None:
     places, mirrors = snapshot.places, len(snapshot.mirrors)
     cells = places.count * places.width
     sizes = (
-        (len(snapshot.codes), mirrors * len(snapshot.questions)),
+        (len(snapshot.rows), len(snapshot.questions)),
+        (len(snapshot.codes), mirrors * (max(snapshot.rows, default=-1) + 1)),
         (len(snapshot.noise), mirrors * ranking.SPREADS),
         (places.names.count("\n") + 1, places.count),
         (len(places.points), 2 * 4 * places.count),
@@ -81,9 +83,9 @@ class LoadedSnapshot:
         self.repomd = snapshot.repomd
         self.rows = {name: row for row, name in enumerate(places.names.split("\n"))}
         width = len(self.mirrors)
-        self.codes = {
-            key: snapshot.codes[i * width : (i + 1) * width] for i, key in enumerate(snapshot.questions)
-        }
+        distinct = max(snapshot.rows, default=-1) + 1
+        codes = [snapshot.codes[row * width : (row + 1) * width] for row in range(distinct)]
+        self.codes = {key: codes[row] for key, row in zip(snapshot.questions, snapshot.rows, strict=True)}
         self.plans: Memo[object, Any] = Memo(MAX_PLANS)
         self.selections: Memo[object, Any] = Memo(MAX_SELECTIONS)
         self._question_numbers: Memo[object, int] = Memo(MAX_PLANS)
@@ -174,6 +176,15 @@ class LoadedSnapshot:
             number = next(self._numbers)
             self._question_numbers.put(question, number)
         return number
+
+    @cached_property
+    def expected(self) -> tuple[tuple[Directory, bytes], ...]:
+        """What mirrors are expected to have, and the codes of all mirrors for it."""
+        return tuple(
+            (directory, self.codes[question_key(directory.release, directory.repo, directory.arch)])
+            for directory in directories(self.config)
+            if directory.expected
+        )
 
     # --- mirrors ---------------------------------------------------------------------------------
 

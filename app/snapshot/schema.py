@@ -15,7 +15,7 @@ import msgspec
 
 from app.model import Coordinates, Protocol, Record, RepomdVersion, ServiceConfig, SnapshotError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class ServedMirror(Record, frozen=True, kw_only=True):
@@ -105,14 +105,16 @@ class PlaceRows(Record, frozen=True, kw_only=True):
 
 class Snapshot(Record, frozen=True, kw_only=True):
     """`mirrors` are sorted by name; everything else names them by index. `questions` are the keys
-    "release/repo/arch" (arch empty: asked without one; repo empty: ISOs), and `codes` holds one
-    byte (`eligibility`) a question and mirror, question by question. `noise`: uint8 (mirrors, 32),
-    `ranking.noise_ranks`. `rankable`: indexes of the mirrors that `places` ranks."""
+    "release/repo/arch" (arch empty: asked without one, or none matters; repo empty: ISOs), and `rows`
+    the number of each one's row in `codes`, which holds one byte (`eligibility`) a mirror, row by row:
+    equal rows are there once. `noise`: uint8 (mirrors, 32), `ranking.noise_ranks`. `rankable`: indexes
+    of the mirrors that `places` ranks."""
 
     schema: int
     config: ServiceConfig
     mirrors: tuple[ServedMirror, ...]
     questions: tuple[str, ...]
+    rows: tuple[int, ...]
     codes: bytes
     noise: bytes
     rankable: tuple[int, ...]

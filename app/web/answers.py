@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import quote
 
+from app.catalogue import arches_meant, content_key, has_arch
 from app.client_facts import shown_network
 from app.model import ClientClass, Repo
 from app.parameters import BadValueError, QuestionError
 from app.question import ISOS, Question
 from app.render import json, metalink, text
 from app.selection import Selection, select
-from app.snapshot.eligibility import content_key, repo_arches
 from app.snapshot.loaded import LoadedSnapshot
 
 CACHE_CONTROL = "private, max-age=60"
@@ -77,14 +77,14 @@ def _repo_of_metalink(snapshot: LoadedSnapshot, question: Question) -> Repo:
     if question.repo == ISOS:
         raise BadValueError("format", "metalink", "lists of ISO directories are text or json")
     repo = next(repo for repo in snapshot.config.repos if repo.name == question.repo)
-    if not question.arch and "$basearch" in repo.path:
-        arches = ", ".join(repo_arches(snapshot.config, repo, question.release))
+    if not question.arch and has_arch(repo):
+        arches = ", ".join(arches_meant(snapshot.config, repo, question.release))
         raise BadValueError("arch", "", f"a metalink needs one of: {arches}")
     return repo
 
 
 def _metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection, repo: Repo) -> bytes:
-    versions = snapshot.repomd.get(content_key(question.release, repo, question.arch))
+    versions = snapshot.repomd.get(content_key(snapshot.config, repo, question.release, question.arch))
     if not versions:
         raise UnknownFactsError(
             f"There is no metalink for {question.repo} of release {question.release}: "
@@ -102,7 +102,9 @@ def mirrorlist_instead(path: str, query: str) -> str:
 
 def has_metalink(snapshot: LoadedSnapshot, question: Question) -> bool:
     repo = next((repo for repo in snapshot.config.repos if repo.name == question.repo), None)
-    return repo is not None and content_key(question.release, repo, question.arch) in snapshot.repomd
+    if repo is None:
+        return False
+    return content_key(snapshot.config, repo, question.release, question.arch) in snapshot.repomd
 
 
 def list_headers(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from app.catalogue import content_key, expected_arches
 from app.model import RepomdVersion, ServiceConfig
-from app.snapshot.eligibility import content_key, repo_arches
 
 VERSIONS = tuple(
     RepomdVersion(
@@ -29,10 +29,10 @@ def almalinux_data(folder: Path, real_data: Path, config: ServiceConfig) -> None
     shutil.copy(real_data / "almalinux" / "config.yml", folder)
     (folder / "mirrors.d").symlink_to(real_data / "almalinux" / "mirrors.d")
     facts = {
-        content_key(release, repo, arch): VERSIONS
+        content_key(config, repo, release, arch): VERSIONS
         for release in config.releases
         for repo in config.repos
-        for arch in repo_arches(config, repo, release)
+        for arch in expected_arches(config, repo, release)
     }
     (folder / "state").mkdir()
     (folder / "state" / "repos.json").write_bytes(msgspec.json.encode(facts))

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from app.model import Repo, ServiceConfig
-from app.snapshot.eligibility import repo_arches
+from app.catalogue import expected_arches
+from app.model import ServiceConfig
 from app.sources.service_config import read_service_config
 from tests.clients.almalinux import VERSIONS, almalinux_data
 from tests.clients.crawler import fetch
@@ -27,21 +27,12 @@ class Asked(NamedTuple):
     below: str
 
 
-def has(config: ServiceConfig, repo: Repo, release: str) -> bool:
-    """A vault release has the repos that any release of its major version has."""
-    if not repo.releases or release in repo.releases:
-        return True
-    major = release.partition(".")[0]
-    return release in config.vault_releases and any(r.partition(".")[0] == major for r in repo.releases)
-
-
 def questions(config: ServiceConfig, releases: tuple[str, ...]) -> list[Asked]:
-    """With every arch, and without any."""
+    """Every repo in every release, with each arch of the release and without any."""
     asked = []
     for release in releases:
         for repo in config.repos:
-            arches = repo_arches(config, repo, release) if has(config, repo, release) else ()
-            for arch in (*arches, "") if arches else ():
+            for arch in (*config.arches[release], ""):
                 path = repo.path.replace("$basearch", arch or "$basearch")
                 asked.append(Asked(release, repo.name, arch, f"/{release}/{path}"))
     return asked
@@ -101,8 +92,14 @@ def test_every_mirrorlist(almalinux: Mirrorwise, config: ServiceConfig) -> None:
 def test_every_metalink(almalinux: Mirrorwise, config: ServiceConfig) -> None:
     """Every metalink parses, to just the hashes, sizes and times of the origin's state file, and leads
     to the repomd.xml that was asked for."""
-    vault = {repo.name for repo in config.repos if repo.vault}
-    asked = [one for one in questions(config, config.releases) if one.arch and one.repo not in vault]
+    expected = {
+        (release, repo.name, arch)
+        for release in config.releases
+        for repo in config.repos
+        for arch in expected_arches(config, repo, release)
+        if not repo.vault
+    }
+    asked = [one for one in questions(config, config.releases) if one[:3] in expected]
     answers = fetch((almalinux.url + target("metalink", one), "metalink") for one in asked)
     versions = [
         {"timestamp": v.timestamp, "size": v.size, "hashes": [("sha256", v.sha256), ("sha512", v.sha512)]}

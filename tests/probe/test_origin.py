@@ -6,10 +6,10 @@ import asyncio
 import datetime as dt
 import hashlib
 
+from app.catalogue import expected_repos
 from app.model import Content, RepomdVersion, Status
 from app.probe.origin import Facts, Origin
 from app.probe.records import Records
-from app.probe.targets import repo_targets
 from app.sources.folder import DataFolder
 from app.sources.probe_state import read_repo_facts
 from app.sources.service_config import read_service_config
@@ -129,7 +129,7 @@ def test_a_mirror_that_is_ahead_of_what_was_read_is_current(fleet: Fleet) -> Non
     origin, _ = look(fleet)
     fleet.dates.insert(0, 1_795_100_000)
     config, _ = read_service_config(fleet.folder / "config.yml")
-    target = next(target for target in repo_targets(config) if target.key == KEY)
+    target = next(target for target in expected_repos(config) if target.key == KEY)
     newest = hashlib.sha256(fleet.body(PATH) or b"").hexdigest()
 
     async def confirm(digest: str) -> bool | None:

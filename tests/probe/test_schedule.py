@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.catalogue import Directory, carries, expected_isos, expected_repos
 from app.model import Content, Mirror, Repo, RepomdVersion, ServiceConfig
 from app.probe.records import Memory, Seen
 from app.probe.schedule import REQUESTS_PER_ROUND, Plan, Situation, plan
-from app.probe.targets import Target, carries, iso_targets, repo_targets
 from app.sources.service_config import read_service_config
 
 START = dt.datetime(2026, 11, 20, 10, 0, tzinfo=dt.UTC)
@@ -21,10 +21,10 @@ SITUATION = Situation(now=START, interval_s=900, full_every_s=6 * 3600, grace_s=
 situation_with = partial(replace, SITUATION)
 
 
-def targets(kind: str, number: int) -> list[Target]:
-    repo = kind if kind == "repo" else None
+def targets(kind: str, number: int) -> list[Directory]:
+    repo = kind if kind == "repo" else ""
     return [
-        Target(key=f"9/{kind}/{n}", release="9", path=f"{kind}{n}", arch="x86_64", repo=repo)
+        Directory(key=f"9/{kind}/{n}", release="9", path=f"{kind}{n}/", arch="x86_64", repo=repo)
         for n in range(number)
     ]
 
@@ -133,14 +133,14 @@ CONFIG = ServiceConfig(
 
 def test_targets_are_what_mirrors_can_carry() -> None:
     """Every release, repo and arch but the vault's; a repo without $basearch once."""
-    assert {target.key: target.path for target in repo_targets(CONFIG)} == {
+    assert {target.key: target.file for target in expected_repos(CONFIG)} == {
         "9.8/baseos/x86_64": "9.8/BaseOS/x86_64/os/repodata/repomd.xml",
         "9.8/baseos/s390x": "9.8/BaseOS/s390x/os/repodata/repomd.xml",
         "9.8/rt/x86_64": "9.8/RT/x86_64/os/repodata/repomd.xml",
         "9.8/docs/": "9.8/docs/repodata/repomd.xml",
         "10-kitten/baseos/x86_64": "10-kitten/BaseOS/x86_64/os/repodata/repomd.xml",
     }
-    assert next(t.path for t in iso_targets(CONFIG)) == "9.8/isos/x86_64/CHECKSUM"
+    assert next(t.file for t in expected_isos(CONFIG)) == "9.8/isos/x86_64/CHECKSUM"
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def test_partial_mirrors_are_asked_for_what_they_declare(mirror: dict[str, objec
     """Nothing that a mirror's own file leaves out."""
     declared = {"name": "a", "addresses": {"http": "http://a.example.org/"}} | mirror
     converted = msgspec.convert(declared, Mirror)
-    assert {target.key for target in repo_targets(CONFIG) if carries(converted, target)} == keys
+    assert {target.key for target in expected_repos(CONFIG) if carries(converted, target)} == keys
 
 
-def test_the_real_config_has_a_hundred_and_fifty_one_repos(real_data: Path) -> None:
+def test_the_real_config_has_a_hundred_and_ninety_repos(real_data: Path) -> None:
     """What a full round of one AlmaLinux mirror comes to."""
     config, _ = read_service_config(real_data / "almalinux" / "config.yml")
-    assert (len(repo_targets(config)), len(iso_targets(config))) == (151, 18)
+    assert (len(expected_repos(config)), len(expected_isos(config))) == (190, 18)

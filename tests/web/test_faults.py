@@ -37,10 +37,12 @@ FAULTS = {
     "unknown release": Fault("/mirrorlist/99/baseos?arch=x86_64", 404, ("'99'", "9.8")),
     "release by prefix": Fault("/mirrorlist/9evil/baseos?arch=x86_64", 404, ("'9evil'", "9.8")),
     "unknown repo": Fault("/mirrorlist/9/baseoz?arch=x86_64", 404, ("'baseoz'", "Did you mean baseos?")),
-    "repo of another release": Fault("/mirrorlist/8/crb?arch=x86_64", 404, ("'crb'", "8.10", "powertools")),
+    "repo, of a module's release": Fault("/mirrorlist/10-kitten/baseoz", 404, ("'baseoz'", "baseos")),
     "unknown arch": Fault("/mirrorlist/9/baseos?arch=x86-64", 404, ("'x86-64'", "Did you mean x86_64?")),
     "arch of another release": Fault("/mirrorlist/9/baseos?arch=x86_64_v2", 404, ("'x86_64_v2'", "s390x")),
-    "arch of another repo": Fault("/mirrorlist/9/rt?arch=aarch64", 404, ("'aarch64'", "x86_64")),
+    "arch of another release, of a repo for one arch": Fault(
+        "/mirrorlist/9/rt?arch=x86_64_v2", 404, ("'x86_64_v2'", "x86_64, aarch64")
+    ),
     "MirrorManager repo": Fault("/mirrorlist?repo=baseoz-9&arch=x86_64", 404, ("'baseoz'", "baseos")),
     "MirrorManager release": Fault("/mirrorlist?repo=baseos-99&arch=x86_64", 404, ("'99'", "9.8")),
     "no such path": Fault("/mirrorlist?path=9/Base/x86_64/os", 404, ("9/Base/x86_64/os",)),
