@@ -21,7 +21,6 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -32,6 +31,7 @@ import msgspec
 from mmdb_writer import MmdbF64, MMDBWriter
 from netaddr import IPSet
 
+from app.catalogue import carries, expected_repos
 from app.model import (
     Content,
     Endpoint,
@@ -39,9 +39,7 @@ from app.model import (
     Mirror,
     MirrorState,
     ProbeRound,
-    Repo,
     RepomdVersion,
-    ServiceConfig,
     SourceError,
     Status,
 )
@@ -310,28 +308,6 @@ def write_cloud(folder: Path) -> None:
 # --- state/ ---------------------------------------------------------------------------------------
 
 
-def published(config: ServiceConfig) -> Iterator[tuple[str, Repo, str]]:
-    """(release, repo, arch) of everything that a complete mirror carries."""
-    for release in config.releases:
-        for repo in config.repos:
-            if not repo.vault and release in (repo.releases or config.releases):
-                for arch in config.arches[release]:
-                    if arch in (repo.arches or config.arches[release]):
-                        yield release, repo, arch
-
-
-def content_keys(mirror: Mirror, config: ServiceConfig) -> list[str]:
-    """What this mirror carries of it, as `release/repo/arch`."""
-    return [
-        f"{release}/{repo.name}/{arch}"
-        for release, repo, arch in published(config)
-        if (release not in config.modules or config.modules[release] in mirror.module_addresses)
-        and release in (mirror.versions or [release])
-        and repo.name in (mirror.repos or [repo.name])
-        and arch in (mirror.arches or [arch])
-    ]
-
-
 def home_networks(mirror: Mirror, cities: Cities) -> list[str]:
     """The documentation prefixes of the city, or of the cloud region, that a mirror is in."""
     if mirror.cloud:
@@ -428,10 +404,11 @@ def write_state(source: Path, cities: Cities, folder: Path) -> None:
             raise SourceError(findings)
         if mirror.probe and not mirror.private and mirror.name not in NOT_PROBED:
             addresses = mirror_addresses(mirror, home_networks(mirror, cities), used)
-            state = mirror_state(mirror, addresses, content_keys(mirror, config), hours=number % 4)
+            keys = [found.key for found in expected_repos(config) if carries(mirror, found)]
+            state = mirror_state(mirror, addresses, keys, hours=number % 4)
             write_json(folder / "mirrors" / f"{mirror.name}.json", state)
-    keys = [f"{release}/{repo.name}/{arch}" for release, repo, arch in published(config)]
-    write_json(folder / "repos.json", {key: repomd_versions(key) for key in keys})
+    facts = {found.key: repomd_versions(found.key) for found in expected_repos(config)}
+    write_json(folder / "repos.json", facts)
     write_json(folder / "round.json", ProbeRound(completed_at=ROUND_COMPLETED_AT))
 
 
