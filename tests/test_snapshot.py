@@ -377,6 +377,16 @@ def test_a_version_without_a_hash_is_not_promised() -> None:
     assert kept(VERSIONS[0], a_repomd(2, sha256=None, sha512=None, seen_at=VERSIONS[1].seen_at)) == [3]
 
 
+def test_versions_under_every_name() -> None:
+    """What is known of a directory is known by each repo that has its path, where none is expected by
+    that name."""
+    path = "HighAvailability/$basearch/os/"
+    repos = tuple(Repo(name=n, path=path, releases=(r,)) for n, r in (("ha", "9.7"), ("high", "9.8")))
+    known = {"9.8/high/x86_64": (a_repomd(1),)}
+    repomd = Network([a_mirror("m")], config=a_config(repos=repos), repomd=known).load().repomd
+    assert repomd == {**known, "9.8/ha/x86_64": known["9.8/high/x86_64"]}
+
+
 # --- memory -------------------------------------------------------------------------------------------------
 
 

@@ -96,7 +96,7 @@ def compile_snapshot(inputs: Inputs) -> Compiled:
         overlays=overlays,
         regions=regions,
         networks=inputs.networks.digest,
-        repomd=_repomd(inputs),
+        repomd=_by_question(_repomd(inputs), questions),
     )
     public = np.array([mirror.public for mirror in served], np.bool_)
     reasons = (
@@ -131,6 +131,18 @@ def _repomd(inputs: Inputs) -> dict[str, tuple[RepomdVersion, ...]]:
         known = tuple(v for v, some in zip(versions, hashed, strict=True) if some)
         facts[key] = acceptable(known, max(looked), inputs.config.probe.grace_s) if looked else known
     return facts
+
+
+def _by_question(
+    repomd: dict[str, tuple[RepomdVersion, ...]], questions: eligibility.Questions
+) -> dict[str, tuple[RepomdVersion, ...]]:
+    """What is known of a directory, under each name that it may be asked for by."""
+    other_names = {
+        key: repomd[directory.key]
+        for key, directory in zip(questions.number, questions.directories, strict=False)
+        if directory.repo and directory.key in repomd
+    }
+    return {**repomd, **other_names}
 
 
 def _served(mirror: Mirror, inputs: Inputs) -> ServedMirror:

@@ -107,8 +107,8 @@ class Snapshot(Record, frozen=True, kw_only=True):
     """`mirrors` are sorted by name; everything else names them by index. `questions` are the keys
     "release/repo/arch" (arch empty: asked without one, or none matters; repo empty: ISOs), and `rows`
     the number of each one's row in `codes`, which holds one byte (`eligibility`) a mirror, row by row:
-    equal rows are there once. `noise`: uint8 (mirrors, 32), `ranking.noise_ranks`. `rankable`: indexes
-    of the mirrors that `places` ranks."""
+    equal rows are there once. `repomd` is by the same keys. `noise`: uint8 (mirrors, 32),
+    `ranking.noise_ranks`. `rankable`: indexes of the mirrors that `places` ranks."""
 
     schema: int
     config: ServiceConfig

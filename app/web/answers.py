@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import quote
 
-from app.catalogue import arches_meant, content_key, has_arch
+from app.catalogue import arches_meant, has_arch, question_key
 from app.client_facts import shown_network
-from app.model import ClientClass, Repo
+from app.model import ClientClass
 from app.parameters import BadValueError, QuestionError
 from app.question import ISOS, Question
 from app.render import json, metalink, text
@@ -56,7 +56,8 @@ def no_snapshot() -> Answer:
 
 def listed(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> Answer:
     """The answer to a question about mirrors, in the format it asks for. Raises QuestionError."""
-    repo = _repo_of_metalink(snapshot, question) if question.format == "metalink" else None
+    if question.format == "metalink":
+        _check_metalink(snapshot, question)
     selection = select(snapshot, client, question)
     if selection.is_empty:
         raise NobodyError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
@@ -66,25 +67,26 @@ def listed(snapshot: LoadedSnapshot, client: ClientClass, question: Question) ->
         return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), (*headers, ("Location", location)))
     if question.format == "json":
         return Answer(200, json.CONTENT_TYPE, json.mirrorlist(snapshot, question, selection), headers)
-    if repo is not None:
-        body = _metalink(snapshot, question, selection, repo)
+    if question.format == "metalink":
+        body = _metalink(snapshot, question, selection)
         return Answer(200, metalink.CONTENT_TYPE, body, headers)
     return Answer(200, text.CONTENT_TYPE, text.mirrorlist(selection), headers)
 
 
-def _repo_of_metalink(snapshot: LoadedSnapshot, question: Question) -> Repo:
+def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
     """A metalink is of one repomd.xml, so of one repo and arch. Raises BadValueError."""
     if question.repo == ISOS:
         raise BadValueError("format", "metalink", "lists of ISO directories are text or json")
+    if question.arch:
+        return
     repo = next(repo for repo in snapshot.config.repos if repo.name == question.repo)
-    if not question.arch and has_arch(repo):
+    if has_arch(repo):
         arches = ", ".join(arches_meant(snapshot.config, repo, question.release))
         raise BadValueError("arch", "", f"a metalink needs one of: {arches}")
-    return repo
 
 
-def _metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection, repo: Repo) -> bytes:
-    versions = snapshot.repomd.get(content_key(snapshot.config, repo, question.release, question.arch))
+def _metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
+    versions = snapshot.repomd.get(question_key(question.release, question.repo, question.arch))
     if not versions:
         raise UnknownFactsError(
             f"There is no metalink for {question.repo} of release {question.release}: "
@@ -101,10 +103,7 @@ def mirrorlist_instead(path: str, query: str) -> str:
 
 
 def has_metalink(snapshot: LoadedSnapshot, question: Question) -> bool:
-    repo = next((repo for repo in snapshot.config.repos if repo.name == question.repo), None)
-    if repo is None:
-        return False
-    return content_key(snapshot.config, repo, question.release, question.arch) in snapshot.repomd
+    return question_key(question.release, question.repo, question.arch) in snapshot.repomd
 
 
 def list_headers(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.web.asking import FRANKFURT, FROM_FRANKFURT, TEXT, Ask, kept, mirrors_in
+from tests.web.asking import FRANKFURT, FROM_FRANKFURT, TEXT, Ask, application, asking, kept, mirrors_in
 
 ABOUT = f"ip={FRANKFURT}"
 
@@ -23,14 +25,29 @@ ABOUT = f"ip={FRANKFURT}"
     ],
 )
 def test_a_list_of_mirrors(ask: Ask, target: str, below: str) -> None:
-    """Mirrors are listed, nearest first, though the prober has never looked there; and the explanation
-    names them."""
+    """Mirrors are listed, though the prober has never looked there."""
     answer = ask(f"{target}&{ABOUT}")
     assert answer.status == 200
     assert len(mirrors_in(answer)) == len(answer.lines) > 3
     assert all(line.endswith(f"/{below}") for line in answer.lines)
-    explained = ask(f"{target}&{ABOUT}&explain=1")
-    assert explained.status == 200 and all(url.encode() in explained.body for url in answer.lines)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/mirrorlist/8/crb?arch=x86_64&explain=1",
+        "/explain?release=8&repo=crb&arch=x86_64",
+        "/explain?repo=crb-8&arch=x86_64",
+        "/explain?path=8/CRB/x86_64/os",
+    ],
+)
+def test_its_explanation(published: Path, target: str) -> None:
+    """It names the mirrors that are served, and says that the prober does not look for this."""
+    ask = asking(application(published))
+    served = ask(f"/mirrorlist/8/crb?arch=x86_64&{ABOUT}").lines
+    text = ask(f"{target}&{ABOUT}").body.decode()
+    assert [url for url in served if url not in text] == []
+    assert "config.yml does not say that mirrors have crb of release 8.10 for x86_64" in text
 
 
 VAULT = "https://vault.example.org"
