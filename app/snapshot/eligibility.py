@@ -4,8 +4,8 @@ For every release, repo and arch, every mirror has a code of one byte: a tier (i
 lower tiers first) or the reason why not. Reasons that depend on the request (protocol, family,
 country, region, rank) are not decided here.
 
-That holds for repos in releases where they are not expected, too: the prober does not look there, so
-that mirrors are served as unknown, unless its state says that one of them does not have it.
+That holds for repos in releases where they are not expected, too. The prober does not look there, so
+mirrors are served as unknown, but for one whose state says that it does not have the repo.
 
 What a mirror is declared to carry comes first (the last resort relies on that), then its own state
 (disabled, not probed, unreachable, broken, stale), then what the prober found of that very repo.
