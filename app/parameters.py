@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Literal, cast, get_args
 
+from app.countries import country_code
 from app.model import MirrorwiseError, Protocol, Record, SelectionPolicy
 from app.regions import RegionError, parse_region
 from app.snapshot.schema import region_key
@@ -55,14 +56,10 @@ class Filters(Record, frozen=True, kw_only=True):
 
 
 class ParameterReader:
-    """Reads what is the same in every question. `countries`: the codes that `country=` may name."""
+    """Reads what is the same in every question."""
 
-    def __init__(self, policy: SelectionPolicy, countries: Iterable[str]) -> None:
+    def __init__(self, policy: SelectionPolicy) -> None:
         self._policy = policy
-        self._known_countries = frozenset(countries)
-
-    def is_country(self, code: str) -> bool:
-        return code in self._known_countries
 
     def filters(self, parameters: Mapping[str, str]) -> Filters:
         countries = _items(parameters, "country")
@@ -84,14 +81,17 @@ class ParameterReader:
                 raise BadValueError("protocol", parameters["protocol"], allowed)
         return cast("tuple[Protocol, ...]", asked) or self._policy.protocols
 
-    def _countries(self, parameter: str, asked: tuple[str, ...]) -> tuple[str, ...]:
-        codes = tuple(name.upper() for name in asked)
-        for code in codes:
-            if code not in self._known_countries:
-                allowed = "use two-letter country codes (ISO 3166-1 alpha-2), or a comma list"
+    @staticmethod
+    def _countries(parameter: str, asked: tuple[str, ...]) -> tuple[str, ...]:
+        codes = set()
+        for name in asked:
+            code = country_code(name)
+            if code is None:
+                allowed = "use two-letter country codes (ISO 3166-1) or English names, or a comma list"
                 worldwide = ", or global" if parameter == "country" else ""
-                raise BadValueError(parameter, code, allowed + worldwide)
-        return tuple(sorted(set(codes)))
+                raise BadValueError(parameter, name.upper(), allowed + worldwide)
+            codes.add(code)
+        return tuple(sorted(codes))
 
     @staticmethod
     def _family(parameters: Mapping[str, str]) -> Literal[4, 6] | None:

@@ -21,6 +21,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from app.catalogue import has_arch, in_vault, is_expected, iso_path, path_of
+from app.countries import country_code
 from app.model import Record, Repo, ServiceConfig
 from app.parameters import (
     BadValueError,
@@ -142,11 +143,12 @@ class Parser:
             self._directories[full] = directories
         return directories
 
-    def _with_cc(self, parameters: Mapping[str, str]) -> Mapping[str, str]:
+    @staticmethod
+    def _with_cc(parameters: Mapping[str, str]) -> Mapping[str, str]:
         """CentOS's `cc` is a country to choose from. Its clients never got an error for it, so that
         one nobody knows counts as none."""
-        code = parameters.get("cc", "").upper()
-        if "country" in parameters or not self._reader.is_country(code):
+        code = country_code(parameters.get("cc", ""))
+        if "country" in parameters or code is None:
             return parameters
         return {**parameters, "country": code}
 

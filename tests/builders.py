@@ -32,7 +32,7 @@ from app.model import (
 from app.parameters import ParameterReader
 from app.question import Parser, Question
 from app.selection import Selection, select
-from app.snapshot.compile import Compiled, Country, Inputs, MirrorLocation, compile_snapshot
+from app.snapshot.compile import Compiled, Inputs, MirrorLocation, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.networks import ClientNetworks
 from app.snapshot.schema import encode, generation_of
@@ -53,22 +53,6 @@ TOWNS: dict[str, tuple[str, float, float]] = {
     "sao paulo": ("BR", -23.55, -46.63),
     "tokyo": ("JP", 35.68, 139.69),
     "sydney": ("AU", -33.87, 151.21),
-}
-
-COUNTRIES = {
-    code: Country(continent=continent, centre=Coordinates(latitude=latitude, longitude=longitude))
-    for code, continent, latitude, longitude in [
-        ("AU", "OC", -32.0, 148.0),
-        ("BR", "SA", -17.0, -47.0),
-        ("DE", "EU", 51.0, 10.0),
-        ("FJ", "OC", -18.0, 179.0),
-        ("FR", "EU", 47.0, 2.5),
-        ("JP", "AS", 36.0, 138.0),
-        ("LU", "EU", 49.7, 6.1),
-        ("TR", "AS", 39.5, 34.0),
-        ("US", "NA", 38.0, -93.0),
-        ("WS", "OC", -14.0, -172.0),
-    ]
 }
 
 
@@ -210,7 +194,6 @@ class Network:
             Inputs(
                 config=self.config,
                 mirrors=mirrors,
-                countries=COUNTRIES,
                 locations=locations,
                 states={state.mirror: state for state in self.states},
                 last_round=self.last_round,
@@ -246,7 +229,7 @@ def a_client(town: str = "frankfurt", **changes: Any) -> ClientClass:
 
 
 def question(config: ServiceConfig, repo: str = "baseos", release: str = "9", **parameters: str) -> Question:
-    parser = Parser(config, ParameterReader(config.selection, COUNTRIES))
+    parser = Parser(config, ParameterReader(config.selection))
     return parser.parse_list({"arch": "x86_64", **parameters}, release, repo)
 
 

@@ -22,6 +22,7 @@ ALLOWED = {
     "memo": "",
     "faults": "",
     "prefixes": "model",
+    "countries": "model",
     "regions": "model",
     "alternates": "model",
     "status": "model",
@@ -29,22 +30,22 @@ ALLOWED = {
     "catalogue": "model",
     "logs": "settings",
     # what people and tools write
-    "sources": "model prefixes regions",
+    "sources": "model prefixes countries regions",
     "probe": "model catalogue settings sources alternates prefixes",
     "ranges_update": "model sources",
     # where clients are
-    "geo": "model prefixes",
+    "geo": "model prefixes countries",
     "client_address": "model",
     "client_facts": "model geo client_address",
     # what is decided before anybody asks
     "ranking": "model",
     "prices": "ranking",
-    "snapshot": "model catalogue memo regions alternates geo ranking prices",
+    "snapshot": "model catalogue countries memo regions alternates geo ranking prices",
     "store": "model settings",
     "simulation": "model ranking prices snapshot",
     # what is decided for who asks
-    "parameters": "model regions snapshot",
-    "question": "model catalogue parameters",
+    "parameters": "model countries regions snapshot",
+    "question": "model catalogue countries parameters",
     "download": "model catalogue parameters question",
     "selection": "model catalogue question snapshot ranking",
     # why it was decided so
@@ -56,7 +57,7 @@ ALLOWED = {
     # the programs
     "web": "model catalogue memo faults settings status regions geo client_address client_facts ranking"
     " snapshot store parameters question download selection evidence mirror_report explanation render",
-    "worker": "model faults settings status geo ranking prices snapshot sources store",
+    "worker": "model countries faults settings status geo ranking prices snapshot sources store",
     "cli": "*",
     "__main__": "cli",
 }

@@ -15,7 +15,7 @@ from app.question import ISOS, Parser
 from tests.builders import a_config
 
 CONFIG = a_config()
-PARSER = Parser(CONFIG, ParameterReader(CONFIG.selection, ["DE", "FR"]))
+PARSER = Parser(CONFIG, ParameterReader(CONFIG.selection))
 
 
 def parse(target: str, secure: bool = False, **parameters: str) -> Download:
@@ -114,7 +114,7 @@ def test_nested_directories() -> None:
     repos = [repo for repo in CONFIG.repos if repo.name in ("baseos", "sources")]
     inner = [type(repos[0])(name="inner", path="sources/inner/")]
     config = a_config(repos=(*repos, *inner))
-    parser = Parser(config, ParameterReader(config.selection, []))
+    parser = Parser(config, ParameterReader(config.selection))
     assert parse_download(parser, "/download/9/sources/inner/a.rpm", {}, False).question.repo == "inner"
     assert parse_download(parser, "/download/9/sources/inner.rpm", {}, False).question.repo == "sources"
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import ranking
+from app.countries import continent_of
 from app.model import Coordinates, SelectionPolicy
 from app.snapshot.schema import ServedMirror
 from app.snapshot.tables import mirror_table, place_points
 from tests.builders import (
-    COUNTRIES,
     policy,
 )
 
@@ -23,13 +23,12 @@ FRANKFURT = (50.11, 8.68)
 
 
 def a_served(country: str | None, where: tuple[float, float] | None, **changes: Any) -> ServedMirror:
-    known = COUNTRIES.get(country or "")
     return ServedMirror(
         name="mirror.example.org",
         addresses={},
         module_addresses={},
         country=country,
-        continent=known.continent if known else None,
+        continent=continent_of(country or ""),
         coordinates=Coordinates(latitude=where[0], longitude=where[1]) if where else None,
         **changes,
     )
@@ -40,8 +39,7 @@ def one_cost(
 ) -> dict[str, float]:
     """The terms of one mirror at one place, and their total."""
     country = "" if place.startswith("~") else place.partition("/")[0]
-    known = COUNTRIES.get(country)
-    continent = place[1:] if place.startswith("~") else known.continent if known else None
+    continent = place[1:] if place.startswith("~") else continent_of(country)
     points = place_points([place], np.array([where], np.float32), f"{country:2}", f"{continent or '':2}")
     terms = ranking.terms(points, mirror_table([mirror]), selection or SelectionPolicy())
     costs = {name: float(np.ravel(term)[0]) for name, term in terms._asdict().items()}

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.client_address import parse_address, spread
+from app.countries import countries
 from app.geo.networks import NetworkLookup, build_networks
 from app.model import ClientClass, Cloud, Mirror, Status
 from app.prefixes import WIDTHS, CloudRange, Prefix
@@ -23,7 +24,6 @@ from app.snapshot.schema import encode, generation_of
 from app.sources.cloud import read_cloud_folder
 from app.sources.mirror_files import read_mirror
 from app.sources.service_config import read_service_config
-from app.worker.reader import countries
 from tests.builders import a_state, question
 
 PROVIDERS = ("aws", "azure", "gcp", "oci")
@@ -60,7 +60,6 @@ class Clouds:
         inputs = Inputs(
             config=self.config,
             mirrors=mirrors,
-            countries=countries(),
             locations={m.name: located(m) for m in mirrors},
             states=states,
             networks=ClientNetworks(overlays=self.overlays),

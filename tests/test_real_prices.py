@@ -161,7 +161,7 @@ OVERSEAS = ("US", "BR", "JP", "AU", "ZA")
 
 
 def lists(snapshot: LoadedSnapshot, places: list[str]) -> list[list[str]]:
-    parser = Parser(snapshot.config, ParameterReader(snapshot.policy, []))
+    parser = Parser(snapshot.config, ParameterReader(snapshot.policy))
     question = parser.parse_list({"arch": "x86_64"}, "9", "baseos")
     clients = [ClientClass(place, "", spread, 4) for place in places for spread in range(SPREADS)]
     found = [select(snapshot, client, question).mirrors for client in clients]

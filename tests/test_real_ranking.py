@@ -83,7 +83,7 @@ def real(real_data: Path, dbip: list[Path], tmp_path_factory: pytest.TempPathFac
     data = encode(compile_snapshot(inputs).snapshot)
     compile_s = time.perf_counter() - began
     snapshot = LoadedSnapshot(generation_of(data), data)
-    parser = Parser(snapshot.config, ParameterReader(snapshot.policy, inputs.countries))
+    parser = Parser(snapshot.config, ParameterReader(snapshot.policy))
     question = parser.parse_list({"arch": "x86_64"}, "9", "baseos")
     return Real(data, snapshot, places, question, compile_s)
 

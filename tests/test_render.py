@@ -18,7 +18,6 @@ from app.selection import select
 from app.snapshot.loaded import LoadedSnapshot
 from app.web.answers import Answer, NobodyError, UnknownFactsError, listed, no_snapshot, plain
 from tests.builders import (
-    COUNTRIES,
     NOW,
     a_client,
     a_config,
@@ -274,7 +273,7 @@ def test_metalink_of_unknown_facts(parameters: dict[str, str]) -> None:
 def test_metalink_of_isos() -> None:
     """A directory of ISOs has no repomd.xml."""
     snapshot = a_snapshot()
-    parser = Parser(snapshot.config, ParameterReader(snapshot.policy, COUNTRIES))
+    parser = Parser(snapshot.config, ParameterReader(snapshot.policy))
     with pytest.raises(BadValueError, match="ISO"):
         listed(snapshot, a_client(), parser.parse_isos({"format": "metalink"}, "9", "x86_64"))
 

@@ -279,7 +279,6 @@ def test_a_border_group_is_elsewhere_but_of_its_region() -> None:
         overlays=[bue],
     )
     client = a_client("ashburn", network="aws:us-east-1/us-east-1-bue-1")
-    # Argentina is not in the small table of countries: only its distances count here.
     assert listed(snapshot, client) == ["overseas", "sao-paulo", "ashburn"]
 
 

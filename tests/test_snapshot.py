@@ -12,15 +12,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app import ranking
+from app.countries import CONTINENTS, countries
 from app.memo import Memo
-from app.model import Content, Endpoint, Family, Protocol, Repo, SnapshotError
+from app.model import (
+    ClientClass,
+    Content,
+    Coordinates,
+    Endpoint,
+    Family,
+    Protocol,
+    Repo,
+    SnapshotError,
+)
 from app.ranking import CANDIDATES
 from app.snapshot.eligibility import Counts
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import SCHEMA, decode, digest_of, encode, generation_of, region_key
 from tests.builders import (
-    COUNTRIES,
     NOW,
+    QUIET,
     ROUND,
     TOWN_CELLS,
     Network,
@@ -34,6 +45,7 @@ from tests.builders import (
     cell,
     endpoints,
     in_cloud,
+    listed,
     load,
     netblock,
 )
@@ -230,7 +242,7 @@ def test_endpoints_of_mirrors_that_are_not_probed(trusted: dict[str, Any]) -> No
         ("JP/1/1", "JP"),
         ("JP", "JP"),
         ("~AS", "~AS"),
-        ("~AN", ""),
+        ("~XX", ""),
         ("XX/1/1", ""),
         ("XX", ""),
         ("", ""),
@@ -248,7 +260,7 @@ def test_places_of_a_snapshot() -> None:
     snapshot = NETWORK.load()
     regions = {name for name in snapshot.rows if name.startswith("@/")}
     assert set(snapshot.rows) - regions == {
-        "", *COUNTRIES, *TOWN_CELLS, *(f"~{country.continent}" for country in COUNTRIES.values())
+        "", *countries(), *TOWN_CELLS, *(f"~{continent}" for continent in CONTINENTS)
     }  # fmt: skip
     assert f"@/{region_key('aws', 'us-east-1', 'us-east-1-bue-1')}" in regions
     assert f"@/{region_key('azure', 'francecentral')}" in regions
@@ -269,8 +281,51 @@ def test_a_continent_over_the_date_line() -> None:
     snapshot = NETWORK.load()
     points = snapshot.points_of([snapshot.row_of("~OC"), snapshot.row_of("~EU")]).vectors
     longitudes = np.degrees(np.arctan2(points[1], points[0])).tolist()
-    assert 150 < longitudes[0] < 180  # Australia, Fiji and Samoa; their degrees have a mean of 52
-    assert longitudes[1] == pytest.approx(6.2, abs=0.5)  # Germany, France, Luxembourg
+    assert abs(longitudes[0]) > 165  # Samoa and Hawaii's neighbours in the west, Australia in the east
+    assert longitudes[1] == pytest.approx(13.3, abs=1)
+
+
+def test_every_country_is_ranked_from_where_it_is() -> None:
+    """Whether people live there or not: each code's place has the coordinates and the continent of its
+    country, and no place but the whole world's is at 0° N 0° E."""
+    snapshot = NETWORK.load()
+    rows = [snapshot.rows[code] for code in countries()]
+    centres = [country.centre for country in countries().values()]
+    wanted = ranking.unit_vectors([c.latitude for c in centres], [c.longitude for c in centres])
+    assert np.abs(snapshot.points_of(rows).vectors - wanted).max() < 1e-6
+    assert [snapshot.letters(row) for row in rows] == [(code, c.continent) for code, c in countries().items()]
+    others = [row for name, row in snapshot.rows.items() if name]
+    null_island = np.array([1.0, 0.0, 0.0])
+    assert (null_island @ snapshot.points_of(others).vectors).max() < 0.999
+
+
+@pytest.mark.parametrize(
+    ("country", "first"),
+    [
+        pytest.param("IO", "mumbai", id="British Indian Ocean Territory, not to Ghana"),
+        pytest.param("UM", "honolulu", id="US Minor Outlying Islands"),
+        pytest.param("BV", "cape-town", id="Bouvet Island"),
+        pytest.param("HM", "perth", id="Heard Island and McDonald Islands"),
+        pytest.param("AQ", "christchurch", id="Antarctica"),
+        pytest.param("GH", "accra", id="Ghana itself"),
+    ],
+)
+def test_remote_countries_get_what_is_near(country: str, first: str) -> None:
+    """A country where no city is listed is sent to the mirrors around it."""
+    towns = {
+        "accra": ("GH", 5.6, -0.2),
+        "cape-town": ("ZA", -33.9, 18.4),
+        "christchurch": ("NZ", -43.5, 172.6),
+        "honolulu": ("US", 21.3, -157.9),
+        "mumbai": ("IN", 19.1, 72.9),
+        "perth": ("AU", -32.0, 115.9),
+    }
+    mirrors = [
+        a_mirror(name, country=code, coordinates=Coordinates(latitude=latitude, longitude=longitude))
+        for name, (code, latitude, longitude) in towns.items()
+    ]
+    client = ClientClass(country, "", 0, 4)
+    assert listed(load(*mirrors, config=a_config(selection=QUIET)), client)[0] == first
 
 
 @pytest.mark.parametrize("number", [0, 1, CANDIDATES, CANDIDATES + 1, 300])

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from app import ranking
 from app.alternates import acceptable
+from app.countries import continent_of, countries
 from app.geo.places import PlaceTable
 from app.model import (
     FAMILIES,
@@ -36,17 +37,14 @@ CHUNK = 512  # places ranked at once; bounds memory with thousands of mirrors
 
 
 class MirrorLocation(Record, frozen=True, kw_only=True):
-    """Where a mirror is, and who says so. `asns`: those its measured addresses are in."""
+    """Where a mirror is, and who says so. `continent` is for one whose country is not known. `asns`:
+    those its measured addresses are in."""
 
     coordinates: Coordinates | None = None
     country: str | None = None
+    continent: str | None = None
     by: str | None = None
     asns: tuple[int, ...] = ()
-
-
-class Country(Record, frozen=True, kw_only=True):
-    continent: str | None = None
-    centre: Coordinates | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,6 @@ class Inputs:
 
     config: ServiceConfig
     mirrors: Sequence[Mirror]
-    countries: Mapping[str, Country]
     locations: Mapping[str, MirrorLocation] = field(default_factory=dict)
     states: Mapping[str, MirrorState] = field(default_factory=dict)
     last_round: ProbeRound | None = None
@@ -149,13 +146,12 @@ def _served(mirror: Mirror, inputs: Inputs) -> ServedMirror:
     location = inputs.locations.get(mirror.name, MirrorLocation())
     state = inputs.states.get(mirror.name) if eligibility.needs_probe(mirror) else None
     country = mirror.country or location.country
-    known = inputs.countries.get(country) if country else None
     return ServedMirror(
         name=mirror.name,
         addresses=_working(mirror.addresses, state),
         module_addresses={m: _working(a, state) for m, a in mirror.module_addresses.items()},
         country=country,
-        continent=known.continent if known else None,
+        continent=continent_of(country) if country else location.continent,
         city=mirror.city,
         coordinates=location.coordinates,
         located_by=location.by,
@@ -212,10 +208,9 @@ class _Place:
 def _places(inputs: Inputs) -> Iterator[_Place]:
     yield _Place("", 0.0, 0.0, None, None)
     continents: dict[str, list[Coordinates]] = {}
-    for name, country in sorted(inputs.countries.items()):
-        centre = country.centre or Coordinates(latitude=0.0, longitude=0.0)
-        if country.continent:
-            continents.setdefault(country.continent, []).append(centre)
+    for name, country in countries().items():
+        centre = country.centre
+        continents.setdefault(country.continent, []).append(centre)
         yield _Place(name, centre.latitude, centre.longitude, name, country.continent)
     for letters, centres in sorted(continents.items()):
         x, y, z = ranking.unit_vectors([c.latitude for c in centres], [c.longitude for c in centres])
@@ -223,15 +218,13 @@ def _places(inputs: Inputs) -> Iterator[_Place]:
         longitude = np.degrees(np.arctan2(y.mean(), x.mean()))
         yield _Place("~" + letters, float(latitude), float(longitude), None, letters)
     for name, (code, where) in sorted(inputs.networks.region_places().items()):
-        continent = inputs.countries.get(code, Country()).continent
-        yield _Place(name, where.latitude, where.longitude, code, continent)
+        yield _Place(name, where.latitude, where.longitude, code, continent_of(code))
     if inputs.places is not None:
         table = inputs.places
         for name, latitude, longitude in zip(table.names, table.latitude, table.longitude, strict=True):
             code = name.partition("/")[0]
             if "/" in name:
-                continent = inputs.countries.get(code, Country()).continent
-                yield _Place(name, float(latitude), float(longitude), code, continent)
+                yield _Place(name, float(latitude), float(longitude), code, continent_of(code))
 
 
 def _place_rows(inputs: Inputs, served: Sequence[ServedMirror], rankable: Sequence[int]) -> PlaceRows:

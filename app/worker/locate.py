@@ -4,7 +4,9 @@ mirror behind a CDN geolocates to the CDN."""
 
 from __future__ import annotations
 
+from app.countries import countries
 from app.geo.database import AsnDatabase, CityDatabase
+from app.geo.vendors import Location
 from app.model import Coordinates, Mirror, MirrorState
 from app.snapshot.compile import MirrorLocation
 from app.sources.gazetteer import Gazetteer
@@ -20,32 +22,34 @@ class Locator:
 
     def locate(self, mirror: Mirror, state: MirrorState | None) -> MirrorLocation:
         addresses = state.addresses if state else ()
-        coordinates, by, country = self._declared(mirror)
+        coordinates, by = self._declared(mirror)
+        found = None
         if coordinates is None and self._cities is not None:
-            coordinates, by, country = self._measured(self._cities, mirror, addresses)
-        if coordinates is None and mirror.country is not None:
-            coordinates = self._gazetteer.country_centre(mirror.country)
-            by = f"the centre of {mirror.country}" if coordinates else None
-        found = (self._asns.asn(address) for address in addresses) if self._asns else ()
+            coordinates, by, found = self._measured(self._cities, mirror, addresses)
+        known = countries().get(mirror.country or "")
+        if coordinates is None and known is not None:
+            coordinates, by = known.centre, f"the centre of {mirror.country}"
+        asns = (self._asns.asn(address) for address in addresses) if self._asns else ()
         return MirrorLocation(
             coordinates=coordinates,
-            country=mirror.country or country,
+            country=mirror.country or (found.country if found else None),
+            continent=found.continent if found else None,
             by=by,
-            asns=tuple(sorted({asn for asn in found if asn is not None})),
+            asns=tuple(sorted({asn for asn in asns if asn is not None})),
         )
 
-    def _declared(self, mirror: Mirror) -> tuple[Coordinates | None, str | None, str | None]:
+    def _declared(self, mirror: Mirror) -> tuple[Coordinates | None, str | None]:
         if mirror.coordinates is not None:
-            return mirror.coordinates, "the coordinates in its file", None
+            return mirror.coordinates, "the coordinates in its file"
         if mirror.country is None or mirror.city is None:
-            return None, None, None
+            return None, None
         found = self._gazetteer.find(mirror.country, mirror.state_province, mirror.city)
-        return found, "the city in its file" if found else None, None
+        return found, "the city in its file" if found else None
 
     @staticmethod
     def _measured(
         cities: CityDatabase, mirror: Mirror, addresses: tuple[str, ...]
-    ) -> tuple[Coordinates | None, str | None, str | None]:
+    ) -> tuple[Coordinates | None, str | None, Location | None]:
         """GeoIP's answer counts only in the country that the file names, if it names one."""
         for address in addresses:
             found = cities.locate(address)
@@ -53,5 +57,5 @@ class Locator:
                 continue
             if mirror.country in (None, found.country):
                 where = Coordinates(latitude=found.latitude, longitude=found.longitude)
-                return where, f"GeoIP of {address}", found.country
+                return where, f"GeoIP of {address}", found
         return None, None, None

@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import PurePath
 
 from app.faults import Faults
 from app.model import Finding, Severity, SourceError
 from app.settings import Settings
 from app.snapshot import schema
-from app.snapshot.compile import Country, Inputs
+from app.snapshot.compile import Inputs
 from app.snapshot.networks import ClientNetworks
-from app.sources.countries import continent_of, country_codes
 from app.sources.file_marks import FileCache, Marks, is_gone, mark
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
@@ -94,7 +92,6 @@ class InputReader:
         return Inputs(
             config=config,
             mirrors=mirrors,
-            countries=countries(),
             locations=locations,
             states=states,
             last_round=self.probe.last_round,
@@ -140,13 +137,3 @@ def _by_file(findings: Iterable[Finding], severity: Severity) -> dict[str, str]:
         if finding.severity is severity:
             texts[finding.file].append(str(finding))
     return {file: "; ".join(joined) for file, joined in texts.items()}
-
-
-@cache
-def countries() -> dict[str, Country]:
-    """Every country's continent and centre."""
-    gazetteer = Gazetteer()
-    return {
-        code: Country(continent=continent_of(code), centre=gazetteer.country_centre(code))
-        for code in country_codes()
-    }

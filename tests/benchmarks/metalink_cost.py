@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from app.sources.countries import country_codes  # noqa: E402 - needs the path above
+from app.countries import countries  # noqa: E402 - needs the path above
 from app.sources.service_config import read_service_config  # noqa: E402 - as above
 from tests.clients.almalinux import almalinux_data  # noqa: E402 - as above
 from tests.clients.service import Mirrorwise  # noqa: E402 - as above
@@ -54,7 +54,7 @@ class Connection:
 
 def classes() -> Iterator[str]:
     """Each class of clients once; the spread varies fastest."""
-    for family, country, spread in itertools.product((4, 6), sorted(country_codes()), range(32)):
+    for family, country, spread in itertools.product((4, 6), countries(), range(32)):
         yield f"{country}||{spread}|{family}"
 
 

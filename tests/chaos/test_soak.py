@@ -84,7 +84,7 @@ class Witness:
         path = self._folder / f"{snapshot.networks}.mmdb"
         replaced(path, blob)
         networks = NetworkLookup(path)
-        parser = Parser(snapshot.config, ParameterReader(snapshot.policy, ["DE"]))
+        parser = Parser(snapshot.config, ParameterReader(snapshot.policy))
         question = parser.parse_list({"arch": "x86_64"}, "9", "baseos")
         self.expected[there] = {
             address: listed(

@@ -60,32 +60,6 @@ def test_what_is_not_there_is_none(gazetteer: Gazetteer, country: str, city: str
     assert gazetteer.find(country, None, city) is None
 
 
-@pytest.mark.parametrize(
-    ("country", "latitude", "longitude", "margin"),
-    [
-        ("LU", 49.6, 6.1, 0.3),
-        ("RU", 56.8, 51.3, 1.5),
-        ("DE", 50.9, 9.5, 1.5),
-        ("NZ", -39, 174.5, 2),
-        ("FJ", -17.8, 178.2, 1),
-    ],
-)
-def test_the_centre_of_a_country_is_where_its_people_are(
-    gazetteer: Gazetteer, country: str, latitude: float, longitude: float, margin: float
-) -> None:
-    """On the sphere, so that a country across the date line has its centre there."""
-    centre = gazetteer.country_centre(country)
-    assert centre is not None
-    assert abs(centre.latitude - latitude) < margin
-    assert abs(centre.longitude - longitude) < margin
-
-
-def test_a_country_without_places_has_no_centre(gazetteer: Gazetteer) -> None:
-    """Antarctica, and codes that no country has."""
-    assert gazetteer.country_centre("AQ") is None
-    assert gazetteer.country_centre("XX") is None
-
-
 def test_importing_and_creating_it_loads_nothing() -> None:
     """The 30 MB of places are read at the first look-up, in whichever process does one."""
     code = "from app.sources import gazetteer as g; g.Gazetteer(); print(g._places.cache_info().currsize)"

@@ -156,7 +156,16 @@ def test_redirect(service: Mirrorwise, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("cc", "country"),
-    [("jp", "JP"), ("JP", "JP"), ("", None), ("zz", None), ("$cc", None), ("jp&country=FR", "FR")],
+    [
+        ("jp", "JP"),
+        ("JP", "JP"),
+        ("uk", "GB"),
+        ("deu", "DE"),
+        ("", None),
+        ("zz", None),
+        ("$cc", None),
+        ("jp&country=FR", "FR"),
+    ],
 )
 def test_centos_country(service: Mirrorwise, cc: str, country: str | None) -> None:
     """CentOS's `cc` chooses a country; one that nobody knows is no country, and no error."""

@@ -99,7 +99,7 @@ def test_only_http_is_left(path: str) -> None:
 
 
 def redirect(snapshot: LoadedSnapshot, path: str, secure: bool = False) -> answers.Answer:
-    parser = Parser(snapshot.config, ParameterReader(snapshot.policy, ["DE"]))
+    parser = Parser(snapshot.config, ParameterReader(snapshot.policy))
     download = parse_download(parser, f"/download/{path}", {}, secure)
     return downloads.downloaded(snapshot, a_client("frankfurt"), download)
 

@@ -43,6 +43,10 @@ QUESTIONS = [
     "/mirrorlist/9/baseos?region=aws:eu-central-1&arch=x86_64",
     "/mirrorlist/99/baseos?arch=x86_64",
     "/mirrorlist/9/baseos?arch=x86_64&country=xxx",
+    "/mirrorlist/9/baseos?arch=x86_64&country=uk",
+    "/mirrorlist/9/baseos?arch=x86_64&country=gb",
+    "/mirrorlist/9/baseos?arch=x86_64&exclude_country=germany,usa",
+    "/mirrorlist/9/baseos?arch=x86_64&country=united%20kingdom",
 ]
 
 # In pairs and triples that would disturb each other, were their names in the cache the same.

@@ -152,7 +152,7 @@ def listed(store: Store, place: str = "DE", question: str = QUESTION) -> list[st
     """The names of the mirrors that a client gets, in order; none where it is sent to the origin."""
     release, repo, arch = question.split("/")
     snapshot = loaded(store)
-    parser = Parser(snapshot.config, ParameterReader(snapshot.policy, ["DE"]))
+    parser = Parser(snapshot.config, ParameterReader(snapshot.policy))
     client = ClientClass(place, network="", spread=0, family=4, private=False)
     parsed = parser.parse_list({"arch": arch, "limit": "50"}, release, repo)
     return [snapshot.mirrors[item.mirror].name for item in select(snapshot, client, parsed).served]
