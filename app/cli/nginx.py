@@ -1,9 +1,9 @@
 """`mirrorwise nginx`: the directory that nginx's site is read from.
 
-Into it go copies of the committed files in `nginx/` with its path in them, two small files for what
-depends on the machine, and the GeoIP and networks databases, verified and named by their content.
-So a new database is a new file and a changed line, and never touches what nginx has mapped; nginx
-takes it up when it is told to reload.
+Into it go copies of the committed files in `nginx/` with its path in them, a table of the codes of
+countries, two small files for what depends on the machine, and the GeoIP and networks databases,
+verified and named by their content. So a new database is a new file and a changed line, and never
+touches what nginx has mapped; nginx takes it up when it is told to reload.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import app
+from app.countries import places_by_code
 from app.faults import Faults
 from app.geo import vendors
 from app.geo.copies import VerifiedCopies
@@ -129,6 +130,7 @@ class SiteDirectory:
             # The same file under another name, where it is one: nginx opens no name twice.
             texts[databases.variant] = text.replace("city-ipv6.mmdb", f"./{databases.city_ipv6.name}")
         texts["local-http.conf"] = "\n".join(self._http(databases)) + "\n"
+        texts["countries.conf"] = "\n".join(_countries()) + "\n"
         texts["local-server.conf"] = "\n".join(_server(self._site, self._settings.trusted_proxies)) + "\n"
         return texts
 
@@ -151,6 +153,12 @@ class SiteDirectory:
             lines.append('map "" $mw_network { default ""; }')
         trusted = (f"    {network} 1;" for network in self._settings.trusted_proxies)
         return [*lines, "geo $realip_remote_addr $mw_trusted {", *trusted, "}"]
+
+
+def _countries() -> list[str]:
+    """What stands inside of a map from the codes in GeoIP records to places; it ignores the case."""
+    lines = [f"{code} {place};" for code, place in places_by_code().items()]
+    return ["# Written by `mirrorwise nginx`.", *lines]
 
 
 def _server(site: Site, trusted: Sequence[Network]) -> list[str]:

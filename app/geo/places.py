@@ -36,7 +36,7 @@ from app.model import GeoError
 
 IPV4_CAP = 2.0**14
 IPV6_WEIGHT = 32.0
-SCHEMA = 1
+SCHEMA = 2
 
 Floats = NDArray[np.float64]
 

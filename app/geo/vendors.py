@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 from geoip2.models import City
 
+from app.countries import CONTINENTS, places_by_code
 from app.model import GeoError, Record
 
-CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
 COUNTRY_ONLY_RADIUS_KM = 500
 
 _IPINFO_KEYS = frozenset(
@@ -74,9 +74,11 @@ class Layout:
         country, continent, latitude, longitude, city, subdivision, radius_km = self.fields(record)
         north, east = _coordinates(latitude, longitude) or (None, None)
         precise = north is not None and _is_local(city, subdivision, radius_km)
+        area = _area(country) if isinstance(country, str) else ""
+        whole = area.startswith("~")
         return Location(
-            _country(country) if isinstance(country, str) else None,
-            _continent(continent),
+            None if whole else area or None,
+            area[1:] if whole else _continent(continent),
             north,
             east,
             _text(city),
@@ -90,7 +92,7 @@ class Layout:
             return ""
         country, continent, latitude, longitude, city, subdivision, radius_km = self.fields(record)
         return _name(
-            _country(country) if isinstance(country, str) else None,
+            _area(country) if isinstance(country, str) else "",
             continent,
             _coordinates(latitude, longitude) if _is_local(city, subdivision, radius_km) else None,
         )
@@ -121,7 +123,7 @@ def place_name(location: Location) -> str:
     coordinates = None
     if location.precise and location.latitude is not None and location.longitude is not None:
         coordinates = location.latitude, location.longitude
-    return _name(location.country, location.continent, coordinates)
+    return _name(location.country or "", location.continent, coordinates)
 
 
 def city_layout(name: str, database_type: str, records: Sequence[Any]) -> Layout:
@@ -210,20 +212,20 @@ IPINFO = Layout("IPinfo", _ipinfo_fields)
 # --- what fields mean ------------------------------------------------------------------------------
 
 
-def _name(country: str | None, continent: Any, coordinates: tuple[float, float] | None) -> str:
-    if country is None:
-        known = _continent(continent)
-        return "" if known is None else f"~{known}"
-    if coordinates is None:
-        return country
-    return f"{country}/{floor(coordinates[0])}/{floor(coordinates[1])}"
+def _name(area: str, continent: Any, coordinates: tuple[float, float] | None) -> str:
+    if len(area) == 2:  # a country
+        return area if coordinates is None else f"{area}/{floor(coordinates[0])}/{floor(coordinates[1])}"
+    if area:
+        return area
+    known = _continent(continent)
+    return "" if known is None else f"~{known}"
 
 
 @lru_cache(maxsize=1024)
-def _country(code: str) -> str | None:
-    if len(code) != 2 or not (code.isascii() and code.isalpha()):
-        return None
-    return None if code.upper() == "ZZ" else code.upper()  # ZZ: "unknown" in ISO 3166's user range
+def _area(code: str) -> str:
+    """The country or continent that a code stands for, as a place's name; "" if it stands for none
+    (ZZ, XX, A1 for anonymous proxies, …), and the record's continent counts."""
+    return places_by_code().get(code.upper(), "") if code.isascii() else ""
 
 
 def _continent(code: Any) -> str | None:

@@ -66,12 +66,50 @@ LUXEMBOURG = Location("LU", "EU", 49.61, 6.13, "Exampletown", "District", precis
             Location(None, "EU", None, None, None, None, precise=False),
             id="continent only",
         ),
+        pytest.param(
+            MAXMIND, maxmind("UK", 49.61, 6.13), LUXEMBOURG._replace(country="GB"), id="a code of two"
+        ),
+        pytest.param(
+            DBIP_FLAT,
+            dbip("EU", 49.61, 6.13),
+            LUXEMBOURG._replace(country=None, subdivision="Shire"),
+            id="a continent in the country's place",
+        ),
     ],
 )
 def test_locate(layout: Layout, record: dict[str, Any], location: Location) -> None:
     """The same facts come out of every vendor's record."""
     assert layout.locate(record) == location
 
+
+NO_COUNTRIES = [
+    pytest.param(layout, record, place, id=f"{layout.vendor}: {code} in {record.get('continent')}")
+    for code, alone, in_asia in [
+        ("UK", "GB/49/6", "GB/49/6"),
+        ("uk", "GB/49/6", "GB/49/6"),
+        ("FX", "FR/49/6", "FR/49/6"),
+        ("EU", "~EU", "~EU"),
+        ("eu", "~EU", "~EU"),
+        ("AP", "~AS", "~AS"),
+        ("AN", "~NA", "~NA"),
+        ("ZZ", "", "~AS"),
+        ("XX", "", "~AS"),
+        ("A1", "", "~AS"),
+        ("A2", "", "~AS"),
+        ("O1", "", "~AS"),
+        ("QQ", "", "~AS"),
+        ("--", "", "~AS"),
+        ("\u0131t", "", "~AS"),
+    ]
+    for layout, record, place in [
+        (DBIP_FLAT, dbip(code, 49.6, 6.1), alone),
+        (IPINFO, ipinfo(code, "49.6", "6.1"), alone),
+        (IPINFO, ipinfo(code, "49.6", "6.1", continent="AS"), in_asia),
+        (MAXMIND, without(maxmind(code, 49.6, 6.1), "continent"), alone),
+        (MAXMIND, maxmind(code, 49.6, 6.1, continent={"code": "AS"}), in_asia),
+    ]
+]
+"""Codes that are no country's, though a vendor writes them where a country should be."""
 
 RADIUS = {"latitude": 49.61, "longitude": 6.13}
 NAMELESS = without(maxmind("LU", 49.61, 6.13), "city", "subdivisions")
@@ -111,6 +149,7 @@ NAMELESS = without(maxmind("LU", 49.61, 6.13), "city", "subdivisions")
         pytest.param(IPINFO, ipinfo("LU", "north", "6.1"), "LU", id="text that is no number"),
         pytest.param(DBIP_FLAT, dbip("lu", 49.6, 6.1), "LU/49/6", id="country in lower case"),
         pytest.param(DBIP_FLAT, dbip("ZZ", 49.6, 6.1), "", id="country unknown, as ZZ"),
+        *NO_COUNTRIES,
         pytest.param(DBIP_FLAT, dbip("LUX", 49.6, 6.1), "", id="no country code"),
         pytest.param(
             MAXMIND, without(maxmind("", 49.6, 6.1), "country"), "~EU", id="continent without country"
@@ -135,7 +174,7 @@ anything = st.recursive(
     | st.booleans()
     | st.integers(-(2**70), 2**128)
     | st.floats()
-    | st.sampled_from(["", " ", "LU", "de", "EU", "49.6", "1e999", "nan", "Exampletown", "ß"]),
+    | st.sampled_from(["", " ", "LU", "de", "EU", "UK", "AP", "49.6", "1e999", "nan", "Exampletown", "ß"]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=6),
     max_leaves=12,
 )

@@ -203,7 +203,18 @@ MAXMIND_CASES = [
     Case(maxmind("DE", 1, 1, location={"latitude": 8.5}), "DE", "no longitude"),
     Case(maxmind("DE", 1, 1, location={}), "DE", "no coordinates"),
     Case(maxmind("ZZ", 8.5, 8.5), "~EU", "no country"),
-    Case(maxmind("de", 8.5, 8.5), None, "a country in lower case"),
+    Case(maxmind("de", 8.5, 8.5), "DE/8/8", "a country in lower case"),
+    Case(maxmind("UK", 8.5, 8.5), "GB/8/8", "UK"),
+    Case(maxmind("UK", 8.5, 8.5, **NO_CITY), "GB", "UK without a city"),
+    Case(maxmind("EU", 8.5, 8.5), "~EU", "EU"),
+    Case(maxmind("EU", 8.0, 8.0, continent={}), "~EU", "EU alone, at whole degrees"),
+    Case(maxmind("AP", 8.5, 8.5, continent={"code": "AS"}), "~AS", "AP"),
+    Case(maxmind("AP", 8.5, 8.5, continent={"code": "OC"}), "~AS", "AP in Oceania"),
+    Case(maxmind("AN", 8.5, 8.5, **NO_CITY), "~NA", "AN"),
+    Case(maxmind("A1", 8.5, 8.5), "~EU", "an anonymous proxy with a continent"),
+    Case(maxmind("A1", 8.5, 8.5, continent={}), "", "an anonymous proxy"),
+    Case(maxmind("XX", 8.5, 8.5), "~EU", "XX"),
+    Case(maxmind("QQ", 8.5, 8.5, **NO_CITY), "~EU", "a code that nobody has"),
     Case({"continent": {"code": "EU"}}, "~EU", "a continent alone"),
     Case({"continent": {"code": "eu"}}, None, "a continent in lower case"),
     Case({"continent": {"code": "XX"}}, "", "an unknown continent"),
@@ -216,7 +227,20 @@ DBIP_CASES = [
     Case(dbip_record("DE", -0.5, -0.5, city=""), "DE/-1/-1", "a state alone"),
     Case(dbip_record("DE", 50.5, 8.5, city="", state1=""), "DE", "a country alone"),
     Case(dbip_record("", 50.5, 8.5), "", "no country"),
-    Case(dbip_record("ZZ", 50.5, 8.5), "", "unknown"),
+    *(
+        Case(dbip_record(code, 50.5, 8.5), place, code)
+        for code, place in [
+            ("ZZ", ""),
+            ("XX", ""),
+            ("O1", ""),
+            ("DEU", ""),
+            ("EU", "~EU"),
+            ("ap", "~AS"),
+            ("AN", "~NA"),
+            ("UK", "GB/50/8"),
+            ("default", ""),
+        ]
+    ),
 ]
 
 IPINFO_CASES = [
@@ -250,6 +274,9 @@ IPINFO_CASES = [
     ),
     Case(ipinfo("Exampleland", "8.5", "8.5", country_code="DE"), "DE/8/8", "a name beside the code"),
     Case(ipinfo("Exampleland", "8.5", "8.5", continent_code="EU"), "~EU", "a name instead of the code"),
+    Case(ipinfo("EU", "8.5", "8.5", continent="AS"), "~EU", "EU"),
+    Case(ipinfo("UK", "8.5", "8.5", continent_code="EU"), "GB/8/8", "UK"),
+    Case(ipinfo("XX", "8.5", "8.5", continent="AS"), "~AS", "XX"),
     Case(ipinfo("DE", "8.5", "8.5", radius="499"), "DE/8/8", "a radius as text"),
     Case(ipinfo("DE", "8.5", "8.5", radius=1000), "DE", "a large radius"),
     Case({**ipinfo("DE", "8.5", "9.5"), "latitude": "1.5", "longitude": "2.5"}, "DE/8/9", "both keys"),

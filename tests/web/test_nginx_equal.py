@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.geo.database import CityDatabase
+from tests.geo.databases import maxmind, write_database
 from tests.web.asking import LIST
 from tests.web.deployed import Deployed, Wire, compared
 
@@ -182,6 +183,22 @@ def test_equal_with_maxmind(published: Path, tmp_path: Path, real_data: Path) ->
     site = Deployed(tmp_path, published, geoip=[city])
     try:
         assert differing(site, cold_and_warm(random.Random(7), [(LIST, client) for client in firsts])) == []
+    finally:
+        site.stop()
+
+
+def test_equal_for_codes_that_are_no_country(published: Path, tmp_path: Path) -> None:
+    """And where vendors write continents, or nothing, in the country's place."""
+    codes = ("DE", "EU", "AP", "AN", "UK", "uk", "ZZ", "XX", "A1", "O1", "QQ")
+    records = {f"198.51.{number}.0/24": maxmind(code, 50.5, 8.5) for number, code in enumerate(codes)}
+    city = write_database(tmp_path / "city.mmdb", records)
+    clients = [f"198.51.{number}.1" for number in range(len(codes))]
+    site = Deployed(tmp_path, published, geoip=[city])
+    try:
+        pairs = cold_and_warm(random.Random(9), [(LIST, client) for client in clients])
+        assert differing(site, pairs) == []
+        outcomes = [line["cache"] for line in site.logged(len(pairs))]
+        assert outcomes.count("HIT") > len(codes)  # nginx was sure of their classes
     finally:
         site.stop()
 
