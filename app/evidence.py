@@ -65,7 +65,7 @@ def unexpected(case: Case) -> tuple[str, ...]:
 
 
 def evidence(case: Case, index: int, reason: Exclusion) -> Evidence:
-    """For every reason but `rank`, whose evidence is the order."""
+    """For every reason but `rank` and `same address`, whose evidence is the order."""
     mirror = case.snapshot.mirrors[index]
     return _SENTENCES[reason](case, mirror, case.states.get(mirror.name))
 

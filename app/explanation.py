@@ -3,7 +3,8 @@ reason why not. Pure.
 
 The answer itself is `selection.select`'s, made by the same call that answers a list, and every
 number is `ranking`'s: nothing is ranked here. A mirror that the plan lets be served and that is not
-in the answer is out for its cloud region, because others own the client's network, or by rank.
+in the answer is out because one before it has the same address, for its cloud region, because others
+own the client's network, or by rank.
 
 Private mirrors exist only for clients inside their own networks: for all others they are neither
 named nor counted. `Asked.private` is for the local command line, which sees all of them.
@@ -28,7 +29,7 @@ from app.mirror_report import MirrorReport, mirror_report
 from app.model import ClientClass, Exclusion, MirrorState, Protocol, Record
 from app.parameters import QuestionError, printable
 from app.question import ISOS, Question
-from app.selection import Served, client_row, plan_for, region_of, select
+from app.selection import Served, client_row, distinct, plan_for, region_of, select
 from app.snapshot.eligibility import content_age_s, exclusion_of
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import NetworkGroup, Overlay
@@ -183,21 +184,16 @@ def schema() -> dict[str, Any]:
 
 
 def _question_facts(asked: Asked) -> QuestionFacts:
-    question, filters = asked.question, asked.question.filters
+    question = asked.question
     return QuestionFacts(
         release=question.release,
         asked=question.asked,
         repo=None if question.repo == ISOS else question.repo,
         arch=question.arch or None,
         path=question.path,
-        protocols=filters.protocols,
-        countries=filters.countries,
-        exclude_countries=filters.exclude_countries,
-        worldwide=filters.worldwide,
-        family=filters.family,
-        region=filters.region,
         limit=question.limit,
         defaulted=asked.defaulted,
+        **msgspec.structs.asdict(question.filters),
     )
 
 
@@ -306,13 +302,14 @@ class _Decision:
     def excluded_mirrors(self) -> list[ExcludedMirror]:
         """Nearest first."""
         reasons = {index: self._reason(index) for index in self.shown if index not in self.taken}
-        places = self._places([i for i, reason in reasons.items() if reason is Exclusion.RANK])
+        said = self._said_of_order(reasons)
         order = sorted(reasons, key=lambda i: (self.ranks[i].distance_km, self.ranks[i].rank_km, i))
-        return [self._excluded(index, reasons[index], places.get(index)) for index in order]
+        return [self._excluded(index, reasons[index], said.get(index)) for index in order]
 
-    def _excluded(self, index: int, reason: Exclusion, place: str | None) -> ExcludedMirror:
+    def _excluded(self, index: int, reason: Exclusion, said: str | None) -> ExcludedMirror:
+        """`said`: the evidence, where it is the order that decided."""
         mirror = self.snapshot.mirrors[index]
-        why = Evidence(place) if place else evidence(self.case, index, reason)
+        why = Evidence(said) if said else evidence(self.case, index, reason)
         return ExcludedMirror(
             mirror=mirror.name,
             reason=reason,
@@ -330,6 +327,8 @@ class _Decision:
         planned = exclusion_of(self.plan.codes[index])
         if planned is not None:
             return planned
+        if not self.taken.isdisjoint(self.plan.twins.get(index, ())):
+            return Exclusion.SAME_ADDRESS
         if self.selection.reason == "exclusive":
             owners = {i for group in self.overlay.exclusive for i in group.mirrors}
             return Exclusion.RANK if index in owners else Exclusion.EXCLUSIVE
@@ -349,21 +348,26 @@ class _Decision:
         enough = next((group for group in nearby if self.taken.intersection(group.mirrors)), None)
         return enough is None or index in enough.mirrors
 
-    def _places(self, left_out: list[int]) -> dict[int, str]:
-        """Of those that only the list's length leaves out, where each would come next."""
+    def _said_of_order(self, reasons: dict[int, Exclusion]) -> dict[int, str]:
+        """The evidence of those that only others before them keep out. Whoever has the address of another
+        that waits before it would not come next, and gets that reason instead of its rank."""
+        line = self._line([index for index, reason in reasons.items() if reason is Exclusion.RANK])
+        waiting = distinct(line, self.plan.twins)
+        reasons |= dict.fromkeys(set(line) - set(waiting), Exclusion.SAME_ADDRESS)
+        first = [*(item.mirror for item in self.served), *waiting]
+        of = f"of {len(first)}, list of {self.question.limit}"
+        places = {i: f"place {n} {of}" for n, i in enumerate(waiting, len(self.served) + 1)}
+        speakers = {twin: index for index in first for twin in self.plan.twins.get(index, ())}
+        names = {index: self.snapshot.mirrors[speaker].name for index, speaker in speakers.items()}
+        twins = (index for index, reason in reasons.items() if reason is Exclusion.SAME_ADDRESS)
+        return places | {index: f"{names[index]} has it as well and comes first" for index in twins}
+
+    def _line(self, left_out: list[int]) -> list[int]:
+        """These in the order in which they would come next."""
         by_rank = {index: number for number, index in enumerate(self.ranks)}
         own = self._own if self.client.private else frozenset()
         codes, mirrors = self.plan.codes, self.snapshot.mirrors
-        order = sorted(
-            left_out,
-            key=lambda i: (i not in own and mirrors[i].public, codes[i], by_rank[i]),
-        )
-        listed = len(self.served)
-        total = listed + len(order)
-        return {
-            index: f"place {listed + number} of {total}, list of {self.question.limit}"
-            for number, index in enumerate(order, 1)
-        }
+        return sorted(left_out, key=lambda i: (i not in own and mirrors[i].public, codes[i], by_rank[i]))
 
     # --- in words ----------------------------------------------------------------------------------
 

@@ -256,6 +256,7 @@ class Exclusion(StrEnum):
     COUNTRY = "country"
     REGION = "region"
     EXCLUSIVE = "exclusive"
+    SAME_ADDRESS = "same address"
     RANK = "rank"
     PRIVATE = "private"
 

@@ -10,14 +10,15 @@ The passes, each ordered by `ranking.rank_km` within what stands alike:
 5. geography: everybody public and not in a cloud.
 
 Within a pass, mirrors known to have the content come before those nobody has looked at, and for
-IPv6 clients those whose IPv6 is known to work come first. Nobody eligible: the origin; without one,
-whoever is public and carries it by declaration.
+IPv6 clients those whose IPv6 is known to work come first. Of mirrors with the same base URL (several
+files for one anycast address) the first one stands for all: no URL is twice in a list. Nobody
+eligible: the origin; without one, whoever is public and carries it by declaration.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -33,6 +34,8 @@ from app.snapshot.schema import NetworkGroup, ServedMirror
 
 PLACES_FOR_OTHERS = 2
 """How many places of a list a client's cloud provider cannot take."""
+
+Twins = Mapping[int, frozenset[int]]
 
 _LAST_RESORT = frozenset(
     exclusion_code(reason)
@@ -51,10 +54,12 @@ class Served(NamedTuple):
 class Plan:
     """What a question comes to in one snapshot, whoever asks. `codes`: tier or exclusion of every
     mirror, filters included; `bases`: the base URL to serve of every mirror, None where it has no
-    protocol that was asked for; `first_tier`: the lowest that geography has."""
+    protocol that was asked for; `twins`: by index, all mirrors with the same base URL, itself among
+    them, where there are several; `first_tier`: the lowest that geography has."""
 
     codes: bytes
     bases: Sequence[str | None]
+    twins: Twins
     first_tier: int
 
 
@@ -182,7 +187,33 @@ def _make_plan(snapshot: LoadedSnapshot, question: Question, barred: Collection[
             if reason is not None:
                 codes[index] = exclusion_code(reason)
     first_tier = min((codes[index] for index in snapshot.rankable), default=Tier.GOOD)
-    return Plan(bytes(codes), bases, first_tier)
+    return Plan(bytes(codes), bases, _twins(bases), first_tier)
+
+
+def _twins(bases: Sequence[str | None]) -> Twins:
+    """See Plan."""
+    known = [base for base in bases if base is not None]
+    if len(set(known)) == len(known):  # nearly always
+        return {}
+    by_base: dict[str, list[int]] = {}
+    for index, base in enumerate(bases):
+        if base is not None:
+            by_base.setdefault(base, []).append(index)
+    groups = [frozenset(group) for group in by_base.values() if len(group) > 1]
+    return {index: group for group in groups for index in group}
+
+
+def distinct(order: list[int], twins: Twins) -> list[int]:
+    """Without those whose base URL an earlier one has."""
+    if not twins:
+        return order
+    found: list[int] = []
+    gone: set[int] = set()
+    for index in order:
+        if index not in gone:
+            found.append(index)
+            gone |= twins.get(index, frozenset())
+    return found
 
 
 def _base(addresses: dict[Protocol, str], protocols: Iterable[Protocol]) -> str | None:
@@ -248,12 +279,17 @@ class _Passes:
         for group in groups:
             if len(served) >= limit or (nearby and group.nearby):
                 return
-            taken = {item.mirror for item in served}
+            taken = self._taken(served)
             eligible = [i for i in self._visible(group.mirrors) if codes[i] <= Tier.PARTIAL]
             ordered = self._by_rank(group, [i for i in eligible if i not in taken])
             nearby = nearby or (group.nearby and bool(ordered))
-            for index in self._preferred(ordered)[: limit - len(served)]:
+            for index in distinct(self._preferred(ordered), self.plan.twins)[: limit - len(served)]:
                 served.append(Served(index, group.reason))
+
+    def _taken(self, served: Iterable[Served]) -> set[int]:
+        """The mirrors served, and those with the same base URLs."""
+        taken, twins = {item.mirror for item in served}, self.plan.twins
+        return taken.union(*(twins[index] for index in taken if index in twins)) if twins else taken
 
     def _by_rank(self, group: NetworkGroup, indexes: list[int]) -> list[int]:
         """In order, without those that are too far for the group."""
@@ -275,7 +311,7 @@ class _Passes:
         missing = limit - len(served)
         if missing <= 0:
             return
-        taken = {item.mirror for item in served}
+        taken = self._taken(served)
         order, everything = self.snapshot.near(self.row, self.client.spread)
         chosen = self._first_tier(order, taken, missing)
         if len(chosen) < missing:
@@ -283,15 +319,17 @@ class _Passes:
                 order = self.snapshot.far(self.row, self.client.spread)
             codes = self.plan.codes
             eligible = [i for i in order if codes[i] <= Tier.PARTIAL and i not in taken]
-            chosen = sorted(eligible, key=lambda i: codes[i])[:missing]
+            chosen = distinct(sorted(eligible, key=lambda i: codes[i]), self.plan.twins)[:missing]
         served.extend(Served(index, "geography") for index in self._preferred(chosen))
 
     def _first_tier(self, order: Iterable[int], taken: Collection[int], count: int) -> list[int]:
         """Up to `count` of the lowest tier, which stands before all others. None of an exclusion."""
-        codes, tier = self.plan.codes, self.plan.first_tier
+        codes, tier, twins = self.plan.codes, self.plan.first_tier, self.plan.twins
         chosen: list[int] = []
         if tier > Tier.PARTIAL:
             return chosen
+        if twins:
+            order = distinct([i for i in order if codes[i] == tier and i not in taken], twins)
         for index in order:
             if codes[index] == tier and index not in taken:
                 chosen.append(index)
@@ -325,4 +363,4 @@ def _last_resort(
         and index not in barred
     ]
     order = snapshot.rank(row, client.spread, hopeful).indexes if hopeful else []
-    return [Served(index, "last resort") for index in order[: question.limit]]
+    return [Served(index, "last resort") for index in distinct(order, plan.twins)[: question.limit]]

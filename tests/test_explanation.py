@@ -75,8 +75,9 @@ SOME = ("https", "http", "rsync")
 def mirrors(draw: st.DrawFn, number: int) -> Mirror:
     name = f"m{number:02}"
     protocols = draw(st.lists(st.sampled_from(SOME), min_size=1, unique=True))
+    host = draw(st.sampled_from([name, name, "anycast", "cdn"]))
     more: dict[str, Any] = {
-        "addresses": {protocol: f"{protocol}://{name}.example.org/alma/" for protocol in protocols},
+        "addresses": {protocol: f"{protocol}://{host}.example.org/alma/" for protocol in protocols},
         "private": draw(st.integers(0, 4)) == 0,
         "monopoly": draw(st.integers(0, 4)) == 0,
         "disabled": draw(st.integers(0, 7)) == 0,
@@ -225,16 +226,28 @@ def test_what_is_said_of_each(network: Network, client: ClientClass, parameters:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    towns=st.lists(TOWN, min_size=3, max_size=12),
+    towns=st.lists(st.tuples(TOWN, st.sampled_from([None, None, "anycast"])), min_size=3, max_size=12),
     client=st.builds(a_client, st.sampled_from(list(TOWNS)), spread=st.integers(0, 31)),
 )
-def test_a_place_is_where_a_longer_list_would_have_it(towns: list[str | None], client: ClientClass) -> None:
-    """A mirror at place 5 is the fifth of a list of five."""
-    network = Network([a_mirror(f"m{number:02}", town) for number, town in enumerate(towns)])
+def test_a_place_is_where_a_longer_list_would_have_it(
+    towns: list[tuple[str | None, str | None]], client: ClientClass
+) -> None:
+    """A mirror at place 5 is the fifth of a list of five; those with the address of one before them have no
+    place."""
+    shared = {"https": "https://anycast.example.org/alma/"}
+    network = Network(
+        [
+            a_mirror(f"m{number:02}", town, **({"addresses": shared} if host else {}))
+            for number, (town, host) in enumerate(towns)
+        ]
+    )
+    different = len(towns) - max(0, sum(host is not None for _, host in towns) - 1)
     live, facts = live_of(network.load(), network), facts_of(client)
     for entry in explain(live, client, facts, Asked(question(network.config, limit="2"))).excluded:
+        if entry.reason is Exclusion.SAME_ADDRESS:
+            continue
         place = int(entry.evidence.split()[1])
-        assert entry.evidence == f"place {place} of {len(towns)}, list of 2"
+        assert entry.evidence == f"place {place} of {different}, list of 2"
         longer = explain(live, client, facts, Asked(question(network.config, limit=str(place))))
         assert longer.served[-1].mirror == entry.mirror
 

@@ -104,5 +104,5 @@ def _excluded_mirror(entry: ExcludedMirror, paint: Paint) -> list[str]:
     alone = [] if len(start) <= column else [start.rstrip()]
     reason = f"{entry.reason.value}: {entry.evidence}"
     first, *others = _wrapped(reason, " " * column if alone else start, column)
-    role = "dim" if entry.reason == "rank" else "bad"
+    role = "bad" if facts.is_bad(entry.reason) else "dim"
     return [*alone, first[:column] + paint(first[column:], role), *(paint(line, role) for line in others)]

@@ -10,6 +10,7 @@ from app.client_facts import ClientFacts, GeoipDatabase
 from app.evidence import hours, moment
 from app.explanation import Explanation, QuestionFacts, Rank
 from app.mirror_report import Location, MirrorReport, probed
+from app.model import Exclusion
 
 Row = tuple[str, str]
 TERMS = ("distance", "border", "continent", "load", "weight", "spread")
@@ -150,6 +151,11 @@ def rank(entry: Rank) -> str:
     terms = [(name, getattr(entry, f"{name}_km")) for name in TERMS]
     parts = [f"{name} {km:,.1f}" for name, km in terms if km]
     return f"rank {entry.rank_km:,.1f} km = {' + '.join(parts) or '0'}"
+
+
+def is_bad(reason: Exclusion) -> bool:
+    """Whether it says more of a mirror than that others come first."""
+    return reason not in (Exclusion.RANK, Exclusion.SAME_ADDRESS)
 
 
 def generation_rows(explanation: Explanation) -> list[Row]:
