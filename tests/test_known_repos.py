@@ -15,7 +15,7 @@ from app.model import Content, Mirror, MirrorState, Repo, RepoName, ServiceConfi
 from app.parameters import ParameterReader, UnknownNameError
 from app.question import Parser, Question
 from app.selection import select
-from tests.builders import COUNTRIES, NOW, ROUND, Network, a_client, a_config, a_mirror, a_state
+from tests.builders import NOW, ROUND, Network, a_client, a_config, a_mirror, a_state
 
 CONFIG = a_config(
     releases=("9.8", "10.2", "10-kitten"),
@@ -41,7 +41,7 @@ WELL = a_mirror("well", "frankfurt", module_addresses=KITTEN)
 
 
 def a_parser(config: ServiceConfig = CONFIG) -> Parser:
-    return Parser(config, ParameterReader(config.selection, COUNTRIES))
+    return Parser(config, ParameterReader(config.selection))
 
 
 Form = Callable[[str, str, str], Question]
