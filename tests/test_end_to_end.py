@@ -183,11 +183,12 @@ def test_edit_is_served_by_all_processes(
     path = network.mirror("m00.example.org")
     path.write_text(path.read_text().replace("/examplelinux/", "/moved/"))
     edited_s = time.monotonic()
-    before = generation(network.store())
+    store = network.store()
 
     def followed() -> bool:
-        newest = generation(network.store())
-        return newest != before and server.said().count(f"serving generation {newest}") == 3
+        newest = generation(store)
+        has_edit = b"/moved/" in (store.snapshot(newest or "") or b"")
+        return has_edit and server.said().count(f"serving generation {newest}") == 3
 
     wait_until(followed, "all processes serve the edit")
     took_s = time.monotonic() - edited_s
