@@ -31,7 +31,7 @@ import msgspec
 from mmdb_writer import MmdbF64, MMDBWriter
 from netaddr import IPSet
 
-from app.catalogue import carries, expected_repos
+from app.catalogue.catalogue import carries, expected_repos
 from app.model import (
     Content,
     Endpoint,

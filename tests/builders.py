@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from app.answer.selection import Selection, select
 from app.geo.networks import Netblock, Overlay
 from app.geo.places import PlaceTable
 from app.model import (
@@ -29,9 +30,8 @@ from app.model import (
     ServiceConfig,
     Status,
 )
-from app.parameters import ParameterReader
-from app.question import Parser, Question
-from app.selection import Selection, select
+from app.request.parameters import ParameterReader
+from app.request.question import Parser, Question
 from app.snapshot.compile import Compiled, Inputs, MirrorLocation, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.networks import ClientNetworks

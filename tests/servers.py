@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.nginx import Site, SiteDirectory
 from app.settings import Settings, read_settings
+from app.site.directory import Site, SiteDirectory
 from app.store import open_store
 from tests.conftest import ROOT, accepts, free_port, need_program, wait_until
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from app.cli.commands import main
-from app.status import Heartbeat
-from app.web.current import Current
+from app.serving.current import Current
+from app.snapshot.status import Heartbeat
 from app.web.metrics import exposition
 from tests.conftest import ROOT, need_program
 from tests.web.asking import application

@@ -17,10 +17,10 @@ import maxminddb
 import msgspec
 import pytest
 
-from app.countries import continent_of
+from app.clouds.read import read_cloud_folder
 from app.model import Mirror, MirrorState, ProbeRound, RepomdVersion, ServiceConfig, Status
+from app.model.countries import continent_of
 from app.sources.check import check
-from app.sources.cloud import read_cloud_folder
 from app.sources.gazetteer import Gazetteer
 from app.sources.mirror_files import read_mirror
 from app.sources.service_config import read_service_config

@@ -113,7 +113,7 @@ def web(bind: tuple[str, ...]) -> None:
     Example:
       mirrorwise web --bind unix:/run/mirrorwise/web.sock
     """
-    from app.web.server import Server
+    from app.web.server.run import Server
 
     Server(_settings(), bind).run()
 
@@ -187,7 +187,7 @@ def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bo
 
 def _policy(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, object]:
     """New values of keys of `selection`."""
-    from app.cli.what_if import policy_changes
+    from app.simulation.what_if import policy_changes
 
     try:
         return policy_changes(texts) if texts else {}
@@ -231,8 +231,8 @@ def simulate(
       mirrorwise simulate --with new-mirror.yml --settled
       mirrorwise simulate --set selection.border_km=800 --set selection.spread_km=80
     """
-    from app.cli.simulate import Asked, run_simulation
-    from app.cli.what_if import WhatIf
+    from app.simulation.run import Asked, run_simulation
+    from app.simulation.what_if import WhatIf
 
     what_if = WhatIf(**changes)
     if rule and (settled or not what_if.is_nothing):
@@ -262,7 +262,7 @@ def nginx(out: Path, upstream: str | None, every: float | None, reload: str | No
       mirrorwise nginx --server-name mirrors.example.org --upstream unix:/run/mirrorwise/web.sock
       mirrorwise nginx --every 15s --reload 'nginx -s reload'
     """
-    from app.cli.nginx import Reloader, Site, SiteDirectory, follow
+    from app.site.directory import Reloader, Site, SiteDirectory, follow
     from app.store import open_store
 
     if (machine["certificate"] is None) != (machine["certificate_key"] is None):

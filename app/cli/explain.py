@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import click
 import msgspec
 
-from app.client_facts import Databases, client_facts
-from app.explanation import Asked, Explanation, explain
+from app.explain.client_facts import Databases, client_facts
+from app.explain.explanation import Asked, Explanation, explain
 from app.model import MirrorwiseError
 from app.render.explanation_text import explanation_text
+from app.request.clients import somebody
+from app.serving.current import Current
 from app.settings import Settings
 from app.store import open_store
-from app.web.clients import somebody
-from app.web.current import Current
 from app.web.explanations import asked_of, live_of, with_defaults
 
 _STYLES: Mapping[str, Mapping[str, bool | str]] = {

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from app.ranges_update import RangeUpdate, update_ranges
+from app.clouds.update import RangeUpdate, update_ranges
 
 
 def run_update(folder: Path) -> int:

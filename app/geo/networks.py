@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile
 from app.model import Record
-from app.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
+from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
 
 KEY = "overlay"
 

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 from geoip2.models import City
 
-from app.countries import CONTINENTS, places_by_code
 from app.model import GeoError, Record
+from app.model.countries import CONTINENTS, places_by_code
 
 COUNTRY_ONLY_RADIUS_KM = 500
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from yarl import URL
 
-from app.catalogue import Directory, bases, carries
+from app.catalogue.catalogue import Directory, bases, carries
 from app.model import Content, Family, Mirror, MirrorState
 from app.probe.addresses import Resolved
 from app.probe.fetch import Answer, Client, Failure, Fault, Request

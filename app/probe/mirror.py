@@ -14,7 +14,7 @@ from datetime import datetime
 
 from yarl import URL
 
-from app.catalogue import Directory, bases
+from app.catalogue.catalogue import Directory, bases
 from app.model import Endpoint, Family, Mirror, MirrorState
 from app.probe.addresses import Resolved
 from app.probe.contents import Contents

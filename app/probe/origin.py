@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from app.alternates import acceptable
-from app.catalogue import Directory, expected_repos
+from app.catalogue.catalogue import Directory, expected_repos
+from app.catalogue.versions import acceptable
 from app.model import FAMILIES, Family, RepomdVersion, ServiceConfig
 from app.probe.addresses import Names
 from app.probe.fetch import Answer, Client, Failure, Fault, Network, Request

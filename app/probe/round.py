@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.catalogue import carries
+from app.catalogue.catalogue import carries
 from app.model import Mirror, MirrorState, SourceError
 from app.probe.judgement import Terms, is_disabled, judge
 from app.probe.mirror import MirrorVisit

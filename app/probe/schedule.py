@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.catalogue import Directory
+from app.catalogue.catalogue import Directory
 from app.model import Content, RepomdVersion
 from app.probe.records import Memory, Seen
 

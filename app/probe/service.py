@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.catalogue import expected_isos, expected_repos
+from app.catalogue.catalogue import expected_isos, expected_repos
 from app.model import ServiceConfig, SourceError, Status
 from app.probe.addresses import Names
 from app.probe.fetch import Network

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.catalogue import Directory
+from app.catalogue.catalogue import Directory
 from app.model import Mirror, RepomdVersion, ServiceConfig
 from app.probe.addresses import Names
 from app.probe.fetch import Client, Network

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 
-from app.alternates import acceptable
+from app.catalogue.versions import acceptable
 from app.model import Content, RepomdVersion
 from app.probe.records import Seen
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable
 
-from app.client_facts import ClientFacts
-from app.evidence import hours
-from app.explanation import ExcludedMirror, Explanation, ServedMirror
+from app.explain.client_facts import ClientFacts
+from app.explain.evidence import hours
+from app.explain.explanation import ExcludedMirror, Explanation, ServedMirror
 from app.render import facts
 from app.render.facts import Row
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from app.client_facts import ClientFacts, GeoipDatabase
-from app.evidence import hours, moment
-from app.explanation import Explanation, QuestionFacts, Rank
-from app.mirror_report import Location, MirrorReport, probed
+from app.explain.client_facts import ClientFacts, GeoipDatabase
+from app.explain.evidence import hours, moment
+from app.explain.explanation import Explanation, QuestionFacts, Rank
+from app.explain.mirror_report import Location, MirrorReport, probed
 from app.model import Exclusion
 
 Row = tuple[str, str]

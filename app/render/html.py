@@ -10,9 +10,9 @@ from hashlib import sha256
 
 import jinja2
 
-from app.evidence import hours, moment
-from app.explanation import Explanation
-from app.mirror_report import MirrorReport
+from app.explain.evidence import hours, moment
+from app.explain.explanation import Explanation
+from app.explain.mirror_report import MirrorReport
 from app.render import facts
 
 CONTENT_TYPE = "text/html; charset=utf-8"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from app.answer.selection import Selection
 from app.model import Record
-from app.question import Question
-from app.selection import Selection
+from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 
 CONTENT_TYPE = "application/json"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from app.question import Question
 from app.render import metalink
+from app.request.question import Question
 
 
 def duplicates(others: Iterable[tuple[str, str | None]]) -> list[str]:

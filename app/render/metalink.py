@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from xml.sax.saxutils import escape, quoteattr
 
-from app.catalogue import REPOMD
+from app.answer.selection import Selection
+from app.catalogue.catalogue import REPOMD
 from app.model import RepomdVersion
-from app.question import Question
-from app.selection import Selection
+from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 
 CONTENT_TYPE = "application/metalink+xml"

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from app import ranking
-from app.alternates import acceptable
-from app.countries import continent_of, countries
+from app.catalogue.versions import acceptable
 from app.geo.places import PlaceTable
 from app.model import (
     FAMILIES,
@@ -28,6 +26,8 @@ from app.model import (
     RepomdVersion,
     ServiceConfig,
 )
+from app.model.countries import continent_of, countries
+from app.ranking import ranking
 from app.snapshot import eligibility
 from app.snapshot.networks import ClientNetworks
 from app.snapshot.schema import SCHEMA, PlaceRows, ServedMirror, Snapshot

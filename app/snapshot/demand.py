@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from app import prices, ranking
-from app.prices import Demand
+from app.ranking import prices, ranking
+from app.ranking.prices import Demand
 from app.snapshot.loaded import LoadedSnapshot
 
 CHUNK = 512  # places at once: the terms of all of them would be gigabytes with thousands of mirrors

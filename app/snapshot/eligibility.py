@@ -20,7 +20,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from app.catalogue import arches_meant, carries, directories, has_arch, question_key
+from app.catalogue.catalogue import arches_meant, carries, directories, has_arch, question_key
 from app.model import (
     Content,
     Exclusion,

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app import ranking
-from app.catalogue import Directory, directories, question_key
-from app.memo import Memo
+from app.catalogue.catalogue import Directory, directories, question_key
 from app.model import Protocol, SnapshotError
+from app.ranking import ranking
+from app.snapshot.memo import Memo
 from app.snapshot.schema import ServedMirror, Snapshot, decode
 from app.snapshot.tables import mirror_table, place_points
 

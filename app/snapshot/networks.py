@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app import regions
+from app.clouds import regions
 from app.geo import networks
 from app.model import Coordinates
 from app.snapshot.schema import NetworkGroup, Overlay, Region, ServedMirror, region_key

@@ -4,7 +4,7 @@ Large tables are packed little-endian arrays inside byte strings, so that decodi
 milliseconds however many places there are; `loaded` reads them in place. The encoding is
 deterministic: a generation is named by the hash of the bytes, so that the same decisions have the
 same name. What changes without changing a list (ages, last probes) is not in here but in the
-status document (`app.status`).
+status document (`app.snapshot.status`).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from app import ranking
+from app.ranking import ranking
 from app.snapshot.schema import ServedMirror
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from app.clouds.overlap import netblock_findings
+from app.clouds.read import read_cloud_folder
+from app.files import is_gone
 from app.model import Finding, Mirror, Severity, SourceError
-from app.sources.cloud import read_cloud_folder
-from app.sources.cloud.overlap import netblock_findings
-from app.sources.file_marks import is_gone
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
 from app.sources.people_files import PeopleFiles

@@ -7,8 +7,7 @@ from pathlib import Path
 from app.model import ServiceConfig
 
 MIRROR_ENDINGS = (".yml", ".yaml")
-JSON_ENDINGS = (".json",)
-"""Of the cloud providers' files and of state files."""
+STATE_ENDINGS = (".json",)
 
 
 class DataFolder:

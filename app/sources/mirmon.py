@@ -24,9 +24,9 @@ from pathlib import Path
 
 import msgspec
 
+from app.files import read_bytes
 from app.model import Endpoint, Family, Finding, Mirror, MirrorState, Protocol, Status
 from app.sources.base_url import BaseUrl, parse_base_url
-from app.sources.file_bytes import read_bytes
 from app.sources.report import Report, shown
 
 MAX_BYTES = 16_000_000

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.countries import country_code
+from app.clouds.regions import canonical_region, nearest_spelling
 from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig, Severity
-from app.regions import canonical_region, nearest_spelling
+from app.model.countries import country_code
 from app.sources.choices import choice
 from app.sources.fields import Bounds, Fields, duration_s
 from app.sources.mirror_addresses import read_addresses, read_module_addresses

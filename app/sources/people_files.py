@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from app.files import FileCache, Marks, folder_mark, listing_error, mark, marks, paths
 from app.model import Finding, Mirror, ServiceConfig, Severity, SourceError
-from app.sources.file_marks import FileCache, Marks, folder_mark, listing_error, mark, marks, paths
 from app.sources.folder import MIRROR_ENDINGS, DataFolder
 from app.sources.mirror_files import check_network, read_mirror
 from app.sources.report import located

@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.files import read_bytes
 from app.model import Finding, Severity, SourceError
-from app.sources.file_bytes import read_bytes
 
 MAX_BYTES = 16 * 1024**2
 HEADER = ["place", "clients"]

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from app.files import read_bytes
 from app.model import (
     FAMILIES,
     PROTOCOLS,
@@ -23,7 +24,6 @@ from app.model import (
     Severity,
     SourceError,
 )
-from app.sources.file_bytes import read_bytes
 
 MAX_MIRROR_BYTES = 4_000_000
 MAX_REPOS_BYTES = 32_000_000

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from app.files import FileCache, Marks, folder_mark, is_gone, listing_error, mark, marks, paths
 from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion, Severity, SourceError
-from app.sources.file_marks import FileCache, Marks, folder_mark, is_gone, listing_error, mark, marks, paths
-from app.sources.folder import JSON_ENDINGS, DataFolder
+from app.sources.folder import STATE_ENDINGS, DataFolder
 from app.sources.mirmon import read_mirmon
 from app.sources.probe_state import read_mirror_state, read_repo_facts, read_round
 from app.sources.report import located
@@ -35,7 +35,7 @@ class StateFiles:
         folder = self._folder
         singles = {str(path): mark(path) for path in (folder.round, folder.repos, folder.mirmon)}
         states = folder.mirror_states
-        return {**singles, **folder_mark(states), **marks(states, *JSON_ENDINGS)}
+        return {**singles, **folder_mark(states), **marks(states, *STATE_ENDINGS)}
 
     def read(self, mirrors: Iterable[Mirror]) -> None:
         """Bring everything up to date. The prober's word on a mirror goes before mirmon's."""
@@ -48,7 +48,7 @@ class StateFiles:
             name = self._folder.name_of(folder)
             self.findings.append(Finding(severity=Severity.FAULT, file=name, message=problem))
             states = {**self.states, **states}
-        for path in paths(folder, *JSON_ENDINGS):
+        for path in paths(folder, *STATE_ENDINGS):
             state = self._read(path, self._states, self.states.get(path.stem))
             if state is not None:
                 states[path.stem] = state

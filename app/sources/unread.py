@@ -15,11 +15,10 @@ from pathlib import Path
 
 import msgspec
 
+from app.clouds.read import MAX_BYTES, RANGE_ENDINGS, provider_of
+from app.files import is_gone, paths, read_bytes
 from app.model import Finding, Mirror, Severity, SourceError
-from app.sources.cloud import MAX_BYTES, provider_of
-from app.sources.file_bytes import read_bytes
-from app.sources.file_marks import is_gone, paths
-from app.sources.folder import JSON_ENDINGS, MIRROR_ENDINGS, DataFolder
+from app.sources.folder import MIRROR_ENDINGS, STATE_ENDINGS, DataFolder
 from app.sources.report import shown
 
 MAX_DEPTH = 5
@@ -55,8 +54,8 @@ def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) 
     """Warnings; their files are named from the data folder on. `mirrors`: by the name of their file."""
     kinds = (
         _Kind("mirror", folder.root / mirrors_dir, MIRROR_ENDINGS, _is_mirror),
-        _Kind("cloud range", folder.cloud, JSON_ENDINGS, lambda content: provider_of(content) is not None),
-        _Kind("mirror state", folder.mirror_states, JSON_ENDINGS, _is_state),
+        _Kind("cloud range", folder.cloud, RANGE_ENDINGS, lambda content: provider_of(content) is not None),
+        _Kind("mirror state", folder.mirror_states, STATE_ENDINGS, _is_state),
     )
     singles = (folder.config, folder.counts, folder.mirmon, folder.repos, folder.round)
     read = {path for kind in kinds for path in paths(kind.folder, *kind.endings)}
@@ -147,7 +146,7 @@ def _other_states(folder: DataFolder, mirrors: Mapping[str, Mirror]) -> list[Fin
     meant |= {mirror.name.lower(): mirror.name for mirror in mirrors.values()}
     names = set(meant.values())
     found = []
-    for path in paths(folder.mirror_states, *JSON_ENDINGS):
+    for path in paths(folder.mirror_states, *STATE_ENDINGS):
         name = meant.get(path.stem.lower())
         if path.stem in names or name is None:
             continue

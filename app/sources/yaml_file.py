@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 import yaml
 
+from app.files import read_bytes
 from app.model import SourceError
-from app.sources.file_bytes import read_bytes
 from app.sources.report import Report, shown
 
 MAX_BYTES = 1_000_000

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import quote
 
-from app.catalogue import arches_meant, has_arch, question_key
-from app.client_facts import shown_network
+from app.answer.selection import Selection, select
+from app.catalogue.catalogue import arches_meant, has_arch, question_key
+from app.explain.client_facts import shown_network
 from app.model import ClientClass
-from app.parameters import BadValueError, QuestionError
-from app.question import ISOS, Question
 from app.render import json, metalink, text
-from app.selection import Selection, select
+from app.request.parameters import BadValueError, QuestionError
+from app.request.question import ISOS, Question
 from app.snapshot.loaded import LoadedSnapshot
 
 CACHE_CONTROL = "private, max-age=60"

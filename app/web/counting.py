@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from app.web.tally import Tally
+from app.serving.tally import Tally
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo

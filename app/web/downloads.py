@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.download import Download
+from app.answer.selection import select
 from app.model import ClientClass
 from app.render import links, text
-from app.selection import select
+from app.request.download import Download
 from app.snapshot.loaded import LoadedSnapshot
 from app.web.answers import Answer, NobodyError, has_metalink, list_headers, plain
 

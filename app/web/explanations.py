@@ -15,17 +15,17 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from app import status
-from app.client_facts import ClientFacts, Databases, client_facts
-from app.explanation import Asked, Live, UnknownMirrorError, explain, schema
-from app.mirror_report import mirror_report, mirror_reports
+from app.explain.client_facts import ClientFacts, Databases, client_facts
+from app.explain.explanation import Asked, Live, UnknownMirrorError, explain, schema
+from app.explain.mirror_report import mirror_report, mirror_reports
 from app.model import ServiceConfig, SnapshotError
-from app.question import Question
 from app.render import html, text
 from app.render.explanation_text import client_text, explanation_text
+from app.request.clients import Client
+from app.request.question import Question
+from app.serving.current import Current, Serving
+from app.snapshot import status
 from app.web.answers import Answer
-from app.web.clients import Client
-from app.web.current import Current, Serving
 from app.web.pages import JSON, NO_STORE, page_headers
 
 Kind = Literal["text", "json", "html"]

@@ -13,12 +13,12 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from app.parameters import QuestionError
+from app.request.clients import Clients
+from app.request.parameters import QuestionError
+from app.serving.current import Current
+from app.serving.tally import Tally
 from app.web.answers import NOSNIFF, Answer, listed
-from app.web.clients import Clients
 from app.web.counting import form_of, reason_in
-from app.web.current import Current
-from app.web.tally import Tally
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -21,12 +21,12 @@ from prometheus_client.core import (
     SummaryMetricFamily,
 )
 
-from app import status
-from app.mirror_report import Standing, mirror_reports
+from app.explain.mirror_report import Standing, mirror_reports
 from app.model import SnapshotError
-from app.status import Heartbeat
-from app.web.current import Current, Serving
-from app.web.tally import BUCKETS_S, Counted, Key
+from app.serving.current import Current, Serving
+from app.serving.tally import BUCKETS_S, Counted, Key
+from app.snapshot import status
+from app.snapshot.status import Heartbeat
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

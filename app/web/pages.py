@@ -8,8 +8,8 @@ from functools import cache
 from markupsafe import escape
 
 from app.render import html, text
+from app.serving.current import Current
 from app.web.answers import Answer
-from app.web.current import Current
 from app.web.readiness import reasons
 
 HTML = "text/html; charset=utf-8"

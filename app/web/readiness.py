@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.status import Heartbeat
-from app.web.current import Current
+from app.serving.current import Current
+from app.snapshot.status import Heartbeat
 
 SILENT_AFTER_S = 60.0  # it beats every 5 s, but not within a step: reading a new database takes a while
 OLD_AFTER_S = 24 * 3600.0

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
-from app.download import parse_download
-from app.parameters import flag
-from app.question import Parser, Question
+from app.request.clients import Client, Clients, somebody
+from app.request.download import parse_download
+from app.request.parameters import flag
+from app.request.question import Parser, Question
+from app.serving.current import Current, Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
-from app.web.clients import Client, Clients, somebody
-from app.web.current import Current, Serving
 from app.web.explanations import Kind, Wanted
 from app.web.fastpath import MAX_TARGET_CHARS, target_of
 

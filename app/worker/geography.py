@@ -17,20 +17,19 @@ from typing import TypeVar
 
 import msgspec
 
-from app.faults import Faults
+from app.clouds.overlap import netblock_findings
+from app.clouds.ranges import CloudRanges, decode_ranges, encode_ranges
+from app.clouds.read import PROVIDERS, RANGE_ENDINGS, read_cloud_folder
+from app.files import Marks, folder_mark, mark, marks
 from app.geo import places, scan_cache
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import Networks, build_networks
 from app.geo.place_scan import PlaceScan, start_scan
 from app.geo.places import PlaceTable
+from app.logs import Faults
 from app.model import GeoError, Mirror
 from app.settings import Settings
-from app.sources.cloud import PROVIDERS, read_cloud_folder
-from app.sources.cloud.overlap import netblock_findings
-from app.sources.cloud.ranges import CloudRanges, decode_ranges, encode_ranges
-from app.sources.file_marks import Marks, folder_mark, mark, marks
-from app.sources.folder import JSON_ENDINGS
 from app.sources.report import located
 
 log = logging.getLogger("mirrorwise.worker")
@@ -178,7 +177,7 @@ class NetworkFiles:
         self.networks = Networks(b"", ())
 
     def marks(self) -> Marks:
-        return {**folder_mark(self._folder), **marks(self._folder, *JSON_ENDINGS)}
+        return {**folder_mark(self._folder), **marks(self._folder, *RANGE_ENDINGS)}
 
     def read(self) -> None:
         """Bring the cloud ranges up to date; a provider whose file is at fault keeps its last."""

@@ -4,10 +4,10 @@ mirror behind a CDN geolocates to the CDN."""
 
 from __future__ import annotations
 
-from app.countries import countries
 from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.vendors import Location
 from app.model import Coordinates, Mirror, MirrorState
+from app.model.countries import countries
 from app.snapshot.compile import MirrorLocation
 from app.sources.gazetteer import Gazetteer
 

@@ -18,16 +18,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from app.faults import Faults, pause_s
+from app.files import Marks
+from app.logs import Faults, pause_s
 from app.model import MirrorState, SnapshotError, SourceError, StoreError
 from app.settings import Settings
 from app.snapshot import schema
 from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
-from app.sources.file_marks import Marks
-from app.status import Status, encode_heartbeat
-from app.status import decode as decode_status
-from app.status import encode as encode_status
+from app.snapshot.status import Status, encode_heartbeat
+from app.snapshot.status import decode as decode_status
+from app.snapshot.status import encode as encode_status
 from app.store import NotOursError, Publication, Store
 from app.worker import memory as remembered
 from app.worker.guard import Guard

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from app import prices
+from app.ranking import prices
 from app.snapshot.demand import Market
 from app.snapshot.loaded import LoadedSnapshot
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.faults import Faults
-from app.status import Heartbeat
+from app.logs import Faults
+from app.snapshot.status import Heartbeat
 
 
 class Pulse:

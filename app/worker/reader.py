@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
-from app.faults import Faults
+from app.files import FileCache, Marks, is_gone, mark
+from app.logs import Faults
 from app.model import Finding, Severity, SourceError
 from app.settings import Settings
 from app.snapshot import schema
 from app.snapshot.compile import Inputs
 from app.snapshot.networks import ClientNetworks
-from app.sources.file_marks import FileCache, Marks, is_gone, mark
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
 from app.sources.people_files import PeopleFiles

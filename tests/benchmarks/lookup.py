@@ -18,9 +18,9 @@ from typing import TypeVar
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from app.clouds.read import read_cloud_folder  # noqa: E402 - as above
 from app.geo.networks import NetworkLookup, build_networks  # noqa: E402 - needs the path above
-from app.prefixes import CloudRange  # noqa: E402 - as above
-from app.sources.cloud import read_cloud_folder  # noqa: E402 - as above
+from app.model.prefixes import CloudRange  # noqa: E402 - as above
 
 T = TypeVar("T")
 LOOKUPS = 200_000

@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from app.countries import countries  # noqa: E402 - needs the path above
+from app.model.countries import countries  # noqa: E402 - needs the path above
 from app.sources.service_config import read_service_config  # noqa: E402 - as above
 from tests.clients.almalinux import almalinux_data  # noqa: E402 - as above
 from tests.clients.service import Mirrorwise  # noqa: E402 - as above

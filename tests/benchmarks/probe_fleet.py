@@ -30,9 +30,9 @@ from pathlib import Path
 
 import yaml
 
+from app.files import paths
 from app.probe import Pace, ProbeOptions, run_probe
 from app.probe.fetch import Network
-from app.sources.file_marks import paths
 from app.sources.folder import MIRROR_ENDINGS
 from app.sources.mirror_files import read_mirror
 from app.sources.service_config import read_service_config

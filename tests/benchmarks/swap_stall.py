@@ -24,10 +24,10 @@ from pathlib import Path
 
 import msgspec
 
+from app.serving.current import Current
 from app.settings import read_settings
 from app.store import FileStore, open_store
 from app.web import create_app
-from app.web.current import Current
 from tests.benchmarks.changes import variants
 from tests.benchmarks.worlds import QUERY
 

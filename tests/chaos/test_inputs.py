@@ -14,9 +14,9 @@ import pytest
 
 from app.geo.copies import VerifiedCopies
 from app.model import GeoError, RepomdVersion, Status
+from app.serving.current import Current
 from app.snapshot.schema import digest_of
 from app.store import FileStore, Publication
-from app.web.current import Current
 from tests.conftest import ROOT
 from tests.spoiling import deep, directory, emptied, endless, huge, loop, pipe, truncated
 from tests.worker.conftest import StartWorker
@@ -229,7 +229,7 @@ def test_last_good_copy_is_kept_again(
 ) -> None:
     """A node whose disk was full when a generation came keeps it as soon as there is room, without waiting
     for the next one."""
-    monkeypatch.setattr("app.web.current.KEEP_AGAIN_S", 0.0)
+    monkeypatch.setattr("app.serving.current.KEEP_AGAIN_S", 0.0)
     worker = start()
     worker.step(NOON)
     node = network.var.with_name("node")

@@ -22,17 +22,17 @@ from pathlib import Path
 
 import pytest
 
-from app.client_address import TrustedProxies
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup
 from app.model import StoreError
-from app.parameters import ParameterReader
-from app.question import Parser
+from app.request.address import TrustedProxies
+from app.request.clients import Clients
+from app.request.parameters import ParameterReader
+from app.request.question import Parser
 from app.settings import read_settings
 from app.snapshot.loaded import LoadedSnapshot
 from app.store.redis import LEASE
 from app.web.answers import listed
-from app.web.clients import Clients
 from tests.chaos.service import ADDRESSES, LIST, Crowd, Service
 from tests.conftest import need_program, wait_until
 from tests.servers import GunicornServer

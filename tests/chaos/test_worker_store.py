@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.faults import MAX_PAUSE_S, pause_s
+from app.logs import MAX_PAUSE_S, pause_s
 from app.settings import SecretUrl
-from app.status import decode_heartbeat
+from app.snapshot.status import decode_heartbeat
 from app.store import FileStore
 from app.store.redis import RedisStore
 from app.worker import loop

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.catalogue import content_key, expected_arches
+from app.catalogue.catalogue import content_key, expected_arches
 from app.model import RepomdVersion, ServiceConfig
 
 VERSIONS = tuple(

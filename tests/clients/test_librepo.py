@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from app.catalogue import expected_arches
+from app.catalogue.catalogue import expected_arches
 from app.model import ServiceConfig
 from app.sources.service_config import read_service_config
 from tests.clients.almalinux import VERSIONS, almalinux_data

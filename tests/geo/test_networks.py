@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.clouds.overlap import netblock_findings
+from app.clouds.read import read_cloud_folder
 from app.geo.copies import verify
 from app.geo.networks import NetworkLookup, Networks, Overlay, build_networks
 from app.geo.search_tree import Grower, encode_mmdb
 from app.model import GeoError, Severity
-from app.prefixes import CloudRange, parse_prefix
-from app.sources.cloud import read_cloud_folder
-from app.sources.cloud.overlap import netblock_findings
+from app.model.prefixes import CloudRange, parse_prefix
 
 Facts = tuple[str | None, str | None, str | None]  # provider, region, border group
 

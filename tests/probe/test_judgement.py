@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.alternates import acceptable
+from app.catalogue.versions import acceptable
 from app.model import Content, Endpoint, MirrorState, RepomdVersion, Status
 from app.probe.judgement import DISABLED_AFTER, Terms, is_disabled, judge
 from app.probe.observation import EndpointKey, Observation

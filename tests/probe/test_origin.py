@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import hashlib
 
-from app.catalogue import expected_repos
+from app.catalogue.catalogue import expected_repos
 from app.model import Content, RepomdVersion, Status
 from app.probe.origin import Facts, Origin
 from app.probe.records import Records

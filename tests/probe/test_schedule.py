@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.catalogue import Directory, carries, expected_isos, expected_repos
+from app.catalogue.catalogue import Directory, carries, expected_isos, expected_repos
 from app.model import Content, Mirror, Repo, RepomdVersion, ServiceConfig
 from app.probe.records import Memory, Seen
 from app.probe.schedule import REQUESTS_PER_ROUND, Plan, Situation, plan

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.files import paths
 from app.model import Finding, Mirror, ServiceConfig, Severity
 from app.sources.check import check
-from app.sources.file_marks import paths
 from app.sources.folder import MIRROR_ENDINGS
 from app.sources.gazetteer import Gazetteer
 from app.sources.mirror_files import read_mirror

@@ -11,8 +11,8 @@ import pytest
 
 from app.model import Severity
 from app.sources.check import check
+from tests.clouds import samples as cloud_samples
 from tests.conftest import ROOT
-from tests.sources import cloud_samples
 from tests.sources.samples import CONFIG, LOCATED
 
 OTHER = LOCATED.replace("mirror.example.org", "other.example.org")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from app.settings import SecretUrl, read_settings
+from app.settings import read_settings
 from app.store import file_store
-from app.store.redis import RedisStore
 from app.worker.loop import Worker, run_once
-from tests.conftest import RedisServer
 from tests.servers import Answer, GunicornServer
 from tests.web.asking import PROXY, Ask, application, asking, kept, variables
-from tests.web.site import Site
 
 
 @pytest.fixture(scope="module")
@@ -69,24 +65,3 @@ def ask_too_early(request: pytest.FixtureRequest, unpublished: Path) -> Iterator
 @pytest.fixture(scope="module")
 def ask_quickly(published: Path) -> Ask:
     return asking(application(published))
-
-
-@pytest.fixture
-def site(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
-    """Over a file store, with one generation published."""
-    caplog.set_level(logging.INFO, "mirrorwise.web")
-    site = Site(tmp_path, file_store(tmp_path / "var"))
-    site.publish()
-    yield site
-    site.stop()
-
-
-@pytest.fixture
-def redis_site(tmp_path: Path, redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
-    caplog.set_level(logging.INFO, "mirrorwise.web")
-    store = RedisStore.at(SecretUrl(redis_server.url))
-    site = Site(tmp_path, store)
-    site.publish()
-    yield site
-    site.stop()
-    store.close()

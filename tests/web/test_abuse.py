@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.web import gateway
+from app.web.server import worker as gateway
 from tests.servers import GunicornServer, NginxServer, ask
 from tests.web.asking import variables
 

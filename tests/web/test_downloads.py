@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from app.download import parse_download
-from app.parameters import ParameterReader
-from app.question import Parser
+from app.request.download import parse_download
+from app.request.parameters import ParameterReader
+from app.request.question import Parser
 from app.snapshot.loaded import LoadedSnapshot
 from app.web import answers, downloads
 from tests.builders import a_client, a_config, a_mirror, a_state, load

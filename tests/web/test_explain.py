@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from app.explanation import Explanation
+from app.explain.explanation import Explanation
 from tests.servers import Answer
 from tests.web.asking import FRANKFURT, FROM_FRANKFURT, LIST, LUXEMBOURG, STRANGER, TEXT, Ask
 

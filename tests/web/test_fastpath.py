@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.web.current import Current
+from app.serving.current import Current
 from tests.web.asking import FRANKFURT, LIST, TOKYO, application, asking, kept
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.web.gateway import Arrived, arrived
+from app.web.server.worker import Arrived, arrived
 
 END = b"\r\nHost: mirrors.example.org\r\n\r\n"
 LIST = b"GET /mirrorlist/9/baseos?arch=x86_64 HTTP/1.1" + END

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.faults import Faults
-from app.status import Heartbeat
+from app.logs import Faults
+from app.serving.current import Current
+from app.serving.tally import BUCKETS_S, Counted, Tally, TallyFiles, server_name
+from app.snapshot.status import Heartbeat
 from app.store import file_store
-from app.web.current import Current
 from app.web.metrics import exposition
 from app.web.readiness import reasons
-from app.web.tally import BUCKETS_S, Counted, Tally, TallyFiles, server_name
 from tests.conftest import wait_until
 from tests.servers import Answer, GunicornServer
 from tests.web.asking import FRANKFURT, LIST, STRANGER, TOKYO, Ask, application, asking, variables

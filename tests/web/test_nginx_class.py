@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from app.cli.nginx import Site, SiteDirectory
-from app.client_address import ClientAddress, parse_address
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup
 from app.model import GeoError
+from app.request.address import ClientAddress, parse_address
+from app.request.clients import classify
 from app.settings import Settings, read_settings
+from app.site.directory import Site, SiteDirectory
 from app.store import open_store
-from app.web.clients import classify
 from tests.conftest import free_port
 from tests.geo.databases import dbip as dbip_record
 from tests.geo.databases import ipinfo, maxmind, write_database

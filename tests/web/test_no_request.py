@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.web.gateway import ANSWER_WITHIN_S, Arrived, judged
+from app.web.server.worker import ANSWER_WITHIN_S, Arrived, judged
 from tests.conftest import ROOT
 from tests.servers import GunicornServer, NginxServer
 from tests.web.asking import variables

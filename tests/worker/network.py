@@ -9,14 +9,14 @@ from pathlib import Path
 
 import msgspec
 
+from app.answer.selection import select
 from app.model import ClientClass, Mirror, MirrorState, ProbeRound, Status
-from app.parameters import ParameterReader
-from app.question import Parser
-from app.selection import select
+from app.request.parameters import ParameterReader
+from app.request.question import Parser
 from app.settings import Settings
 from app.snapshot.loaded import LoadedSnapshot
-from app.status import Status as StatusDocument
-from app.status import decode as decode_status
+from app.snapshot.status import Status as StatusDocument
+from app.snapshot.status import decode as decode_status
 from app.store import FileStore, Store
 from app.worker import memory
 from app.worker.loop import Worker

@@ -10,8 +10,8 @@ from typing import cast
 
 import pytest
 
-from app.faults import Faults
 from app.geo.database import AsnDatabase
+from app.logs import Faults
 from app.model import GeoError, Mirror
 from app.store import FileStore
 from app.worker.geography import NetworkFiles

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.status import decode_heartbeat
+from app.snapshot.status import decode_heartbeat
 from app.store import FileStore
 from tests.spoiling import deep, directory, emptied, pipe, truncated
 from tests.worker.conftest import StartWorker

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.prices import KM_PER_HOUR
+from app.ranking.prices import KM_PER_HOUR
 from app.store import FileStore
 from app.worker import memory
 from app.worker.loop import Worker, run_once

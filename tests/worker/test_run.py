@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from app.faults import Faults
+from app.logs import Faults
 from app.model import Status
 from app.store import FileStore
 from app.worker.loop import Worker, run, run_once

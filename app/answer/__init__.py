@@ -1,0 +1,1 @@
+"""The mirrors that a class of clients is served for a question, and why. Pure."""

@@ -1,0 +1,1 @@
+"""Cloud providers: their regions, their published address ranges, and how those are fetched and read."""

@@ -1,0 +1,318 @@
+"""`mirrorwise ranges update`: fetches the cloud providers' published ranges.
+
+Each provider is on its own: what goes wrong with one is told in a sentence, keeps its present file,
+and does not touch the others. A file is replaced (temporary file, fsync, rename) only by one that
+our reader understands, that is this provider's, not older, and has at least half as many prefixes.
+ETag and Last-Modified of what was fetched are kept in `.fetched.json` beside the files; they count
+only while the file is still the one that they came with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from html import unescape
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from app.clouds.read import CloudRanges, parse_cloud_ranges, read_cloud_file, read_cloud_folder
+from app.model import MirrorwiseError, Record, SourceError
+
+FETCHED = ".fetched.json"
+_REDIRECTS = {301, 302, 303, 307, 308}
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+class RangeSource(Record, frozen=True, kw_only=True):
+    """Where a provider publishes its ranges. With `link`, `url` is a page that holds the address of
+    the file: of all that match this pattern, the last by file name."""
+
+    provider: str
+    url: str
+    file: str
+    link: str | None = None
+
+
+URLS = (
+    RangeSource(
+        provider="aws", url="https://ip-ranges.amazonaws.com/ip-ranges.json", file="aws-ip-ranges.json"
+    ),
+    RangeSource(
+        provider="azure",
+        url="https://www.microsoft.com/en-us/download/details.aspx?id=56519",
+        file="azure-service-tags.json",
+        link=r"https?://[^\"'\s<>\\]+/ServiceTags_Public_\d{8}\.json",
+    ),
+    RangeSource(provider="gcp", url="https://www.gstatic.com/ipranges/cloud.json", file="gcp-cloud.json"),
+    RangeSource(
+        provider="oci",
+        url="https://docs.oracle.com/iaas/tools/public_ip_ranges.json",
+        file="oci-public-ip-ranges.json",
+    ),
+)
+
+
+class Limits(Record, frozen=True, kw_only=True):
+    """What a download may cost. `http_on_loopback`: plain http is good enough for this machine."""
+
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 30.0
+    total_timeout_s: float = 120.0
+    max_bytes: int = 32 * 1024 * 1024
+    max_redirects: int = 5
+    http_on_loopback: bool = False
+
+
+class RangeUpdate(Record, frozen=True, kw_only=True):
+    """What became of one provider's ranges; `message` is a sentence for people."""
+
+    provider: str
+    outcome: Literal["updated", "unchanged", "failed"]
+    message: str
+
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with the provider, the bytes received so far of the answer being read (Azure has two), and
+how many are expected (None: unknown)."""
+
+
+class _Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was last fetched for a provider: from where, and the SHA-256 of the file written."""
+
+    url: str
+    sha256: str
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """`content` None: not modified."""
+
+    url: str
+    content: bytes | None
+    content_type: str
+    etag: str | None
+    last_modified: str | None
+
+
+class _UpdateError(MirrorwiseError):
+    """Nothing usable was fetched; a sentence without the provider's name."""
+
+
+def update_ranges(
+    folder: Path,
+    urls: Sequence[RangeSource] = URLS,
+    progress: Progress | None = None,
+    limits: Limits | None = None,
+) -> list[RangeUpdate]:
+    """One result for each source, in order. Creates the folder."""
+    with suppress(OSError):  # told by each provider that cannot be written
+        folder.mkdir(parents=True, exist_ok=True)
+    return asyncio.run(_update_all(folder, urls, progress, limits or Limits()))
+
+
+async def _update_all(
+    folder: Path, urls: Sequence[RangeSource], progress: Progress | None, limits: Limits
+) -> list[RangeUpdate]:
+    fetched = _read_fetched(folder)
+    present, _ = read_cloud_folder(folder)
+    timeout = aiohttp.ClientTimeout(
+        total=limits.total_timeout_s, connect=limits.connect_timeout_s, sock_read=limits.read_timeout_s
+    )
+    headers = {"User-Agent": "mirrorwise-ranges"}
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=True) as session:
+        updaters = [_Updater(session, folder, source, limits, progress) for source in urls]
+        tasks = [u.update(present.get(u.source.provider), fetched) for u in updaters]
+        results = await asyncio.gather(*tasks)
+    record = msgspec.json.encode(fetched, order="deterministic")
+    with suppress(OSError):  # costs no more than an unconditional download
+        _replace(folder / FETCHED, msgspec.json.format(record, indent=2))
+    return list(results)
+
+
+class _Updater:
+    """Brings one provider's file up to date."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        folder: Path,
+        source: RangeSource,
+        limits: Limits,
+        progress: Progress | None,
+    ) -> None:
+        self.source = source
+        self._session = session
+        self._path = folder / source.file
+        self._limits = limits
+        self._progress = progress
+
+    async def update(self, present: CloudRanges | None, fetched: dict[str, _Fetched]) -> RangeUpdate:
+        """Records what was fetched in `fetched`."""
+        try:
+            return await self._update(present, fetched)
+        except TimeoutError:
+            reason = f"no complete answer from {self.source.url} within the time allowed"
+        except (aiohttp.ClientError, ValueError) as error:  # ValueError: a redirect to what is no URL
+            reason = f"{self.source.url} could not be fetched: {error or type(error).__name__}"
+        except OSError as error:
+            reason = f"{self._path} could not be written: {error.strerror or error}"
+        except _UpdateError as error:
+            reason = str(error)
+        kept = "the present file is kept" if present else "there is no earlier file"
+        return self._result("failed", f"{reason}; {kept}")
+
+    async def _update(self, present: CloudRanges | None, fetched: dict[str, _Fetched]) -> RangeUpdate:
+        url = self.source.url
+        if self.source.link is not None:
+            url = _last_link(await self._get(url), self.source.link)
+        answer = await self._get(url, self._usable(fetched.get(self.source.provider), url))
+        if answer.content is None:
+            return self._result("unchanged", "not modified since the last update")
+        ranges = self._checked(answer, answer.content, present)
+        if present is not None and ranges.version < present.version:
+            return self._result(
+                "unchanged", f"{url} has version {ranges.version}, older than the present {present.version}"
+            )
+        digest = hashlib.sha256(answer.content).hexdigest()
+        if digest != self._digest():
+            await asyncio.to_thread(_replace, self._path, answer.content)
+        fetched[self.source.provider] = _Fetched(
+            url=url, sha256=digest, etag=answer.etag, last_modified=answer.last_modified
+        )
+        if present is not None and ranges == present:
+            return self._result("unchanged", f"the same {len(ranges.ranges):,} prefixes as before")
+        before = f", {len(present.ranges):,} before" if present else ""
+        return self._result("updated", f"{len(ranges.ranges):,} prefixes{before}, in {self._path}")
+
+    def _usable(self, fetched: _Fetched | None, url: str) -> _Fetched | None:
+        """What was fetched, if the file that came with it is still there, unbroken."""
+        if fetched is None or fetched.url != url or fetched.sha256 != self._digest():
+            return None
+        try:
+            read_cloud_file(self._path)
+        except SourceError:  # written by an older program that read it otherwise
+            return None
+        return fetched
+
+    def _digest(self) -> str | None:
+        try:
+            return hashlib.sha256(self._path.read_bytes()).hexdigest()
+        except OSError:
+            return None
+
+    def _checked(self, answer: _Answer, content: bytes, present: CloudRanges | None) -> CloudRanges:
+        try:
+            ranges = parse_cloud_ranges(content)
+        except ValueError as error:
+            raise _UpdateError(f"{answer.url} answered {answer.content_type}, {error}") from error
+        if ranges.provider != self.source.provider:
+            raise _UpdateError(f"{answer.url} answered the ranges of {ranges.provider}")
+        if present is not None and len(ranges.ranges) * 2 < len(present.ranges):
+            raise _UpdateError(
+                f"{answer.url} has {len(ranges.ranges):,} prefixes, less than half of the present "
+                f"{len(present.ranges):,} (if that is right, delete the present file)"
+            )
+        return ranges
+
+    async def _get(self, url: str, known: _Fetched | None = None) -> _Answer:
+        """The answer to a GET, redirects followed; conditional where `known` says what there is."""
+        headers = {}
+        if known is not None and known.etag:
+            headers["If-None-Match"] = known.etag
+        if known is not None and known.last_modified:
+            headers["If-Modified-Since"] = known.last_modified
+        target = URL(url)
+        for _ in range(self._limits.max_redirects + 1):
+            self._require_safe(target)
+            async with self._session.get(target, headers=headers, allow_redirects=False) as response:
+                location = response.headers.get("Location")
+                if response.status in _REDIRECTS and location:
+                    target = target.join(URL(location))
+                    continue
+                if response.status == 304 and known is not None:
+                    return _Answer(url, None, "", known.etag, known.last_modified)
+                if response.status != 200:
+                    raise _UpdateError(f"{target} answered {response.status} {response.reason}")
+                return _Answer(
+                    url=url,
+                    content=await self._body(response),
+                    content_type=response.content_type,
+                    etag=response.headers.get("ETag"),
+                    last_modified=response.headers.get("Last-Modified"),
+                )
+        raise _UpdateError(f"{url} redirects more than {self._limits.max_redirects} times")
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        """Size is counted after decompression."""
+        allowed = self._limits.max_bytes
+        expected = None if "Content-Encoding" in response.headers else response.content_length
+        content = bytearray()
+        async for chunk in response.content.iter_chunked(64 * 1024):
+            content += chunk
+            if len(content) > allowed:
+                raise _UpdateError(f"{response.url} is larger than the {allowed:,} bytes allowed")
+            if self._progress is not None:
+                self._progress(self.source.provider, len(content), expected)
+        return bytes(content)
+
+    def _require_safe(self, url: URL) -> None:
+        if url.scheme == "https":
+            return
+        if url.scheme == "http" and self._limits.http_on_loopback and url.host in _LOOPBACK:
+            return
+        raise _UpdateError(f"{self.source.url} leads to {url}, which is not https")
+
+    def _result(self, outcome: Literal["updated", "unchanged", "failed"], message: str) -> RangeUpdate:
+        return RangeUpdate(
+            provider=self.source.provider, outcome=outcome, message=f"{self.source.provider}: {message}"
+        )
+
+
+def _last_link(page: _Answer, pattern: str) -> str:
+    """The link in a download page, with the latest date in its file name."""
+    text = unescape((page.content or b"").decode("utf-8", "replace"))
+    text = text.replace("\\u002F", "/").replace("\\/", "/")  # as in a script's strings
+    links = re.findall(pattern, text)
+    if not links:
+        raise _UpdateError(f"{page.url} has no link to a file of ranges (looked for {pattern})")
+    return str(max(links, key=lambda link: link.rpartition("/")[2]))
+
+
+def _read_fetched(folder: Path) -> dict[str, _Fetched]:
+    """Whatever is wrong with the record costs no more than an unconditional download."""
+    try:
+        return msgspec.json.decode((folder / FETCHED).read_bytes(), type=dict[str, _Fetched])
+    except (OSError, ValueError):
+        return {}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside, flush to disk, rename: a reader finds the old file or the new one. The temporary
+    name is hidden, so that nobody takes it for ranges."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(descriptor, 0o644)
+            os.fsync(descriptor)
+        Path(temporary).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,176 @@
+"""What is known of a client, for people: the address, what GeoIP says of it, its network, its class.
+
+`/whoami` shows this alone, an explanation begins with it. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from app.geo.database import AsnDatabase, CityDatabase
+from app.geo.networks import NetworkLookup
+from app.geo.vendors import NOWHERE, Details
+from app.model import ClientClass, Record
+from app.request.address import ClientAddress
+
+Precision = Literal["cell", "country", "continent", "nothing"]
+
+
+class Ignored(Record, frozen=True, kw_only=True):
+    """Something that came with the request and was not believed."""
+
+    value: str
+    why: str
+
+
+class GeoipDatabase(Record, frozen=True, kw_only=True):
+    """`built`: when its files were, each time once, oldest first."""
+
+    vendor: str
+    built: tuple[datetime, ...]
+
+
+class ClientCloud(Record, frozen=True, kw_only=True):
+    """`prefix`: the widest around the client that is all in this region."""
+
+    provider: str
+    region: str | None
+    border_group: str | None
+    prefix: str | None
+
+
+class ClientFacts(Record, frozen=True, kw_only=True):
+    """`found` says where the address was found. `precision`: what `place` is. `network` as it may be
+    shown (`shown_network`). `class` is what the answer depends on; `note` says when it is not what
+    follows from the address here."""
+
+    address: str
+    found: str
+    ignored: tuple[Ignored, ...]
+    family: str
+    database: GeoipDatabase | None
+    country: str | None
+    country_name: str | None
+    continent: str | None
+    subdivision: str | None
+    city: str | None
+    latitude: float | None
+    longitude: float | None
+    accuracy_radius_km: int | None
+    place: str
+    precision: Precision
+    network: str
+    asn: int | None
+    cloud: ClientCloud | None
+    spread: int
+    class_: str = msgspec.field(name="class")
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Where addresses are looked up; None: there is no such database."""
+
+    cities: CityDatabase | None = None
+    networks: NetworkLookup | None = None
+    asns: AsnDatabase | None = None
+
+
+def shown_network(client: ClientClass) -> str:
+    """The client's network as anybody may see it: who asks as for another address is not told that
+    it lies in some mirror's declared netblock."""
+    if client.private:
+        return client.network
+    return "+".join(part for part in client.network.split("+") if not part.startswith("net-"))
+
+
+def client_facts(address: ClientAddress, client: ClientClass, databases: Databases) -> ClientFacts:
+    """`client` may be another class than the databases give: a proxy in front can have computed it."""
+    cities, networks = databases.cities, databases.networks
+    location = cities.locate(address.ip) if cities else NOWHERE
+    details = cities.describe(address.ip) if cities else Details()
+    shown = msgspec.structs.replace(client, network=shown_network(client))
+    return ClientFacts(
+        address=address.ip,
+        found=address.source,
+        ignored=tuple(Ignored(value=printable(value), why=printable(why)) for value, why in address.ignored),
+        family=f"IPv{client.family}",
+        database=_database(cities),
+        country=location.country,
+        country_name=details.country_name,
+        continent=location.continent,
+        subdivision=location.subdivision,
+        city=location.city,
+        latitude=location.latitude if location.precise else None,
+        longitude=location.longitude if location.precise else None,
+        accuracy_radius_km=details.accuracy_radius_km,
+        place=client.place,
+        precision=_precision(client.place),
+        network=shown.network,
+        asn=_asn(shown.network, address.ip, databases.asns),
+        cloud=_cloud(shown.network, address.ip, networks),
+        spread=client.spread,
+        class_=str(shown),
+        note=_note(address, client, cities, networks),
+    )
+
+
+def printable(text: str) -> str:
+    """What somebody sent, without what could move a terminal's cursor or turn its text around."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _database(cities: CityDatabase | None) -> GeoipDatabase | None:
+    if cities is None:
+        return None
+    built = tuple(datetime.fromtimestamp(epoch, UTC) for epoch in sorted(set(cities.build_epochs)))
+    return GeoipDatabase(vendor=cities.vendor, built=built)
+
+
+def _precision(place: str) -> Precision:
+    if not place:
+        return "nothing"
+    if place.startswith("~"):
+        return "continent"
+    return "cell" if "/" in place else "country"
+
+
+def _asn(network: str, ip: str, asns: AsnDatabase | None) -> int | None:
+    """Without a database for it, only an ASN that a mirror is in is known."""
+    if asns is not None:
+        return asns.asn(ip)
+    digits = network.rpartition("+")[2].removeprefix("AS")
+    return int(digits) if digits.isdecimal() else None
+
+
+def _cloud(network: str, ip: str, networks: NetworkLookup | None) -> ClientCloud | None:
+    """Out of an overlay's name: the provider's part comes first."""
+    name = network.partition("+")[0]
+    if not name or name.startswith(("net-", "AS")):
+        return None
+    region, _, border_group = name.partition("/")
+    provider, _, region = region.partition(":")
+    return ClientCloud(
+        provider=provider,
+        region=region or None,
+        border_group=border_group or None,
+        prefix=networks.cloud_prefix(ip) if networks else None,
+    )
+
+
+def _note(
+    address: ClientAddress, client: ClientClass, cities: CityDatabase | None, networks: NetworkLookup | None
+) -> str | None:
+    place = cities.place(address.ip) if cities else ""
+    network = (networks.overlay_name(address.ip) if networks else None) or ""
+    if (place, network) == (client.place, client.network):
+        return None
+    here = msgspec.structs.replace(client, place=place, network=network)
+    return (
+        "the proxy in front gave this class; from the address and the databases here it would be "
+        f"{msgspec.structs.replace(here, network=shown_network(here))}"
+    )

@@ -1,0 +1,194 @@
+"""What is known of one mirror, for its admin and for whoever wonders about it. Pure.
+
+This is `/mirrors` and `/mirrors/<name>`, and the last part of an explanation that was asked for with
+`mirror=`. What decides lists comes from the snapshot, what was measured from the status document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+
+from app.explain.evidence import hours, moment
+from app.geo.database import CityDatabase
+from app.model import Coordinates, Exclusion, MirrorState, Protocol, Record
+from app.ranking import ranking
+from app.snapshot.eligibility import Tier, content_age_s, exclusion_of
+from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.schema import ServedMirror
+
+Standing = Literal["ok", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
+
+_OF_THE_WHOLE = {
+    Exclusion.DISABLED: "switched off in its file",
+    Exclusion.NOT_PROBED: "new since the prober's last complete round",
+    Exclusion.UNREACHABLE: "no answer",
+    Exclusion.BROKEN: "what it answered is of no use",
+    Exclusion.STALE: "older than allowed",
+    Exclusion.NOT_CARRIED: "nothing that mirrors carry now is on it",
+}
+
+
+class Cloud(Record, frozen=True, kw_only=True):
+    """Without `regions`: all of the provider's."""
+
+    provider: str
+    regions: tuple[str, ...]
+
+
+class MeasuredPlace(Record, frozen=True, kw_only=True):
+    """Where GeoIP puts an address of the mirror, and how far that is from where it is ranked."""
+
+    address: str
+    country: str | None
+    city: str | None
+    distance_km: float | None
+
+
+class Location(Record, frozen=True, kw_only=True):
+    """Where the mirror is for ranking. `taken_from`: None where nobody knows."""
+
+    latitude: float | None
+    longitude: float | None
+    country: str | None
+    city: str | None
+    taken_from: str | None
+    measured: tuple[MeasuredPlace, ...] = ()
+
+
+class MirrorReport(Record, frozen=True, kw_only=True):
+    """`status` is that of the whole mirror: what keeps it out of all lists, or "ok". `content`: the
+    prober's verdict on each repo ("release/repo/arch") that it is meant to have, "unknown" if there is
+    none; `isos` likewise by "release/arch". `families`: None where nobody has tried. `age_s`: behind
+    the origin when it was probed."""
+
+    mirror: str
+    status: Standing
+    reason: str | None
+    since: datetime | None
+    probed_at: datetime | None
+    failures: int
+    age_s: float | None
+    protocols: tuple[Protocol, ...]
+    families: dict[str, bool | None]
+    location: Location
+    weight: float
+    cloud: Cloud | None
+    asns: tuple[int, ...]
+    countries: tuple[str, ...]
+    exclude_countries: tuple[str, ...]
+    sponsor: str | None
+    sponsor_url: str | None
+    content: dict[str, str]
+    isos: dict[str, bool]
+
+
+def mirror_report(
+    snapshot: LoadedSnapshot, index: int, states: Mapping[str, MirrorState], cities: CityDatabase | None
+) -> MirrorReport:
+    mirror = snapshot.mirrors[index]
+    state = states.get(mirror.name)
+    status, reason = _standing(snapshot, index, state)
+    return MirrorReport(
+        mirror=mirror.name,
+        status=status,
+        reason=reason,
+        since=state.since if state and status != "disabled" else None,
+        probed_at=state.probed_at if state else None,
+        failures=state.failures if state else 0,
+        age_s=content_age_s(state) if state else None,
+        protocols=tuple(mirror.addresses),
+        families={"ipv4": mirror.ipv4, "ipv6": mirror.ipv6},
+        location=_location(mirror, state, cities),
+        weight=mirror.weight,
+        cloud=Cloud(provider=mirror.cloud_provider, regions=mirror.cloud_regions)
+        if mirror.cloud_provider
+        else None,
+        asns=mirror.asns,
+        countries=mirror.countries,
+        exclude_countries=mirror.exclude_countries,
+        sponsor=mirror.sponsor,
+        sponsor_url=mirror.sponsor_url,
+        content=_content(snapshot, index, state),
+        isos=state.isos if state else {},
+    )
+
+
+def mirror_reports(
+    snapshot: LoadedSnapshot, states: Mapping[str, MirrorState], cities: CityDatabase | None
+) -> list[MirrorReport]:
+    """All mirrors but the private ones, by name."""
+    public = (index for index, mirror in enumerate(snapshot.mirrors) if not mirror.private)
+    return [mirror_report(snapshot, index, states, cities) for index in public]
+
+
+def _standing(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> tuple[Standing, str | None]:
+    """Of everything that it is expected to have, what all have in common."""
+    codes = {codes[index] for _, codes in snapshot.expected}
+    if any(code <= Tier.PARTIAL for code in codes):
+        if state is None and Tier.GOOD not in codes:
+            return "not probed", "nobody has looked at it yet; it is served after those known to be good"
+        return "ok", None
+    reasons = {reason for code in codes if (reason := exclusion_of(code)) is not None}
+    reasons = (reasons - {Exclusion.NOT_CARRIED}) or {Exclusion.NOT_CARRIED}
+    worst = next(reason for reason in _OF_THE_WHOLE if reason in reasons)
+    age_s = content_age_s(state) if state else None
+    said = state.reason if state and worst not in (Exclusion.DISABLED, Exclusion.NOT_PROBED) else None
+    if worst is Exclusion.STALE and said is None and age_s is not None:
+        said = f"{hours(age_s)} old, {hours(snapshot.config.allowed_outdate_s)} allowed"
+    standing: Standing = worst.value  # type: ignore[assignment]  # a key of the table above
+    return standing, said or _OF_THE_WHOLE[worst]
+
+
+def _content(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for directory, codes in snapshot.expected:
+        if not directory.repo:
+            continue
+        verdict = state.content.get(directory.key) if state else None
+        if verdict is not None:
+            found[directory.key] = verdict.value
+        elif exclusion_of(codes[index]) is not Exclusion.NOT_CARRIED:
+            found[directory.key] = "unknown"
+    return found
+
+
+# --- where it is -----------------------------------------------------------------------------------
+
+
+def _location(mirror: ServedMirror, state: MirrorState | None, cities: CityDatabase | None) -> Location:
+    where = mirror.coordinates
+    addresses = state.addresses if state and cities else ()
+    return Location(
+        latitude=where.latitude if where else None,
+        longitude=where.longitude if where else None,
+        country=mirror.country,
+        city=mirror.city,
+        taken_from=mirror.located_by if where else None,
+        measured=tuple(_measured(address, where, cities) for address in addresses if cities),
+    )
+
+
+def _measured(address: str, where: Coordinates | None, cities: CityDatabase) -> MeasuredPlace:
+    found = cities.locate(address)
+    distance_km = None
+    if where and found.precise and found.latitude is not None and found.longitude is not None:
+        distance_km = _distance_km(where, Coordinates(latitude=found.latitude, longitude=found.longitude))
+    return MeasuredPlace(address=address, country=found.country, city=found.city, distance_km=distance_km)
+
+
+def _distance_km(one: Coordinates, other: Coordinates) -> float:
+    points = ranking.unit_vectors([one.latitude, other.latitude], [one.longitude, other.longitude])
+    cosine = float(np.clip(points[:, 0] @ points[:, 1], -1, 1))
+    return round(float(np.arccos(cosine)) * ranking.EARTH_RADIUS_KM, 1)
+
+
+def probed(report: MirrorReport) -> str:
+    """When, and how it stood: for people."""
+    if report.probed_at is None:
+        return "never"
+    again = f", {report.failures} failures in a row" if report.failures else ""
+    return moment(report.probed_at) + again

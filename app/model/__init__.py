@@ -1,0 +1,56 @@
+"""What Mirrorwise talks about: mirrors, releases, repos, probe results, findings, errors.
+
+Plain immutable values, shared by every other module; this one imports none of them. All are
+msgspec structs, so the same types are validated at the edge, sent through the store and held in
+memory. Field names are those of the field: *release* is what dnf calls releasever, *arch* its
+basearch; *module* is an optional module of the service config such as AlmaLinux's "kitten".
+"""
+
+from app.model.clients import ClientClass
+from app.model.distribution import ProbePolicy, Repo, RepoName, SelectionPolicy, ServiceConfig
+from app.model.errors import (
+    Finding,
+    GeoError,
+    MirrorwiseError,
+    SettingsError,
+    Severity,
+    SnapshotError,
+    SourceError,
+    StoreError,
+)
+from app.model.fates import Exclusion
+from app.model.measured import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, Status
+from app.model.mirrors import Cloud, Coordinates, Mirror
+from app.model.values import FAMILIES, PROTOCOLS, Family, Protocol, Record
+
+__all__ = [
+    "FAMILIES",
+    "PROTOCOLS",
+    "ClientClass",
+    "Cloud",
+    "Content",
+    "Coordinates",
+    "Endpoint",
+    "Exclusion",
+    "Family",
+    "Finding",
+    "GeoError",
+    "Mirror",
+    "MirrorState",
+    "MirrorwiseError",
+    "ProbePolicy",
+    "ProbeRound",
+    "Protocol",
+    "Record",
+    "Repo",
+    "RepoName",
+    "RepomdVersion",
+    "SelectionPolicy",
+    "ServiceConfig",
+    "SettingsError",
+    "Severity",
+    "SnapshotError",
+    "SourceError",
+    "Status",
+    "StoreError",
+]

@@ -1,0 +1,54 @@
+"""Mirrors, as people declare them."""
+
+from __future__ import annotations
+
+from app.model.values import Protocol, Record
+
+
+class Coordinates(Record, frozen=True, kw_only=True):
+    """Degrees, north and east positive."""
+
+    latitude: float
+    longitude: float
+
+
+class Cloud(Record, frozen=True, kw_only=True):
+    """A mirror inside a cloud provider. `regions` are the provider's public region names
+    (Azure's short names already translated); empty means that it serves all of them."""
+
+    provider: str  # "aws", "azure", "gcp", "oci"
+    regions: tuple[str, ...] = ()
+
+
+class Mirror(Record, frozen=True, kw_only=True):
+    """One mirror file, normalised.
+
+    Base URLs end in "/"; their scheme is their key. `addresses` serve ordinary releases, and
+    `module_addresses[module]` those of an optional module. Countries are ISO 3166-1 alpha-2.
+    `subnets` are canonical prefixes (host bits cleared). Empty `repos`, `arches` or `versions`:
+    it carries all of them. E-mail addresses are checked when read, and not kept.
+    """
+
+    name: str
+    addresses: dict[Protocol, str]
+    module_addresses: dict[str, dict[Protocol, str]] = {}
+    country: str | None = None
+    state_province: str | None = None
+    city: str | None = None
+    coordinates: Coordinates | None = None
+    asns: tuple[int, ...] = ()
+    subnets: tuple[str, ...] = ()
+    private: bool = False
+    monopoly: bool = False
+    disabled: bool = False
+    probe: bool = True
+    cloud: Cloud | None = None
+    weight: float = 1.0
+    countries: tuple[str, ...] = ()
+    exclude_countries: tuple[str, ...] = ()
+    repos: tuple[str, ...] = ()
+    arches: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    update_frequency_s: int | None = None
+    sponsor: str | None = None
+    sponsor_url: str | None = None

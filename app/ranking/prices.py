@@ -1,0 +1,214 @@
+"""Load prices: kilometres on top of the mirrors that would otherwise get more than their share.
+
+How many clients each place has is known, and so is each client's first mirror: of its place, the
+lowest base cost plus load plus noise, for each of the 32 spread values. `first_mirrors` computes
+exactly what clients get, and from it the share of all clients that each mirror gets.
+
+`solve` finds the prices in two parts. First for smooth shares: instead of 32 spread values, every
+place shares its clients by exp(-cost / spread_km), which is what the noise amounts to on average.
+A mirror above its cap (`max_share` times its fair share by weight) gets dearer by
+spread_km * ln(share / cap) until it is not: that is Sinkhorn's iteration for a transport problem with
+capacities, and it ends at the same prices wherever it starts. Below the cap, a mirror with more than
+its fair share costs EVEN * spread_km * ln(share / fair): this moves clients where another mirror is
+near anyway, and hardly any over a border. Then, for the shares that clients really get, the few
+prices that the 32 values leave too low are raised step by step.
+
+There is one price for all releases and arches: a client must get one order of mirrors for all its
+repos, or packages of one transaction would come from mirrors in different states. A partial
+mirror's real load is then below what is computed here.
+
+Everything is pure, and the same input gives the same prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from app.ranking import ranking
+from app.ranking.ranking import SPREADS, Floats
+
+MIN_MIRRORS = 20
+"""With fewer mirrors than these, all are needed where they are: no prices."""
+
+EVEN = 2.0
+AIM = 0.92  # of the cap, for smooth shares: those of 32 values vary around them
+STEP_KM = 8.0
+ENOUGH_KM = 0.3
+MAX_ROUNDS = 400
+FAR = 20.0  # times spread_km: how far prices may get from those that the kernel was made for
+MAX_STEPS = 40
+RELAXATION = 1.7
+HIGHEST_KM = 20_000.0  # nobody is farther; where no price helps, it must not grow for ever
+CHUNK = 1024  # places at once
+
+KM_PER_HOUR = 20.0
+"""How much a published price may change."""
+
+APPROACH_PER_HOUR = 1 / 30
+"""The part of its way that a published price goes. Since prices are whole kilometres, one that is
+within 15 km of where it should be stays; a price far off goes at the limit; and of what the loss of
+a mirror shifts, half is left after a day, in which the mirror may come back."""
+
+Shares = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """p places and m mirrors. In the first `unpriced` places, known only as a country or less, prices do
+    not count (`ranking`). `costs`: base costs without load and weight (p, m) in km; `weight_km`:
+    the term of that name (m,); `clients`: each place's part of all clients (p,), summing up to 1;
+    `noise`: the last term of the rank in km (m, 32); `fair`: each mirror's fair share, summing up
+    to 1 (m,)."""
+
+    costs: Floats
+    weight_km: Floats
+    clients: Shares
+    noise: Floats
+    fair: Shares
+    spread_km: float
+    unpriced: int = 0
+
+    def cap(self, max_share: float) -> Shares:
+        """The largest share that each mirror should get; infinite where prices are off."""
+        if max_share <= 0 or int((self.fair > 0).sum()) < MIN_MIRRORS:
+            return np.full(len(self.fair), np.inf)
+        return np.where(self.fair > 0, max_share * self.fair, np.inf)
+
+
+def fair_shares(mirrors: ranking.MirrorTable) -> Shares:
+    """By weight. A mirror whose location is not known stands last everywhere: it has no share."""
+    weight = np.where(np.isnan(mirrors.vectors[0]), 0.0, mirrors.weight.astype(np.float64))
+    return weight / max(float(weight.sum()), 1e-9)
+
+
+def noise_table(ranks: npt.NDArray[np.uint8], spread_km: float) -> Floats:
+    """`ranking.noise_km` for all spread values: (m, 32)."""
+    return np.stack([ranking.noise_km(ranks, s, spread_km) for s in range(SPREADS)], axis=1)
+
+
+# --- what clients get ------------------------------------------------------------------------------
+
+
+def first_mirrors(demand: Demand, load_km: Floats) -> npt.NDArray[np.int32]:
+    """The first mirror of every place and spread value, (p, 32). There must be a mirror."""
+    return np.concatenate([np.zeros((0, SPREADS), np.int32), *_firsts(demand, load_km)])
+
+
+def _firsts(demand: Demand, load_km: Floats) -> Iterator[npt.NDArray[np.int32]]:
+    # Only mirrors this near to a place's best can be first for some spread value.
+    reach_km = float(demand.noise.max() - demand.noise.min())
+    priced_km = load_km + demand.weight_km  # first, as `ranking.Terms.total` does: it rounds alike
+    edges = [*range(0, demand.unpriced, CHUNK), *range(demand.unpriced, len(demand.clients), CHUNK)]
+    for start, end in zip(edges, [*edges[1:], len(demand.clients)], strict=True):
+        per_mirror_km = priced_km if start >= demand.unpriced else demand.weight_km
+        costs = demand.costs[start:end] + per_mirror_km
+        near = costs <= costs.min(axis=1, keepdims=True) + reach_km
+        place, mirror = np.nonzero(near)
+        ranks = costs[place, mirror][:, None] + demand.noise[mirror]
+        begin = np.searchsorted(place, np.arange(len(costs)))
+        best = np.minimum.reduceat(ranks, begin, axis=0)
+        # Of equal ranks the lower index is first, as in `ranking.in_order`.
+        winners = np.where(ranks == best[place], mirror[:, None], np.iinfo(np.int32).max)
+        yield np.minimum.reduceat(winners, begin, axis=0).astype(np.int32)
+
+
+def shares(demand: Demand, first: npt.NDArray[np.int32]) -> Shares:
+    """The part of all clients that each mirror gets with these first mirrors, (m,)."""
+    weights = np.repeat(demand.clients / SPREADS, SPREADS)
+    return np.bincount(first.ravel(), weights, demand.costs.shape[1]).astype(np.float64)
+
+
+# --- prices ------------------------------------------------------------------------------------------
+
+
+def solve(demand: Demand, max_share: float, start_km: Floats | None = None) -> Floats:
+    """The prices (m,) in whole km under which no share exceeds its cap; where that cannot be reached,
+    those that come nearest to it. `start_km` only makes it quicker."""
+    cap = demand.cap(max_share)
+    if np.isinf(cap).all() or demand.unpriced == len(demand.clients):
+        return np.zeros(len(cap), np.float32)
+    smooth = _solve_smooth(demand, AIM * cap, np.zeros(len(cap)) if start_km is None else start_km)
+    return _raise_to_fit(demand, cap, smooth)
+
+
+def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating]) -> Shares:
+    scale = max(demand.spread_km, 1.0)
+    fixed = _smooth_shares_without_price(demand, scale)
+    priced = slice(demand.unpriced, None)
+    demand = replace(demand, costs=demand.costs[priced], clients=demand.clients[priced], unpriced=0)
+    clients = demand.clients.astype(np.float32)
+    per_fair, per_cap = 1.0 / np.where(demand.fair > 0, demand.fair, 1.0), 1.0 / np.minimum(cap, 1.0)
+    load = around = np.asarray(start_km, np.float64)
+    kernel = _kernel(demand, around, scale)
+    pace, before = np.ones(len(load)), np.zeros(len(load))
+    for _ in range(MAX_ROUNDS):
+        if np.abs(load - around).max() > FAR * scale:  # float32 ends at 88 * scale
+            around = load
+            kernel = _kernel(demand, around, scale)
+        pull = np.exp((around - load) / scale).astype(np.float32)
+        share = np.maximum(fixed + pull * ((clients / (kernel @ pull)) @ kernel), 1e-12)
+        # A continent's only mirror keeps its clients until its price has bridged an ocean.
+        stuck = (share * per_cap > 1.02) & (np.abs(share - before) < 1e-3 * share)
+        pace, before = np.where(stuck, 1.5 * pace, 1.0), share
+        even = EVEN * scale * np.maximum(0.0, np.log(share * per_fair))
+        capped = load + RELAXATION * scale * pace * np.log(share * per_cap)
+        new = np.clip(np.maximum(load + 0.5 * (even - load), capped), 0.0, HIGHEST_KM)
+        change_km = float(np.abs(new - load).max())
+        load = new
+        if change_km < ENOUGH_KM:
+            break
+    return load
+
+
+def _smooth_shares_without_price(demand: Demand, scale: float) -> Shares:
+    """What each mirror gets from the places where prices do not count, (m,)."""
+    wide = slice(0, demand.unpriced)
+    part = replace(demand, costs=demand.costs[wide], clients=demand.clients[wide])
+    kernel = _kernel(part, np.zeros(len(demand.fair)), scale)
+    return np.asarray((part.clients / kernel.sum(axis=1)) @ kernel, np.float64)
+
+
+def _kernel(demand: Demand, load_km: Shares, scale: float) -> Floats:
+    """How each place's clients would be shared at these prices, but for a factor of the place."""
+    kernel: Floats = demand.costs + (demand.weight_km + load_km.astype(np.float32))
+    np.subtract(kernel.min(axis=1, keepdims=True), kernel, out=kernel)
+    kernel /= np.float32(scale)
+    return np.exp(kernel, out=kernel)  # in place: with thousands of mirrors this is hundreds of MB
+
+
+def _raise_to_fit(demand: Demand, cap: Shares, smooth: Shares) -> Floats:
+    """In whole km, as prices are published."""
+    smooth = np.round(smooth)
+    load, best = smooth, smooth
+    least = np.inf
+    step, last = np.full(len(cap), STEP_KM), np.zeros(len(cap))
+    for _ in range(MAX_STEPS):
+        ratio = shares(demand, first_mirrors(demand, load.astype(np.float32))) / cap
+        excess = float(np.maximum(ratio - 1.0, 0.0).sum())
+        if excess < least:
+            least, best = excess, load
+        if excess == 0.0:
+            break
+        heading = np.where(ratio > 1.0, 1.0, np.where((ratio < 0.8) & (load > smooth), -1.0, 0.0))
+        step = np.where(heading * last < 0, np.maximum(step / 2, 1.0), step)
+        last = np.where(heading != 0, heading, last)
+        load = np.maximum(0.0, load + heading * step)
+    return best.astype(np.float32)
+
+
+def published(target: Mapping[str, float]) -> dict[str, float]:
+    """Prices by name as they are published: in whole km, free mirrors left out."""
+    return {name: float(round(km)) for name, km in target.items() if round(km) > 0}
+
+
+def step_towards(before: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
+    """What to publish an hour later: prices by name, on their way to the target."""
+    moved: dict[str, float] = {}
+    for name, aim in target.items():
+        way = (aim - before.get(name, 0.0)) * APPROACH_PER_HOUR
+        moved[name] = before.get(name, 0.0) + min(max(way, -KM_PER_HOUR), KM_PER_HOUR)
+    return published(moved)

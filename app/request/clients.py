@@ -1,0 +1,93 @@
+"""From a request to the client it is answered for: address, then class.
+
+The class is looked up in the city database and the networks database. A trusted proxy may have done
+that already: nginx, which caches answers by class, sends the class in `X-Client-Class`, and is
+answered for exactly that, so that the key it stores an answer under and the answer cannot disagree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from app.geo.database import CityDatabase
+from app.geo.networks import NetworkLookup
+from app.model import ClientClass
+from app.request.address import (
+    ClientAddress,
+    TrustedProxies,
+    client_address,
+    family,
+    parse_address,
+    spread,
+)
+from app.request.parameters import BadValueError
+
+CLASS_HEADER = "HTTP_X_CLIENT_CLASS"
+
+_CLASS = re.compile(
+    r"((?:[A-Z]{2}(?:/-?[0-9]{1,2}/-?[0-9]{1,3})?|~[A-Z]{2})?)\|([A-Za-z0-9:/+._-]{0,200})\|([0-9]|[12][0-9]|3[01])\|([46])"
+)
+
+
+class Client(NamedTuple):
+    address: ClientAddress
+    of: ClientClass
+
+
+class Clients:
+    """Who asks. `trusted`: whose headers are believed."""
+
+    def __init__(self, trusted: TrustedProxies) -> None:
+        self._trusted = trusted
+
+    def caller(
+        self, environ: Mapping[str, str], cities: CityDatabase | None, networks: NetworkLookup | None
+    ) -> Client:
+        """Who sent this request."""
+        peer = environ.get("REMOTE_ADDR", "")
+        address = client_address(peer, environ.get("HTTP_X_FORWARDED_FOR"), self._trusted)
+        told = environ.get(CLASS_HEADER)
+        if told and self._trusted.believes(peer):
+            known = parse_class(told)
+            if known is not None:
+                return Client(address, known)
+        return Client(address, classify(address, cities, networks, private=True))
+
+    def came_by_https(self, environ: Mapping[str, str]) -> bool:
+        """As the socket says, or any of several proxies if the last one is trusted."""
+        if environ.get("wsgi.url_scheme") == "https":
+            return True
+        claims = environ.get("HTTP_X_FORWARDED_PROTO", "").lower().split(",")
+        return "https" in map(str.strip, claims) and self._trusted.believes(environ.get("REMOTE_ADDR", ""))
+
+
+def parse_class(text: str) -> ClientClass | None:
+    """A class as `str(ClientClass)` writes it; None for anything else."""
+    match = _CLASS.fullmatch(text)
+    if match is None:
+        return None
+    return ClientClass(match[1], match[2], int(match[3]), int(match[4]))
+
+
+def somebody(text: str, cities: CityDatabase | None, networks: NetworkLookup | None) -> Client:
+    """The client whose address is given by `ip=`. Raises BadValueError."""
+    address = parse_address(text.strip())
+    if address is None:
+        raise BadValueError("ip", text, "use an IPv4 or IPv6 address")
+    found = ClientAddress(address.text, address.packed, "ip=")
+    return Client(found, classify(found, cities, networks, private=False))
+
+
+def classify(
+    address: ClientAddress, cities: CityDatabase | None, networks: NetworkLookup | None, private: bool
+) -> ClientClass:
+    """`private`: the address is the caller's own, so that its networks' private mirrors count."""
+    return ClientClass(
+        place=cities.place(address.ip) if cities else "",
+        network=(networks.overlay_name(address.ip) if networks else None) or "",
+        spread=spread(address.packed),
+        family=family(address.packed),
+        private=private,
+    )

@@ -1,0 +1,102 @@
+"""`/download/<path>`: from the path as it was sent to the question it asks. Pure.
+
+The path is `<release>/<path of the repo>/<file>`, as below a mirror's base URL. What stands below the
+repo's directory goes on to the mirror exactly as it was sent, encoding and all: some mirrors take a
+plain "+" for a blank, so clients send "%2B". Whatever a mirror could understand in another way than
+we do (encoded slashes, backslashes, dot segments, something encoded twice) is refused instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import quote, unquote_to_bytes
+
+from msgspec.structs import replace
+
+from app.catalogue.catalogue import REPOMD
+from app.model import Protocol
+from app.request.parameters import BadValueError
+from app.request.question import Parser, Question
+
+MAX_PATH_CHARS = 1000
+MIRRORS = 10
+"""The one that the client is sent to, and nine others."""
+
+_AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_PLAIN = "/%:@!$&'()*+,;=~"
+
+
+class Download(NamedTuple):
+    """`rest` is percent-encoded, below the question's path. `secure`: https URLs only."""
+
+    question: Question
+    rest: str
+    secure: bool
+
+    @property
+    def is_repomd(self) -> bool:
+        return self.rest == REPOMD
+
+
+def parse_download(parser: Parser, target: str, parameters: Mapping[str, str], secure: bool) -> Download:
+    """`target`: the request's, as it was sent, with the route's name as its first segment. `secure`:
+    the client came by https, and is not sent to http. Raises BadValueError or UnknownNameError."""
+    raw = [segment for segment in raw_path(target).split("/") if segment][1:]
+    if not raw:
+        raise BadValueError("path", "", "name a file: /download/<release>/<path of the repo>/<file>")
+    segments = [unquote_to_bytes(segment).decode() for segment in raw]
+    question, depth = parser.at_path(segments, {"limit": str(MIRRORS), **parameters})
+    protocols = _protocols(question.filters.protocols, secure)
+    rest = "/".join(raw[depth:])
+    if rest and target.partition("?")[0].endswith("/"):
+        rest += "/"
+    return Download(
+        replace(question, filters=replace(question.filters, protocols=protocols)),
+        quote(rest, safe=_PLAIN),
+        secure,
+    )
+
+
+def raw_path(target: str) -> str:
+    """The target's path, found fit to be passed on. Raises BadValueError."""
+    path = _AUTHORITY.sub("", target, count=1) if target[:1] != "/" else target
+    path = path.partition("?")[0]
+    problem = _problem(path)
+    if problem is not None:
+        raise BadValueError("path", path, problem)
+    return path
+
+
+def _problem(path: str) -> str | None:
+    """Ends a sentence about the path."""
+    if len(path) > MAX_PATH_CHARS:
+        return f"it is longer than {MAX_PATH_CHARS} characters"
+    if not path.isascii() or _BAD_ESCAPE.search(path):
+        return "percent-encode it, as UTF-8"
+    try:
+        decoded = unquote_to_bytes(path).decode()
+    except UnicodeDecodeError:
+        return "percent-encode it, as UTF-8"
+    if not decoded.isprintable():
+        return "it holds control characters"
+    if "\\" in decoded or "%2f" in path.lower():
+        return "it holds a backslash or an encoded slash"
+    if _ESCAPE.search(decoded):
+        return "it is percent-encoded twice"
+    if any(segment.partition(";")[0] in (".", "..") for segment in decoded.split("/")):
+        return 'it holds "." or ".." as a directory'
+    return None
+
+
+def _protocols(asked: tuple[Protocol, ...], secure: bool) -> tuple[Protocol, ...]:
+    """Of those asked for, what a browser can be sent to. Raises BadValueError where nothing is left."""
+    allowed: tuple[Protocol, ...] = ("https",) if secure else ("https", "http")
+    protocols = tuple(protocol for protocol in asked if protocol in allowed)
+    if not protocols:
+        reason = "you came by https and are not sent to less" if secure else "use https, http or both"
+        raise BadValueError("protocol", ",".join(asked), reason)
+    return protocols

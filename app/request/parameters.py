@@ -1,0 +1,143 @@
+"""The values that a request's parameters may have, and what to say of those they may not. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Literal, cast, get_args
+
+from app.clouds.regions import RegionError, parse_region
+from app.model import MirrorwiseError, Protocol, Record, SelectionPolicy
+from app.model.countries import country_code
+from app.snapshot.schema import region_key
+
+Format = Literal["text", "json", "metalink"]
+MAX_LIMIT = 50
+
+
+class QuestionError(MirrorwiseError):
+    """The question cannot be answered; the text is for the person who asks."""
+
+
+class BadValueError(QuestionError):
+    """A parameter's value is not one of those allowed."""
+
+    def __init__(self, parameter: str, value: str, allowed: str) -> None:
+        super().__init__(f"{parameter}={printable(value)} cannot be used: {allowed}")
+
+
+class UnknownNameError(QuestionError):
+    """There is no such release, repo or arch."""
+
+    def __init__(self, what: str, value: str, known: Iterable[str], where: str = "") -> None:
+        names = list(known)
+        near = difflib.get_close_matches(value.lower(), names, 1, 0.5)
+        text = f"There is no {what} {printable(value)}{where}."
+        if near:
+            text += f" Did you mean {near[0]}?"
+        super().__init__(f"{text}\nKnown: {', '.join(names) or 'none'}")
+
+
+def printable(value: str) -> str:
+    """What somebody sent, quoted and cut so that it can stand in an answer."""
+    return repr(value if len(value) <= 60 else value[:57] + "...")
+
+
+class Filters(Record, frozen=True, kw_only=True):
+    """What limits the choice of mirrors. `protocols` in order of preference. `worldwide`: as for a
+    client of whom nothing is known. `region`: a `schema.region_key`."""
+
+    protocols: tuple[Protocol, ...]
+    countries: tuple[str, ...] = ()
+    exclude_countries: tuple[str, ...] = ()
+    worldwide: bool = False
+    family: Literal[4, 6] | None = None
+    region: str | None = None
+
+
+class ParameterReader:
+    """Reads what is the same in every question."""
+
+    def __init__(self, policy: SelectionPolicy) -> None:
+        self._policy = policy
+
+    def filters(self, parameters: Mapping[str, str]) -> Filters:
+        countries = _items(parameters, "country")
+        worldwide = "global" in countries
+        return Filters(
+            protocols=self._protocols(parameters),
+            countries=() if worldwide else self._countries("country", countries),
+            exclude_countries=self._countries("exclude_country", _items(parameters, "exclude_country")),
+            worldwide=worldwide,
+            family=self._family(parameters),
+            region=self._region(parameters),
+        )
+
+    def _protocols(self, parameters: Mapping[str, str]) -> tuple[Protocol, ...]:
+        asked = _items(parameters, "protocol")
+        for name in asked:
+            if name not in get_args(Protocol):
+                allowed = "use https, http or rsync, or a comma list"
+                raise BadValueError("protocol", parameters["protocol"], allowed)
+        return cast("tuple[Protocol, ...]", asked) or self._policy.protocols
+
+    @staticmethod
+    def _countries(parameter: str, asked: tuple[str, ...]) -> tuple[str, ...]:
+        codes = set()
+        for name in asked:
+            code = country_code(name)
+            if code is None:
+                allowed = "use two-letter country codes (ISO 3166-1) or English names, or a comma list"
+                worldwide = ", or global" if parameter == "country" else ""
+                raise BadValueError(parameter, name.upper(), allowed + worldwide)
+            codes.add(code)
+        return tuple(sorted(codes))
+
+    @staticmethod
+    def _family(parameters: Mapping[str, str]) -> Literal[4, 6] | None:
+        match parameters.get("family", ""):
+            case "":
+                return None
+            case "4":
+                return 4
+            case "6":
+                return 6
+            case other:
+                raise BadValueError("family", other, "use 4 or 6")
+
+    @staticmethod
+    def _region(parameters: Mapping[str, str]) -> str | None:
+        """The key of `Snapshot.regions`."""
+        asked = parameters.get("region", "").strip()
+        if not asked:
+            return None
+        try:
+            found = parse_region(asked[:60])
+        except RegionError as error:
+            raise BadValueError("region", asked, str(error)) from error
+        return region_key(found.provider, found.region, found.border_group)
+
+    def limit(self, parameters: Mapping[str, str]) -> int:
+        text = parameters.get("limit", "")
+        if not text:
+            return self._policy.length
+        if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT:
+            return int(text)
+        raise BadValueError("limit", text, f"use a number from 1 to {MAX_LIMIT}")
+
+
+def list_format(parameters: Mapping[str, str]) -> Format:
+    text = parameters.get("format", "").lower() or "text"
+    if text not in get_args(Format):
+        raise BadValueError("format", text, "use text, json or metalink")
+    return cast(Format, text)
+
+
+def flag(parameters: Mapping[str, str], name: str) -> bool:
+    return parameters.get(name, "").lower() in ("1", "true", "yes")
+
+
+def _items(parameters: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The items of a comma list, lower-case, without blanks, each once."""
+    items = (item.strip().lower() for item in parameters.get(name, "").split(","))
+    return tuple(dict.fromkeys(item for item in items if item))

@@ -1,0 +1,250 @@
+"""What is asked: every URL form becomes the same typed question. One parser, pure.
+
+`parse_list` understands the three mirrorlist forms in the field:
+- AlmaLinux's  /mirrorlist/<release>/<repo>?arch=
+- MirrorManager's  /mirrorlist?repo=<repo>-<release>&arch=  and  ?path=<release>/<path of the repo>
+- CentOS's  /?release=&repo=&arch=&infra=&cc=
+
+Names are matched without regard to case, and slashes at either end are ignored, as clients in the
+field write them. A repo's name is first looked for in `repo_names:`, whatever the form. Parameters
+that are not known are ignored: a repo file in the field must never break. A parameter given twice
+counts once, the first time.
+
+Every known repo may be asked for in every known release, for each of the release's arches, wherever it
+is expected. Where a repo's path is the same for all arches, an arch says nothing: any is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+from app.catalogue.catalogue import has_arch, in_vault, is_expected, iso_path, path_of
+from app.model import Record, Repo, ServiceConfig
+from app.model.countries import country_code
+from app.request.parameters import (
+    BadValueError,
+    Filters,
+    Format,
+    ParameterReader,
+    QuestionError,
+    UnknownNameError,
+    flag,
+    list_format,
+    printable,
+)
+
+ISOS = ""
+"""The repo name of the question for ISO directories."""
+
+
+class Question(Record, frozen=True, kw_only=True):
+    """`release` is the full name of the one that was `asked` for by this name or an alias; `repo`
+    is `ISOS` for ISO directories; `arch` is "" when none was named or none matters. `path` is below
+    the base URL and the release. `vault`: the vault alone has it."""
+
+    vault: bool
+    asked: str
+    release: str
+    repo: str
+    arch: str
+    path: str
+    filters: Filters
+    limit: int
+    format: Format = "text"
+    redirect: bool = False
+
+
+class _Asked(NamedTuple):
+    """The part of a question that names what is wanted; fields as in Question."""
+
+    asked: str
+    release: str
+    repo: str
+    arch: str
+    path: str
+    vault: bool
+
+
+_Directories = dict[tuple[str, ...], tuple[Repo | None, str]]
+"""Of one release: what is in a directory. No repo: ISOs; no arch: for all of them."""
+
+MAX_DEPTH = 20
+"""Segments of a path among which a repo's directory is looked for."""
+
+
+class Parser:
+    """Questions about one service config."""
+
+    def __init__(self, config: ServiceConfig, reader: ParameterReader) -> None:
+        self.config = config
+        self._reader = reader
+        self._releases = {name.lower(): name for name in (*config.releases, *config.vault_releases)}
+        self._releases |= {alias.lower(): full for alias, full in config.aliases.items()}
+        self._repos = {repo.name.lower(): repo for repo in config.repos}
+        self._repo_names = {name.lower(): meaning for name, meaning in config.repo_names.items()}
+        self._directories: dict[str, _Directories] = {}  # by release, made when first asked for
+
+    # --- the forms ---------------------------------------------------------------------------------
+
+    def parse_list(self, parameters: Mapping[str, str], release: str = "", repo: str = "") -> Question:
+        """A mirrorlist's or metalink's question, in any form: `release` and `repo` are those in the
+        path, if it is AlmaLinux's. Raises BadValueError or UnknownNameError."""
+        if release or repo:
+            return self._repo_question(release, repo, parameters)
+        if "path" in parameters and "repo" not in parameters:
+            return self._path_question(parameters)
+        asked = parameters.get("repo", "").strip("/")
+        if not asked:
+            raise BadValueError("repo", "", "name a repo: /mirrorlist/<release>/<repo>?arch=<arch>")
+        if "release" in parameters:
+            return self._repo_question(parameters["release"], asked, self._with_cc(parameters))
+        return self._named_question(asked, parameters)
+
+    def parse_isos(self, parameters: Mapping[str, str], release: str, arch: str) -> Question:
+        """The question for the ISO directories of a release and arch."""
+        full = self._release(release)
+        return self._iso_question(release, full, arch, parameters)
+
+    def at_path(self, path: Sequence[str], parameters: Mapping[str, str]) -> tuple[Question, int]:
+        """The question for the directory that a path (its segments, below a mirror's base URL) is or
+        lies in, and how many segments long that directory is. Of nested ones the innermost."""
+        release, *below = path
+        full = self._release(release)
+        directories = self._directories_of(full)
+        lowered = tuple(segment.lower() for segment in below)
+        for length in range(min(len(below), MAX_DEPTH), 0, -1):
+            found = directories.get(lowered[:length])
+            if found is not None:
+                repo, arch = found
+                if repo is None:
+                    return self._iso_question(release, full, arch, parameters), length + 1
+                if arch:
+                    parameters = {**parameters, "arch": arch}
+                return self._question_of(repo, release, full, parameters), length + 1
+        known = dict.fromkeys(f"{full}/{repo.path}" for repo in self.config.repos)
+        raise UnknownNameError("repo at the path", "/".join(path), [*known, f"{full}/isos/$basearch/"])
+
+    def _directories_of(self, full: str) -> _Directories:
+        """The directories of a release, by their segments in lower case. Of several repos with the same
+        path, it is the one that is expected there."""
+        directories = self._directories.get(full)
+        if directories is None:
+            arches = self._arches(full)
+            directories = {_segments(iso_path(arch)): (None, arch) for arch in arches}
+            named = [
+                (is_expected(self.config, repo, full, arch), repo, arch)
+                for repo in self.config.repos
+                for arch in (arches if has_arch(repo) else ("",))
+            ]
+            for _, repo, arch in sorted(named, key=itemgetter(0), reverse=True):
+                directories.setdefault(_segments(path_of(repo, arch)), (repo, arch))
+            self._directories[full] = directories
+        return directories
+
+    @staticmethod
+    def _with_cc(parameters: Mapping[str, str]) -> Mapping[str, str]:
+        """CentOS's `cc` is a country to choose from. Its clients never got an error for it, so that
+        one nobody knows counts as none."""
+        code = country_code(parameters.get("cc", ""))
+        if "country" in parameters or code is None:
+            return parameters
+        return {**parameters, "country": code}
+
+    def _named_question(self, asked: str, parameters: Mapping[str, str]) -> Question:
+        """MirrorManager's `repo=`: a name of `repo_names:`, or `<repo>-<release>`. Both parts may
+        contain hyphens: the first that are both known are meant."""
+        special = self._repo_names.get(asked.lower())
+        if special is not None and (special.release or special.disabled):
+            return self._repo_question("", asked, parameters)
+        cuts = [i for i, letter in enumerate(asked) if letter == "-"]
+        for cut in cuts:
+            if self._is_name(asked[:cut]) and asked[cut + 1 :].lower() in self._releases:
+                return self._repo_question(asked[cut + 1 :], asked[:cut], parameters)
+        for cut in cuts:
+            if asked[cut + 1 :].lower() in self._releases:
+                self._repo(asked[:cut])
+        if self._is_name(asked):
+            raise BadValueError("repo", asked, f"name the release as well: {asked}-<release>")
+        repo, _, release = asked.partition("-")
+        if self._is_name(repo):
+            self._release(release)
+        known = [f"{name}-<release>" for name in self._repos] + list(self.config.repo_names)
+        raise UnknownNameError("repo", asked, known)
+
+    def _path_question(self, parameters: Mapping[str, str]) -> Question:
+        """MirrorManager's `path=`: the repo whose directory that is (or holds it). What stands before
+        the release is the distribution's own directory on that service's mirrors."""
+        path = [segment for segment in parameters["path"].split("/") if segment]
+        if not path:
+            raise BadValueError("path", parameters["path"], "name a repo's directory: <release>/<path>")
+        start = next((i for i, segment in enumerate(path) if segment.lower() in self._releases), 0)
+        return self.at_path(path[start:], parameters)[0]
+
+    def _repo_question(self, release: str, name: str, parameters: Mapping[str, str]) -> Question:
+        release, name = release.strip("/"), name.strip("/")
+        meaning = self._repo_names.get(name.lower())
+        if meaning is not None:
+            if meaning.disabled:
+                raise QuestionError(f"The repo {printable(name)} is disabled.")
+            release, name = meaning.release or release, meaning.repo or name
+        full = self._release(release)
+        return self._question_of(self._repo(name), release, full, parameters)
+
+    def _question_of(self, repo: Repo, asked: str, full: str, parameters: Mapping[str, str]) -> Question:
+        arch = parameters.get("arch", "").strip("/") if has_arch(repo) else ""
+        arch = "" if arch.lower() in ("", "$basearch") else self._arch(arch, full)
+        vault = in_vault(self.config, full, repo)
+        return self._question(_Asked(asked, full, repo.name, arch, path_of(repo, arch), vault), parameters)
+
+    def _iso_question(self, asked: str, full: str, arch: str, parameters: Mapping[str, str]) -> Question:
+        name = self._arch(arch, full)
+        vault = in_vault(self.config, full)
+        return self._question(_Asked(asked, full, ISOS, name, iso_path(name), vault), parameters)
+
+    def _question(self, what: _Asked, parameters: Mapping[str, str]) -> Question:
+        return Question(
+            vault=what.vault,
+            asked=what.asked,
+            release=what.release,
+            repo=what.repo,
+            arch=what.arch,
+            path=what.path,
+            filters=self._reader.filters(parameters),
+            limit=self._reader.limit(parameters),
+            format=list_format(parameters),
+            redirect=flag(parameters, "redirect"),
+        )
+
+    # --- names ---------------------------------------------------------------------------------------
+
+    def _release(self, name: str) -> str:
+        full = self._releases.get(name.strip("/").lower())
+        if full is None:
+            raise UnknownNameError("release", name, [*self.config.aliases, *self.config.releases])
+        return full
+
+    def _is_name(self, name: str) -> bool:
+        return name.lower() in self._repos or name.lower() in self._repo_names
+
+    def _repo(self, name: str) -> Repo:
+        repo = self._repos.get(name.strip("/").lower())
+        if repo is None:
+            raise UnknownNameError("repo", name, [repo.name for repo in self.config.repos])
+        return repo
+
+    def _arches(self, full: str) -> tuple[str, ...]:
+        return self.config.arches.get(full, ())
+
+    def _arch(self, name: str, full: str) -> str:
+        lowered = name.lower()
+        for arch in self._arches(full):
+            if arch.lower() == lowered:
+                return arch
+        raise UnknownNameError("arch", name, self._arches(full), f" in release {full}")
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    """A directory's names, in lower case."""
+    return tuple(path.strip("/").lower().split("/"))

@@ -1,0 +1,237 @@
+"""`mirrorwise simulate`: reads what the worker reads, publishes nothing."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from app.logs import Faults
+from app.model import MirrorwiseError, StoreError
+from app.ranking import prices
+from app.ranking.ranking import Floats
+from app.settings import Settings
+from app.simulation import outcome as simulation
+from app.simulation.outcome import Outcome, Sending
+from app.simulation.text import Simulation, write_text
+from app.simulation.what_if import WhatIf
+from app.snapshot.compile import Inputs, compile_snapshot
+from app.snapshot.demand import Market
+from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.schema import encode, generation_of
+from app.store import open_store
+from app.worker import memory as remembered
+from app.worker.memory import Memory
+from app.worker.reader import InputReader
+
+Rule = Literal["country-500km"]
+TELL_EVERY = 0.2  # of a long step, where there is no bar
+
+
+class NothingToSimulateError(MirrorwiseError):
+    """There are no mirrors, or no clients."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`rule`: another way to send clients, to compare with. `settled`: with prices solved anew rather
+    than as they stand."""
+
+    what_if: WhatIf = field(default_factory=WhatIf)
+    rule: Rule | None = None
+    settled: bool = False
+
+    @property
+    def compares(self) -> bool:
+        return self.settled or self.rule is not None or not self.what_if.is_nothing
+
+
+def run_simulation(settings: Settings, asked: Asked, as_json: bool, every_mirror: bool) -> None:
+    """On stdout; `every_mirror`, rather than those that say most, in the text. Raises MirrorwiseError."""
+    with _progress() as progress:
+        result = simulate(settings, asked, progress)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(result)))
+    else:
+        write_text(result, every_mirror)
+
+
+class Steps:
+    """Where progress is told: nowhere."""
+
+    def step(self, what: str) -> None:
+        """The next one begins."""
+
+    def share(self, done: float) -> None:
+        """How much of a long one is done, 0 to 1."""
+
+
+def simulate(settings: Settings, asked: Asked, steps: Steps) -> Simulation:
+    """Raises MirrorwiseError."""
+    notes: list[str] = []
+    steps.step("reading the inputs")
+    memory = _memory(settings, notes)
+    reader = _quiet_reader(settings)
+    reader.recall(memory)
+    try:
+        inputs = _read(reader, steps)
+    finally:
+        reader.geo.close()
+    notes += [f"{subject}: {text}" for subject, text in sorted(reader.faults.items())]
+    steps.step("computing who is sent where")
+    live = _market(inputs, reader.clients)
+    if memory.priced_at_s is None:
+        steps.step("solving the prices")
+        load = prices.solve(live.demand, inputs.config.selection.max_share)
+    else:
+        load = live.load_of(memory.load_km)
+    first = simulation.by_price(live, load)
+    then, changed = None, None
+    if asked.compares:
+        other = asked.what_if.apply(inputs, reader)
+        market = live if asked.what_if.is_nothing else _market(other, reader.clients)
+        notes += _without_effect(asked, live, market)
+        then, changed = _compare(asked, _Live(live, load, first), market, steps)
+    return Simulation(
+        mirrors=len(live.names),
+        places=len(live.rows),
+        counted="places.csv" if reader.has_counts else "city database",
+        priced_at_s=memory.priced_at_s,
+        live=simulation.outcome(live, first, load),
+        then=then,
+        changed=changed,
+        notes=tuple(notes),
+    )
+
+
+def _memory(settings: Settings, notes: list[str]) -> Memory:
+    """What the worker last published; an empty one, with a note, if the store cannot tell."""
+    store = open_store(settings)
+    try:
+        return remembered.decode(store.memory())
+    except StoreError as error:
+        notes.append(f"store: {error}; so prices are those that a first publication would have")
+        return Memory()
+    finally:
+        store.close()
+
+
+def _quiet_reader(settings: Settings) -> InputReader:
+    log = logging.getLogger("mirrorwise")
+    log.addHandler(logging.NullHandler())
+    return InputReader(settings, Faults(log))
+
+
+def _read(reader: InputReader, steps: Steps) -> Inputs:
+    inputs = reader.read(time.time(), {})
+    if reader.geo.scan_progress is None:
+        return inputs
+    steps.step("looking for the places in the city database, once for each database")
+    while (done := reader.geo.scan_progress) is not None:
+        steps.share(done)
+        time.sleep(0.1)
+        reader.geo.scan()
+    steps.step("reading the inputs")
+    return reader.read(time.time(), {})
+
+
+def _market(inputs: Inputs, clients: Mapping[str, float]) -> Market:
+    data = encode(compile_snapshot(inputs).snapshot)
+    snapshot = LoadedSnapshot(generation_of(data), data)
+    if not snapshot.rankable:
+        raise NothingToSimulateError("no mirror can be served to the public: there is nothing to simulate")
+    if not any(clients.values()):
+        raise NothingToSimulateError(
+            "nobody knows where clients are: there is neither a city database (GEOIP_CITY) that can be read, "
+            "nor a places.csv with counts"
+        )
+    market = Market(snapshot, clients)
+    if not len(market.rows):
+        raise NothingToSimulateError("no mirror serves any of the countries where clients are")
+    return market
+
+
+@dataclass(frozen=True)
+class _Live:
+    market: Market
+    load_km: Floats
+    first: Sending
+
+
+def _compare(asked: Asked, live: _Live, market: Market, steps: Steps) -> tuple[Outcome, float]:
+    """What it would be like in this market, and what part of the clients would begin with another
+    mirror."""
+    if asked.rule is not None:
+        then = simulation.by_country_500km(market)
+        changed = simulation.moved_at_random(market, live.first, then)
+        return simulation.outcome(market, then, 0 * live.load_km), changed
+    stands = dict(zip(live.market.names, live.load_km.tolist(), strict=True))
+    load = market.load_of(stands)
+    if asked.settled:
+        steps.step("solving the prices")
+        load = prices.solve(market.demand, market.snapshot.policy.max_share, load)
+    then = simulation.by_price(market, load)
+    changed = simulation.moved(live.market, live.first, market, then)
+    return simulation.outcome(market, then, load), changed
+
+
+def _without_effect(asked: Asked, live: Market, market: Market) -> Iterator[str]:
+    """What was asked for and cannot show."""
+    what_if = asked.what_if
+    for name in sorted(set(what_if.without) - set(live.names)):
+        yield f"{name} gets no clients by their place (it is private, in a cloud, or not served now)"
+    if what_if.added and not set(market.names) - set(live.names):
+        yield "the added mirror takes a present one's place, or gets no clients by their place"
+    for key in sorted({"length", "protocols"} & set(what_if.policy)):
+        yield f"selection.{key} does not decide who is first in a list"
+    if "max_share" in what_if.policy and not asked.settled:
+        yield "selection.max_share shows only once prices have followed it: see --settled"
+
+
+# --- progress ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _progress() -> Iterator[Steps]:
+    """A bar on a terminal; elsewhere a line now and then, of what takes long."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield _Bar(bar)
+
+
+class _Bar(Steps):
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None)
+
+    def step(self, what: str) -> None:
+        self._bar.reset(self._task, total=None, description=what)
+
+    def share(self, done: float) -> None:
+        self._bar.update(self._task, completed=done, total=1.0)
+
+
+class _Lines(Steps):
+    def __init__(self) -> None:
+        self._what = ""
+        self._next = 0.0
+
+    def step(self, what: str) -> None:
+        self._what, self._next = what, 0.0
+
+    def share(self, done: float) -> None:
+        if done >= self._next:
+            click.echo(f"{self._what}: {done:.0%}", err=True)
+            self._next = done - done % TELL_EVERY + TELL_EVERY

@@ -1,0 +1,200 @@
+"""A simulation as tables: with lines on a terminal, as plain aligned text elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from app.model import Record
+from app.simulation.outcome import LoneMirror, MirrorOutcome, Outcome
+
+SHOWN_MIRRORS = 20
+PLAIN_WIDTH = 200
+
+
+class Simulation(Record, frozen=True, kw_only=True):
+    """What `mirrorwise simulate` found. `counted`: where the numbers of clients come from;
+    `priced_at_s`: when the prices in `live` were published, None if they were solved for this. `then`
+    and `changed` (the part of clients that begin with another mirror): of what was asked."""
+
+    mirrors: int
+    places: int
+    counted: str
+    priced_at_s: float | None
+    live: Outcome
+    then: Outcome | None
+    changed: float | None
+    notes: tuple[str, ...]
+
+
+def write_text(simulation: Simulation, every_mirror: bool) -> None:
+    terminal = sys.stdout.isatty()
+    console = Console() if terminal else Console(width=PLAIN_WIDTH, color_system=None)
+    with console.capture() as capture:
+        for line in _headings(simulation):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        for table in (_figures(simulation), _mirrors(simulation, every_mirror)):
+            console.print()
+            table.box = box.SIMPLE_HEAD if terminal else None
+            table.pad_edge = terminal
+            table.padding = (0, 1, 0, 0) if terminal else (0, 2, 0, 0)
+            console.print(table, highlight=False)
+        for line in _remarks(simulation):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()), color=terminal or None)
+
+
+def _headings(simulation: Simulation) -> Iterator[str]:
+    yield (
+        f"{simulation.mirrors:,} mirrors for clients in {simulation.places:,} places, "
+        f"counted by the {simulation.counted}"
+        if simulation.counted != "places.csv"
+        else f"{simulation.mirrors:,} mirrors for clients in {simulation.places:,} places, as in places.csv"
+    )
+    if simulation.priced_at_s is None:
+        yield "prices: none are published yet; these are what a first publication would have"
+    else:
+        at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(simulation.priced_at_s))
+        yield f"prices: as published, last decided {at}"
+
+
+def _figures(simulation: Simulation) -> Table:
+    table = Table("", "live")
+    live, then = simulation.live, simulation.then
+    if then is not None:
+        table.add_column("then")
+        table.add_column("change")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    rows: list[tuple[str, Callable[[Outcome], float | None], Callable[[float], str]]] = [
+        ("mean distance to the first mirror", lambda o: o.mean_km, _km),
+        ("median", lambda o: o.median_km, _km),
+        ("95th percentile", lambda o: o.p95_km, _km),
+        ("first mirror in the own country", lambda o: o.own_country, _percent),
+        ("first mirror on the own continent", lambda o: o.own_continent, _percent),
+        ("share of the most loaded mirror", lambda o: o.largest_share, _percent),
+        ("effective number of mirrors", lambda o: o.effective_mirrors, _number),
+    ]
+    for label, of, shown in rows:
+        one = of(live)
+        if then is None:
+            table.add_row(label, _or_none(one, shown))
+        else:
+            other = of(then)
+            change = None if one is None or other is None else other - one
+            table.add_row(
+                label, _or_none(one, shown), _or_none(other, shown), _or_none(change, _signed(shown))
+            )
+    if simulation.changed is not None:
+        table.add_row("clients whose first mirror is another", "", _percent(simulation.changed), "")
+    return table
+
+
+def _mirrors(simulation: Simulation, every_mirror: bool) -> Table:
+    outcome = simulation.then or simulation.live
+    former = {one.mirror: one for one in simulation.live.mirrors} if simulation.then else None
+    chosen = list(outcome.mirrors)
+    title = "mirror, most loaded first"
+    if former is not None:
+        present = {one.mirror for one in chosen}
+        chosen += [_gone(one) for name, one in former.items() if name not in present]
+        chosen.sort(key=lambda one: -abs(one.share - _share_of(former, one.mirror)))
+        title = "mirror, most changed first"
+    table = Table()
+    table.add_column(title, overflow="fold")  # in two lines rather than cut off
+    for head in _heads(former):
+        table.add_column(head, justify="right", no_wrap=True)
+    for one in chosen if every_mirror else chosen[:SHOWN_MIRRORS]:
+        cells = [
+            one.mirror,
+            one.country or "?",
+            _percent(one.share),
+            _or_none(one.ratio, lambda ratio: f"{ratio:.2f} x"),
+            _price(one.load_km),
+            _or_none(one.distance_km, _km),
+        ]
+        if former is not None:
+            cells[2:2] = [_percent(_share_of(former, one.mirror))]
+        table.add_row(*cells)
+    return table
+
+
+def _heads(former: object | None) -> list[str]:
+    shares = ["share"] if former is None else ["live", "then"]
+    return ["country", *shares, "of fair", "price", "distance"]
+
+
+def _gone(one: MirrorOutcome) -> MirrorOutcome:
+    return MirrorOutcome(
+        mirror=one.mirror,
+        country=one.country,
+        share=0.0,
+        fair_share=0.0,
+        ratio=None,
+        load_km=0.0,
+        distance_km=None,
+    )
+
+
+def _share_of(outcomes: dict[str, MirrorOutcome], name: str) -> float:
+    return outcomes[name].share if name in outcomes else 0.0
+
+
+def _remarks(simulation: Simulation) -> Iterator[str]:
+    outcome = simulation.then or simulation.live
+    remarks = [_lone(lone) for lone in outcome.lone_mirrors] + [f"note: {note}" for note in simulation.notes]
+    if remarks:
+        yield ""
+        yield from remarks
+
+
+def _lone(lone: LoneMirror) -> str:
+    text = (
+        f"{lone.mirror} is the only mirror of its continent ({lone.continent}), which has "
+        f"{_percent(lone.clients)} of all clients: {_percent(lone.kept)} of them begin with it"
+    )
+    if lone.load_km > 0:
+        text += f" at its price of {lone.load_km:,.0f} km"
+    others = ", ".join(f"{_percent(part)} in {continent}" for continent, part in lone.elsewhere.items())
+    return f"{text}; {others}" if others else text
+
+
+# --- numbers -----------------------------------------------------------------------------------------
+
+
+def _or_none(value: float | None, shown: Callable[[float], str]) -> str:
+    return "–" if value is None else shown(value)  # noqa: RUF001 - a dash
+
+
+def _signed(shown: Callable[[float], str]) -> Callable[[float], str]:
+    """Nothing that is rounded away has a sign."""
+
+    def signed(change: float) -> str:
+        text = shown(abs(change))
+        if not any(digit in text for digit in "123456789"):
+            return text
+        return f"-{text}" if change < 0 else f"+{text}"
+
+    return signed
+
+
+def _km(km: float) -> str:
+    return f"{km:,.0f} km"
+
+
+def _price(km: float) -> str:
+    return f"+{km:,.0f} km" if km > 0 else ""
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.2f} %"
+
+
+def _number(number: float) -> str:
+    return f"{number:,.1f}"

@@ -1,0 +1,1 @@
+"""The nginx site in front of the service: the directory that nginx reads it from."""

@@ -1,0 +1,248 @@
+"""`mirrorwise nginx`: the directory that nginx's site is read from.
+
+Into it go copies of the committed files in `nginx/` with its path in them, a table of the codes of
+countries, two small files for what depends on the machine, and the GeoIP and networks databases,
+verified and named by their content. So a new database is a new file and a changed line, and never
+touches what nginx has mapped; nginx takes it up when it is told to reload.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shlex
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import app
+from app.geo import vendors
+from app.geo.copies import VerifiedCopies
+from app.geo.database import city_layout_of
+from app.geo.mmdb import MmdbFile
+from app.logs import Faults
+from app.model import GeoError, MirrorwiseError, StoreError
+from app.model.countries import places_by_code
+from app.settings import Network, Settings
+from app.snapshot.schema import decode
+from app.store import Store
+
+log = logging.getLogger("mirrorwise.nginx")
+
+COMMITTED = Path(app.__file__).parent.parent / "nginx"
+COMMITTED_PLACE = "/etc/nginx/mirrorwise"
+"""What the committed files call the directory."""
+UNCLASSED = "geoip-none.conf"
+VARIANTS = {
+    vendors.MAXMIND: "geoip-maxmind.conf",
+    vendors.DBIP_NESTED: "geoip-maxmind.conf",
+    vendors.DBIP_FLAT: "geoip-dbip.conf",
+    vendors.IPINFO: "geoip-ipinfo.conf",
+}
+SAMPLE = 64  # nodes per level: enough to meet networks of each family that a file knows
+RELOAD_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Site:
+    """What depends on the machine. Addresses are as nginx's `listen` and `server` take them. Where
+    there is a certificate there is its key, and without one nothing listens for TLS. `open_files`:
+    how many of the cache's files an nginx worker keeps open; its limit (`worker_rlimit_nofile`) has
+    to leave room for connections."""
+
+    upstream: str
+    listen: tuple[str, ...]
+    listen_tls: tuple[str, ...]
+    server_name: str
+    cache: Path
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+    open_files: int = 0
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Verified copies; `variant` reads the records of both city files. No networks: there are none."""
+
+    variant: str
+    city_ipv4: Path
+    city_ipv6: Path
+    networks: Path | None
+
+
+class SiteDirectory:
+    """`folder`, and what goes into it. `update` may be called as often as one likes."""
+
+    def __init__(self, folder: Path, site: Site, settings: Settings, store: Store) -> None:
+        self._folder = folder.absolute()
+        self._site = site
+        self._settings = settings
+        self._store = store
+        self._copies = VerifiedCopies(self._folder)
+        self._generation = ""
+        self._networks: Path | None = None
+
+    def update(self) -> list[str]:
+        """Write what is new; returns the names of the configuration files that have changed. Raises
+        GeoError, StoreError or SnapshotError, and has changed none of them then."""
+        databases = self._databases()
+        texts = self._texts(databases)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        changed = [name for name, text in texts.items() if _replace(self._folder / name, text)]
+        if databases is not None:
+            self._copies.delete_unused(time.time())
+        return changed
+
+    def _databases(self) -> Databases | None:
+        """None before anything was published: nobody knows then what networks there are."""
+        pointer = self._store.pointer()
+        if pointer is None:
+            return None
+        if pointer.generation != self._generation:
+            self._networks = self._published_networks(pointer.generation)
+            self._generation = pointer.generation
+        sources = self._settings.geoip_city
+        files = [MmdbFile(self._copies.copy(path), str(path)) for path in sources]
+        ipv4, ipv6 = _knowing(files, 4), _knowing(files, 6)
+        variants = [VARIANTS[city_layout_of(file)] for file in (ipv4, ipv6)]
+        if variants[0] != variants[1]:
+            raise GeoError(f"{ipv4.name}, {ipv6.name}: nginx needs both families from the same vendor")
+        return Databases(variants[0], ipv4.path, ipv6.path, self._networks)
+
+    def _published_networks(self, generation: str) -> Path | None:
+        data = self._store.snapshot(generation)
+        digest = decode(data).networks if data else None
+        blob = self._store.blob(digest) if digest else None
+        if data is None or (digest and blob is None):
+            raise StoreError(f"generation {generation} is not, or not wholly, in the store")
+        return self._copies.keep(digest, blob) if digest and blob else None
+
+    def _texts(self, databases: Databases | None) -> dict[str, str]:
+        """All configuration files by their names."""
+        files = sorted(COMMITTED.glob("*.conf"))
+        if not files:
+            raise MirrorwiseError(f"{COMMITTED}: the site's files are not there; run this from a clone")
+        texts = {file.name: file.read_text().replace(COMMITTED_PLACE, str(self._folder)) for file in files}
+        if databases is not None:
+            text = texts[databases.variant].replace("city-ipv4.mmdb", databases.city_ipv4.name)
+            # The same file under another name, where it is one: nginx opens no name twice.
+            texts[databases.variant] = text.replace("city-ipv6.mmdb", f"./{databases.city_ipv6.name}")
+        texts["local-http.conf"] = "\n".join(self._http(databases)) + "\n"
+        texts["countries.conf"] = "\n".join(_countries()) + "\n"
+        texts["local-server.conf"] = "\n".join(_server(self._site, self._settings.trusted_proxies)) + "\n"
+        return texts
+
+    def _http(self, databases: Databases | None) -> list[str]:
+        """What stands beside the server: the service, the cache, the databases, the trusted proxies."""
+        lines = [
+            "# Written by `mirrorwise nginx`.",
+            "upstream mirrorwise {",
+            f"    server {self._site.upstream} max_fails=0;",
+            "    # Idle connections kept open by each nginx worker: a new one for every request costs more.",
+            "    keepalive 32;",
+            "}",
+            f"proxy_cache_path {self._site.cache} levels=2 keys_zone=mirrorwise:64m max_size=2g",
+            "    inactive=65m use_temp_path=off;",
+            f"include {self._folder}/{databases.variant if databases else UNCLASSED};",
+        ]
+        if databases and databases.networks:
+            lines.append(f"geoip2 {databases.networks} {{ $mw_network overlay; }}")
+        elif databases:
+            lines.append('map "" $mw_network { default ""; }')
+        trusted = (f"    {network} 1;" for network in self._settings.trusted_proxies)
+        return [*lines, "geo $realip_remote_addr $mw_trusted {", *trusted, "}"]
+
+
+def _countries() -> list[str]:
+    """What stands inside of a map from the codes in GeoIP records to places; it ignores the case."""
+    lines = [f"{code} {place};" for code, place in places_by_code().items()]
+    return ["# Written by `mirrorwise nginx`.", *lines]
+
+
+def _server(site: Site, trusted: Sequence[Network]) -> list[str]:
+    """What stands inside of the server: where it listens, and whose X-Forwarded-For is believed."""
+    lines = ["# Written by `mirrorwise nginx`.", *(f"listen {address};" for address in site.listen)]
+    if site.certificate is not None:
+        lines += [f"listen {address} ssl http2;" for address in site.listen_tls]
+        lines += [
+            f"ssl_certificate {site.certificate};",
+            f"ssl_certificate_key {site.certificate_key};",
+            "ssl_protocols TLSv1.2 TLSv1.3;",
+            "ssl_session_cache shared:mirrorwise_tls:10m;",
+            "ssl_session_timeout 1h;",
+        ]
+    if site.open_files:
+        lines += [f"open_file_cache max={site.open_files} inactive=60s;", "open_file_cache_valid 60s;"]
+    lines += [f"server_name {site.server_name};", *(f"set_real_ip_from {network};" for network in trusted)]
+    return [*lines, "real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
+
+
+def _knowing(files: Sequence[MmdbFile], version: int) -> MmdbFile:
+    """The only one of these files that knows addresses of this IP version."""
+    known = [file for file in files if any(level.version == version for level in file.walk(SAMPLE))]
+    if len(known) == 1:
+        return known[0]
+    if not known:  # then any of them says so
+        return files[0]
+    names = ", ".join(file.name for file in known)
+    raise GeoError(f"{names}: all know IPv{version} addresses; nginx reads one file for each IP version")
+
+
+def _replace(path: Path, text: str) -> bool:
+    """Whether that changed anything. Readers see the file as it was, or as it is."""
+    if path.exists() and path.read_text() == text:
+        return False
+    temporary = path.with_suffix(".new")
+    temporary.write_text(text)
+    temporary.rename(path)
+    return True
+
+
+# --- the command -----------------------------------------------------------------------------------
+
+
+class Reloader:
+    """Runs `command` when the configuration is another one than it ran for last, also by an earlier
+    process that did not get that far."""
+
+    def __init__(self, folder: Path, command: str) -> None:
+        self._folder = folder
+        self._command = shlex.split(command)
+        self._stamp = folder / "loaded"
+
+    def reload(self) -> bool:
+        """Whether it ran. Raises MirrorwiseError if it failed; it is run again the next time."""
+        content = b"".join(path.read_bytes() for path in sorted(self._folder.glob("*.conf")))
+        digest = hashlib.sha256(content).hexdigest()
+        if self._stamp.exists() and self._stamp.read_text() == digest:
+            return False
+        try:
+            done = subprocess.run(  # noqa: S603 - the operator's own command line
+                self._command, capture_output=True, text=True, timeout=RELOAD_TIMEOUT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise MirrorwiseError(f"{shlex.join(self._command)}: {error}") from error
+        if done.returncode:
+            raise MirrorwiseError(f"{shlex.join(self._command)}: {(done.stderr or done.stdout).strip()}")
+        self._stamp.write_text(digest)
+        return True
+
+
+def follow(directory: SiteDirectory, reloader: Reloader | None, every_s: float) -> None:
+    """Update for ever. What fails leaves nginx with what it has, and is said once."""
+    faults = Faults(log)
+    while True:
+        try:
+            changed = directory.update()
+            if changed:
+                log.info("written: %s", ", ".join(changed))
+            if reloader is not None and reloader.reload():
+                log.info("nginx was told to reload")
+            faults.clear("nginx")
+        except MirrorwiseError as error:
+            faults.set("nginx", str(error))
+        except Exception as error:
+            faults.set("nginx", f"failed: {error!r}", trace=True)
+        time.sleep(every_s)

@@ -1,0 +1,1 @@
+"""gunicorn around the application. Only this package knows gunicorn's insides."""

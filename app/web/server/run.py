@@ -1,0 +1,93 @@
+"""gunicorn around the application: `mirrorwise web`.
+
+Lists are answered by the main loop of each process (`gateway`). Its threads are for what takes longer,
+explanations above all, and for slow clients: a few are enough. Keep-alive spares proxies the
+handshakes. Workers are not restarted after so many requests (`max_requests`): memory is bounded, and a
+restart costs the memo.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.app.base import BaseApplication
+
+from app.serving.tally import server_name
+from app.settings import Settings
+from app.store import open_store
+from app.web.application import create_app
+from app.web.server.worker import Gateway, RootLogger
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+log = logging.getLogger("mirrorwise.web")
+
+THREADS = 4
+KEEP_ALIVE_S = 75  # longer than nginx's upstream keep-alive, so that nginx closes first
+BACKLOG = 2048
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """`bind`: gunicorn's addresses; none: loopback and the settings' port. `make`: another
+    application than ours, for comparison."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        bind: tuple[str, ...] = (),
+        make: Callable[[], WSGIApplication] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._name = server_name()
+        self._make = make or self._our_application
+        self._bind = list(bind) or [f"127.0.0.1:{settings.port}"]
+        super().__init__()
+
+    def load_config(self) -> None:
+        options: dict[str, Any] = {
+            "bind": self._bind,
+            "workers": self._settings.web_concurrency,
+            "worker_class": Gateway,
+            "logger_class": RootLogger,
+            "threads": THREADS,
+            "keepalive": KEEP_ALIVE_S,
+            "backlog": BACKLOG,
+            "http_parser": "auto",
+            "control_socket_disable": True,
+            "timeout": 30,
+            # So long idle connections delay our end, while nobody listens any more; answers take 1 ms.
+            "graceful_timeout": 2,
+            "max_requests": 0,
+            "forwarded_allow_ips": "",  # we read X-Forwarded-For ourselves
+            "limit_request_line": 4094,
+            "limit_request_fields": 50,
+            "limit_request_field_size": 4096,
+            "worker_tmp_dir": None,
+            "loglevel": self._settings.log_level,
+            "accesslog": None,
+            "proc_name": "mirrorwise-web",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def run(self) -> None:
+        if find_spec("gunicorn_h1c") is None:
+            log.info("parsing requests in Python; gunicorn's parser in C comes with mirrorwise[fast]")
+        super().run()
+
+    def load(self) -> WSGIApplication:
+        """Called in each worker process, after the fork: each follows the store with its own thread."""
+        return self._make()
+
+    def _our_application(self) -> WSGIApplication:
+        app = create_app(self._settings, open_store(self._settings, for_web=True), server=self._name)
+        # What is there now stays. Without this, the collector looks through all of it from time to
+        # time, and nobody is answered for 25 ms.
+        gc.collect()
+        gc.freeze()
+        return app

@@ -1,0 +1,287 @@
+"""gunicorn's worker and logger, as a service that anybody can reach wants them.
+
+gunicorn hands every request to a thread, and every connection back to the main loop: two changes of
+threads that cost three times what an answer of ours does. So a *quick* request, a small one for a list,
+which arrived whole and alone on a connection that has nothing left to send, is answered by the main
+loop itself: nothing in that can wait. All else is for a thread.
+
+gunicorn also counts on a proxy in front that takes slow and odd clients upon itself. Without one, a
+handful of clients that connect and say nothing, send a letter a minute, or never read their answer,
+would keep all threads. So a thread is taken only for a request whose header has arrived, and for
+seconds at most. Bodies are not read: the connection is closed instead. What is no HTTP is answered
+in one plain line that repeats nothing of it, and is not logged, or anybody could fill the log. What
+cannot become HTTP, whatever follows, is answered so at once: another protocol, or bare line feeds.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from enum import Enum, auto
+from fcntl import ioctl
+from http import HTTPStatus
+from termios import TIOCOUTQ
+from typing import Any
+
+from gunicorn.glogging import Logger
+from gunicorn.http import errors, wsgi
+from gunicorn.workers import gthread
+
+from app.web.server.response import Response
+
+HEADER_WITHIN_S = 10.0
+ANSWER_WITHIN_S = 5.0
+"""Until it is written; looked at once a second."""
+LINGER_S = 0.2
+USUAL_HEADER_BYTES = 1 << 11
+MAX_UNREAD_BYTES = 1 << 16
+_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
+
+_QUICK = re.compile(
+    rb"GET /(?:(?:mirrorlist|metalink|isolist|download)[/?]|\?)(?!\S*(?:%|explain))\S* HTTP/1\.1\r\n"
+)
+"""Not what asks for an explanation, which takes a hundred times as long, or may do so encoded."""
+_BEGINNING = re.compile(
+    rb"(?:\r\n?)?(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [^ \r\n]*(?: [HTP/0-9.]*(?:\r(?:\n.*)?)?)?)?)?", re.DOTALL
+)
+"""An empty line, which some send; method, target, version, line end, and header lines; or less of it."""
+_NONE_UNSENT = bytes(4)
+
+
+class Arrived(Enum):
+    """What has come of a request."""
+
+    PART = auto()
+    WHOLE = auto()
+    QUICK = auto()
+    JUNK = auto()
+    """Nothing that may follow makes a request of it."""
+
+
+class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Connections are `gthread.TConn`. `handle` and what it calls run in threads or, for quick requests,
+    in the main loop, as does all the rest."""
+
+    def init_process(self) -> None:
+        self._deadlines: dict[Any, float] = {}
+        super().init_process()
+
+    # --- in the main loop ------------------------------------------------------------------------
+
+    def enqueue_req(self, conn: Any) -> None:
+        """A new connection, or one that has something to read."""
+        match arrived(conn.sock):
+            case Arrived.PART:
+                conn.begun_at = getattr(conn, "begun_at", None) or time.monotonic()
+                if time.monotonic() < conn.begun_at + HEADER_WITHIN_S:
+                    self.finish_request(conn, _done(gthread._DEFER))
+                else:
+                    conn.is_done = False
+                    self._end(conn)
+            case Arrived.QUICK:
+                if self._answer(conn):
+                    self.finish_request(conn, _done(True))
+                else:
+                    self._end(conn)
+            case Arrived.JUNK:
+                conn.sock.setblocking(False)
+                self._refuse(conn)
+                with suppress(OSError):  # what is left unread would take the answer from the client
+                    conn.sock.recv(MAX_UNREAD_BYTES)
+                conn.is_done = True
+                self._end(conn)
+            case Arrived.WHOLE:
+                super().enqueue_req(conn)
+
+    def on_client_socket_readable(self, conn: Any, client: socket.socket) -> None:
+        """As gunicorn does it, but a connection that gets a quick answer stays where it is."""
+        if arrived(client) is not Arrived.QUICK:
+            super().on_client_socket_readable(conn, client)
+            return
+        self.keepalived_conns.remove(conn)
+        if self._answer(conn):
+            conn.set_timeout()
+            self.keepalived_conns.append(conn)  # in the order of their timeouts
+        else:
+            self.poller.unregister(client)
+            self._end(conn)
+
+    def _answer(self, conn: Any) -> bool:
+        """Whether the connection may be kept."""
+        self._begin(conn)
+        conn.is_done = False
+        kept: bool = super().handle(conn)
+        return kept
+
+    def _end(self, conn: Any) -> None:
+        """At once where the client has nothing more to say; else that may take a moment, and so a thread."""
+        if conn.is_done:
+            _shut(conn.sock)
+            self.finish_request(conn, _done(False))
+            return
+        end = self.tpool.submit(_finish, conn.sock)
+        end.add_done_callback(lambda _: self.method_queue.defer(self.finish_request, conn, _done(False)))
+
+    def murder_pending(self) -> None:
+        """A socket that is shut down ends the thread's writing."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, deadline in tuple(self._deadlines.items()):
+            if deadline < now:
+                _shut(conn.sock)
+
+    # --- in a thread -------------------------------------------------------------------------------
+
+    def handle(self, conn: Any) -> Any:
+        """Whether the connection may be kept."""
+        self._begin(conn)
+        self._deadlines[conn] = time.monotonic() + ANSWER_WITHIN_S
+        try:
+            kept = super().handle(conn)
+            # What was sent behind the first request, the main loop would not notice.
+            while kept is True and (behind := conn.parser.unreader.buf.getvalue()):
+                kept = self._refuse(conn) if judged(behind) is Arrived.JUNK else super().handle(conn)
+            if kept is False:
+                _finish(conn.sock)
+            return kept
+        finally:
+            del self._deadlines[conn]
+
+    # --- in either ---------------------------------------------------------------------------------
+
+    @staticmethod
+    def _begin(conn: Any) -> None:
+        """All of a header has arrived."""
+        if getattr(conn, "begun_at", None):
+            conn.begun_at = None
+            _wake_at(conn.sock, 1)
+        conn.data_ready = True
+
+    def _refuse(self, conn: Any) -> bool:
+        """Answer that this was no request. The connection may not be kept."""
+        self.handle_error(None, conn.sock, conn.client, errors.ParseException())
+        return False
+
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Whether the connection may be kept."""
+        response, environ = wsgi.create(
+            req, conn.sock, conn.client, conn.server, self.cfg, response_class=Response
+        )
+        environ["wsgi.multithread"] = True
+        conn.is_done = not _has_body(req)
+        if not self.alive or not conn.is_done or len(self.keepalived_conns) >= self.max_keepalived:
+            response.force_close()
+        body = self.wsgi(environ, response.start_response)
+        try:
+            for part in body:
+                response.write(part)
+            response.close()
+        finally:
+            getattr(body, "close", lambda: None)()
+        return not response.should_close()
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        match exc:
+            case errors.LimitRequestLine():
+                status = HTTPStatus.REQUEST_URI_TOO_LONG
+            case errors.LimitRequestHeaders():
+                status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            case errors.ParseException():
+                status = HTTPStatus.BAD_REQUEST
+            case _:
+                self.log.exception("a request failed")
+                status = HTTPStatus.INTERNAL_SERVER_ERROR
+        line = f"{status.value} {status.phrase}"
+        answer = (
+            f"HTTP/1.1 {line}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(line) + 1}\r\n\r\n{line}\n"
+        )
+        with suppress(OSError):
+            client.sendall(answer.encode())
+
+
+def _has_body(req: Any) -> bool:
+    return any(
+        name == "TRANSFER-ENCODING" or (name == "CONTENT-LENGTH" and value != "0")
+        for name, value in req.headers
+    )
+
+
+def _done(kept: Any) -> Future[Any]:
+    """As a thread would have answered."""
+    future: Future[Any] = Future()
+    future.set_result(kept)
+    return future
+
+
+def arrived(sock: socket.socket) -> Arrived:
+    """A header that is too long, and the end, are for a thread as well. After a part the socket counts
+    as readable again when there is more than now."""
+    try:
+        waiting = sock.recv(USUAL_HEADER_BYTES, _PEEK)
+        if _QUICK.match(waiting) and waiting.find(b"\r\n\r\n") == len(waiting) - 4:
+            # With nothing left to send, what a list takes fits into the socket's buffer.
+            return Arrived.QUICK if ioctl(sock, TIOCOUTQ, _NONE_UNSENT) == _NONE_UNSENT else Arrived.WHOLE
+        if len(waiting) == USUAL_HEADER_BYTES and b"\r\n\r\n" not in waiting:
+            waiting = sock.recv(MAX_UNREAD_BYTES, _PEEK)
+    except BlockingIOError:
+        return Arrived.PART
+    except OSError:
+        return Arrived.WHOLE
+    found = judged(waiting)
+    if found is Arrived.PART:
+        if sock.family == socket.AF_UNIX:
+            return Arrived.WHOLE  # a proxy, which sends the rest at once; and there is no such mark there
+        _wake_at(sock, len(waiting) + 1)
+    return found
+
+
+def judged(waiting: bytes) -> Arrived:
+    """PART, WHOLE or JUNK. A whole header is for gunicorn's parser, whatever it is."""
+    if b"\r\n\r\n" in waiting or not waiting:
+        return Arrived.WHOLE
+    if _BEGINNING.fullmatch(waiting) is None or waiting.count(b"\n") > waiting.count(b"\r\n"):
+        return Arrived.JUNK
+    return Arrived.PART if len(waiting) < MAX_UNREAD_BYTES else Arrived.WHOLE
+
+
+def _wake_at(sock: socket.socket, waiting_bytes: int) -> None:
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, waiting_bytes)
+
+
+def _finish(sock: socket.socket) -> None:
+    """End a connection. If not all that the client sent was read, closing would take the answer from
+    it (RFC 9112, section 9.6). gunicorn would wait in the main loop, for longer; it finds it done."""
+    deadline = time.monotonic() + LINGER_S
+    unread = 0
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while unread < MAX_UNREAD_BYTES and (left_s := deadline - time.monotonic()) > 0:
+            sock.settimeout(left_s)
+            received = len(sock.recv(4096))
+            if not received:
+                break
+            unread += received
+    _shut(sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    """What gunicorn closes after that, it closes without waiting."""
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+class RootLogger(Logger):  # type: ignore[misc]  # as above
+    """To the root logger's handlers, instead of to its own."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+    def access(self, *_: Any) -> None:
+        """The access log is the proxy's."""
