@@ -15,15 +15,8 @@ from app.settings import SecretUrl
 from app.store.redis import RedisStore
 from tests.chaos.service import Crowd, Service, lists, reasons, says
 from tests.conftest import RedisServer, free_port, need_program, wait_until
+from tests.store.conftest import readme_users
 from tests.store.test_sentinel import PASSWORD, Watched
-
-WORKER_RULES = (
-    "~mirrorwise:1:*",
-    *("+get", "+set", "+append", "+exists", "+del", "+unlink", "+persist"),
-    *("+watch", "+unwatch", "+multi", "+exec", "+select"),
-)
-WEB_RULES = ("~mirrorwise:1:*", "+get", "+select")
-"""What the README tells people to allow."""
 
 
 def settled(service: Service, edit: str) -> None:
@@ -103,8 +96,8 @@ def guarded(tmp_path: Path) -> Iterator[tuple[str, str]]:
         folder,
         *("--tls-port", str(port), "--tls-auth-clients", "no", "--tls-ca-cert-file", str(certificate)),
         *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
-        *("--user", "worker", "on", ">w0rk", *WORKER_RULES),
-        *("--user", "web", "on", ">r3ad", *WEB_RULES),
+        *("--user", "worker", "on", ">w0rk", *readme_users()["worker"]),
+        *("--user", "web", "on", ">r3ad", *readme_users()["web"]),
         *("--user", "default", "off"),
     )
     at = f"127.0.0.1:{port}/0?ssl_ca_certs={certificate}"
@@ -124,7 +117,7 @@ def test_tls_and_users(service: Service, guarded: tuple[str, str]) -> None:
     service.worker.stop()  # gives its lease back, which takes DEL
     assert "WARNING" not in service.worker.said() + web.said()
     reader = RedisStore.at(SecretUrl(guarded[1]))
-    with pytest.raises(StoreError, match="not allowed to do this"):
+    with pytest.raises(StoreError, match="does not allow the user to do this"):
         reader.beat(b"")
     reader.close()
     assert "r3ad" not in web.said() and "w0rk" not in service.worker.said()
