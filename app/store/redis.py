@@ -180,7 +180,7 @@ class RedisStore(IndexedStore):
     def _transact(self, step: Callable[[Pipeline], T], *watched: str) -> T:
         """Run `step` between WATCH and EXEC; again when a watched key changed meanwhile (a renewed
         lease, an expired object), and once when the connection died."""
-        died: BaseException | None = None
+        died = False
         with self._spoken(), self._client.pipeline() as pipe:
             for _ in range(TRIES):
                 try:
@@ -189,11 +189,11 @@ class RedisStore(IndexedStore):
                     pipe.execute()
                     return result
                 except redis.WatchError as error:
-                    if not isinstance(error.__context__, redis.ConnectionError):
-                        continue
-                    if died is not None:
-                        raise error.__context__ from None
-                    died = error.__context__
+                    cause = error.__context__
+                if isinstance(cause, redis.ConnectionError):
+                    if died:
+                        raise cause
+                    died = True
         raise StoreError(f"{self.where}: others kept changing {watched[0]}; gave up after {TRIES} tries")
 
     @contextmanager

@@ -52,7 +52,8 @@ class ClusterNode(RedisServer):
     """A server in cluster mode, of a cluster of its own; without slots until it is given them."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        cluster = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+        self.cluster_port = free_port()
+        cluster = ("--cluster-enabled", "yes", "--cluster-port", str(self.cluster_port))
         super().__init__(folder, *cluster, *options)
 
     def take_slots(self, first: int = 0, last: int = 16383) -> None:

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from app.store.index import Index, Swap, encode_index
 from app.store.redis import HEARTBEAT, INDEX, LEASE, OBJECT, PREFIX, RedisStore
 from app.store.redis_errors import TIMEOUT_S
 from tests.conftest import RedisServer, free_port, wait_until
-from tests.store.conftest import publication, readme_users
+from tests.store.conftest import ClusterNode, publication, readme_users
 
 
 @contextmanager
@@ -451,3 +451,68 @@ def test_open_store_follows_the_settings(empty_redis: RedisServer, tmp_path: Pat
     assert (tmp_path / "store" / "index.json").is_file()
     for store in (files, *both):
         store.close()
+
+
+# --- cluster mode ----------------------------------------------------------------------------------
+
+
+def test_cluster_mode_has_one_database(session_cluster: ClusterNode) -> None:
+    """Another number in the URL is refused with what to do."""
+    words = r"has database 0 only; leave the number out of the URL"
+    url = session_cluster.url.removesuffix("0") + "3"
+    with opened(url) as store, pytest.raises(StoreError, match=words):
+        store.pointer()
+
+
+@pytest.fixture
+def two_nodes(tmp_path: Path) -> Iterator[tuple[ClusterNode, ClusterNode]]:
+    """A cluster whose second node has all the slots."""
+    with ExitStack() as stack:
+        nodes = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            nodes.append(ClusterNode(tmp_path / name))
+            stack.callback(nodes[-1].stop)
+        without, with_slots = nodes
+        with_slots.take_slots()
+        with redis.Redis(port=without.port) as client:
+            client.cluster("MEET", "127.0.0.1", with_slots.port, with_slots.cluster_port)
+            wait_until(
+                lambda: client.cluster("INFO")["cluster_state"] == "ok", "the nodes knowing each other"
+            )
+        yield without, with_slots
+
+
+def test_the_wrong_node_of_a_cluster(two_nodes: tuple[ClusterNode, ClusterNode]) -> None:
+    """It is told which one holds our keys, and what to do; that one serves."""
+    without, with_slots = two_nodes
+    with opened(without.url) as store:
+        for name, method in every_method(store).items():
+            words = (
+                rf"another node holds our keys; put that node into the URL \(MOVED: .*:{with_slots.port}\)"
+            )
+            with pytest.raises(StoreError, match=words):
+                method()
+            assert name
+    with opened(with_slots.url) as store:
+        store.publish(publication("a"), owner=None)
+        assert store.snapshot("a") == b"snapshot of a"
+
+
+def test_a_slot_on_its_way(two_nodes: tuple[ClusterNode, ClusterNode]) -> None:
+    """While the keys are being moved to another node, too."""
+    target, source = two_nodes
+    with redis.Redis(port=source.port) as client, redis.Redis(port=target.port) as other:
+        slot = client.cluster("KEYSLOT", PREFIX)
+        other.cluster("SETSLOT", slot, "IMPORTING", client.cluster("MYID").decode())
+        client.cluster("SETSLOT", slot, "MIGRATING", other.cluster("MYID").decode())
+    words = rf"is handing our keys to another node .* once it has them \(ASK: .*:{target.port}\)"
+    with opened(source.url) as store, pytest.raises(StoreError, match=words):
+        store.pointer()
+
+
+def test_all_keys_have_one_slot(empty_cluster: ClusterNode) -> None:
+    """So that they may be watched and changed together."""
+    with redis.Redis(port=empty_cluster.port) as client:
+        slots = {client.cluster("KEYSLOT", key) for key in (INDEX, LEASE, HEARTBEAT, OBJECT + "0" * 64)}
+    assert len(slots) == 1
