@@ -18,14 +18,15 @@ from tests.store.conftest import ClusterNode
 
 class Pair:
     """`line` is the address. It leads to `former` until `take_over`, which moves new connections to
-    `following`; established ones stay."""
+    `following`; established ones stay. `following` is empty unless its case says otherwise, which is
+    the hardest: all has to be published there anew. `client`, `following_client`: somebody at them."""
 
     def __init__(self, folder: Path, stack: ExitStack, kind: type[RedisServer]) -> None:
         self.former, self.following = (self._server(folder / name, stack, kind) for name in ("a", "b"))
         self.line = SlowLine(self.former.port)
         stack.callback(self.line.stop)
         self.client: redis.Redis = stack.enter_context(redis.Redis(port=self.former.port))
-        """Somebody at the former server."""
+        self.following_client: redis.Redis = stack.enter_context(redis.Redis(port=self.following.port))
 
     def _server(self, folder: Path, stack: ExitStack, kind: type[RedisServer]) -> RedisServer:
         folder.mkdir(parents=True)
@@ -47,6 +48,15 @@ def follow_the_new_master(pair: Pair) -> None:
     pair.client.replicaof("127.0.0.1", str(pair.following.port))
 
 
+def change_roles(pair: Pair) -> None:
+    """As people do it: the new master has all data."""
+    pair.following_client.replicaof("127.0.0.1", str(pair.former.port))
+    link = "master_link_status"
+    wait_until(lambda: pair.following_client.info("replication")[link] == "up", "the replica having all")
+    pair.following_client.replicaof("NO", "ONE")
+    follow_the_new_master(pair)
+
+
 def follow_a_dead_master(pair: Pair) -> None:
     pair.client.replicaof("127.0.0.1", str(free_port()))
 
@@ -60,10 +70,9 @@ def load(pair: Pair) -> None:
     """The data of the new master, which takes a minute at this pace."""
     pair.client.config_set("key-load-delay", 200_000)
     pair.client.config_set("loading-process-events-interval-bytes", 1024)
-    with redis.Redis(port=pair.following.port) as client:
-        client.config_set("rdbcompression", "no")
-        for number in range(300):
-            client.set(f"ballast:{number}", b"x" * 2000)
+    pair.following_client.config_set("rdbcompression", "no")
+    for number in range(300):
+        pair.following_client.set(f"ballast:{number}", b"x" * 2000)
     follow_the_new_master(pair)
     wait_until(lambda: bool(pair.client.info("persistence")["loading"]), "loading")
 
@@ -100,7 +109,7 @@ class Takeover(NamedTuple):
 
 
 TAKEOVERS = {
-    "READONLY": Takeover(follow_the_new_master, r"it is a read-only replica \(READONLY: "),
+    "READONLY": Takeover(change_roles, r"it is a read-only replica \(READONLY: "),
     "READONLY and stale": Takeover(follow_a_dead_master, r"it is a read-only replica \(READONLY: "),
     "MASTERDOWN": Takeover(
         lose_its_master, r"it is a replica that has lost its master.*\(MASTERDOWN: ", True

@@ -39,12 +39,11 @@ def test_one_error_at_most(tmp_path: Path, takeover: Takeover, reading: bool) ->
             use()
         else:
             pair.take_over()
-            seen = stack.enter_context(redis.Redis(port=pair.following.port))
-            count = commands(seen)
+            count = commands(pair.following_client)
 
             def arrives() -> bool:
                 use()
-                return commands(seen) > count
+                return commands(pair.following_client) > count
 
             wait_until(arrives, "the new server being asked", RENEW_S + 1)
 
