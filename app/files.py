@@ -1,10 +1,15 @@
-"""Files: bounded reading, and whether they have changed."""
+"""Files: bounded reading, replacement in one step, and whether a file has changed."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import secrets
 import stat
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -14,11 +19,14 @@ T = TypeVar("T")
 FileMark = tuple[int, int, int, int]  # inode, size, mtime and ctime in ns
 Marks = dict[str, FileMark | None]  # by path
 
+ABANDONED_S = 3600.0
+"""A temporary file as old as this has lost its writer: the process was killed."""
+
 
 def read_bytes(path: Path, limit_bytes: int) -> bytes:
-    """Raises SourceError where the file cannot be read, is no regular file, or is too large."""
+    """The content of a file. Raises SourceError if it cannot be read, is no regular file, or is too large."""
     try:
-        # Opening a pipe that nobody writes to would wait for ever.
+        # Opening a pipe without a writer would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -38,26 +46,90 @@ def _source_error(path: Path, problem: str) -> SourceError:
     return SourceError([Finding(severity=Severity.FAULT, file=path.name, message=f"the file {problem}")])
 
 
+def digest_of_file(path: Path) -> str:
+    """The SHA-256 of a file's content in lower-case hex. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- replacing -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
+    """Replaces a file in one step: a reader finds the old file or the new one, never half of one.
+
+    The block writes to the temporary path that it is given. What stands there when the block ends
+    takes the place of `path`; if the block raises, `path` stays as it was and nothing is left over.
+    The temporary is hidden, so that no reader of the folder takes it for a file of its own, and its
+    name is drawn anew each time, so that several processes may replace the same file at once. The
+    folder is made where there is none.
+
+    `durable`: the new file also survives a power cut. It is flushed to the disk before the step, and
+    the folder after it. Without this, a power cut may leave an empty file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        if durable:
+            _flush(temporary, os.O_RDONLY)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        _flush(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def replace(path: Path, content: bytes, durable: bool = False) -> None:
+    """Replace a file by one with this content, as `replacing` does."""
+    with replacing(path, durable) as temporary:
+        temporary.write_bytes(content)
+
+
+def remove_abandoned(folder: Path, now: float | None = None) -> None:
+    """Remove the temporary files in a folder that writers left behind when they were killed. A folder
+    that cannot be read or changed stays as it is. `now`: in epoch seconds, if not the present time."""
+    oldest_s = (time.time() if now is None else now) - ABANDONED_S
+    for temporary in folder.glob(".*.tmp"):
+        with suppress(OSError):  # another process was faster, or the disk is read-only
+            if temporary.lstat().st_mtime < oldest_s:
+                temporary.unlink()
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot flush folders, and need not
+            raise
+    finally:
+        os.close(descriptor)
+
+
 # --- marks -----------------------------------------------------------------------------------------
 
 
 def mark(path: Path) -> FileMark | None:
-    """What changes when the file does; None if it is not there. The path is followed, not the
-    inode: tools replace files by renaming. ctime shows what mtime may hide: new permissions, and
-    contents copied with their old times."""
+    """The present mark of the file at `path`, or None if there is none."""
     try:
-        return _mark_of(path.stat())
+        return mark_of(path.stat())
     except OSError:
         return None
 
 
-def _mark_of(found: os.stat_result) -> FileMark:
+def mark_of(found: os.stat_result) -> FileMark:
+    """A value that differs whenever the file does. It has the inode, because tools replace files by
+    renaming; and ctime, because that shows what mtime may hide: new permissions, and contents copied
+    with their old times."""
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def is_gone(path: Path) -> bool:
-    """Whether somebody took the file away, rather than made it unreadable (its folder closed, a link
-    that leads to itself): what cannot be read keeps what it last said."""
+    """Whether the file was taken away, and is not merely unreadable (its folder is closed, a link leads
+    to itself). An unreadable file keeps what it last said."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -68,13 +140,13 @@ def is_gone(path: Path) -> bool:
 
 
 def folder_mark(folder: Path) -> Marks:
-    """An empty folder is another thing than none, or one that is closed."""
+    """Tells an empty folder from one that is not there and from one that is closed."""
     seen = mark(folder)
     return {str(folder): None if seen is None else (seen[0], 0, 0, 0)}
 
 
 def listing_error(folder: Path) -> OSError | None:
-    """Why nobody can tell which files are in a folder."""
+    """The error that keeps us from listing a folder; None if it can be listed."""
     try:
         os.scandir(folder).close()
     except OSError as error:
@@ -83,15 +155,16 @@ def listing_error(folder: Path) -> OSError | None:
 
 
 def marks(folder: Path, *suffixes: str) -> Marks:
-    """Of all files in a folder with one of these suffixes, None for one that cannot be looked at;
-    empty if there is no folder. Looked at twice a second: without an object for each path."""
+    """The marks of all visible files in a folder with one of these suffixes: None for a file that cannot be
+    looked at, and no marks if there is no folder. It runs twice a second, so it makes no object for
+    each path."""
     found: Marks = {}
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(suffixes) and not entry.name.startswith("."):
                     try:
-                        found[entry.path] = _mark_of(entry.stat())
+                        found[entry.path] = mark_of(entry.stat())
                     except OSError:
                         if not is_gone(Path(entry.path)):
                             found[entry.path] = None
@@ -106,8 +179,8 @@ def paths(folder: Path, *suffixes: str) -> list[Path]:
 
 
 class FileCache(Generic[T]):
-    """Values read from files. `get` reads again only what has changed, and raises what reading
-    raised as long as the file stays as it is."""
+    """Values read from files. `get` reads a file again only when it has changed, and raises the error of the
+    last reading as long as the file stays as it is."""
 
     def __init__(self, read: Callable[[Path], T]) -> None:
         self._read = read

@@ -39,12 +39,12 @@ ALLOWED = {
     "answer": "model catalogue ranking request snapshot",
     "explain": "model catalogue geo ranking request snapshot answer",
     "render": "model catalogue request snapshot answer explain",
-    "serving": "model settings logs store geo snapshot answer request",
+    "serving": "model files settings logs store geo snapshot answer request",
     # the programs
     "web": "model catalogue settings logs store geo snapshot request answer explain render serving",
     "worker": "model answer files settings logs clouds geo sources ranking snapshot store",
     "simulation": "model files settings logs sources ranking snapshot store worker",
-    "site": "model settings logs geo snapshot store",
+    "site": "model files settings logs geo snapshot store",
     "cli": "model settings logs clouds sources probe store request explain render serving web worker"
     " simulation site",
     "__main__": "cli",
@@ -137,6 +137,21 @@ def test_the_environment_is_read_in_one_place() -> None:
         and ast.unparse(node.value) == "os"
     }
     assert readers <= {"settings", "cli"}
+
+
+BY_HAND = {"fsync", "mkstemp", "NamedTemporaryFile", "rename", "fchmod"}
+"""What a module that replaces files by hand would call."""
+
+
+def test_files_are_replaced_in_one_place() -> None:
+    """Only `files` knows how a file is replaced in one step."""
+    users = {
+        str(path.relative_to(APP))
+        for path in APP.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in BY_HAND
+    }
+    assert users <= {"files.py"}
 
 
 LEFT_OUT = [

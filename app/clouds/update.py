@@ -1,7 +1,7 @@
 """`mirrorwise ranges update`: fetches the cloud providers' published ranges.
 
 Each provider is on its own: what goes wrong with one is told in a sentence, keeps its present file,
-and does not touch the others. A file is replaced (temporary file, fsync, rename) only by one that
+and does not touch the others. A file is replaced (in one step) only by one that
 our reader understands, that is this provider's, not older, and has at least half as many prefixes.
 ETag and Last-Modified of what was fetched are kept in `.fetched.json` beside the files; they count
 only while the file is still the one that they came with.
@@ -10,10 +10,7 @@ only while the file is still the one that they came with.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from html import unescape
@@ -25,7 +22,8 @@ import msgspec
 from yarl import URL
 
 from app.clouds.read import CloudRanges, parse_cloud_ranges, read_cloud_file, read_cloud_folder
-from app.model import MirrorwiseError, Record, SourceError
+from app.files import digest_of_file, replacing
+from app.model import MirrorwiseError, Record, SourceError, digest_of
 
 FETCHED = ".fetched.json"
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -183,7 +181,7 @@ class _Updater:
             return self._result(
                 "unchanged", f"{url} has version {ranges.version}, older than the present {present.version}"
             )
-        digest = hashlib.sha256(answer.content).hexdigest()
+        digest = digest_of(answer.content)
         if digest != self._digest():
             await asyncio.to_thread(_replace, self._path, answer.content)
         fetched[self.source.provider] = _Fetched(
@@ -206,7 +204,7 @@ class _Updater:
 
     def _digest(self) -> str | None:
         try:
-            return hashlib.sha256(self._path.read_bytes()).hexdigest()
+            return digest_of_file(self._path)
         except OSError:
             return None
 
@@ -297,22 +295,7 @@ def _read_fetched(folder: Path) -> dict[str, _Fetched]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write beside, flush to disk, rename: a reader finds the old file or the new one. The temporary
-    name is hidden, so that nobody takes it for ranges."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(descriptor, 0o644)
-            os.fsync(descriptor)
-        Path(temporary).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """Everybody may read what the providers publish, whatever the umask of the timer that fetches it."""
+    with replacing(path, durable=True) as temporary:
+        temporary.write_bytes(content)
+        temporary.chmod(0o644)

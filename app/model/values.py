@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 import msgspec
@@ -20,3 +21,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 def about(description: str) -> msgspec.Meta:
     """What a published JSON schema says of a field."""
     return msgspec.Meta(description=description)
+
+
+def digest_of(content: bytes) -> str:
+    """The SHA-256 of some bytes in lower-case hex."""
+    return hashlib.sha256(content).hexdigest()

@@ -14,14 +14,14 @@ import msgspec
 from yarl import URL
 
 from app.catalogue.catalogue import Directory, bases, carries
-from app.model import Content, Family, Mirror, MirrorState
+from app.model import Content, Family, Mirror, MirrorState, digest_of
 from app.probe.addresses import Resolved
 from app.probe.fetch import Answer, Client, Failure, Fault, Request
 from app.probe.hosts import CONCURRENCY
 from app.probe.judgement import DOWN, USABLE
 from app.probe.observation import EndpointKey, Observation
 from app.probe.records import Memory, Seen
-from app.probe.repomd import repomd_timestamp, sha256_of
+from app.probe.repomd import repomd_timestamp
 from app.probe.schedule import Plan, Situation, plan
 from app.probe.surroundings import Surroundings
 from app.probe.verdict import Unsure, content_verdict
@@ -227,7 +227,7 @@ def _seen(answer: Answer, before: Seen | None, now_s: float) -> Seen:
         return Seen(asked_at=now_s)
     return Seen(
         asked_at=now_s,
-        sha256=sha256_of(answer.body),
+        sha256=digest_of(answer.body),
         timestamp=repomd_timestamp(answer.body),
         etag=answer.etag,
         modified=answer.modified,

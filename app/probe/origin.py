@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 
 from app.catalogue.catalogue import Directory, expected_repos
 from app.catalogue.versions import acceptable
-from app.model import FAMILIES, Family, RepomdVersion, ServiceConfig
+from app.model import FAMILIES, Family, RepomdVersion, ServiceConfig, digest_of
 from app.probe.addresses import Names
 from app.probe.fetch import Answer, Client, Failure, Fault, Network, Request
 from app.probe.hosts import Hosts
 from app.probe.records import OriginMemory, Records, Seen
-from app.probe.repomd import repomd_timestamp, sha256_of, version_of
+from app.probe.repomd import repomd_timestamp, version_of
 from app.probe.timestamp import TIMESTAMP_FILE, read_timestamp
 
 Facts = dict[str, tuple[RepomdVersion, ...]]
@@ -81,7 +81,7 @@ class Origin:
                 visit = _Visit(client, config, self)
                 await visit.find_families(names)
                 bodies = await visit.read([target], conditional=False)
-            found = sha256_of(bodies[0][1].body) if bodies else None
+            found = digest_of(bodies[0][1].body) if bodies else None
             self._confirmed[target.key] = (now, found)
         return None if found is None else found == sha256
 
@@ -189,6 +189,6 @@ class _Visit:
             return target, None
         if answer.status != 200:
             return target, f"HTTP {answer.status}"
-        if conditional and seen is not None and sha256_of(answer.body) == seen.sha256:
+        if conditional and seen is not None and digest_of(answer.body) == seen.sha256:
             return target, None
         return target, answer

@@ -4,8 +4,6 @@ state/probe/<name>.json (what was asked of a mirror, when, and what came) and st
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,11 +11,11 @@ from typing import TypeVar
 
 import msgspec
 
+from app.files import remove_abandoned, replace
 from app.model import MirrorState, ProbeRound, Record, RepomdVersion
 from app.probe.hosts import Spent
 from app.sources.folder import DataFolder
 
-_ABANDONED_S = 3600.0
 _T = TypeVar("_T")
 
 
@@ -59,9 +57,7 @@ class Records:
         """Make the folders, and remove temporary files that a killed run left long ago."""
         for folder in (self.folder.state, self.folder.mirror_states, self.folder.prober_notes):
             folder.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.glob(".*.tmp"):
-                if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
-                    leftover.unlink(missing_ok=True)
+            remove_abandoned(folder)
 
     def state(self, mirror: str) -> Path:
         return _named(self.folder.mirror_states, mirror)
@@ -93,10 +89,8 @@ def _named(folder: Path, mirror: str) -> Path:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Replace a file in one step. The process id keeps two probers from sharing a temporary."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(msgspec.json.encode(value) + b"\n")
-    temporary.replace(path)
+    """Replace a file in one step. What a power cut takes can be asked again, so it is not durable."""
+    replace(path, msgspec.json.encode(value) + b"\n")
 
 
 def _load(path: Path, kind: type[_T]) -> _T | None:

@@ -11,7 +11,7 @@ import hashlib
 from datetime import datetime
 from xml.parsers import expat
 
-from app.model import RepomdVersion
+from app.model import RepomdVersion, digest_of
 
 _LATEST = 2**40
 
@@ -65,17 +65,13 @@ def repomd_timestamp(body: bytes) -> int | None:
         return None
 
 
-def sha256_of(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
-
-
 def version_of(body: bytes, timestamp: int, seen_at: datetime) -> RepomdVersion:
     """All that clients are told of one version; the weak hashes are for old ones."""
     return RepomdVersion(
         timestamp=timestamp,
         size=len(body),
         seen_at=seen_at,
-        sha256=sha256_of(body),
+        sha256=digest_of(body),
         sha512=hashlib.sha512(body).hexdigest(),
         sha1=hashlib.sha1(body, usedforsecurity=False).hexdigest(),
         md5=hashlib.md5(body, usedforsecurity=False).hexdigest(),

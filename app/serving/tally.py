@@ -23,12 +23,11 @@ from pathlib import Path
 
 import msgspec
 
+from app.files import ABANDONED_S, remove_abandoned, replace
 from app.model import Record
 
 BUCKETS_S = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0)
 """Upper bounds of the latency histogram. An answer remembered takes some 30 µs, a new one 300."""
-
-ABANDONED_S = 3600.0
 
 Key = tuple[str, int, str]  # form, status, reason
 
@@ -84,12 +83,8 @@ class TallyFiles:
             if counted == self._written:
                 return
             if self._written is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
                 self._delete_abandoned()
-            path = self._folder / f"{self._server}-{counted.pid}.json"
-            temporary = path.with_suffix(".tmp")
-            temporary.write_bytes(msgspec.json.encode(counted))
-            temporary.rename(path)
+            replace(self._folder / f"{self._server}-{counted.pid}.json", msgspec.json.encode(counted))
             self._written = counted
 
     def read(self) -> list[Counted]:
@@ -103,8 +98,9 @@ class TallyFiles:
         return found
 
     def _delete_abandoned(self) -> None:
+        remove_abandoned(self._folder)
         before = time.time() - ABANDONED_S
-        for path in [*self._folder.glob("*.json"), *self._folder.glob("*.tmp")]:
+        for path in self._folder.glob("*.json"):
             try:
                 server = path.name.partition("-")[0]
                 if not (server.isdigit() and _is_alive(int(server))) and path.stat().st_mtime < before:

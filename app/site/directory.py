@@ -8,7 +8,6 @@ touches what nginx has mapped; nginx takes it up when it is told to reload.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shlex
 import subprocess
@@ -18,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import app
+from app.files import replace
 from app.geo import vendors
 from app.geo.copies import VerifiedCopies
 from app.geo.database import city_layout_of
 from app.geo.mmdb import MmdbFile
 from app.logs import Faults
-from app.model import GeoError, MirrorwiseError, StoreError
+from app.model import GeoError, MirrorwiseError, StoreError, digest_of
 from app.model.countries import places_by_code
 from app.settings import Network, Settings
 from app.snapshot.schema import decode
@@ -89,7 +89,6 @@ class SiteDirectory:
         GeoError, StoreError or SnapshotError, and has changed none of them then."""
         databases = self._databases()
         texts = self._texts(databases)
-        self._folder.mkdir(parents=True, exist_ok=True)
         changed = [name for name, text in texts.items() if _replace(self._folder / name, text)]
         if databases is not None:
             self._copies.delete_unused(time.time())
@@ -194,9 +193,7 @@ def _replace(path: Path, text: str) -> bool:
     """Whether that changed anything. Readers see the file as it was, or as it is."""
     if path.exists() and path.read_text() == text:
         return False
-    temporary = path.with_suffix(".new")
-    temporary.write_text(text)
-    temporary.rename(path)
+    replace(path, text.encode())
     return True
 
 
@@ -215,7 +212,7 @@ class Reloader:
     def reload(self) -> bool:
         """Whether it ran. Raises MirrorwiseError if it failed; it is run again the next time."""
         content = b"".join(path.read_bytes() for path in sorted(self._folder.glob("*.conf")))
-        digest = hashlib.sha256(content).hexdigest()
+        digest = digest_of(content)
         if self._stamp.exists() and self._stamp.read_text() == digest:
             return False
         try:

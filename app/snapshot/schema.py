@@ -9,11 +9,18 @@ status document (`app.snapshot.status`).
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
 
-from app.model import Coordinates, Pass, Protocol, Record, RepomdVersion, ServiceConfig, SnapshotError
+from app.model import (
+    Coordinates,
+    Pass,
+    Protocol,
+    Record,
+    RepomdVersion,
+    ServiceConfig,
+    SnapshotError,
+    digest_of,
+)
 
 SCHEMA = 3
 
@@ -141,11 +148,6 @@ def encode(snapshot: Snapshot) -> bytes:
 def generation_of(data: bytes) -> str:
     """The name of the generation that these bytes are."""
     return digest_of(data)[:16]
-
-
-def digest_of(data: bytes) -> str:
-    """By which the store knows a blob."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def decode(data: bytes) -> Snapshot:

@@ -5,27 +5,25 @@
     heartbeat
     lease.lock        locked for as long as a worker lives; its owner is written in it
     write.lock        locked while the index is being replaced
-    *.tmp             half-written files of whoever is writing, or was killed while doing so
 
-Files are written under a temporary name, flushed to the disk and renamed, so a reader sees the
-whole file or none and needs no lock. Locks are `flock`s: they vanish with their process, so the
-lease needs no time to live, but a worker that is stopped, not dead, keeps it. Not for network
-file systems, where neither locks nor renames keep these promises.
+Files are replaced in one step (`files.replacing`), so a reader sees the whole file or none and needs
+no lock. What a killed writer leaves behind is removed after an hour. Locks are `flock`s: they vanish
+with their process, so the lease needs no time to live, but a worker that is stopped, not dead, keeps
+it. Network file systems will not do: neither locks nor renames keep these promises there.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
-import secrets
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from app.files import remove_abandoned, replace
 from app.model import StoreError
 from app.store.index import (
     UNCLAIMED_S,
@@ -68,8 +66,10 @@ class FileStore(IndexedStore):
                 self._drop_lease()
 
     def beat(self, data: bytes) -> None:
-        # Not flushed to the disk: nobody needs a sign of life from before a power cut.
-        self._write(self.directory / "heartbeat", data, flush=False)
+        # Not durable: a sign of life from before a power cut is of no use.
+        path = self.directory / "heartbeat"
+        with _spoken(path):
+            replace(path, data)
 
     def heartbeat(self) -> bytes | None:
         return _read(self.directory / "heartbeat")
@@ -157,12 +157,13 @@ class FileStore(IndexedStore):
                 raise lease_lost(owner, self.where)
 
     def _clean(self, dropped: set[str], kept: set[str]) -> None:
-        """Remove what the last swap dropped, and what dead writers left behind an hour ago."""
+        """Remove what the last swap dropped, and what dead writers left behind more than an hour ago."""
         for digest in dropped:
             with suppress(OSError):  # the next swap after an hour tries again
                 (self._objects / digest).unlink()
         old_s = time.time() - UNCLAIMED_S
-        for path in (*self._objects.iterdir(), *self.directory.glob("*.tmp")):
+        remove_abandoned(self.directory)
+        for path in self._objects.iterdir():
             with suppress(OSError):
                 if path.name not in kept and path.stat().st_mtime < old_s:
                     path.unlink()
@@ -185,22 +186,9 @@ class FileStore(IndexedStore):
         finally:
             os.close(descriptor)
 
-    def _write(self, path: Path, data: bytes, flush: bool = True) -> None:
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    def _write(self, path: Path, data: bytes) -> None:
         with _spoken(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("xb") as file:
-                    file.write(data)
-                    if flush:
-                        file.flush()
-                        os.fsync(file.fileno())
-                temporary.rename(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-            if flush:
-                _flush_directory(path.parent)
+            replace(path, data, durable=True)
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -209,18 +197,6 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _flush_directory(directory: Path) -> None:
-    """Make a rename survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems cannot, and need not
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path) -> bytes | None:

@@ -12,13 +12,12 @@ A store supplies the five primitives at the end of `IndexedStore`; the rules are
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 import msgspec
 
-from app.model import Record, StoreError
+from app.model import Record, StoreError, digest_of
 from app.store.protocol import KEPT_GENERATIONS, LeaseLost, NotOursError, Pointer, Publication
 
 UNCLAIMED_S = 3600
@@ -62,10 +61,6 @@ class Swap(Record, frozen=True, kw_only=True):
     adds: dict[str, bytes]
     needs: tuple[str, ...] = ()
     owner: str | None = None
-
-
-def digest_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def encode_index(index: Index) -> bytes:

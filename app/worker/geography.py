@@ -8,7 +8,6 @@ only when something that goes into it has changed.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,7 @@ from app.geo.networks import Networks, build_networks
 from app.geo.place_scan import PlaceScan, start_scan
 from app.geo.places import PlaceTable
 from app.logs import Faults
-from app.model import GeoError, Mirror
+from app.model import GeoError, Mirror, digest_of
 from app.settings import Settings
 from app.sources.report import located
 
@@ -233,7 +232,7 @@ class NetworkFiles:
         subnets = sorted((mirror.name, prefix) for mirror in mirrors for prefix in mirror.subnets)
         wanted = sorted({n for m in mirrors for n in m.asns} | {n for ns in measured.values() for n in ns})
         parts = (self._readings, subnets, wanted, asns.identity if asns else "")
-        key = hashlib.sha256(msgspec.msgpack.encode(parts)).hexdigest()
+        key = digest_of(msgspec.msgpack.encode(parts))
         if key != self._key:
             self.networks = build_networks(
                 [r for ranges in self._ranges.values() for r in ranges.ranges],

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from app.answer.privacy import is_for_all
 from app.files import Marks
 from app.logs import Faults, pause_s
-from app.model import MirrorState, SnapshotError, SourceError, StoreError
+from app.model import MirrorState, SnapshotError, SourceError, StoreError, digest_of
 from app.settings import Settings
 from app.snapshot import schema
 from app.snapshot.compile import Compiled, compile_snapshot
@@ -207,7 +207,7 @@ class Worker:
             generation=generation,
             snapshot=data,
             memory=remembered.encode(self._memory(guard, now)),
-            blobs=tuple(map(schema.digest_of, blobs)),
+            blobs=tuple(map(digest_of, blobs)),
             published_at_s=now,
         )
         if generation != self.generation or self._generation_there() is None:

@@ -9,9 +9,8 @@ from pathlib import PurePath
 
 from app.files import FileCache, Marks, is_gone, mark
 from app.logs import Faults
-from app.model import Finding, Severity, SourceError
+from app.model import Finding, Severity, SourceError, digest_of
 from app.settings import Settings
-from app.snapshot import schema
 from app.snapshot.compile import Inputs
 from app.snapshot.networks import ClientNetworks
 from app.sources.folder import DataFolder
@@ -97,7 +96,7 @@ class InputReader:
             last_round=self.probe.last_round,
             places=self.geo.places,
             networks=ClientNetworks(
-                digest=schema.digest_of(networks.mmdb) if networks.mmdb else None,
+                digest=digest_of(networks.mmdb) if networks.mmdb else None,
                 overlays=networks.overlays,
                 measured_asns=measured,
             ),

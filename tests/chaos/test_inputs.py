@@ -13,9 +13,8 @@ import msgspec
 import pytest
 
 from app.geo.copies import VerifiedCopies
-from app.model import GeoError, RepomdVersion, Status
+from app.model import GeoError, RepomdVersion, Status, digest_of
 from app.serving.current import Current
-from app.snapshot.schema import digest_of
 from app.store import FileStore, Publication
 from tests.conftest import ROOT
 from tests.spoiling import deep, directory, emptied, endless, huge, loop, pipe, truncated

@@ -135,7 +135,7 @@ def test_unused_copies_are_deleted_after_an_hour(source: Path, folder: Path) -> 
     copies = VerifiedCopies(folder)
     current = copies.copy(source)
     now = 2_000_000_000.0
-    names = ("old.mmdb", "left.tmp", "young.mmdb", "inherited.mmdb", "other.txt")
+    names = ("old.mmdb", ".left.tmp", "young.mmdb", "inherited.mmdb", "other.txt")
     for name in names:
         (folder / name).write_bytes(b"")
         age_s = UNUSED_S - 1 if name == "young.mmdb" else UNUSED_S + 1

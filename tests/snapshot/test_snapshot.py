@@ -22,13 +22,14 @@ from app.model import (
     Protocol,
     Repo,
     SnapshotError,
+    digest_of,
 )
 from app.model.countries import CONTINENTS, countries
 from app.ranking import ranking
 from app.ranking.ranking import CANDIDATES
 from app.snapshot.eligibility import Counts
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.schema import SCHEMA, decode, digest_of, encode, generation_of, region_key
+from app.snapshot.schema import SCHEMA, decode, encode, generation_of, region_key
 from tests.builders import (
     NOW,
     QUIET,
