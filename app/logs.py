@@ -94,6 +94,13 @@ class Faults:
         if self._texts.pop(subject, None) is not None:
             self._log.info("%s: well again", subject)
 
+    def report(self, subject: str, text: str | None) -> None:
+        """`subject` is at fault, as `text` says, or well if there is no text."""
+        if text:
+            self.set(subject, text)
+        else:
+            self.clear(subject)
+
     def replace(self, prefix: str, faults: Mapping[str, str]) -> None:
         """All faults of subjects that begin with `prefix` are now these."""
         for subject in [s for s in self._texts if s.startswith(prefix) and s not in faults]:

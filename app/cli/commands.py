@@ -17,7 +17,7 @@ from typing import Any, Literal
 import click
 
 from app.logs import set_up_logging
-from app.model import MirrorwiseError, Severity
+from app.model import GeoError, MirrorwiseError, Severity
 from app.settings import Settings, read_settings
 
 _PATH = click.Path(path_type=Path)
@@ -277,6 +277,8 @@ def nginx(out: Path, upstream: str | None, every: float | None, reload: str | No
         click.echo(f"written: {out / name}")
     if reloader is not None and reloader.reload():
         click.echo("nginx was told to reload")
+    if directory.fault:
+        raise GeoError(directory.fault)
 
 
 @main.group()

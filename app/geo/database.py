@@ -126,11 +126,7 @@ class AsnDatabase(_Database):
         super().__init__(paths)
         self._cache_folder = cache_folder
         for source in self._ipv4:
-            if not any(map(vendors.asn_of, source.file.sample(_SAMPLE))):
-                raise GeoError(
-                    f"{source.file.name}: is not an ASN database: its type is {source.database_type!r}, "
-                    "and no record has an AS number"
-                )
+            check_asns(source.file)
 
     def asn(self, address: str) -> int | None:
         found = self._find(address)
@@ -161,6 +157,15 @@ class AsnDatabase(_Database):
         return table
 
 
+def check_asns(file: MmdbFile) -> None:
+    """Raises GeoError if the file belongs to no ASN database."""
+    if not any(map(vendors.asn_of, file.sample(_SAMPLE))):
+        raise GeoError(
+            f"{file.name}: is not an ASN database: its type is {file.metadata.database_type!r}, "
+            "and no record has an AS number"
+        )
+
+
 def city_layout_of(file: MmdbFile) -> Layout:
-    """The layout of a city database's file; GeoError when it is none."""
+    """The layout of a city database's file. Raises GeoError if the file belongs to no city database."""
     return vendors.city_layout(file.name, file.metadata.database_type, file.sample(_SAMPLE))

@@ -14,14 +14,14 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from app.answer.lists import MirrorLists
 from app.answer.memo import Memo
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
+from app.geo.following import follow_asns, follow_cities
 from app.geo.networks import NetworkLookup
 from app.logs import Faults, pause_s
 from app.model import GeoError, SnapshotError, StoreError
@@ -92,7 +92,8 @@ class Current:
         self._store = store
         self._kept = kept
         self._copies = VerifiedCopies(settings.var_dir / "geoip")
-        self._city_copies: tuple[Path, ...] = ()
+        self._followed_cities = follow_cities(settings.geoip_city, self._copies)
+        self._followed_asns = follow_asns(settings.geoip_asn, self._copies)
         self._unreadable: tuple[str, str] | None = None  # a generation, and what is wrong with it
         self._to_keep: tuple[Publication, bytes | None] | None = None  # with its networks
         self._keep_again_at = float("-inf")
@@ -126,8 +127,7 @@ class Current:
 
     def refresh(self) -> None:
         """One look at the store and at the GeoIP files."""
-        self._attempt("geoip asn", self._refresh_asns)
-        self._attempt("geoip", self._refresh_cities)
+        self._follow_databases()
         self._begin_with_copy()
         followed = self._attempt("store", lambda: self._follow_store(self._store))
         if self.serving is None and self._copy_problem is not None:
@@ -261,28 +261,11 @@ class Current:
 
     # --- GeoIP -----------------------------------------------------------------------------------
 
-    def _refresh_cities(self) -> None:
-        sources = self._settings.geoip_city
-        try:
-            copies = tuple(self._copies.copy(path) for path in sources)
-            if copies == self._city_copies:
-                return
-            self.cities = CityDatabase(copies)
-        except GeoError:
-            self.cities = self.cities or self._last_cities(sources)
-            raise
-        self._city_copies = copies
-        for source, copy in zip(sources, copies, strict=True):
-            self._copies.remember(source, copy)
-        self._copies.delete_unused(time.time())
-
-    def _last_cities(self, sources: Sequence[Path]) -> CityDatabase | None:
-        """The database that served last, for a process that starts while its files are at fault."""
-        copies = [self._copies.last(source) for source in sources]
-        last = [copy for copy in copies if copy is not None]
-        return CityDatabase(last) if len(last) == len(sources) else None
-
-    def _refresh_asns(self) -> None:
-        copies = tuple(self._copies.copy(path) for path in self._settings.geoip_asn)
-        if copies and (self.asns is None or copies != self.asns.paths):
-            self.asns = AsnDatabase(copies)
+    def _follow_databases(self) -> None:
+        changed = False
+        for subject, followed in (("geoip", self._followed_cities), ("geoip asn", self._followed_asns)):
+            changed |= followed.look()
+            self.faults.report(subject, "; ".join(followed.faults.values()))
+        self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
+        if changed:
+            self._copies.delete_unused(time.time())

@@ -21,6 +21,7 @@ from app.files import replace
 from app.geo import vendors
 from app.geo.copies import VerifiedCopies
 from app.geo.database import city_layout_of
+from app.geo.following import follow_cities
 from app.geo.mmdb import MmdbFile
 from app.logs import Faults
 from app.model import GeoError, MirrorwiseError, StoreError, digest_of
@@ -81,18 +82,25 @@ class SiteDirectory:
         self._settings = settings
         self._store = store
         self._copies = VerifiedCopies(self._folder)
+        self._cities = follow_cities(settings.geoip_city, self._copies)
         self._generation = ""
         self._networks: Path | None = None
 
     def update(self) -> list[str]:
         """Write what is new; returns the names of the configuration files that have changed. Raises
-        GeoError, StoreError or SnapshotError, and has changed none of them then."""
+        GeoError, StoreError or SnapshotError, and has changed none of them then. Where a database file is
+        at fault but has been good before, its last good copy goes in, and `fault` says so."""
         databases = self._databases()
         texts = self._texts(databases)
         changed = [name for name, text in texts.items() if _replace(self._folder / name, text)]
         if databases is not None:
             self._copies.delete_unused(time.time())
         return changed
+
+    @property
+    def fault(self) -> str:
+        """What was wrong with the city database's files at the last update; empty if nothing."""
+        return "; ".join(self._cities.faults.values())
 
     def _databases(self) -> Databases | None:
         """None before anything was published: nobody knows then what networks there are."""
@@ -102,8 +110,11 @@ class SiteDirectory:
         if pointer.generation != self._generation:
             self._networks = self._published_networks(pointer.generation)
             self._generation = pointer.generation
-        sources = self._settings.geoip_city
-        files = [MmdbFile(self._copies.copy(path), str(path)) for path in sources]
+        self._cities.look()
+        if self._cities.database is None:
+            raise GeoError(self.fault)
+        named = zip(self._cities.sources, self._cities.database.paths, strict=True)
+        files = [MmdbFile(copy, str(source)) for source, copy in named]
         ipv4, ipv6 = _knowing(files, 4), _knowing(files, 6)
         variants = [VARIANTS[city_layout_of(file)] for file in (ipv4, ipv6)]
         if variants[0] != variants[1]:
@@ -237,7 +248,7 @@ def follow(directory: SiteDirectory, reloader: Reloader | None, every_s: float) 
                 log.info("written: %s", ", ".join(changed))
             if reloader is not None and reloader.reload():
                 log.info("nginx was told to reload")
-            faults.clear("nginx")
+            faults.report("nginx", directory.fault)
         except MirrorwiseError as error:
             faults.set("nginx", str(error))
         except Exception as error:

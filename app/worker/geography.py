@@ -1,18 +1,17 @@
 """The inputs that say where clients are: GeoIP databases, their places, and the cloud's ranges.
 
-Databases are opened as verified copies; one that turns bad leaves the last good copy in use. A city
-database that is new is scanned for its places in a child process; until that is done, the places of
-the former one serve, and before the first, countries alone. The networks database is built anew
-only when something that goes into it has changed.
+A database file that turns bad leaves its last good copy in use. A new city database is scanned for its
+places in a child process; until that is done, the places of the former one serve, and before the
+first, countries alone. The networks database is built anew only when something that goes into it has
+changed.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
@@ -23,6 +22,7 @@ from app.files import Marks, folder_mark, mark, marks
 from app.geo import places, scan_cache
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
+from app.geo.following import follow_asns, follow_cities
 from app.geo.networks import Networks, build_networks
 from app.geo.place_scan import PlaceScan, start_scan
 from app.geo.places import PlaceTable
@@ -32,9 +32,6 @@ from app.settings import Settings
 from app.sources.report import located
 
 log = logging.getLogger("mirrorwise.worker")
-
-D = TypeVar("D", CityDatabase, AsnDatabase)
-
 
 RESCAN_S = 300.0
 """After a place scan that failed: the disk was full, or the child process was killed."""
@@ -47,22 +44,29 @@ class GeoFiles:
         self.cities: CityDatabase | None = None
         self.asns: AsnDatabase | None = None
         self.places: PlaceTable | None = None
-        self._settings = settings
         self._faults = faults
-        self._verified = VerifiedCopies(settings.var_dir / "geoip")
         self._cache_folder = settings.var_dir / "scans"
+        self._copies = VerifiedCopies(settings.var_dir / "geoip")
+        self._followed_cities = follow_cities(settings.geoip_city, self._copies)
+        self._followed_asns = follow_asns(settings.geoip_asn, self._copies, self._cache_folder)
         self._scan: PlaceScan | None = None
         self._scanned: Sequence[Path] = ()
         self._scan_again_s: float | None = None  # of the monotonic clock
 
     def marks(self) -> Marks:
-        return {str(path): mark(path) for path in (*self._settings.geoip_city, *self._settings.geoip_asn)}
+        sources = (*self._followed_cities.sources, *self._followed_asns.sources)
+        return {str(path): mark(path) for path in sources}
 
     def read(self, now: float) -> None:
         """Open what is new."""
-        self.cities = self._open("geoip/city", CityDatabase, self._settings.geoip_city, self.cities)
-        self.asns = self._open("geoip/asn", self._asn_database, self._settings.geoip_asn, self.asns)
-        self._verified.delete_unused(now)
+        self._followed_cities.look()
+        self._followed_asns.look()
+        faults = {**self._followed_cities.faults, **self._followed_asns.faults}
+        texts = {source.name: text for source, text in faults.items()}
+        for source in (*self._followed_cities.sources, *self._followed_asns.sources):
+            self._faults.report(f"geoip/{source.name}", texts.get(source.name))
+        self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
+        self._copies.delete_unused(now)
 
     def scan(self, wait: bool = False) -> bool:
         """Go on with finding the places of the city database; whether there are new ones. With
@@ -110,54 +114,6 @@ class GeoFiles:
     def _scan_failed(self, problem: str) -> None:
         self._faults.set("geoip/places", problem)
         self._scan_again_s = time.monotonic() + RESCAN_S
-
-    def _copies(self, paths: Sequence[Path]) -> tuple[Path, ...]:
-        """The verified copies, the last good one for a file at fault; empty if one has none."""
-        copies = []
-        for path in paths:
-            subject = f"geoip/{path.name}"
-            try:
-                copy = self._verified.copy(path)
-            except GeoError as error:
-                self._faults.set(subject, str(error))
-                last = self._verified.last(path)
-                if last is None:
-                    return ()
-                copy = last
-            else:
-                self._faults.clear(subject)
-            copies.append(copy)
-        return tuple(copies)
-
-    def _open(
-        self, subject: str, kind: Callable[[Sequence[Path]], D], paths: Sequence[Path], present: D | None
-    ) -> D | None:
-        """The database that these files hold now, or the last good one: `present`, or what an earlier
-        process had."""
-        copies = self._copies(paths)
-        if not copies:
-            return present
-        database = present
-        if present is None or present.paths != copies:
-            try:
-                database = kind(copies)
-            except GeoError as error:  # a good database, of another kind
-                self._faults.set(subject, str(error))
-                return present or self._reopen(kind, paths)
-        self._faults.clear(subject)
-        for path, copy in zip(paths, copies, strict=True):
-            self._verified.remember(path, copy)
-        return database
-
-    def _reopen(self, kind: Callable[[Sequence[Path]], D], paths: Sequence[Path]) -> D | None:
-        last = [copy for copy in map(self._verified.last, paths) if copy is not None]
-        try:
-            return kind(last) if len(last) == len(paths) else None
-        except GeoError:
-            return None  # deleted meanwhile; the fault is named already
-
-    def _asn_database(self, copies: Sequence[Path]) -> AsnDatabase:
-        return AsnDatabase(copies, self._cache_folder)
 
 
 class NetworkFiles:

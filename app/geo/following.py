@@ -1,0 +1,87 @@
+"""Databases whose files may be replaced, spoiled or taken away while they are in use.
+
+The worker, the web processes and nginx's directory follow the same files by the same rule: what is at
+fault with one file changes nothing for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from app.geo.copies import VerifiedCopies
+from app.geo.database import AsnDatabase, CityDatabase, check_asns, city_layout_of
+from app.geo.mmdb import MmdbFile
+from app.model import GeoError
+
+D = TypeVar("D", CityDatabase, AsnDatabase)
+
+
+class FollowedDatabase(Generic[D]):
+    """The newest good database that its files have held.
+
+    Only verified copies are opened. A file at fault is represented by its own last good copy: the one
+    that this process uses, or else the one that an earlier process used.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Path],
+        copies: VerifiedCopies,
+        judge: Callable[[MmdbFile], object],
+        open_copies: Callable[[Sequence[Path]], D],
+    ) -> None:
+        #: The files, in the order in which they are asked.
+        self.sources = tuple(sources)
+        #: The database in use. None until each file has been good at some time.
+        self.database: D | None = None
+        #: What was wrong with which file at the last look.
+        self.faults: dict[Path, str] = {}
+        self._copies = copies
+        self._judge = judge  # raises GeoError for a good file of another kind of database
+        self._open: Callable[[Sequence[Path]], D] = open_copies
+
+    def look(self) -> bool:
+        """Take up what has changed; whether the database is another one now. Costs a stat for each file
+        while nothing changes."""
+        self.faults = {}
+        used = self.database.paths if self.database else (None,) * len(self.sources)
+        found = map(self._newest_good, self.sources, used)
+        copies = tuple(copy for copy in found if copy is not None)
+        if not copies or len(copies) < len(self.sources):
+            return False
+        try:
+            if copies != used:
+                self.database = self._open(copies)
+        except GeoError as error:  # a copy was deleted between the look at it and its use
+            self.faults = dict.fromkeys(self.sources, str(error)) | self.faults
+            return False
+        for source, copy in zip(self.sources, copies, strict=True):
+            if source not in self.faults:
+                self._copies.remember(source, copy)
+        return copies != used
+
+    def _newest_good(self, source: Path, used: Path | None) -> Path | None:
+        """The copy that stands for a file, `used` being the present one; None if it was never good."""
+        try:
+            copy = self._copies.copy(source)
+            if copy != used:
+                self._judge(MmdbFile(copy, str(source)))
+        except GeoError as error:
+            self.faults[source] = str(error)
+            return used or self._copies.last(source)
+        return copy
+
+
+def follow_cities(sources: Sequence[Path], copies: VerifiedCopies) -> FollowedDatabase[CityDatabase]:
+    """Follow the files of a city database."""
+    return FollowedDatabase(sources, copies, city_layout_of, CityDatabase)
+
+
+def follow_asns(
+    sources: Sequence[Path], copies: VerifiedCopies, cache_folder: Path | None = None
+) -> FollowedDatabase[AsnDatabase]:
+    """Follow the files of an ASN database; `cache_folder` is for `AsnDatabase`."""
+    return FollowedDatabase(sources, copies, check_asns, partial(AsnDatabase, cache_folder=cache_folder))
