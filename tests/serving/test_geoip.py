@@ -8,10 +8,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from app.geo.database import CityDatabase
+from app.logs import Faults
+from app.worker.geography import GeoFiles
+from tests.geo.databases import maxmind, write_database
 from tests.serving.site import FRANKFURT, Site, knows_networks, knows_places, served
-from tests.worker.network import CITY, replaced
+from tests.worker.network import CITY, NOON, replaced
 
 
 def truncate(path: Path) -> None:
@@ -89,3 +94,40 @@ def test_copies_deleted_under_the_process(site: Site) -> None:
     current.refresh()
     assert served(current) == newest
     assert knows_places(current) and knows_networks(current)
+
+
+@pytest.mark.parametrize("harm", [truncate, truncate_to_nothing, overwrite, remove, wrong_kind])
+def test_worker_and_web_choose_alike(site: Site, tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    """Of two city files one is spoiled while the other is replaced by a new build. The worker and a web
+    process go on with the same content, whether they ran before or start now: the new build, and the
+    last good copy of the spoiled file."""
+    campus = write_database(tmp_path / "campus.mmdb", {"10.66.0.0/16": maxmind("LU", 49.6, 6.1)})
+    settings = site.network.settings(site.city, campus)
+    node = msgspec.structs.replace(settings, var_dir=tmp_path / "node")  # the web's, on another machine
+    worker, web = GeoFiles(settings, Faults(logging.getLogger("mirrorwise.worker"))), site.follower(node)
+    worker.read(NOON)
+    web.refresh()
+    before = content_of(web.cities)
+    assert before == content_of(worker.cities)
+
+    harm(campus)
+    replaced(site.city, CITY.read_bytes().replace(b"Frankfurt am Main", b"Frankfurt am Mein"))
+    new_worker = GeoFiles(settings, Faults(logging.getLogger("mirrorwise.worker")))
+    new_web = site.follower(node)
+    for cities in (worker, new_worker):
+        cities.read(NOON + 1)
+    for process in (web, new_web):
+        process.refresh()
+        assert "campus.mmdb" in process.faults.current["geoip"]
+    databases = [worker.cities, new_worker.cities, web.cities, new_web.cities]
+    (chosen,) = set(map(content_of, databases))
+    assert chosen != before
+    for database in databases:
+        assert database is not None
+        assert database.describe(FRANKFURT).city == "Frankfurt am Mein"
+        assert database.place("10.66.0.1") == "LU/49/6"
+
+
+def content_of(database: CityDatabase | None) -> str:
+    assert database is not None
+    return database.identity

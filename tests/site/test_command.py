@@ -87,6 +87,23 @@ def test_a_broken_database_changes_nothing(published: Path, tmp_path: Path) -> N
     assert text(out) == before
 
 
+def test_a_broken_database_does_not_hold_up_the_rest(published: Path, tmp_path: Path) -> None:
+    """With its last good copy in place, what else has changed is written and taken up by nginx; that the
+    file is at fault is said afterwards, also by a process that starts only then."""
+    out, city, ran = tmp_path / "site", tmp_path / "city.mmdb", tmp_path / "ran"
+    shutil.copy(ROOT / "data" / "geoip" / "city.mmdb", city)
+    assert nginx(published, out, GEOIP_CITY=str(city)).exit_code == 0
+    before = databases(out)
+    city.write_bytes(city.read_bytes()[:5000])
+    more = ("--server-name", "a.example.org", "--reload", f"touch {ran}")
+    result = nginx(published, out, *more, GEOIP_CITY=str(city))
+    assert result.exit_code == 1
+    assert str(city) in result.output
+    assert "server_name a.example.org;" in text(out)
+    assert ran.exists()
+    assert databases(out) == before
+
+
 def test_before_anything_is_published(tmp_path: Path) -> None:
     """Nobody knows what networks there are: nginx passes everything on, and knows no classes."""
     out = tmp_path / "site"
