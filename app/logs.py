@@ -1,4 +1,9 @@
-"""Logging as the settings want it: lines for people, or one JSON object a line."""
+"""The log, and what is wrong at the moment.
+
+The log is lines for people or JSON objects, as the settings say. A program that goes on after a fault
+keeps it in `Faults`: the log names it once when it comes and once when it goes, and `/readyz`, metrics
+and status documents read what is wrong now.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ _CONTROL[ord("\n")] = "\n    "
 
 
 class JsonFormatter(logging.Formatter):
-    """time, level, logger, process, message, and exception where there is one."""
+    """Writes each record as an object of time, level, logger, process, message, and the exception if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -33,15 +38,15 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """What follows a message's first line is indented, and control characters are spelled out: what
-    files or clients put into a message cannot be taken for another message."""
+    """Indents what follows a message's first line and spells out control characters, so that nothing that
+    files or clients put into a message can be taken for another message."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         return super().formatMessage(record).translate(_CONTROL)
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Everything to standard error, as is expected under systemd and in containers."""
+    """Send everything to standard error, as systemd and containers expect it."""
     handler = logging.StreamHandler(sys.stderr)
     if settings.log_format == "json":
         handler.setFormatter(JsonFormatter())
@@ -57,52 +62,53 @@ MAX_PAUSE_S = 3.0
 
 
 def pause_s(refresh_s: float, failures: int) -> float:
-    """How long to wait before the next look: twice as long after each that failed in a row, up to
-    3 s: worker and web may have to wait one after the other, and an edit is to be served within 10 s."""
+    """The time to wait before the next look, which doubles with each failure in a row, up to 3 s. Worker
+    and web may have to wait one after the other, and an edit is to be served within 10 s."""
     return max(refresh_s, min(refresh_s * 2.0 ** min(failures, 20), MAX_PAUSE_S))
 
 
 class Faults:
-    """Faults by subject ("store", "mirrors/a.yml"), for logs now and for whoever asks later. What stands
-    before the slash is the source, by which they are counted: `failures` says how often one was found
-    at fault, also when nothing had changed."""
+    """What is wrong at the moment, by subject: "store", "mirrors/a.yml". The part before the slash is the
+    source, by which faults are counted."""
 
     def __init__(self, log: logging.Logger) -> None:
+        #: How often each source was found at fault, also when that was known already.
+        self.failures: Counter[str] = Counter()
         self._log = log
         self._texts: dict[str, str] = {}
-        self.failures: Counter[str] = Counter()
 
     @property
     def current(self) -> dict[str, str]:
+        """The text of each fault, by subject."""
         return dict(self._texts)
 
     @property
     def by_source(self) -> dict[str, int]:
-        """How many subjects of each source are at fault now."""
+        """The number of subjects at fault now, by source."""
         return dict(Counter(map(_source, self.current)))
 
     def set(self, subject: str, text: str, trace: bool = False) -> None:
-        """`subject` is at fault, as `text` says; logged unless it was said before. `trace`: with the
-        traceback of the exception that is being handled."""
+        """Note that `subject` is at fault, as `text` says, and log it unless it was logged before.
+        `trace`: with the traceback of the exception that is being handled."""
         self.failures[_source(subject)] += 1
         if self._texts.get(subject) != text:
             self._texts[subject] = text
             self._log.warning("%s: %s", subject, text, exc_info=trace)
 
     def clear(self, subject: str) -> None:
-        """`subject` is well."""
+        """Note that nothing is wrong with `subject`."""
         if self._texts.pop(subject, None) is not None:
             self._log.info("%s: well again", subject)
 
     def report(self, subject: str, text: str | None) -> None:
-        """`subject` is at fault, as `text` says, or well if there is no text."""
+        """`set` with a text, `clear` without one."""
         if text:
             self.set(subject, text)
         else:
             self.clear(subject)
 
     def replace(self, prefix: str, faults: Mapping[str, str]) -> None:
-        """All faults of subjects that begin with `prefix` are now these."""
+        """Note that of all subjects that begin with `prefix`, these are at fault and no others."""
         for subject in [s for s in self._texts if s.startswith(prefix) and s not in faults]:
             self.clear(subject)
         for subject, text in faults.items():

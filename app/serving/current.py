@@ -1,105 +1,71 @@
 """What a web process answers from, and how it stays current.
 
 A thread looks at the store every `REFRESH_SECONDS`, more rarely after failures. A newer generation is
-read, decoded and swapped in as one reference: a request works with the one it began with. Nothing is
-asked of the store inside a request. What cannot be read leaves the last good one in place, named once
-in the log. With Redis as the store, every good generation is also kept in files, and a process begins
-with that copy: Redis may be away, or so slow that it would keep everybody waiting. GeoIP databases
-are followed in the same way, as verified copies.
+read, decoded and swapped in as one reference: a request works with the one it began with. No request
+waits for the store. What cannot be read leaves the last good one in place, and the log names it once.
+With Redis as the store, every good generation is also kept in files, and a process begins with that
+copy: Redis may be away, or so slow that every client would wait for it.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
-from app.answer.lists import MirrorLists
-from app.answer.memo import Memo
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.following import follow_asns, follow_cities
-from app.geo.networks import NetworkLookup
 from app.logs import Faults, pause_s
 from app.model import GeoError, SnapshotError, StoreError
-from app.request.parameters import ParameterReader
-from app.request.question import Parser, Question
+from app.serving.generation import GenerationReader, Serving, current_pointer, with_status
+from app.serving.kept_copy import KeptCopy
 from app.serving.tally import Tally, TallyFiles, counted
 from app.settings import Settings
-from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import Heartbeat, Status, decode_heartbeat
-from app.snapshot.status import decode as decode_status
-from app.store import FileStore, Pointer, Publication, Store
+from app.snapshot.status import Heartbeat, decode_heartbeat
+from app.store import FileStore, Store
 
 log = logging.getLogger("mirrorwise.web")
 
-MAX_QUESTIONS = 4000
 HEARTBEAT_EVERY_S = 5.0
-KEEP_AGAIN_S = 5.0
 PATIENCE_S = 1.0
 """For so long a process that starts waits for the store, when it has a copy to begin with."""
 START_S = 5.0
 """And for so long when it has none; gunicorn ends one that takes 30 s."""
 
-_GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # it goes into headers
-
-
-@dataclass(frozen=True)
-class Serving:
-    """One generation and what belongs to it. `status` is the status document, still encoded: only
-    explanations need it. `questions`: what the fast path knows, by `fastpath.target_of`."""
-
-    lists: MirrorLists
-    parser: Parser
-    networks: NetworkLookup | None
-    published_at_s: float
-    questions: Memo[str, Question]
-    status_tag: str = ""
-    status: bytes | None = None
-
-    @property
-    def snapshot(self) -> LoadedSnapshot:
-        return self.lists.snapshot
-
-    def status_document(self) -> Status | None:
-        """One that cannot be read is as good as none."""
-        try:
-            return decode_status(self.status) if self.status else None
-        except SnapshotError:
-            return None
-
 
 class Current:
-    """`serving` and `cities` may be replaced at any moment; read each once a request. None: nothing
-    has been published yet, or no database is usable. `asns` are for people only: what they mean for
-    a list is in the networks database. `heartbeat`: the worker's last that could be read. `server`: the
-    name that all processes of one server share, if there are several."""
+    """What this process serves now. Attributes may be replaced at any moment: a request reads each once."""
 
     def __init__(
         self, settings: Settings, store: Store, kept: FileStore | None, server: str | None = None
     ) -> None:
+        """`kept`: where to keep a copy of what the store has, if anywhere. `server`: the name that all
+        processes of one server share, if there are several."""
+        #: The generation served; None while none has been read.
         self.serving: Serving | None = None
+        #: None while no city database is usable.
         self.cities: CityDatabase | None = None
+        #: For people only: what ASNs mean for a list is in the networks database.
         self.asns: AsnDatabase | None = None
+        #: The worker's last that could be read.
         self.heartbeat: Heartbeat | None = None
+        #: What is wrong at the moment.
         self.faults = Faults(log)
+        #: The requests that this process has answered.
         self.tally = Tally()
+        #: What all processes of the server have counted.
         self.tallies = TallyFiles(settings.var_dir / "metrics", server)
-        self._settings = settings
+        self._refresh_s = settings.refresh_s
         self._store = store
-        self._kept = kept
+        self._kept = KeptCopy(kept) if kept is not None else None
         self._copies = VerifiedCopies(settings.var_dir / "geoip")
+        self._generations = GenerationReader(self._copies)
         self._followed_cities = follow_cities(settings.geoip_city, self._copies)
         self._followed_asns = follow_asns(settings.geoip_asn, self._copies)
-        self._unreadable: tuple[str, str] | None = None  # a generation, and what is wrong with it
-        self._to_keep: tuple[Publication, bytes | None] | None = None  # with its networks
-        self._keep_again_at = float("-inf")
-        self._copy_problem: str | None = None
-        self._looked = threading.Event()
         self._heartbeat_at = float("-inf")
+        self._looked = threading.Event()
         self._stopping = threading.Event()
 
     # --- the thread ------------------------------------------------------------------------------
@@ -123,21 +89,24 @@ class Current:
                 self.faults.set("refresh", f"failed: {error!r}", trace=True)
             self._looked.set()
             failures = failures + 1 if {"store", "refresh"} & set(self.faults.current) else 0
-            self._stopping.wait(pause_s(self._settings.refresh_s, failures))
+            self._stopping.wait(pause_s(self._refresh_s, failures))
+
+    # --- one look --------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """One look at the store and at the GeoIP files."""
+        """One look at the GeoIP files and at the store."""
         self._follow_databases()
-        self._begin_with_copy()
+        if self.serving is None and self._kept is not None:
+            self._begin_with(self._kept)
         followed = self._attempt("store", lambda: self._follow_store(self._store))
-        if self.serving is None and self._copy_problem is not None:
-            self.faults.set("last good copy", self._copy_problem)
-        self._keep_copy()
+        if self._kept is not None:
+            self._keep(self._kept)
         if followed and time.monotonic() - self._heartbeat_at >= HEARTBEAT_EVERY_S:
             self._attempt("heartbeat", self._read_heartbeat)
         self.write_tally()
 
     def _attempt(self, subject: str, step: Callable[[], None]) -> bool:
+        """Take a step and note what is wrong; whether it could be taken."""
         try:
             step()
         except (StoreError, SnapshotError, GeoError) as error:
@@ -146,41 +115,43 @@ class Current:
         self.faults.clear(subject)
         return True
 
-    # --- the store -------------------------------------------------------------------------------
-
-    def _begin_with_copy(self) -> None:
-        """That there is none is no fault, unless nothing else can be served either."""
-        if self.serving is not None or self._kept is None:
-            return
-        try:
-            self._follow_store(self._kept)
-            self._copy_problem = None
-        except (StoreError, SnapshotError, GeoError) as error:
-            self._copy_problem = str(error)
+    def _follow_databases(self) -> None:
+        changed = False
+        for subject, followed in (("geoip", self._followed_cities), ("geoip asn", self._followed_asns)):
+            changed |= followed.look()
+            self.faults.report(subject, "; ".join(followed.faults.values()))
+        self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
+        if changed:
+            self._copies.delete_unused(time.time())
 
     def _follow_store(self, store: Store) -> None:
-        pointer = store.pointer()
-        if pointer is None:
-            raise StoreError("nothing has been published there")
-        if not _GENERATION.fullmatch(pointer.generation):
-            raise StoreError(f"the generation there has a strange name: {pointer.generation[:64]!r}")
-        serving = self.serving
-        if serving is None or serving.snapshot.generation != pointer.generation:
-            if self._unreadable is not None and self._unreadable[0] == pointer.generation:
-                raise SnapshotError(self._unreadable[1])
-            serving = self.serving = self._load(store, pointer)
-        if serving.status_tag != pointer.status or serving.published_at_s != pointer.published_at_s:
-            self.serving = replace(
-                serving,
-                status=store.status(),
-                status_tag=pointer.status,
-                published_at_s=pointer.published_at_s,
-            )
+        pointer = current_pointer(store)
+        if self.serving is None or self.serving.snapshot.generation != pointer.generation:
+            self.serving, stored = self._generations.load(store, pointer)
+            if self._kept is not None and store is not self._kept.store:
+                self._kept.offer(stored)
+        self.serving = with_status(self.serving, store, pointer)
+
+    def _begin_with(self, kept: KeptCopy) -> None:
+        try:
+            self._follow_store(kept.store)
+            kept.problem = None
+        except (StoreError, SnapshotError, GeoError) as error:
+            kept.problem = str(error)
+
+    def _keep(self, kept: KeptCopy) -> None:
+        """That there is no good copy yet is no fault, unless nothing else can be served either."""
+        if self.serving is None and kept.problem is not None:
+            self.faults.set("last good copy", kept.problem)
+        if kept.is_due:
+            self._attempt("last good copy", kept.keep)
 
     def _read_heartbeat(self) -> None:
         self._heartbeat_at = time.monotonic()
         data = self._store.heartbeat()
         self.heartbeat = decode_heartbeat(data) if data is not None else None
+
+    # --- counts ----------------------------------------------------------------------------------
 
     def write_tally(self) -> None:
         """Leave what this process has counted where the other ones find it."""
@@ -192,80 +163,3 @@ class Current:
             faults.clear("metrics")
         except OSError as error:
             faults.set("metrics", f"not written: {error}")
-
-    def _load(self, store: Store, pointer: Pointer) -> Serving:
-        """Without its status document, which lists do not need: that may be damaged alone."""
-        data = store.snapshot(pointer.generation)
-        if data is None:
-            raise StoreError(f"generation {pointer.generation} is not there any more")
-        started = time.monotonic()
-        try:
-            snapshot = LoadedSnapshot(pointer.generation, data)
-        except SnapshotError as error:  # 13 MB that need not be read at every look
-            self._unreadable = pointer.generation, str(error)
-            raise
-        blob = store.blob(snapshot.networks) if snapshot.networks else None
-        if snapshot.networks and blob is None:
-            raise StoreError(f"the networks database {snapshot.networks[:16]} is not there")
-        loaded = Serving(
-            lists=MirrorLists(snapshot),
-            parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
-            networks=self._networks(snapshot.networks, blob),
-            published_at_s=pointer.published_at_s,
-            questions=Memo(MAX_QUESTIONS),
-        )
-        self._copies.delete_unused(time.time())
-        log.info(
-            "serving generation %s: %d mirrors, %.1f MB, ready in %.0f ms",
-            pointer.generation,
-            len(snapshot.mirrors),
-            len(data) / 1e6,
-            (time.monotonic() - started) * 1e3,
-        )
-        if self._kept is not None and store is not self._kept:
-            digests = (snapshot.networks,) if snapshot.networks else ()
-            copy = Publication(
-                generation=pointer.generation,
-                snapshot=data,
-                memory=b"",
-                blobs=digests,
-                published_at_s=pointer.published_at_s,
-            )
-            self._to_keep, self._keep_again_at = (copy, blob), float("-inf")
-        return loaded
-
-    def _networks(self, digest: str | None, blob: bytes | None) -> NetworkLookup | None:
-        """The networks database has to be a file of its own to be mapped."""
-        if digest is None or blob is None:
-            return None
-        return NetworkLookup(self._copies.keep(digest, blob))
-
-    def _keep_copy(self) -> None:
-        """What was read from the store also goes to our own disk; again if that was full."""
-        kept, to_keep = self._kept, self._to_keep
-        if kept is None or to_keep is None or time.monotonic() < self._keep_again_at:
-            return
-        copy, blob = to_keep
-
-        def keep() -> None:
-            there = kept.pointer() if self._copy_problem is None else None
-            if there is None or there.generation != copy.generation:  # else another process was faster
-                if blob is not None:
-                    kept.put_blob(blob)
-                kept.publish(copy, None)
-
-        if self._attempt("last good copy", keep):
-            self._to_keep = self._copy_problem = None
-        else:
-            self._keep_again_at = time.monotonic() + KEEP_AGAIN_S
-
-    # --- GeoIP -----------------------------------------------------------------------------------
-
-    def _follow_databases(self) -> None:
-        changed = False
-        for subject, followed in (("geoip", self._followed_cities), ("geoip asn", self._followed_asns)):
-            changed |= followed.look()
-            self.faults.report(subject, "; ".join(followed.faults.values()))
-        self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
-        if changed:
-            self._copies.delete_unused(time.time())

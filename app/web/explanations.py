@@ -23,7 +23,8 @@ from app.explain.mirror_report import mirror_report, mirror_reports
 from app.render import html, text
 from app.render.explanation_text import client_text, explanation_text
 from app.request.clients import Client
-from app.serving.current import Current, Serving
+from app.serving.current import Current
+from app.serving.generation import Serving
 from app.web.answers import Answer
 from app.web.pages import JSON, NO_STORE, page_headers
 

@@ -12,7 +12,8 @@ from app.request.clients import Client, Clients, somebody
 from app.request.download import parse_download
 from app.request.parameters import flag
 from app.request.question import Parser, Question
-from app.serving.current import Current, Serving
+from app.serving.current import Current
+from app.serving.generation import Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
 from app.web.explanations import Kind, Wanted

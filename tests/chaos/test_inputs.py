@@ -228,7 +228,7 @@ def test_last_good_copy_is_kept_again(
 ) -> None:
     """A node whose disk was full when a generation came keeps it as soon as there is room, without waiting
     for the next one."""
-    monkeypatch.setattr("app.serving.current.KEEP_AGAIN_S", 0.0)
+    monkeypatch.setattr("app.serving.kept_copy.KEEP_AGAIN_S", 0.0)
     worker = start()
     worker.step(NOON)
     node = network.var.with_name("node")

@@ -1,0 +1,146 @@
+"""One generation as a web process serves it, and how it is read from a store."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from dataclasses import dataclass, replace
+
+from app.answer.lists import MirrorLists
+from app.answer.memo import Memo
+from app.geo.copies import VerifiedCopies
+from app.geo.networks import NetworkLookup
+from app.model import SnapshotError, StoreError
+from app.request.parameters import ParameterReader
+from app.request.question import Parser, Question
+from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.status import Status
+from app.snapshot.status import decode as decode_status
+from app.store import Pointer, Publication, Store
+
+log = logging.getLogger("mirrorwise.web")
+
+MAX_QUESTIONS = 4000
+
+_GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # it goes into headers
+
+
+@dataclass(frozen=True)
+class Serving:
+    """One generation and what belongs to it."""
+
+    lists: MirrorLists
+    parser: Parser
+    #: None if the generation has no networks database.
+    networks: NetworkLookup | None
+    published_at_s: float
+    #: The questions that the fast path has answered before, by `fastpath.target_of`.
+    questions: Memo[str, Question]
+    #: Which status document `status` is (`Pointer.status`).
+    status_tag: str = ""
+    #: The status document, still encoded, because only explanations need it.
+    status: bytes | None = None
+
+    @property
+    def snapshot(self) -> LoadedSnapshot:
+        return self.lists.snapshot
+
+    def status_document(self) -> Status | None:
+        """The status document, decoded. One that cannot be read is as good as none."""
+        try:
+            return decode_status(self.status) if self.status else None
+        except SnapshotError:
+            return None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A generation as a store holds it: what another store needs to hold it too."""
+
+    publication: Publication
+    networks: bytes | None
+
+
+class GenerationReader:
+    """Reads generations, and the networks databases that belong to them."""
+
+    def __init__(self, copies: VerifiedCopies) -> None:
+        self._copies = copies
+        self._unreadable: tuple[str, str] | None = None  # a generation, and what is wrong with it
+
+    def load(self, store: Store, pointer: Pointer) -> tuple[Serving, Stored]:
+        """The generation that the store points to. Its status document is not read, because lists do not
+        need it and it may be damaged alone. Raises StoreError, SnapshotError or GeoError."""
+        if self._unreadable is not None and self._unreadable[0] == pointer.generation:
+            raise SnapshotError(self._unreadable[1])
+        data = store.snapshot(pointer.generation)
+        if data is None:
+            raise StoreError(f"generation {pointer.generation} is not there any more")
+        started = time.monotonic()
+        try:
+            snapshot = LoadedSnapshot(pointer.generation, data)
+        except SnapshotError as error:  # 13 MB that need not be read at every look
+            self._unreadable = pointer.generation, str(error)
+            raise
+        networks = _networks(store, snapshot.networks)
+        serving = Serving(
+            lists=MirrorLists(snapshot),
+            parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
+            networks=self._opened(snapshot.networks, networks),
+            published_at_s=pointer.published_at_s,
+            questions=Memo(MAX_QUESTIONS),
+        )
+        self._copies.delete_unused(time.time())
+        log.info(
+            "serving generation %s: %d mirrors, %.1f MB, ready in %.0f ms",
+            pointer.generation,
+            len(snapshot.mirrors),
+            len(data) / 1e6,
+            (time.monotonic() - started) * 1e3,
+        )
+        return serving, Stored(_publication(pointer, data, snapshot.networks), networks)
+
+    def _opened(self, digest: str | None, networks: bytes | None) -> NetworkLookup | None:
+        """The networks database has to be a file of its own to be mapped."""
+        if digest is None or networks is None:
+            return None
+        return NetworkLookup(self._copies.keep(digest, networks))
+
+
+def current_pointer(store: Store) -> Pointer:
+    """Where the store points to. Raises StoreError if it points to nothing that can be served."""
+    pointer = store.pointer()
+    if pointer is None:
+        raise StoreError("nothing has been published there")
+    if not _GENERATION.fullmatch(pointer.generation):
+        raise StoreError(f"the generation there has a strange name: {pointer.generation[:64]!r}")
+    return pointer
+
+
+def with_status(serving: Serving, store: Store, pointer: Pointer) -> Serving:
+    """The same generation with the status document and the time that the store has now."""
+    if serving.status_tag == pointer.status and serving.published_at_s == pointer.published_at_s:
+        return serving
+    return replace(
+        serving, status=store.status(), status_tag=pointer.status, published_at_s=pointer.published_at_s
+    )
+
+
+def _publication(pointer: Pointer, snapshot: bytes, networks: str | None) -> Publication:
+    return Publication(
+        generation=pointer.generation,
+        snapshot=snapshot,
+        memory=b"",
+        blobs=(networks,) if networks else (),
+        published_at_s=pointer.published_at_s,
+    )
+
+
+def _networks(store: Store, digest: str | None) -> bytes | None:
+    if not digest:
+        return None
+    networks = store.blob(digest)
+    if networks is None:
+        raise StoreError(f"the networks database {digest[:16]} is not there")
+    return networks
