@@ -10,6 +10,7 @@ copy: Redis may be away, or so slow that every client would wait for it.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from app.logs import Faults, pause_s
 from app.model import GeoError, SnapshotError, StoreError
 from app.serving.generation import GenerationReader, Serving, current_pointer, with_status
 from app.serving.kept_copy import KeptCopy
-from app.serving.tally import Tally, TallyFiles, counted
+from app.serving.tally import Counted, Tally, TallyFiles
 from app.settings import Settings
 from app.snapshot.status import Heartbeat, decode_heartbeat
 from app.store import FileStore, Store
@@ -154,12 +155,21 @@ class Current:
     # --- counts ----------------------------------------------------------------------------------
 
     def write_tally(self) -> None:
-        """Leave what this process has counted where the other ones find it."""
-        generation = self.serving.snapshot.generation if self.serving else None
-        lookups = self.cities.failures if self.cities else 0
-        faults = self.faults
+        """Leave what this process has counted where the other processes find it."""
+        tally = self.tally
+        counted = Counted(
+            pid=os.getpid(),
+            requests=[(*key, number) for key, number in tuple(tally.requests.items())],
+            buckets=list(tally.buckets),
+            seconds=tally.seconds,
+            memo_hits=tally.memo_hits,
+            generation=self.serving.snapshot.generation if self.serving else None,
+            faults=self.faults.by_source,
+            failures=dict(self.faults.failures),
+            lookup_failures=self.cities.failures if self.cities else 0,
+        )
         try:
-            self.tallies.write(counted(self.tally, generation, faults.by_source, faults.failures, lookups))
-            faults.clear("metrics")
+            self.tallies.write(counted)
+            self.faults.clear("metrics")
         except OSError as error:
-            faults.set("metrics", f"not written: {error}")
+            self.faults.set("metrics", f"not written: {error}")

@@ -1,10 +1,10 @@
 """What the processes of one server have counted, and how each learns of the others' counts.
 
-A request adds to plain numbers of its own process, which costs some 3 µs. The refresh thread
-writes them to a small file of the process, when they have changed; whoever is asked for metrics
-adds up the files of its server. Only files are added up, the asked process' own (written just
-before) like the others: so no total ever goes back, whichever process is asked next. What a process
-counted that has ended stays until the server does. Files of former servers go after an hour.
+A request adds to plain numbers of its own process, which costs some 3 µs. The refresh thread writes
+them to a small file of the process when they have changed. The process that is asked for metrics adds
+up the files of its server, its own (written just before) like the others: so no total ever goes back,
+whichever process is asked next. The counts of a process that has ended stay until the server ends.
+Files of former servers are removed after an hour.
 
 Threads of one process share a tally without locks: CPython switches threads at calls and at the
 ends of loops, never within `counts[key] += 1`.
@@ -18,7 +18,6 @@ import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -49,17 +48,22 @@ class Tally:
 
 
 class Counted(Record, frozen=True, kw_only=True):
-    """A process' file. `buckets` are not cumulative; the last is for all that took longer. `faults`:
-    what is at fault now; `failures`: how often something was, by source."""
+    """The file of one process."""
 
     pid: int
+    #: Form, status, reason, and how many such requests there were.
     requests: list[tuple[str, int, str, int]] = []
+    #: Not cumulative; the last one is for all that took longer.
     buckets: list[int] = []
     seconds: float = 0.0
     memo_hits: int = 0
+    #: The generation that the process serves.
     generation: str | None = None
+    #: How many subjects are at fault now, by source.
     faults: dict[str, int] = {}
+    #: How often one was found at fault, by source.
     failures: dict[str, int] = {}
+    #: How many lookups in GeoIP databases failed.
     lookup_failures: int = 0
 
     @property
@@ -68,8 +72,8 @@ class Counted(Record, frozen=True, kw_only=True):
 
 
 class TallyFiles:
-    """The files of one server's processes. `server`: its name, the same in all of them; none: this
-    process is all of it."""
+    """The files of one server's processes. `server` is its name, the same in all of them; a server without
+    a name has this process alone."""
 
     def __init__(self, folder: Path, server: str | None = None) -> None:
         self._folder = folder
@@ -78,7 +82,7 @@ class TallyFiles:
         self._lock = threading.Lock()
 
     def write(self, counted: Counted) -> None:
-        """Raises OSError."""
+        """Replace this process' file, if anything has changed. Raises OSError."""
         with self._lock:
             if counted == self._written:
                 return
@@ -88,13 +92,13 @@ class TallyFiles:
             self._written = counted
 
     def read(self) -> list[Counted]:
-        """Of all processes of this server, also those that have ended."""
+        """The files of all processes of this server, also those that have ended."""
         found = []
         for path in sorted(self._folder.glob(f"{self._server}-*.json")):
             try:
                 found.append(msgspec.json.decode(path.read_bytes(), type=Counted))
             except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-                continue  # not one of ours
+                continue  # it is not one of ours
         return found
 
     def _delete_abandoned(self) -> None:
@@ -110,7 +114,7 @@ class TallyFiles:
 
 
 def server_name() -> str:
-    """A new name for a server, made in the process that starts the others."""
+    """A new name for a server. The process that starts the others makes it."""
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
@@ -122,20 +126,3 @@ def _is_alive(pid: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
-
-
-def counted(
-    tally: Tally, generation: str | None, faults: Mapping[str, int], failures: Mapping[str, int], lookups: int
-) -> Counted:
-    """The counts as they are now. `lookups`: those in GeoIP databases that failed."""
-    return Counted(
-        pid=os.getpid(),
-        requests=[(*key, number) for key, number in tuple(tally.requests.items())],
-        buckets=list(tally.buckets),
-        seconds=tally.seconds,
-        memo_hits=tally.memo_hits,
-        generation=generation,
-        faults=dict(faults),
-        failures=dict(failures),
-        lookup_failures=lookups,
-    )
