@@ -24,24 +24,8 @@ from math import asin, cos, radians, sin, sqrt
 from pathlib import Path
 from typing import NamedTuple
 
+from app.clouds import PROVIDERS
 from app.model import Coordinates, MirrorwiseError, Record
-
-# Short names in Azure's service tags, where they differ from the public ones.
-_AZURE_SHORT_NAMES = {
-    "brazilne": "brazilnortheast",
-    "brazilse": "brazilsoutheast",
-    "centralfrance": "francecentral",
-    "chilec": "chilecentral",
-    "germanyn": "germanynorth",
-    "germanywc": "germanywestcentral",
-    "norwaye": "norwayeast",
-    "norwayw": "norwaywest",
-    "southfrance": "francesouth",
-    "switzerlandn": "switzerlandnorth",
-    "switzerlandw": "switzerlandwest",
-    "usstagec": "southcentralusstg",
-    "usstagee": "eastusstg",
-}
 
 _SEPARATORS = str.maketrans("", "", " -_")
 
@@ -80,8 +64,8 @@ class _Region(NamedTuple):
 
 @cache
 def _table() -> dict[str, dict[str, _Region]]:
-    """By provider and name."""
-    table: dict[str, dict[str, _Region]] = {}
+    """The regions and border groups of every provider, by their names."""
+    table: dict[str, dict[str, _Region]] = {provider: {} for provider in PROVIDERS}
     with Path(__file__).with_name("regions.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             location = None
@@ -94,26 +78,20 @@ def _table() -> dict[str, dict[str, _Region]]:
                     continent=row["continent"],
                     metro=row["metro"],
                 )
-            table.setdefault(row["provider"], {})[row["region"]] = _Region(row["parent"] or None, location)
+            table[row["provider"]][row["region"]] = _Region(row["parent"] or None, location)
     return table
 
 
 @cache
 def _spellings(provider: str) -> dict[str, str]:
-    """Names without separators (`eucentral1`) → as in the table."""
-    spellings = {_squashed(name): name for name in _table().get(provider, {})}
-    if provider == "azure":
-        spellings.update(_AZURE_SHORT_NAMES)
-    return spellings
+    """The names in the table by what remains of them without separators (`eucentral1`)."""
+    if provider not in PROVIDERS:
+        return {}
+    return {**{_squashed(name): name for name in _table()[provider]}, **PROVIDERS[provider].short_names}
 
 
 def _squashed(name: str) -> str:
     return name.casefold().translate(_SEPARATORS)
-
-
-def providers() -> tuple[str, ...]:
-    """Names of all known providers."""
-    return tuple(_table())
 
 
 def known_regions(provider: str) -> tuple[CloudRegion, ...]:
@@ -151,7 +129,7 @@ def parse_region(text: str) -> CloudRegion:
     Raises RegionError."""
     provider, colon, name = (part.strip() for part in text.partition(":"))
     provider = provider.lower()
-    if not colon or provider not in _table():
+    if not colon or provider not in PROVIDERS:
         raise RegionError(text, _nearest_of_any(name or text), _allowed())
     wanted = name.rpartition("/")[2]
     known = _spellings(provider).get(_squashed(wanted))
@@ -169,7 +147,7 @@ def _nearest_of_any(name: str) -> str | None:
     exact = [f"{provider}:{name.lower()}" for provider, names in _table().items() if name.lower() in names]
     if exact:  # us-west-2 is AWS's, and not Google's us-west2
         return exact[0]
-    spellings = {spelling: f"{p}:{known}" for p in _table() for spelling, known in _spellings(p).items()}
+    spellings = {spelling: f"{p}:{known}" for p in PROVIDERS for spelling, known in _spellings(p).items()}
     close = get_close_matches(_squashed(name), spellings, n=1)
     return spellings[close[0]] if close else None
 
@@ -178,7 +156,7 @@ def _allowed(provider: str | None = None) -> str:
     if provider is not None:
         names = [name for name, region in _table()[provider].items() if region.parent is None]
         return f"{provider}:<region>, one of {', '.join(names)}."
-    return f"<provider>:<region>, where provider is one of {', '.join(_table())}."
+    return f"<provider>:<region>, where provider is one of {', '.join(PROVIDERS)}."
 
 
 @cache

@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from html import unescape
 from pathlib import Path
@@ -24,7 +24,10 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from app.clouds.read import CloudRanges, parse_cloud_ranges, read_cloud_file, read_cloud_folder
+from app.clouds import PROVIDERS
+from app.clouds.provider import Provider
+from app.clouds.ranges import CloudRanges
+from app.clouds.read import parse_cloud_ranges, read_cloud_file, read_cloud_folder
 from app.model import MirrorwiseError, Record, SourceError
 
 FETCHED = ".fetched.json"
@@ -32,36 +35,7 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
-class RangeSource(Record, frozen=True, kw_only=True):
-    """Where a provider publishes its ranges. With `link`, `url` is a page that holds the address of
-    the file: of all that match this pattern, the last by file name."""
-
-    provider: str
-    url: str
-    file: str
-    link: str | None = None
-
-
-URLS = (
-    RangeSource(
-        provider="aws", url="https://ip-ranges.amazonaws.com/ip-ranges.json", file="aws-ip-ranges.json"
-    ),
-    RangeSource(
-        provider="azure",
-        url="https://www.microsoft.com/en-us/download/details.aspx?id=56519",
-        file="azure-service-tags.json",
-        link=r"https?://[^\"'\s<>\\]+/ServiceTags_Public_\d{8}\.json",
-    ),
-    RangeSource(provider="gcp", url="https://www.gstatic.com/ipranges/cloud.json", file="gcp-cloud.json"),
-    RangeSource(
-        provider="oci",
-        url="https://docs.oracle.com/iaas/tools/public_ip_ranges.json",
-        file="oci-public-ip-ranges.json",
-    ),
-)
-
-
-class Limits(Record, frozen=True, kw_only=True):
+class DownloadLimits(Record, frozen=True, kw_only=True):
     """What a download may cost. `http_on_loopback`: plain http is good enough for this machine."""
 
     connect_timeout_s: float = 10.0
@@ -110,18 +84,19 @@ class _UpdateError(MirrorwiseError):
 
 def update_ranges(
     folder: Path,
-    urls: Sequence[RangeSource] = URLS,
+    providers: Iterable[Provider] = PROVIDERS.values(),
     progress: Progress | None = None,
-    limits: Limits | None = None,
+    limits: DownloadLimits | None = None,
 ) -> list[RangeUpdate]:
-    """One result for each source, in order. Creates the folder."""
+    """Fetch the ranges of each provider into the folder, which need not be there. Returns a result for each,
+    in order."""
     with suppress(OSError):  # told by each provider that cannot be written
         folder.mkdir(parents=True, exist_ok=True)
-    return asyncio.run(_update_all(folder, urls, progress, limits or Limits()))
+    return asyncio.run(_update_all(folder, providers, progress, limits or DownloadLimits()))
 
 
 async def _update_all(
-    folder: Path, urls: Sequence[RangeSource], progress: Progress | None, limits: Limits
+    folder: Path, providers: Iterable[Provider], progress: Progress | None, limits: DownloadLimits
 ) -> list[RangeUpdate]:
     fetched = _read_fetched(folder)
     present, _ = read_cloud_folder(folder)
@@ -130,8 +105,8 @@ async def _update_all(
     )
     headers = {"User-Agent": "mirrorwise-ranges"}
     async with aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=True) as session:
-        updaters = [_Updater(session, folder, source, limits, progress) for source in urls]
-        tasks = [u.update(present.get(u.source.provider), fetched) for u in updaters]
+        updaters = [_Updater(session, folder, provider, limits, progress) for provider in providers]
+        tasks = [u.update(present.get(u.provider.name), fetched) for u in updaters]
         results = await asyncio.gather(*tasks)
     record = msgspec.json.encode(fetched, order="deterministic")
     with suppress(OSError):  # costs no more than an unconditional download
@@ -146,13 +121,13 @@ class _Updater:
         self,
         session: aiohttp.ClientSession,
         folder: Path,
-        source: RangeSource,
-        limits: Limits,
+        provider: Provider,
+        limits: DownloadLimits,
         progress: Progress | None,
     ) -> None:
-        self.source = source
+        self.provider = provider
         self._session = session
-        self._path = folder / source.file
+        self._path = folder / provider.file
         self._limits = limits
         self._progress = progress
 
@@ -161,9 +136,9 @@ class _Updater:
         try:
             return await self._update(present, fetched)
         except TimeoutError:
-            reason = f"no complete answer from {self.source.url} within the time allowed"
+            reason = f"no complete answer from {self.provider.url} within the time allowed"
         except (aiohttp.ClientError, ValueError) as error:  # ValueError: a redirect to what is no URL
-            reason = f"{self.source.url} could not be fetched: {error or type(error).__name__}"
+            reason = f"{self.provider.url} could not be fetched: {error or type(error).__name__}"
         except OSError as error:
             reason = f"{self._path} could not be written: {error.strerror or error}"
         except _UpdateError as error:
@@ -172,10 +147,10 @@ class _Updater:
         return self._result("failed", f"{reason}; {kept}")
 
     async def _update(self, present: CloudRanges | None, fetched: dict[str, _Fetched]) -> RangeUpdate:
-        url = self.source.url
-        if self.source.link is not None:
-            url = _last_link(await self._get(url), self.source.link)
-        answer = await self._get(url, self._usable(fetched.get(self.source.provider), url))
+        url = self.provider.url
+        if self.provider.link is not None:
+            url = _last_link(await self._get(url), self.provider.link)
+        answer = await self._get(url, self._usable(fetched.get(self.provider.name), url))
         if answer.content is None:
             return self._result("unchanged", "not modified since the last update")
         ranges = self._checked(answer, answer.content, present)
@@ -186,7 +161,7 @@ class _Updater:
         digest = hashlib.sha256(answer.content).hexdigest()
         if digest != self._digest():
             await asyncio.to_thread(_replace, self._path, answer.content)
-        fetched[self.source.provider] = _Fetched(
+        fetched[self.provider.name] = _Fetched(
             url=url, sha256=digest, etag=answer.etag, last_modified=answer.last_modified
         )
         if present is not None and ranges == present:
@@ -215,7 +190,7 @@ class _Updater:
             ranges = parse_cloud_ranges(content)
         except ValueError as error:
             raise _UpdateError(f"{answer.url} answered {answer.content_type}, {error}") from error
-        if ranges.provider != self.source.provider:
+        if ranges.provider != self.provider.name:
             raise _UpdateError(f"{answer.url} answered the ranges of {ranges.provider}")
         if present is not None and len(ranges.ranges) * 2 < len(present.ranges):
             raise _UpdateError(
@@ -262,7 +237,7 @@ class _Updater:
             if len(content) > allowed:
                 raise _UpdateError(f"{response.url} is larger than the {allowed:,} bytes allowed")
             if self._progress is not None:
-                self._progress(self.source.provider, len(content), expected)
+                self._progress(self.provider.name, len(content), expected)
         return bytes(content)
 
     def _require_safe(self, url: URL) -> None:
@@ -270,11 +245,11 @@ class _Updater:
             return
         if url.scheme == "http" and self._limits.http_on_loopback and url.host in _LOOPBACK:
             return
-        raise _UpdateError(f"{self.source.url} leads to {url}, which is not https")
+        raise _UpdateError(f"{self.provider.url} leads to {url}, which is not https")
 
     def _result(self, outcome: Literal["updated", "unchanged", "failed"], message: str) -> RangeUpdate:
         return RangeUpdate(
-            provider=self.source.provider, outcome=outcome, message=f"{self.source.provider}: {message}"
+            provider=self.provider.name, outcome=outcome, message=f"{self.provider.name}: {message}"
         )
 
 

@@ -16,7 +16,7 @@ class Cloud(Record, frozen=True, kw_only=True):
     """A mirror inside a cloud provider. `regions` are the provider's public region names
     (Azure's short names already translated); empty means that it serves all of them."""
 
-    provider: str  # "aws", "azure", "gcp", "oci"
+    provider: str
     regions: tuple[str, ...] = ()
 
 

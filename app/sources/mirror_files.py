@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.clouds import PROVIDERS
 from app.clouds.regions import canonical_region, nearest_spelling
 from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig, Severity
 from app.model.countries import country_code
@@ -23,7 +24,6 @@ from app.sources.restricting import IN_GEOLOCATION, OF_CLOUD_MIRROR, OF_MIRROR
 from app.sources.subnets import read_subnets
 from app.sources.yaml_file import read_yaml
 
-CLOUD_PROVIDERS = ("aws", "azure", "gcp", "oci")
 MAX_ASNS = 200
 MAX_ASN = 2**32 - 2
 
@@ -211,11 +211,11 @@ def _cloud(fields: Fields) -> Cloud | None:
     regions = tuple(dict.fromkeys(scalar.text.lower() for scalar in fields.scalars("cloud_regions")))
     if provider is None:
         if regions:
-            fields.fault("cloud_regions", f"needs a cloud_type: {', '.join(CLOUD_PROVIDERS)}")
+            fields.fault("cloud_regions", f"needs a cloud_type: {', '.join(PROVIDERS)}")
         return None
-    if provider.lower() not in CLOUD_PROVIDERS:
-        close = nearest(provider, CLOUD_PROVIDERS)
-        fields.fault("cloud_type", f"{shown(provider)} is none of {', '.join(CLOUD_PROVIDERS)}{close}")
+    if provider.lower() not in PROVIDERS:
+        close = nearest(provider, PROVIDERS)
+        fields.fault("cloud_type", f"{shown(provider)} is none of {', '.join(PROVIDERS)}{close}")
     if not regions:
         fields.warning("cloud_type", "there are no cloud_regions with it; taken as all of them (`[all]`)")
     if "all" in regions:
@@ -228,7 +228,7 @@ def _public_names(fields: Fields, provider: str, regions: tuple[str, ...]) -> tu
     names = []
     for region in regions:
         name = canonical_region(provider, region)
-        if name is None and provider in CLOUD_PROVIDERS:
+        if name is None and provider in PROVIDERS:
             near = nearest_spelling(provider, region)
             hint = f"; did you mean {near}?" if near else ""
             fields.warning("cloud_regions", f"{shown(region)} is no region of {provider} that we know{hint}")
