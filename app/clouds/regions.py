@@ -18,14 +18,13 @@ has not said where it is has blank columns: its name is known, its place is not.
 from __future__ import annotations
 
 import csv
-from difflib import get_close_matches
 from functools import cache
-from math import asin, cos, radians, sin, sqrt
 from pathlib import Path
 from typing import NamedTuple
 
 from app.clouds import PROVIDERS
 from app.model import Coordinates, MirrorwiseError, Record
+from app.model.words import nearest
 
 _SEPARATORS = str.maketrans("", "", " -_")
 
@@ -120,8 +119,8 @@ def region_location(provider: str, name: str) -> RegionLocation | None:
 def nearest_spelling(provider: str, name: str) -> str | None:
     """The known region or border group that looks most like `name`, None if none does."""
     spellings = _spellings(provider)
-    close = get_close_matches(_squashed(name), spellings, n=1)
-    return spellings[close[0]] if close else None
+    near = nearest(_squashed(name), spellings)
+    return spellings[near] if near else None
 
 
 def parse_region(text: str) -> CloudRegion:
@@ -148,8 +147,8 @@ def _nearest_of_any(name: str) -> str | None:
     if exact:  # us-west-2 is AWS's, and not Google's us-west2
         return exact[0]
     spellings = {spelling: f"{p}:{known}" for p in PROVIDERS for spelling, known in _spellings(p).items()}
-    close = get_close_matches(_squashed(name), spellings, n=1)
-    return spellings[close[0]] if close else None
+    near = nearest(_squashed(name), spellings)
+    return spellings[near] if near else None
 
 
 def _allowed(provider: str | None = None) -> str:
@@ -167,7 +166,7 @@ def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
     if here is None:
         return ()
     others = [
-        (_distance_km(here.coordinates, other.location.coordinates), name)
+        (here.coordinates.distance_km(other.location.coordinates), name)
         for name, other in _table()[provider].items()
         if other.parent is None
         and name != region
@@ -175,13 +174,3 @@ def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
         and other.location.continent == here.continent
     ]
     return tuple(name for _, name in sorted(others))
-
-
-def _distance_km(one: Coordinates, other: Coordinates) -> float:
-    """Great circle (haversine)."""
-    latitude, latitude2 = radians(one.latitude), radians(other.latitude)
-    half_chord = (
-        sin((latitude2 - latitude) / 2) ** 2
-        + cos(latitude) * cos(latitude2) * sin(radians(other.longitude - one.longitude) / 2) ** 2
-    )
-    return 2 * 6371.0088 * asin(sqrt(half_chord))

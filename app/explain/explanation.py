@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -28,7 +27,8 @@ from app.explain.evidence import Case, Evidence, content_of, evidence, unexpecte
 from app.explain.mirror_report import MirrorReport, mirror_report
 from app.geo.database import CityDatabase
 from app.model import ClientClass, Exclusion, MirrorState, Protocol, Record
-from app.request.parameters import QuestionError, printable
+from app.model.words import escaped, nearest
+from app.request.parameters import QuestionError
 from app.request.question import ISOS, Question
 from app.snapshot.eligibility import content_age_s, exclusion_of
 from app.snapshot.loaded import LoadedSnapshot
@@ -40,9 +40,9 @@ class UnknownMirrorError(QuestionError):
     """There is no such mirror, as far as whoever asks may know."""
 
     def __init__(self, name: str, known: list[str]) -> None:
-        near = get_close_matches(name.lower(), known, 1, 0.5)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        super().__init__(f"There is no mirror {printable(name)}.{hint}")
+        near = nearest(name, known)
+        hint = f" Did you mean {near}?" if near else ""
+        super().__init__(f"There is no mirror '{escaped(name)}'.{hint}")
 
 
 class Rank(Record, frozen=True, kw_only=True):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from math import asin, cos, radians, sin, sqrt
+
 from app.model.values import Protocol, Record
+
+EARTH_RADIUS_KM = 6371.0088
 
 
 class Coordinates(Record, frozen=True, kw_only=True):
@@ -10,6 +14,15 @@ class Coordinates(Record, frozen=True, kw_only=True):
 
     latitude: float
     longitude: float
+
+    def distance_km(self, other: Coordinates) -> float:
+        """The length of the great circle between the two (haversine)."""
+        north, other_north = radians(self.latitude), radians(other.latitude)
+        half_chord = (
+            sin((other_north - north) / 2) ** 2
+            + cos(north) * cos(other_north) * sin(radians(other.longitude - self.longitude) / 2) ** 2
+        )
+        return 2 * EARTH_RADIUS_KM * asin(sqrt(min(half_chord, 1.0)))
 
 
 class Cloud(Record, frozen=True, kw_only=True):

@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 
 from app.model import Mirror, MirrorwiseError, SelectionPolicy, ServiceConfig, Severity, SourceError
+from app.model.words import quoted
 from app.snapshot.compile import Inputs
 from app.sources.fields import Fields
 from app.sources.mirror_files import read_mirror
-from app.sources.report import Report, nearest, shown
+from app.sources.report import Report, did_you_mean
 from app.sources.service_policy import selection_policy
 from app.sources.yaml_file import Mapping as YamlMapping
 from app.sources.yaml_file import Scalar
@@ -43,8 +44,8 @@ class WhatIf:
         mirrors = {mirror.name: mirror for mirror in inputs.mirrors}
         for name in self.without:
             if name not in mirrors:
-                close = nearest(name, mirrors)
-                raise UnknownMirrorError(f"--without: there is no mirror {shown(name)}{close}")
+                close = did_you_mean(name, mirrors)
+                raise UnknownMirrorError(f"--without: there is no mirror {quoted(name)}{close}")
         mirrors = {name: mirror for name, mirror in mirrors.items() if name not in self.without}
         locations = dict(inputs.locations)
         for mirror in [_read(path, inputs.config) for path in self.added]:
@@ -77,15 +78,15 @@ def policy_changes(assignments: Sequence[str]) -> dict[str, object]:
         path, given, value = text.partition("=")
         section, _, key = path.strip().partition(".")
         if not given or section != SECTION or key not in known:
-            close = nearest(path, [f"{SECTION}.{name}" for name in known])
+            close = did_you_mean(path, [f"{SECTION}.{name}" for name in known])
             raise ValueError(
-                f"{shown(text)} is not understood; write {SECTION}.KEY=VALUE, KEY being one of "
+                f"{quoted(text)} is not understood; write {SECTION}.KEY=VALUE, KEY being one of "
                 f"{', '.join(known)}{close}"
             )
         words = [Scalar(1, word.strip()) for word in value.split(",")]
         entries[key] = YamlSequence(1, list(words)) if len(words) > 1 else words[0]
         if not value.strip():
-            raise ValueError(f"{shown(text)} has no value")
+            raise ValueError(f"{quoted(text)} has no value")
     report = Report("--set")
     policy = selection_policy(Fields(YamlMapping(1, {SECTION: YamlMapping(1, entries)}), report))
     if report.findings:

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from app.model import PROTOCOLS, Protocol
-from app.sources.report import shown
+from app.model.words import quoted
 
 MAX_LENGTH = 1000
 
@@ -76,20 +76,20 @@ def _host(parts: SplitResult) -> str:
         try:
             return f"[{ipaddress.IPv6Address(host)}]"
         except ValueError as error:
-            raise ValueError(f"has {shown(host)} in brackets, which is not an IPv6 address") from error
+            raise ValueError(f"has {quoted(host)} in brackets, which is not an IPv6 address") from error
     if _LIKE_IPV4.fullmatch(host):
         try:
             return str(ipaddress.IPv4Address(host))
         except ValueError as error:
-            raise ValueError(f"has {shown(host)} as its host, which is not an IPv4 address") from error
+            raise ValueError(f"has {quoted(host)} as its host, which is not an IPv4 address") from error
     if not _HOSTNAME.fullmatch(host):
-        raise ValueError(f"has {shown(host)} as its host, which is not a host name")
+        raise ValueError(f"has {quoted(host)} as its host, which is not a host name")
     return host
 
 
 def _path(path: str) -> str:
     if not _PATH.fullmatch(path):
-        raise ValueError(f"has characters in its path, {shown(path)}, that must be percent-encoded")
+        raise ValueError(f"has characters in its path, {quoted(path)}, that must be percent-encoded")
     segments = [segment for segment in path.split("/") if segment]
     if any(segment in {".", ".."} for segment in segments):
         raise ValueError('has "." or ".." as a directory in its path')

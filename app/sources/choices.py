@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from app.model import PROTOCOLS, Protocol
+from app.model.words import quoted
 from app.sources.fields import Fields
-from app.sources.report import nearest, shown
+from app.sources.report import did_you_mean
 
 
 def choice(
@@ -25,9 +26,10 @@ def choice(
         if name in known:
             chosen[name] = None
         else:
-            close = nearest(scalar.text, [*known, *aliases])
+            close = did_you_mean(scalar.text, [*known, *aliases])
             fields.report.warning(
-                scalar.line, f"{fields.prefix}{key}: {shown(scalar.text)} is not known, and is ignored{close}"
+                scalar.line,
+                f"{fields.prefix}{key}: {quoted(scalar.text)} is not known, and is ignored{close}",
             )
     if scalars and not chosen:
         fields.fault(key, f"nothing in this list is known; there are {', '.join(sorted(known))}")

@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from app.sources.report import Report, nearest, shown
+from app.model.words import quoted
+from app.sources.report import Report, did_you_mean
 from app.sources.restricting import NO_RESTRICTIONS, Restrictions
 from app.sources.yaml_file import Mapping, Node, Scalar, Sequence, is_empty
 
@@ -89,11 +90,11 @@ class Fields:
         for key, node in self.mapping.entries.items():
             if key not in known:
                 if not self._may_restrict(key, f"{self.prefix}{key}", node):
-                    self.warning(key, f"this key is not known here, and is ignored{nearest(key, known)}")
+                    self.warning(key, f"this key is not known here, and is ignored{did_you_mean(key, known)}")
             elif key in self.restricting.keys and is_empty(node):
                 self.fault(key, "is empty, and so would restrict nothing; give it a value, or take it out")
             elif isinstance(node, Scalar) and node.is_empty and not node.is_null and node.text.strip():
-                self.warning(key, f"{shown(node.text)} is taken as no value; leave the key out")
+                self.warning(key, f"{quoted(node.text)} is taken as no value; leave the key out")
 
     def _may_restrict(self, key: str, path: str, node: Node) -> bool:
         """Whether a key that is not read, or one below it, may be meant as one that restricts: a fault."""
@@ -111,7 +112,7 @@ class Fields:
             return True in [self._may_restrict_below(path, item) for item in node.items]
         meant = self.restricting.meant_by_value(node.text)
         if meant is not None:
-            self._fault_restriction(node.line, f"{path}: {shown(node.text)}", meant)
+            self._fault_restriction(node.line, f"{path}: {quoted(node.text)}", meant)
         return meant is not None
 
     def _fault_restriction(self, line: int, found: str, meant: str) -> None:
@@ -136,7 +137,7 @@ class Fields:
         word = node.text.strip().lower() if isinstance(node, Scalar) else ""
         if word in _TRUE or word in _FALSE:
             return word in _TRUE
-        found = shown(node.text) if isinstance(node, Scalar) else "a list or a mapping"
+        found = quoted(node.text) if isinstance(node, Scalar) else "a list or a mapping"
         self.fault(key, f"must be true or false, and is {found}")
         return default
 
@@ -150,7 +151,7 @@ class Fields:
             number = math.nan
         if bounds.hold(number):
             return number
-        found = shown(node.text) if isinstance(node, Scalar) else "a list or a mapping"
+        found = quoted(node.text) if isinstance(node, Scalar) else "a list or a mapping"
         self.fault(key, f"must be a number of {bounds}, and is {found}")
         return None
 
@@ -166,7 +167,7 @@ class Fields:
             return None
         duration = duration_s(text)
         if duration is None:
-            self.fault(key, f"must be a duration such as 90s, 30m, 12h or 1d, and is {shown(text)}")
+            self.fault(key, f"must be a duration such as 90s, 30m, 12h or 1d, and is {quoted(text)}")
         return duration
 
     def web_address(self, key: str) -> str | None:
@@ -174,7 +175,7 @@ class Fields:
         text = self.text(key)
         if text is None or _WEB_ADDRESS.fullmatch(text):
             return text
-        self.warning(key, f"{shown(text)} is not an http:// or https:// URL; ignored")
+        self.warning(key, f"{quoted(text)} is not an http:// or https:// URL; ignored")
         return None
 
     def scalars(self, key: str) -> list[Scalar]:

@@ -26,8 +26,9 @@ import msgspec
 
 from app.files import read_bytes
 from app.model import Endpoint, Family, Finding, Mirror, MirrorState, Protocol, Status
+from app.model.words import quoted
 from app.sources.base_url import BaseUrl, parse_base_url
-from app.sources.report import Report, shown
+from app.sources.report import Report
 
 MAX_BYTES = 16_000_000
 FAILURES_UNTIL_DOWN = 2
@@ -77,7 +78,7 @@ def read_mirmon(path: Path, mirrors: Iterable[Mirror]) -> tuple[dict[str, Mirror
             lines[name].append(line)
     if strangers:
         number, url = strangers[0]
-        report.warning(number, f"{len(strangers)} URLs are those of no mirror here, such as {shown(url)}")
+        report.warning(number, f"{len(strangers)} URLs are those of no mirror here, such as {quoted(url)}")
     return {name: _state(name, lines[name]) for name in lines}, report.findings
 
 

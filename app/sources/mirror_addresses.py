@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from app.model import PROTOCOLS, Protocol
+from app.model.words import quoted
 from app.sources.base_url import parse_base_url, rsync_url
 from app.sources.fields import Fields
-from app.sources.report import shown
 
 _KNOWN = (*PROTOCOLS, "ftp")  # ftp: clients no longer speak it; mirror files still list it
 
@@ -23,11 +23,11 @@ def read_addresses(fields: Fields) -> dict[Protocol, str]:
             continue
         url = rsync_url(text) if key == "rsync" else text
         if url != text:
-            fields.warning(key, f"{shown(text)} is not a URL; read as {url}")
+            fields.warning(key, f"{quoted(text)} is not a URL; read as {url}")
         try:
             base = parse_base_url(url)
         except ValueError as error:
-            fields.fault(key, f"{shown(text)} {error}")
+            fields.fault(key, f"{quoted(text)} {error}")
             continue
         if base.protocol == key:
             addresses[key] = base.url

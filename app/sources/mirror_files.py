@@ -16,10 +16,11 @@ from app.clouds import PROVIDERS
 from app.clouds.regions import canonical_region, nearest_spelling
 from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig, Severity
 from app.model.countries import country_code
+from app.model.words import quoted
 from app.sources.choices import choice
 from app.sources.fields import Bounds, Fields, duration_s
 from app.sources.mirror_addresses import read_addresses, read_module_addresses
-from app.sources.report import Report, nearest, shown
+from app.sources.report import Report, did_you_mean
 from app.sources.restricting import IN_GEOLOCATION, OF_CLOUD_MIRROR, OF_MIRROR
 from app.sources.subnets import read_subnets
 from app.sources.yaml_file import read_yaml
@@ -83,7 +84,7 @@ def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
         mirror = mirrors[file]
         other = by_name.setdefault(mirror.name.lower(), file)
         if other != file:
-            message = f"name: {shown(mirror.name)} is already the name of the mirror in {other}"
+            message = f"name: {quoted(mirror.name)} is already the name of the mirror in {other}"
             findings.append(Finding(severity=Severity.FAULT, file=file, message=message))
         shared: dict[str, list[str]] = defaultdict(list)
         for url in mirror.addresses.values():
@@ -156,9 +157,9 @@ def _name(fields: Fields, path: Path) -> str:
         fields.fault("name", "is missing; it should be the mirror's host name")
         return ""
     if not _NAME.fullmatch(name):
-        fields.fault("name", f"{shown(name)} is not made of letters, digits, dots and hyphens")
+        fields.fault("name", f"{quoted(name)} is not made of letters, digits, dots and hyphens")
     elif name != path.stem:
-        fields.warning("name", f"{shown(name)} is not the name of the file, which is {shown(path.stem)}")
+        fields.warning("name", f"{quoted(name)} is not the name of the file, which is {quoted(path.stem)}")
     return name
 
 
@@ -166,7 +167,7 @@ def _country(geolocation: Fields) -> str | None:
     text = geolocation.text("country")
     code = country_code(text) if text else None
     if text and code is None:
-        geolocation.warning("country", f"{shown(text)} is not a country; write a two-letter code such as DE")
+        geolocation.warning("country", f"{quoted(text)} is not a country; write a two-letter code such as DE")
     return code
 
 
@@ -175,7 +176,7 @@ def _countries(fields: Fields, key: str) -> tuple[str, ...]:
     for scalar in fields.scalars(key):
         code = country_code(scalar.text)
         if code is None:
-            message = f"{key}: {shown(scalar.text)} is not a country; write two-letter codes such as DE"
+            message = f"{key}: {quoted(scalar.text)} is not a country; write two-letter codes such as DE"
             fields.report.fault(scalar.line, message)
         else:
             codes[code] = None
@@ -199,7 +200,7 @@ def _asns(fields: Fields) -> tuple[int, ...]:
         if match and 0 < int(match[1]) <= MAX_ASN:
             asns[int(match[1])] = None
         else:
-            message = f"asn: {shown(scalar.text)} is not an AS number such as 64496 or AS64496"
+            message = f"asn: {quoted(scalar.text)} is not an AS number such as 64496 or AS64496"
             fields.report.fault(scalar.line, message)
     if len(asns) > MAX_ASNS:
         fields.fault("asn", f"there are {len(asns)} AS numbers, and {MAX_ASNS} are allowed")
@@ -214,8 +215,8 @@ def _cloud(fields: Fields) -> Cloud | None:
             fields.fault("cloud_regions", f"needs a cloud_type: {', '.join(PROVIDERS)}")
         return None
     if provider.lower() not in PROVIDERS:
-        close = nearest(provider, PROVIDERS)
-        fields.fault("cloud_type", f"{shown(provider)} is none of {', '.join(PROVIDERS)}{close}")
+        close = did_you_mean(provider, PROVIDERS)
+        fields.fault("cloud_type", f"{quoted(provider)} is none of {', '.join(PROVIDERS)}{close}")
     if not regions:
         fields.warning("cloud_type", "there are no cloud_regions with it; taken as all of them (`[all]`)")
     if "all" in regions:
@@ -231,7 +232,7 @@ def _public_names(fields: Fields, provider: str, regions: tuple[str, ...]) -> tu
         if name is None and provider in PROVIDERS:
             near = nearest_spelling(provider, region)
             hint = f"; did you mean {near}?" if near else ""
-            fields.warning("cloud_regions", f"{shown(region)} is no region of {provider} that we know{hint}")
+            fields.warning("cloud_regions", f"{quoted(region)} is no region of {provider} that we know{hint}")
         names.append(name or region)
     return tuple(dict.fromkeys(names))
 
@@ -240,7 +241,7 @@ def _update_frequency_s(fields: Fields) -> int | None:
     text = fields.text("update_frequency")
     duration = duration_s(text) if text else None
     if text and duration is None:
-        fields.warning("update_frequency", f"{shown(text)} is not a duration such as 30m, 3h or 1d; ignored")
+        fields.warning("update_frequency", f"{quoted(text)} is not a duration such as 30m, 3h or 1d; ignored")
     return duration
 
 

@@ -11,10 +11,11 @@ import re
 from pathlib import Path, PurePosixPath
 
 from app.model import Finding, Repo, ServiceConfig, SourceError
+from app.model.words import quoted
 from app.sources.base_url import parse_base_url
 from app.sources.choices import choice, protocols
 from app.sources.fields import Fields
-from app.sources.report import Report, nearest, shown
+from app.sources.report import Report, did_you_mean
 from app.sources.restricting import OF_CONFIG, OF_REPO
 from app.sources.service_policy import Names, probe_policy, repo_names, selection_policy
 from app.sources.yaml_file import Scalar, read_yaml
@@ -105,7 +106,7 @@ class _ConfigReader:
         if _NAME.fullmatch(scalar.text):
             return True
         self.report.fault(
-            scalar.line, f"{shown(scalar.text)} is not a name made of letters, digits and . _ + -"
+            scalar.line, f"{quoted(scalar.text)} is not a name made of letters, digits and . _ + -"
         )
         return False
 
@@ -114,9 +115,11 @@ class _ConfigReader:
         aliases = {alias: full.text for alias in fields.mapping.entries for full in fields.scalars(alias)[:1]}
         for alias, full_name in aliases.items():
             if full_name in aliases:
-                fields.fault(alias, f"{shown(full_name)} is itself short for another version")
+                fields.fault(alias, f"{quoted(full_name)} is itself short for another version")
             elif full_name not in versions:
-                fields.fault(alias, f"{shown(full_name)} is not in `versions`{nearest(full_name, versions)}")
+                fields.fault(
+                    alias, f"{quoted(full_name)} is not in `versions`{did_you_mean(full_name, versions)}"
+                )
         return aliases
 
     def read_modules(self) -> dict[str, str]:
@@ -142,7 +145,7 @@ class _ConfigReader:
             arches[release] = listed.get(key, ())
             used.add(key)
             if not arches[release]:
-                fields.fault(key, f"there are no architectures for the release {shown(release)}")
+                fields.fault(key, f"there are no architectures for the release {quoted(release)}")
         fields.check_keys(used)
         return arches
 
@@ -153,7 +156,7 @@ class _ConfigReader:
             if repo is None:
                 continue
             if repo.name in repos:
-                fields.fault("name", f"{shown(repo.name)} is the name of two repos")
+                fields.fault("name", f"{quoted(repo.name)} is the name of two repos")
             repos[repo.name] = repo
         if "repos" not in self.fields:
             self.fields.fault("repos", "must name at least one repo")
@@ -165,11 +168,11 @@ class _ConfigReader:
         if name is None or path is None:
             fields.fault("path" if name else "name", f"a repo needs a {'path' if name else 'name'}")
             return None
-        fields.prefix = f"repo {shown(name)}, "
+        fields.prefix = f"repo {quoted(name)}, "
         self.is_name(Scalar(fields.line("name"), name))
         directories = [directory for directory in path.split("/") if directory]
         if not _REPO_PATH.fullmatch(path) or {".", ".."} & set(directories):
-            fields.fault("path", f"{shown(path)} is not a path below the release ($basearch is the arch)")
+            fields.fault("path", f"{quoted(path)} is not a path below the release ($basearch is the arch)")
         arches = {arch for arches in self.arches.values() for arch in arches}
         return Repo(
             name=name,
@@ -186,7 +189,7 @@ class _ConfigReader:
         try:
             return parse_base_url(text).url
         except ValueError as error:
-            fields.fault(key, f"{shown(text)} {error}")
+            fields.fault(key, f"{quoted(text)} {error}")
             return None
 
     def module_origins(self) -> dict[str, str]:
@@ -198,5 +201,5 @@ class _ConfigReader:
     def mirrors_dir(self) -> str | None:
         folder = self.fields.text("mirrors_dir")
         if folder is not None and (folder.startswith("/") or ".." in PurePosixPath(folder).parts):
-            self.fields.fault("mirrors_dir", f"{shown(folder)} must be a folder below that of this file")
+            self.fields.fault("mirrors_dir", f"{quoted(folder)} must be a folder below that of this file")
         return folder

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from app.model import ProbePolicy, RepoName, SelectionPolicy
+from app.model.words import quoted
 from app.sources.choices import protocols
 from app.sources.fields import Bounds, Fields
-from app.sources.report import nearest, shown
+from app.sources.report import did_you_mean
 from app.sources.restricting import OF_REPO_NAME, OF_SELECTION
 from app.sources.yaml_file import Mapping as YamlMapping
 
@@ -81,7 +82,7 @@ def _repo_name(table: Fields, name: str, names: Names) -> RepoName:
 def _known(fields: Fields, key: str, known: Collection[str]) -> str | None:
     word = fields.text(key)
     if word is not None and word not in known:
-        fields.fault(key, f"{shown(word)} does not exist here{nearest(word, known)}")
+        fields.fault(key, f"{quoted(word)} does not exist here{did_you_mean(word, known)}")
     return word
 
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
+from app.model.words import quoted
 from app.sources.fields import Fields
-from app.sources.report import shown
 from app.sources.yaml_file import Scalar
 
 WIDEST_IPV4 = 12
@@ -66,7 +66,7 @@ def read_subnets(fields: Fields, key: str = "subnets") -> tuple[str, ...]:
 
 
 def _network(fields: Fields, key: str, scalar: Scalar) -> Network | None:
-    where = f"{fields.prefix}{key}: {shown(scalar.text)}"
+    where = f"{fields.prefix}{key}: {quoted(scalar.text)}"
     try:
         network = ipaddress.ip_network(scalar.text, strict=False)
     except ValueError:

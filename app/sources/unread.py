@@ -18,8 +18,8 @@ import msgspec
 from app.clouds.read import MAX_BYTES, RANGE_ENDINGS, provider_of
 from app.files import is_gone, paths, read_bytes
 from app.model import Finding, Mirror, Severity, SourceError
+from app.model.words import quoted
 from app.sources.folder import MIRROR_ENDINGS, STATE_ENDINGS, DataFolder
-from app.sources.report import shown
 
 MAX_DEPTH = 5
 
@@ -133,7 +133,7 @@ def _unread_files(folder: DataFolder, parent: Path, kind: _Kind, files: list[Pat
         message = f"this looks like a {kind.what} file, and no program reads it; {rule}, {endings}"
         return [_warning(folder.name_of(path), message) for path in files]
     message = (
-        f"{len(files)} files in this folder, such as {shown(files[0].name)}, look like {kind.what} files, "
+        f"{len(files)} files in this folder, such as {quoted(files[0].name)}, look like {kind.what} files, "
         f"and no program reads them; {rule}, {endings}"
     )
     return [_warning(folder.name_of(parent), message)]
@@ -150,7 +150,7 @@ def _other_states(folder: DataFolder, mirrors: Mapping[str, Mirror]) -> list[Fin
         name = meant.get(path.stem.lower())
         if path.stem in names or name is None:
             continue
-        message = f"no mirror has this name; the state of the mirror {shown(name)} is read from {name}.json"
+        message = f"no mirror has this name; the state of the mirror {quoted(name)} is read from {name}.json"
         found.append(_warning(folder.name_of(path), message))
     return found
 

@@ -18,7 +18,8 @@ import yaml
 
 from app.files import read_bytes
 from app.model import SourceError
-from app.sources.report import Report, shown
+from app.model.words import quoted
+from app.sources.report import Report
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -145,7 +146,7 @@ class _Builder:
             raise _RefusedError(line, f"this uses a YAML alias (*{event.anchor}); write the value out")
         tag = getattr(event, "tag", None)
         if tag is not None:
-            raise _RefusedError(line, f"this uses a YAML tag ({shown(tag)}); leave it out")
+            raise _RefusedError(line, f"this uses a YAML tag ({quoted(tag)}); leave it out")
         if depth > MAX_DEPTH:
             raise _RefusedError(line, f"this is nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, yaml.ScalarEvent):
@@ -167,7 +168,7 @@ class _Builder:
             if key.text in entries:
                 first = entries[key.text].line
                 self.report.warning(
-                    line, f"{shown(key.text)} was given already in line {first}; this later one counts"
+                    line, f"{quoted(key.text)} was given already in line {first}; this later one counts"
                 )
             entries[key.text] = self.node(next(self.events), line, depth)
         return entries
