@@ -109,7 +109,7 @@ async def system_lookup(host: str) -> Sequence[str]:
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
-class Names:
+class Resolver:
     """Resolves each name once, for all mirrors of a round."""
 
     def __init__(self, lookup: Lookup, timeout_s: float) -> None:
@@ -154,7 +154,7 @@ class Names:
             return f"the name {host} does not resolve ({reason})"
 
 
-class CheckedResolver(AbstractResolver):
+class CheckedAddresses(AbstractResolver):
     """Gives aiohttp the addresses that were checked, and nothing else."""
 
     def __init__(self) -> None:

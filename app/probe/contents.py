@@ -13,16 +13,16 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from yarl import URL
 
-from app.catalogue.catalogue import Directory, bases, carries
+from app.catalogue.catalogue import Directory, bases, carries, own_module
 from app.model import Content, Family, Mirror, MirrorState
 from app.probe.addresses import Resolved
-from app.probe.fetch import Answer, Client, Failure, Fault, Request
+from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Request
 from app.probe.hosts import CONCURRENCY
 from app.probe.judgement import DOWN, USABLE
 from app.probe.observation import EndpointKey, Observation
-from app.probe.records import Memory, Seen
+from app.probe.records import ProbeNotes, Seen
 from app.probe.repomd import repomd_timestamp, sha256_of
-from app.probe.schedule import Plan, Situation, plan
+from app.probe.schedule import Situation, Turn, next_turn
 from app.probe.surroundings import Surroundings
 from app.probe.verdict import Unsure, content_verdict
 
@@ -40,45 +40,45 @@ class Contents:
         self,
         mirror: Mirror,
         previous: MirrorState | None,
-        memory: Memory,
+        notes: ProbeNotes,
         around: Surroundings,
         observation: Observation,
     ) -> None:
-        self.module = None if mirror.addresses else next(iter(mirror.module_addresses), None)
-        self.seen = dict(memory.contents)
-        self.isos = dict(memory.isos)
-        self.plan = Plan((), ())
+        self.module = own_module(mirror)
+        self.seen = dict(notes.contents)
+        self.isos = dict(notes.isos)
+        self.turn = Turn((), ())
         self._mirror = mirror
         self._previous = previous
         self._before: dict[str, Content] = dict(previous.content) if previous else {}
-        self._memory = memory
+        self._notes = notes
         self._around = around
         self._observation = observation
         self._pending: dict[str, Directory] = {}
         self._failures: dict[str | None, int] = {}
 
-    async def ask(self, client: Client, key: EndpointKey, base: str | None) -> None:
+    async def ask(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
         """All that is due. `base`: where the timestamp file was found; None if it was not."""
-        self.plan = self._make_plan()
-        self._pending = {target.key: target for target in (*self.plan.repos, *self.plan.isos)}
+        self.turn = self._next_turn()
+        self._pending = {target.key: target for target in (*self.turn.repos, *self.turn.isos)}
         first = self._first(timestamped=base is not None)
         await self._ask_each(client, key, base, first)
         seen = self._observation
-        if self._pending and not seen.unread and (self.there() or not self.plan.repos):
+        if self._pending and not seen.unread and (self.there() or not self.turn.repos):
             await self._ask_each(client, key, base, list(self._pending.values()))
         seen.complete = not self._pending
 
-    async def ask_again(self, client: Client, key: EndpointKey, base: str | None) -> None:
+    async def ask_again(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
         """The second try: what failed, what was left alone, and what turned out bad."""
         bad = self.newly_bad()
-        self._pending |= {target.key: target for target in self.plan.repos if target.key in bad}
+        self._pending |= {target.key: target for target in self.turn.repos if target.key in bad}
         self._failures.clear()
         await self._ask_each(client, key, base, list(self._pending.values()))
         self._observation.complete = not self._pending
 
     def there(self) -> bool:
         """Whether some repo of the mirror's own came that is of use, or may be."""
-        own = {target.key for target in self.plan.repos if target.module == self.module}
+        own = {target.key for target in self.turn.repos if target.module == self.module}
         contents = self._observation.contents.items()
         return any(content is None or content in USABLE for key, content in contents if key in own)
 
@@ -94,13 +94,13 @@ class Contents:
     def a_usable_one(self) -> Directory | None:
         """A repo of the mirror's own that is there."""
         found = self._observation.contents
-        own = (target for target in self.plan.repos if target.module == self.module)
+        own = (target for target in self.turn.repos if target.module == self.module)
         return next((target for target in own if found.get(target.key) in USABLE), None)
 
     def _down(self) -> bool:
         return self._previous is not None and self._previous.status in DOWN
 
-    def _make_plan(self) -> Plan:
+    def _next_turn(self) -> Turn:
         around, previous = self._around, self._previous
         now, policy = around.now(), around.config.probe
         since_last = (now - previous.probed_at).total_seconds() if previous else 0.0
@@ -109,22 +109,22 @@ class Contents:
             interval_s=around.interval_s or min(max(since_last, 1.0), policy.full_every_s),
             full_every_s=policy.full_every_s,
             grace_s=policy.grace_s,
-            facts=around.facts(),
+            versions=around.versions(),
             content=self._before,
             synced=previous is not None and self._observation.timestamp != previous.timestamp,
             full=around.full or self._down(),
         )
         repos = [target for target in around.repos if carries(self._mirror, target)]
         isos = [target for target in around.isos if carries(self._mirror, target)]
-        return plan(repos, isos, self._memory, situation)
+        return next_turn(repos, isos, self._notes, situation)
 
     def _first(self, timestamped: bool) -> list[Directory]:
         """What to ask first: everything of a mirror that looks well."""
         if self._down():
-            return sorted(self.plan.repos, key=self._promise)[:_FIRST_OF_DOWN]
+            return sorted(self.turn.repos, key=self._promise)[:_FIRST_OF_DOWN]
         if timestamped:
             return list(self._pending.values())
-        kinds = {(target.release, target.arch): target for target in reversed(self.plan.repos)}
+        kinds = {(target.release, target.arch): target for target in reversed(self.turn.repos)}
         return list(reversed(kinds.values()))
 
     def _promise(self, target: Directory) -> tuple[bool, float]:
@@ -132,7 +132,7 @@ class Contents:
         return self._before.get(target.key) not in USABLE, seen.asked_at if seen else 0
 
     async def _ask_each(
-        self, client: Client, key: EndpointKey, base: str | None, targets: Sequence[Directory]
+        self, client: MirrorClient, key: EndpointKey, base: str | None, targets: Sequence[Directory]
     ) -> None:
         waiting = iter(targets)
 
@@ -143,7 +143,9 @@ class Contents:
 
         await asyncio.gather(*(worker(waiting) for _ in range(CONCURRENCY)))
 
-    async def _ask_one(self, client: Client, key: EndpointKey, base: str | None, target: Directory) -> None:
+    async def _ask_one(
+        self, client: MirrorClient, key: EndpointKey, base: str | None, target: Directory
+    ) -> None:
         before = self.seen.get(target.key) if target.repo else None
         if self._around.full or (before and before.timestamp is None):
             before = None
@@ -170,7 +172,7 @@ class Contents:
             # An ISO directory that gives no answer stays as it is known.
             self._pending.pop(target.key, None)
 
-    async def _note_answer(self, target: Directory, answer: Answer, before: Seen | None) -> None:
+    async def _note_answer(self, target: Directory, answer: Fetched, before: Seen | None) -> None:
         self._failures[target.module] = 0
         self._pending.pop(target.key, None)
         observation, now_s = self._observation, self._around.now_s()
@@ -206,13 +208,13 @@ class Contents:
     async def _family(self, base: str, wanted: Family) -> Family:
         host = URL(base).raw_host
         allow = self._around.may_be_private(self._mirror)
-        resolved = await self._around.names.resolve(host, allow) if host else Resolved()
+        resolved = await self._around.resolver.resolve(host, allow) if host else Resolved()
         other: Family = "ipv6" if wanted == "ipv4" else "ipv4"
         return other if resolved.of(other) and not resolved.of(wanted) else wanted
 
     async def _verdict(self, target: Directory, seen: Seen) -> Content | None:
         around = self._around
-        versions = around.facts().get(target.key, ())
+        versions = around.versions().get(target.key, ())
         verdict = content_verdict(seen, versions, around.now(), around.config.probe.grace_s)
         if verdict is Unsure.AHEAD and seen.sha256 is not None:
             confirmed = await around.confirms(target, seen.sha256)
@@ -220,7 +222,7 @@ class Contents:
         return verdict if isinstance(verdict, Content) else None
 
 
-def _seen(answer: Answer, before: Seen | None, now_s: float) -> Seen:
+def _seen(answer: Fetched, before: Seen | None, now_s: float) -> Seen:
     if answer.status == 304 and before is not None:
         return msgspec.structs.replace(before, asked_at=now_s)
     if answer.status != 200:

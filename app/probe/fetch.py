@@ -23,9 +23,9 @@ from yarl import URL
 from app.model import Family, Record
 from app.probe.addresses import (
     SOCKET_FAMILY,
-    CheckedResolver,
+    CheckedAddresses,
     Lookup,
-    Names,
+    Resolver,
     has_route,
     system_lookup,
 )
@@ -57,6 +57,10 @@ class Network:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     routed: Callable[[Family], bool] = has_route
 
+    def resolver(self) -> Resolver:
+        """A new one, which has looked up no name yet."""
+        return Resolver(self.lookup, self.limits.lookup_s)
+
 
 class Fault(Enum):
     """SILENT: no HTTP answer came. ANSWERED: one came that is of no use. NOT_ASKED: the prober did
@@ -74,7 +78,7 @@ class Failure(Record, frozen=True, kw_only=True):
     reason: str
 
 
-class Answer(Record, frozen=True, kw_only=True):
+class Fetched(Record, frozen=True, kw_only=True):
     """An HTTP answer; `url` is where redirects ended, the validators are for the next request."""
 
     status: int
@@ -93,21 +97,23 @@ class Request(Record, frozen=True, kw_only=True):
     modified: str | None = None
 
 
-class Client:
+class MirrorClient:
     """All requests of one mirror (or the origin) in one round, over connections kept open."""
 
-    def __init__(self, network: Network, names: Names, hosts: Hosts, allow_private: bool, agent: str) -> None:
+    def __init__(
+        self, network: Network, resolver: Resolver, hosts: Hosts, allow_private: bool, agent: str
+    ) -> None:
         self.network = network
         self.hosts_asked: set[str] = set()
         self.requests = 0
-        self._names = names
+        self._resolver = resolver
         self._hosts = hosts
         self._allow_private = allow_private
         self._agent = agent
-        self._resolver = CheckedResolver()
+        self._addresses = CheckedAddresses()
         self._sessions: dict[Family, aiohttp.ClientSession] = {}
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> MirrorClient:
         return self
 
     async def __aexit__(
@@ -116,7 +122,7 @@ class Client:
         for session in self._sessions.values():
             await session.close()
 
-    async def fetch(self, request: Request) -> Answer | Failure:
+    async def fetch(self, request: Request) -> Fetched | Failure:
         try:
             start = url = URL(request.url)
         except ValueError as error:
@@ -134,14 +140,14 @@ class Client:
             reason=f"more than {self.network.limits.redirects} redirects, the last from {start} to {url}",
         )
 
-    async def greet(self, url: str, family: Family) -> Answer | Failure:
+    async def greet(self, url: str, family: Family) -> Fetched | Failure:
         """Open a connection to an rsync server and read its greeting."""
         target = URL(url)
         limits = self.network.limits
         refused = await self._check(target, family)
         if refused is not None:
             return refused
-        address = str(self._resolver.checked[target.raw_host or ""].of(family)[0])
+        address = str(self._addresses.checked[target.raw_host or ""].of(family)[0])
         started = time.monotonic()
         async with self._hosts.gate(host_key(target)):
             over_budget = self._spend(target)
@@ -167,16 +173,16 @@ class Client:
                 writer.close()
         if not line.startswith(b"@RSYNCD:"):
             return Failure(fault=Fault.ANSWERED, reason="what answers is not an rsync server")
-        return Answer(status=200, url=url, latency_ms=_ms_since(started))
+        return Fetched(status=200, url=url, latency_ms=_ms_since(started))
 
-    async def _hop(self, url: URL, request: Request) -> Answer | Failure | _Redirect:
+    async def _hop(self, url: URL, request: Request) -> Fetched | Failure | _Redirect:
         refused = await self._check(url, request.family)
         if refused is not None:
             return refused
         async with self._hosts.gate(host_key(url)):
             return self._spend(url) or await self._exchange(url, request)
 
-    async def _exchange(self, url: URL, request: Request) -> Answer | Failure | _Redirect:
+    async def _exchange(self, url: URL, request: Request) -> Fetched | Failure | _Redirect:
         """One request and its answer, within the limits."""
         total_s = self.network.limits.total_s
         started = time.monotonic()
@@ -203,7 +209,7 @@ class Client:
 
     async def _take(
         self, response: aiohttp.ClientResponse, request: Request, latency_ms: float
-    ) -> Answer | Failure | _Redirect:
+    ) -> Fetched | Failure | _Redirect:
         limit = self.network.limits.body_bytes
         body = await _read(response, limit)
         location = response.headers.get("Location")
@@ -216,7 +222,7 @@ class Client:
                 return Failure(fault=Fault.ANSWERED, reason=reason)
             if body is None:
                 return Failure(fault=Fault.ANSWERED, reason=f"its answer is larger than {limit:,} bytes")
-        return Answer(
+        return Fetched(
             status=response.status,
             url=str(response.url),
             latency_ms=latency_ms,
@@ -230,11 +236,11 @@ class Client:
         host = url.raw_host
         if not host:
             return Failure(fault=Fault.NOT_ASKED, reason=f"{url} names no host")
-        resolved = await self._names.resolve(host, self._allow_private)
+        resolved = await self._resolver.resolve(host, self._allow_private)
         if not resolved.of(family):
             reason = resolved.refusal_of(family) or resolved.fault or f"{host} has no {family} address"
             return Failure(fault=Fault.SILENT, reason=reason)
-        self._resolver.checked[host] = resolved
+        self._addresses.checked[host] = resolved
         return None
 
     def _spend(self, url: URL) -> Failure | None:
@@ -279,7 +285,7 @@ class Client:
             limits = self.network.limits
             connector = aiohttp.TCPConnector(
                 family=SOCKET_FAMILY[family],
-                resolver=self._resolver,
+                resolver=self._addresses,
                 use_dns_cache=False,
                 ssl=self.network.tls,
                 limit_per_host=CONCURRENCY,

@@ -32,7 +32,7 @@ class Seen(Record, frozen=True, kw_only=True):
     modified: str | None = None
 
 
-class Memory(Record, frozen=True, kw_only=True):
+class ProbeNotes(Record, frozen=True, kw_only=True):
     """What the prober remembers of one mirror. Times are epoch seconds; `endpoints` has keys like
     "https/ipv4"; `spent` is what this hour's requests to its hosts come to."""
 
@@ -42,7 +42,7 @@ class Memory(Record, frozen=True, kw_only=True):
     spent: dict[str, Spent] = {}
 
 
-class OriginMemory(Record, frozen=True, kw_only=True):
+class OriginNotes(Record, frozen=True, kw_only=True):
     """The origin's timestamp file as last read, and the validators of its repomd.xml files."""
 
     timestamp: datetime | None = None
@@ -66,21 +66,21 @@ class Records:
     def state(self, mirror: str) -> Path:
         return _named(self.folder.mirror_states, mirror)
 
-    def load_memory(self, mirror: str) -> Memory:
-        return _load(_named(self.folder.prober_notes, mirror), Memory) or Memory()
+    def load_notes(self, mirror: str) -> ProbeNotes:
+        return _load(_named(self.folder.prober_notes, mirror), ProbeNotes) or ProbeNotes()
 
-    def load_origin(self) -> OriginMemory:
-        return _load(self.folder.origin_notes, OriginMemory) or OriginMemory()
+    def load_origin(self) -> OriginNotes:
+        return _load(self.folder.origin_notes, OriginNotes) or OriginNotes()
 
-    def save_mirror(self, state: MirrorState | None, mirror: str, memory: Memory) -> None:
+    def save_mirror(self, state: MirrorState | None, mirror: str, notes: ProbeNotes) -> None:
         """The state goes first: killed in between, the mirror is merely asked once more."""
         if state is not None:
             write_json(self.state(mirror), state)
-        write_json(_named(self.folder.prober_notes, mirror), memory)
+        write_json(_named(self.folder.prober_notes, mirror), notes)
 
-    def save_origin(self, facts: Mapping[str, tuple[RepomdVersion, ...]], memory: OriginMemory) -> None:
-        write_json(self.folder.repos, facts)
-        write_json(self.folder.origin_notes, memory)
+    def save_origin(self, versions: Mapping[str, tuple[RepomdVersion, ...]], notes: OriginNotes) -> None:
+        write_json(self.folder.repos, versions)
+        write_json(self.folder.origin_notes, notes)
 
     def save_round(self, completed_at: datetime) -> None:
         write_json(self.folder.round, ProbeRound(completed_at=completed_at))

@@ -23,7 +23,7 @@ _SLOWEST = 3
 
 
 @dataclass
-class Tally:
+class RoundTally:
     """What a round has come to so far."""
 
     done: int = 0
@@ -70,7 +70,7 @@ class Tally:
 
 
 @contextmanager
-def progress(console: Console, total: int, tally: Tally) -> Iterator[Callable[[Result], None]]:
+def progress(console: Console, total: int, tally: RoundTally) -> Iterator[Callable[[Result], None]]:
     """Show a tally while it grows: a bar on a terminal, a log line now and then elsewhere. Yields
     what is to be called with each result."""
     if not console.is_terminal:

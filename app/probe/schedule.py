@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from app.catalogue.catalogue import Directory
 from app.model import Content, RepomdVersion
-from app.probe.records import Memory, Seen
+from app.probe.records import ProbeNotes, Seen
 
 REQUESTS_PER_ROUND = 10
 """What a mirror is asked at most in a round in which nothing has changed."""
@@ -32,35 +32,37 @@ class Situation:
     interval_s: float
     full_every_s: int
     grace_s: int
-    facts: Mapping[str, Sequence[RepomdVersion]] = field(default_factory=dict)
+    versions: Mapping[str, Sequence[RepomdVersion]] = field(default_factory=dict)
     content: Mapping[str, Content] = field(default_factory=dict)
     synced: bool = False
     full: bool = False
 
 
 @dataclass(frozen=True)
-class Plan:
+class Turn:
     repos: tuple[Directory, ...]
     isos: tuple[Directory, ...]
 
 
-def plan(repos: Sequence[Directory], isos: Sequence[Directory], memory: Memory, situation: Situation) -> Plan:
+def next_turn(
+    repos: Sequence[Directory], isos: Sequence[Directory], notes: ProbeNotes, situation: Situation
+) -> Turn:
     """What to ask now, both in the given order."""
     now_s = situation.now.timestamp()
     deadlines: dict[str, float] = {}
     for target in repos:
-        seen = memory.contents.get(target.key)
+        seen = notes.contents.get(target.key)
         wait = seen is not None and not _at_once(target, seen, situation)
         deadlines[target.key] = seen.asked_at + situation.full_every_s if seen and wait else 0.0
     for target in isos:
-        deadlines[target.key] = 0.0 if situation.full else _iso_deadline(target, memory, situation)
+        deadlines[target.key] = 0.0 if situation.full else _iso_deadline(target, notes, situation)
     next_turn_s = now_s + situation.interval_s
     chosen = {key for key, deadline in deadlines.items() if deadline < next_turn_s}
     for key in sorted(deadlines, key=lambda key: deadlines[key]):
         if len(chosen) >= _quota(len(repos), len(isos), situation):
             break
         chosen.add(key)
-    return Plan(
+    return Turn(
         tuple(target for target in repos if target.key in chosen),
         tuple(target for target in isos if target.key in chosen),
     )
@@ -69,20 +71,20 @@ def plan(repos: Sequence[Directory], isos: Sequence[Directory], memory: Memory, 
 def _at_once(target: Directory, seen: Seen, situation: Situation) -> bool:
     if situation.full:
         return True
-    versions = situation.facts.get(target.key, ())
-    if not versions:
+    known = situation.versions.get(target.key, ())
+    if not known:
         return False
-    changed_at = versions[0].seen_at
+    changed_at = known[0].seen_at
     if changed_at.timestamp() > seen.asked_at:
         return True
     recent = situation.now - changed_at < timedelta(seconds=situation.grace_s)
     return situation.synced and recent and situation.content.get(target.key) is not Content.CURRENT
 
 
-def _iso_deadline(target: Directory, memory: Memory, situation: Situation) -> float:
+def _iso_deadline(target: Directory, notes: ProbeNotes, situation: Situation) -> float:
     """Three to four times as late as a repo's: the spread keeps all of them from falling due at once."""
     spread = zlib.crc32(target.key.encode()) / 2**32
-    asked_at = memory.isos.get(target.key)
+    asked_at = notes.isos.get(target.key)
     return 0.0 if asked_at is None else asked_at + situation.full_every_s * (3 + spread)
 
 

@@ -30,6 +30,11 @@ class PeopleFiles:
         self._mirror_cache: FileCache[tuple[Mirror | None, list[Finding]]]
         self._cached_for: ServiceConfig | None = None
 
+    @property
+    def mirrors(self) -> dict[str, Mirror]:
+        """The last good mirrors by their names."""
+        return {mirror.name: mirror for mirror in self.definitions.values()}
+
     def marks(self) -> Marks:
         """What changes when one of the files does."""
         config, folder = self._folder.config, self._folder.mirrors(self.config)

@@ -51,10 +51,10 @@ def read_mirror_state(path: Path) -> MirrorState:
     return state
 
 
-def read_repo_facts(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
+def read_repo_versions(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
     """The origin's versions of repomd.xml, newest first, by "release/repo/arch". Raises SourceError."""
-    facts = _decode(path, MAX_REPOS_BYTES, dict[str, tuple[RepomdVersion, ...]])
-    for repo, versions in facts.items():
+    by_repo = _decode(path, MAX_REPOS_BYTES, dict[str, tuple[RepomdVersion, ...]])
+    for repo, versions in by_repo.items():
         for version in versions:
             _check_moment(path, version.seen_at)
             _check_number(path, f"{repo}: timestamp", version.timestamp)
@@ -63,7 +63,7 @@ def read_repo_facts(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
                 digest = getattr(version, name)
                 if digest is not None and (len(digest) != length or digest.strip("0123456789abcdef")):
                     raise _damaged(path, f"{repo}: {name} is not {length} lower-case hexadecimal digits")
-    return facts
+    return by_repo
 
 
 def read_round(path: Path) -> ProbeRound:

@@ -10,7 +10,7 @@ from app.files import FileCache, Marks, folder_mark, is_gone, listing_error, mar
 from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion, Severity, SourceError
 from app.sources.folder import STATE_ENDINGS, DataFolder
 from app.sources.mirmon import read_mirmon
-from app.sources.probe_state import read_mirror_state, read_repo_facts, read_round
+from app.sources.probe_state import read_mirror_state, read_repo_versions, read_round
 from app.sources.report import located
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class StateFiles:
         self._folder = folder
         self._states = FileCache(read_mirror_state)
         self._round = FileCache(read_round)
-        self._facts = FileCache(read_repo_facts)
+        self._repos = FileCache(read_repo_versions)
 
     def marks(self) -> Marks:
         """What changes when one of the files does."""
@@ -54,7 +54,7 @@ class StateFiles:
                 states[path.stem] = state
         self.states = states
         self.last_round = self._read(self._folder.round, self._round, self.last_round)
-        self.repomd = self._read(self._folder.repos, self._facts, self.repomd) or {}
+        self.repomd = self._read(self._folder.repos, self._repos, self.repomd) or {}
 
     def _read(self, path: Path, cache: FileCache[T], last: T | None) -> T | None:
         """What the file says; the last good while it is at fault; None when it is not there."""
