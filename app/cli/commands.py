@@ -231,13 +231,13 @@ def simulate(
       mirrorwise simulate --with new-mirror.yml --settled
       mirrorwise simulate --set selection.border_km=800 --set selection.spread_km=80
     """
-    from app.simulation.run import Asked, run_simulation
+    from app.simulation.run import run_simulation
     from app.simulation.what_if import WhatIf
 
-    what_if = WhatIf(**changes)
-    if rule and (settled or not what_if.is_nothing):
+    what_if = WhatIf(rule=rule, settled=settled, **changes)
+    if rule and (settled or what_if.changes_network):
         raise click.UsageError("--rule is compared with what is live; it takes no other changes")
-    run_simulation(read_settings(os.environ), Asked(what_if, rule, settled), as_json, every_mirror)
+    run_simulation(read_settings(os.environ), what_if, as_json, every_mirror)
 
 
 @main.command()

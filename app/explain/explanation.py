@@ -31,7 +31,7 @@ from app.request.parameters import QuestionError
 from app.request.question import ISOS
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import Status
+from app.snapshot.status import StatusDocument
 
 
 class UnknownMirrorError(QuestionError):
@@ -134,7 +134,7 @@ class Live:
     """What is being served, and when that is looked at (epoch seconds)."""
 
     lists: MirrorLists
-    status: Status | None
+    status: StatusDocument | None
     cities: CityDatabase | None
     published_at_s: float
     now_s: float

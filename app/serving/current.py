@@ -30,7 +30,7 @@ from app.request.question import Parser, Question
 from app.serving.tally import Tally, TallyFiles, counted
 from app.settings import Settings
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import Heartbeat, Status, decode_heartbeat
+from app.snapshot.status import Heartbeat, StatusDocument, decode_heartbeat
 from app.snapshot.status import decode as decode_status
 from app.store import FileStore, Pointer, Publication, Store
 
@@ -64,7 +64,7 @@ class Serving:
     def snapshot(self) -> LoadedSnapshot:
         return self.lists.snapshot
 
-    def status_document(self) -> Status | None:
+    def status_document(self) -> StatusDocument | None:
         """One that cannot be read is as good as none."""
         try:
             return decode_status(self.status) if self.status else None

@@ -63,7 +63,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Databases:
+class SiteDatabases:
     """Verified copies; `variant` reads the records of both city files. No networks: there are none."""
 
     variant: str
@@ -95,7 +95,7 @@ class SiteDirectory:
             self._copies.delete_unused(time.time())
         return changed
 
-    def _databases(self) -> Databases | None:
+    def _databases(self) -> SiteDatabases | None:
         """None before anything was published: nobody knows then what networks there are."""
         pointer = self._store.pointer()
         if pointer is None:
@@ -109,7 +109,7 @@ class SiteDirectory:
         variants = [VARIANTS[city_layout_of(file)] for file in (ipv4, ipv6)]
         if variants[0] != variants[1]:
             raise GeoError(f"{ipv4.name}, {ipv6.name}: nginx needs both families from the same vendor")
-        return Databases(variants[0], ipv4.path, ipv6.path, self._networks)
+        return SiteDatabases(variants[0], ipv4.path, ipv6.path, self._networks)
 
     def _published_networks(self, generation: str) -> Path | None:
         data = self._store.snapshot(generation)
@@ -119,7 +119,7 @@ class SiteDirectory:
             raise StoreError(f"generation {generation} is not, or not wholly, in the store")
         return self._copies.keep(digest, blob) if digest and blob else None
 
-    def _texts(self, databases: Databases | None) -> dict[str, str]:
+    def _texts(self, databases: SiteDatabases | None) -> dict[str, str]:
         """All configuration files by their names."""
         files = sorted(COMMITTED.glob("*.conf"))
         if not files:
@@ -134,7 +134,7 @@ class SiteDirectory:
         texts["local-server.conf"] = "\n".join(_server(self._site, self._settings.trusted_proxies)) + "\n"
         return texts
 
-    def _http(self, databases: Databases | None) -> list[str]:
+    def _http(self, databases: SiteDatabases | None) -> list[str]:
         """What stands beside the server: the service, the cache, the databases, the trusted proxies."""
         lines = [
             "# Written by `mirrorwise nginx`.",

@@ -17,7 +17,7 @@ from app.sources.choices import choice, protocols
 from app.sources.fields import Fields
 from app.sources.report import Report, did_you_mean
 from app.sources.restricting import OF_CONFIG, OF_REPO
-from app.sources.service_policy import Names, probe_policy, repo_names, selection_policy
+from app.sources.service_policy import KnownNames, probe_policy, repo_names, selection_policy
 from app.sources.yaml_file import Scalar, read_yaml
 
 CONFIG_VERSION = "3"
@@ -77,7 +77,7 @@ class _ConfigReader:
         if not self.releases:
             fields.fault("versions", "must name at least one version")
         known = (*self.releases, *self.vault_releases)
-        names = Names(repos={repo.name for repo in self.repos}, releases=known, aliases=self.aliases)
+        names = KnownNames(repos={repo.name for repo in self.repos}, releases=known, aliases=self.aliases)
         defaults = ServiceConfig(releases=(), aliases={}, vault_releases=(), arches={}, repos=())
         return ServiceConfig(
             releases=self.releases,

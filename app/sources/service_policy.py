@@ -50,7 +50,7 @@ def probe_policy(config: Fields) -> ProbePolicy:
     )
 
 
-class Names(msgspec.Struct, frozen=True):
+class KnownNames(msgspec.Struct, frozen=True):
     """What the names in `repo_names` may stand for."""
 
     repos: Collection[str]
@@ -58,13 +58,13 @@ class Names(msgspec.Struct, frozen=True):
     aliases: Mapping[str, str]
 
 
-def repo_names(config: Fields, names: Names) -> dict[str, RepoName]:
+def repo_names(config: Fields, names: KnownNames) -> dict[str, RepoName]:
     """An entry is the name of a repo, or a mapping of `repo`, `release` and `disabled`."""
     table = config.mapping_of("repo_names")
     return {name: _repo_name(table, name, names) for name in table.mapping.entries}
 
 
-def _repo_name(table: Fields, name: str, names: Names) -> RepoName:
+def _repo_name(table: Fields, name: str, names: KnownNames) -> RepoName:
     if not isinstance(table.mapping.entries[name], YamlMapping):
         return RepoName(repo=_known(table, name, names.repos))
     entry = table.mapping_of(name, OF_REPO_NAME)
