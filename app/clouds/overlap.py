@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from app.model import Finding, Severity
+from app.model import Finding
+from app.model.errors import fault
 from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
 
 # A mirror's own instances in a cloud, and no more: pass 2 comes before the cloud region, so that a
@@ -63,8 +64,7 @@ def netblock_findings(
                 shares.append((prefix, addresses, largest))
         for prefix, addresses, largest in shares:
             if totals[prefix.version] > CLOUD_ADDRESSES_ALLOWED[prefix.version]:
-                message = _refusal(mirror, prefix, addresses, largest)
-                findings.append(Finding(severity=Severity.FAULT, file=file, message=message))
+                findings.append(fault(file, _refusal(mirror, prefix, addresses, largest)))
     return findings
 
 

@@ -11,7 +11,8 @@ from app.clouds import PROVIDERS
 from app.clouds.provider import Provider
 from app.clouds.ranges import CloudRanges, merge
 from app.files import listing_error, paths, read_bytes
-from app.model import Finding, Severity, SourceError
+from app.model import Finding, SourceError
+from app.model.errors import fault
 
 RANGE_ENDINGS = (".json",)
 MAX_BYTES = 64 * 1024 * 1024  # the largest of them, Azure's, has 4 MB
@@ -58,8 +59,7 @@ def read_cloud_file(path: Path) -> CloudRanges:
     try:
         return parse_cloud_ranges(content)
     except ValueError as error:
-        finding = Finding(severity=Severity.FAULT, file=path.name, message=f"the file is {error}")
-        raise SourceError([finding]) from error
+        raise SourceError([fault(path.name, f"the file is {error}")]) from error
 
 
 def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Finding]]:
@@ -69,8 +69,7 @@ def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Findin
     findings: list[Finding] = []
     closed = listing_error(folder)
     if closed is not None and not isinstance(closed, FileNotFoundError):
-        message = f"the folder cannot be read: {closed.strerror or closed}"
-        return newest, [Finding(severity=Severity.FAULT, file=".", message=message)]
+        return newest, [fault(".", f"the folder cannot be read: {closed.strerror or closed}")]
     for path in paths(folder, *RANGE_ENDINGS):
         try:
             ranges = read_cloud_file(path)

@@ -54,6 +54,11 @@ def duration_s(text: str) -> int | None:
     return int(match[1]) * _UNITS_S[unit.lower()] or None
 
 
+def _said(node: Node) -> str:
+    """What stands in the file, for a message."""
+    return quoted(node.text) if isinstance(node, Scalar) else "a list or a mapping"
+
+
 class Fields:
     """`prefix` is how the way to this mapping reads in messages, such as "geolocation.". `restricting`: the
     keys that must not be overlooked."""
@@ -137,8 +142,7 @@ class Fields:
         word = node.text.strip().lower() if isinstance(node, Scalar) else ""
         if word in _TRUE or word in _FALSE:
             return word in _TRUE
-        found = quoted(node.text) if isinstance(node, Scalar) else "a list or a mapping"
-        self.fault(key, f"must be true or false, and is {found}")
+        self.fault(key, f"must be true or false, and is {_said(node)}")
         return default
 
     def number(self, key: str, bounds: Bounds) -> float | None:
@@ -151,8 +155,7 @@ class Fields:
             number = math.nan
         if bounds.hold(number):
             return number
-        found = quoted(node.text) if isinstance(node, Scalar) else "a list or a mapping"
-        self.fault(key, f"must be a number of {bounds}, and is {found}")
+        self.fault(key, f"must be a number of {bounds}, and is {_said(node)}")
         return None
 
     def whole(self, key: str, bounds: Bounds) -> int | None:

@@ -1,8 +1,9 @@
 """Mirror files: AlmaLinux's mirrors.d/*.yml, and optional keys of our own.
 
-They are written by hundreds of people. What decides who is sent to a mirror (address, private,
-subnets, asn, cloud, countries, repos, …) must be understood, or the file has a fault; what only describes it
-(geolocation, sponsor, update_frequency, …) may be wrong, with a warning. A typo is named, not guessed.
+Hundreds of people write them. A key that decides which clients are sent to a mirror (address, private,
+subnets, asn, cloud, countries, repos, …) must be understood, or the file has a fault; one that only
+describes the mirror (geolocation, sponsor, update_frequency, …) may be wrong, with a warning. A typo is
+named, not guessed.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 
 from app.clouds import PROVIDERS
 from app.clouds.regions import canonical_region, nearest_spelling
-from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig, Severity
+from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig
 from app.model.countries import country_code
+from app.model.errors import fault, warning
 from app.model.words import quoted
 from app.sources.choices import choice
 from app.sources.fields import Bounds, Fields, duration_s
@@ -64,7 +66,8 @@ _WEIGHT = Bounds(0, 100, above=True)
 
 
 def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[Finding]]:
-    """None where there is a fault. `config` knows which releases, repos and modules there are."""
+    """The mirror of a file, None where there is a fault, and the findings. `config` knows which releases,
+    repos and modules there are."""
     report = Report(path.name)
     root = read_yaml(path, report)
     if root is None:
@@ -75,8 +78,9 @@ def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[
 
 
 def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """Faults across files; `mirrors` by file name. Where two have one name, the file that is called
-    like it is right, else the first in order; the other has a fault. One URL in two files: a warning."""
+    """The findings across files; `mirrors` by file name. Where two files name the same mirror, the file that
+    is called like it is right, else the first in order, and the other has a fault. The same URL in two
+    files is a warning."""
     findings = []
     by_name: dict[str, str] = {}
     by_url: dict[str, str] = {}
@@ -85,14 +89,14 @@ def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
         other = by_name.setdefault(mirror.name.lower(), file)
         if other != file:
             message = f"name: {quoted(mirror.name)} is already the name of the mirror in {other}"
-            findings.append(Finding(severity=Severity.FAULT, file=file, message=message))
+            findings.append(fault(file, message))
         shared: dict[str, list[str]] = defaultdict(list)
         for url in mirror.addresses.values():
             if (other := by_url.setdefault(url, file)) != file:
                 shared[other].append(url)
         for other, urls in shared.items():
             message = f"address: {' and '.join(urls)} is also in {other}; one of the two files is too many"
-            findings.append(Finding(severity=Severity.WARNING, file=file, message=message))
+            findings.append(warning(file, message))
     return findings
 
 
@@ -133,7 +137,7 @@ def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
 
 
 def _check_reach(mirror: Mirror, fields: Fields, config: ServiceConfig) -> None:
-    """What only shows when all keys are seen together: can and will anybody be sent there?"""
+    """Finds what only shows when all keys are seen together: whether any client can be sent to the mirror."""
     if not fields.report.faulty and not any(p in mirror.addresses for p in config.required_protocols):
         fields.fault("address", f"must have an address for {' or '.join(config.required_protocols)}")
     declared = mirror.asns or mirror.subnets
@@ -225,7 +229,7 @@ def _cloud(fields: Fields) -> Cloud | None:
 
 
 def _public_names(fields: Fields, provider: str, regions: tuple[str, ...]) -> tuple[str, ...]:
-    """A region may be newer than our table: one that is not known is kept as it is."""
+    """The public names of regions. An unknown one is kept as it is: it may be newer than our table."""
     names = []
     for region in regions:
         name = canonical_region(provider, region)

@@ -1,7 +1,7 @@
 """The prober's state files: state/mirrors/<name>.json, state/repos.json and state/round.json.
 
-They are written by a program, so there is no leniency but one: what a newer writer adds (a key, a
-protocol, a verdict on content) is left out here, where it means "unknown".
+A program writes them, so a reader need not be lenient, but for one thing: what a newer writer adds (a
+key, a protocol, a verdict on content) is left out here, where it means "unknown".
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from app.model import (
     FAMILIES,
     PROTOCOLS,
     Content,
-    Finding,
     MirrorState,
     ProbeRound,
     RepomdVersion,
-    Severity,
     SourceError,
 )
+from app.model.errors import fault
 
 MAX_MIRROR_BYTES = 4_000_000
 MAX_REPOS_BYTES = 32_000_000
 MAX_ROUND_BYTES = 100_000
 
 MAX_NUMBER = 2**53
-"""What every reader of JSON understands, and less than what can be published."""
+"""Every reader of JSON understands numbers below this, and a snapshot can hold them."""
 
 _CONTENTS = frozenset(Content)
 _HEX_DIGITS = {"sha512": 128, "sha256": 64, "sha1": 40, "md5": 32}
@@ -124,5 +123,4 @@ def _check_number(path: Path, key: str, number: int) -> None:
 
 
 def _damaged(path: Path, problem: str) -> SourceError:
-    message = f"the file is not what the prober writes: {problem}"
-    return SourceError([Finding(severity=Severity.FAULT, file=path.name, message=message)])
+    return SourceError([fault(path.name, f"the file is not what the prober writes: {problem}")])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
+from app.catalogue.catalogue import major_version
 from app.model import Finding, Repo, ServiceConfig, SourceError
 from app.model.words import quoted
 from app.sources.base_url import parse_base_url
@@ -56,7 +57,7 @@ def read_service_config(path: Path) -> tuple[ServiceConfig, list[Finding]]:
 
 
 class _ConfigReader:
-    """In this order, for later keys are checked against earlier ones."""
+    """Reads the keys in this order, because later ones are checked against earlier ones."""
 
     def __init__(self, fields: Fields) -> None:
         self.fields = fields
@@ -98,7 +99,7 @@ class _ConfigReader:
         )
 
     def names(self, key: str) -> list[str]:
-        """Without repetitions."""
+        """The names in a list, without repetitions."""
         names = [scalar.text for scalar in self.fields.scalars(key) if self.is_name(scalar)]
         return list(dict.fromkeys(names))
 
@@ -140,8 +141,7 @@ class _ConfigReader:
         arches: dict[str, tuple[str, ...]] = {}
         used = set(self.aliases)
         for release in (*self.releases, *self.vault_releases):
-            major = re.split(r"[.-]", release)[0]
-            key = release if release in listed or release in self.modules else major
+            key = release if release in listed or release in self.modules else major_version(release)
             arches[release] = listed.get(key, ())
             used.add(key)
             if not arches[release]:

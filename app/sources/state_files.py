@@ -1,4 +1,4 @@
-"""state/: what the prober, or mirmon, measured. What cannot be read keeps what it last said."""
+"""Reads `state/`, what the prober or mirmon measured. A file that cannot be read counts as it last was."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.files import FileCache, Marks, folder_mark, is_gone, listing_error, mark, marks, paths
-from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion, Severity, SourceError
+from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion, SourceError
+from app.model.errors import fault
 from app.sources.folder import STATE_ENDINGS, DataFolder
 from app.sources.mirmon import read_mirmon
 from app.sources.probe_state import read_mirror_state, read_repo_versions, read_round
@@ -17,13 +18,15 @@ T = TypeVar("T")
 
 
 class StateFiles:
-    """`states` by mirror name. `findings`: those of the last reading; their files are named from the
-    data folder on."""
+    """The state files of one data folder, as they were last good."""
 
     def __init__(self, folder: DataFolder) -> None:
+        #: By the mirror's name.
         self.states: dict[str, MirrorState] = {}
         self.last_round: ProbeRound | None = None
+        #: The origin's versions of each repo, newest first.
         self.repomd: dict[str, tuple[RepomdVersion, ...]] = {}
+        #: What the last reading found. The files are named from the data folder on.
         self.findings: list[Finding] = []
         self._folder = folder
         self._states = FileCache(read_mirror_state)
@@ -46,7 +49,7 @@ class StateFiles:
         if closed is not None and not isinstance(closed, FileNotFoundError):
             problem = f"the folder cannot be read, so all stays as it was: {closed.strerror}"
             name = self._folder.name_of(folder)
-            self.findings.append(Finding(severity=Severity.FAULT, file=name, message=problem))
+            self.findings.append(fault(name, problem))
             states = {**self.states, **states}
         for path in paths(folder, *STATE_ENDINGS):
             state = self._read(path, self._states, self.states.get(path.stem))
