@@ -24,7 +24,7 @@ class CloudRanges(Record, frozen=True, kw_only=True):
 
 def merge(provider: str, published: PublishedRanges) -> CloudRanges:
     """The ranges in public names. Where several services publish the same prefix, a row with a region
-    beats one without, then one with a border group, then the first by name."""
+    counts before one without, then one with a border group, then the first by name."""
     names: dict[str, str] = {}
     best: dict[Prefix, tuple[bool, bool, str, str]] = {}
     for text, spelling, group in published.prefixes:

@@ -54,7 +54,7 @@ def _provider_with(keys: Collection[str]) -> Provider | None:
 
 
 def read_cloud_file(path: Path) -> CloudRanges:
-    """Raises SourceError with one finding."""
+    """The ranges in a file. Raises SourceError with one finding."""
     content = read_bytes(path, MAX_BYTES)
     try:
         return parse_cloud_ranges(content)
@@ -63,8 +63,8 @@ def read_cloud_file(path: Path) -> CloudRanges:
 
 
 def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Finding]]:
-    """The newest ranges of each provider, and what is wrong with files that cannot be used, or with the
-    folder ("."). A folder that is not there is an empty one."""
+    """The newest ranges of each provider, and the findings of files that cannot be used, or of the folder
+    ("."). A missing folder counts as an empty one."""
     newest: dict[str, CloudRanges] = {}
     findings: list[Finding] = []
     closed = listing_error(folder)

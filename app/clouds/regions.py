@@ -30,24 +30,27 @@ _SEPARATORS = str.maketrans("", "", " -_")
 
 
 class RegionLocation(Record, frozen=True, kw_only=True):
-    """Country is ISO 3166-1 alpha-2, continent GeoIP's two letters."""
+    """Where a region is."""
 
     coordinates: Coordinates
+    #: ISO 3166-1 alpha-2.
     country: str
+    #: GeoIP's two letters.
     continent: str
     metro: str
 
 
 class CloudRegion(Record, frozen=True, kw_only=True):
-    """What `<provider>:<region>` names. With a border group, `region` is the one it belongs to."""
+    """What `<provider>:<region>` names."""
 
     provider: str
+    #: The region that the border group belongs to, if there is one.
     region: str
     border_group: str | None = None
 
 
 class RegionError(MirrorwiseError):
-    """A region that is not known; `nearest` is the closest spelling (`aws:eu-central-1`) or None."""
+    """A region that is not known. `nearest` is the closest spelling (`aws:eu-central-1`) or None."""
 
     def __init__(self, value: str, nearest: str | None, allowed: str) -> None:
         hint = f"; did you mean {nearest!r}?" if nearest else "."
@@ -105,27 +108,27 @@ def known_regions(provider: str) -> tuple[CloudRegion, ...]:
 
 def canonical_region(provider: str, name: str) -> str | None:
     """The public name of a region, however it is spelled (`EU-Central-1`, Azure's `centralfrance` or
-    `Germany West Central`); of a border group, its region. None: not known."""
+    `Germany West Central`). For a border group it is the name of its region. None: it is not known."""
     known = _spellings(provider).get(_squashed(name))
     return None if known is None else _table()[provider][known].parent or known
 
 
 def region_location(provider: str, name: str) -> RegionLocation | None:
-    """Where a region or a border group is, by its exact public name; None where nobody knows."""
+    """Where a region or a border group is, by its exact public name. None where that is not known."""
     region = _table().get(provider, {}).get(name)
     return region.location if region else None
 
 
 def nearest_spelling(provider: str, name: str) -> str | None:
-    """The known region or border group that looks most like `name`, None if none does."""
+    """The known region or border group that most resembles `name`, None if none does."""
     spellings = _spellings(provider)
     near = nearest(_squashed(name), spellings)
     return spellings[near] if near else None
 
 
 def parse_region(text: str) -> CloudRegion:
-    """`aws:eu-central-1`, or a border group: `aws:us-east-1-bue-1`, `aws:us-east-1/us-east-1-bue-1`.
-    Raises RegionError."""
+    """Reads `aws:eu-central-1`, or a border group: `aws:us-east-1-bue-1`,
+    `aws:us-east-1/us-east-1-bue-1`. Raises RegionError."""
     provider, colon, name = (part.strip() for part in text.partition(":"))
     provider = provider.lower()
     if not colon or provider not in PROVIDERS:

@@ -1,10 +1,10 @@
-"""`mirrorwise ranges update`: fetches the cloud providers' published ranges.
+"""Fetches the cloud providers' published ranges (`mirrorwise ranges update`).
 
-Each provider is on its own: what goes wrong with one is told in a sentence, keeps its present file,
-and does not touch the others. A file is replaced (temporary file, fsync, rename) only by one that
-our reader understands, that is this provider's, not older, and has at least half as many prefixes.
-ETag and Last-Modified of what was fetched are kept in `.fetched.json` beside the files; they count
-only while the file is still the one that they came with.
+Each provider is on its own: if something goes wrong with one, a sentence says so, its present file stays,
+and the others are not touched. A file is replaced (temporary file, fsync, rename) only by one that our
+reader understands, that is this provider's, not older, and has at least half as many prefixes. ETag and
+Last-Modified of what was fetched are kept in `.fetched.json` beside the files; they count only while the
+file is still the one that they came with.
 """
 
 from __future__ import annotations
@@ -36,21 +36,23 @@ _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class DownloadLimits(Record, frozen=True, kw_only=True):
-    """What a download may cost. `http_on_loopback`: plain http is good enough for this machine."""
+    """What a download may cost."""
 
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 30.0
     total_timeout_s: float = 120.0
     max_bytes: int = 32 * 1024 * 1024
     max_redirects: int = 5
+    #: Whether plain http will do for this machine.
     http_on_loopback: bool = False
 
 
 class RangeUpdate(Record, frozen=True, kw_only=True):
-    """What became of one provider's ranges; `message` is a sentence for people."""
+    """The result of one provider's update."""
 
     provider: str
     outcome: Literal["updated", "unchanged", "failed"]
+    #: A sentence for people.
     message: str
 
 
@@ -60,18 +62,20 @@ how many are expected (None: unknown)."""
 
 
 class _Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was last fetched for a provider: from where, and the SHA-256 of the file written."""
+    """What was last fetched for a provider."""
 
     url: str
+    #: Of the file that was written.
     sha256: str
     etag: str | None = None
     last_modified: str | None = None
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    """`content` None: not modified."""
+    """An answer over HTTP."""
 
     url: str
+    #: None: not modified.
     content: bytes | None
     content_type: str
     etag: str | None
@@ -79,7 +83,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class _UpdateError(MirrorwiseError):
-    """Nothing usable was fetched; a sentence without the provider's name."""
+    """Nothing usable was fetched; the text is a sentence without the provider's name."""
 
 
 def update_ranges(
@@ -132,7 +136,7 @@ class _Updater:
         self._progress = progress
 
     async def update(self, present: CloudRanges | None, fetched: dict[str, _Fetched]) -> RangeUpdate:
-        """Records what was fetched in `fetched`."""
+        """Bring the file up to date, and record in `fetched` what was fetched."""
         try:
             return await self._update(present, fetched)
         except TimeoutError:
@@ -170,7 +174,7 @@ class _Updater:
         return self._result("updated", f"{len(ranges.ranges):,} prefixes{before}, in {self._path}")
 
     def _usable(self, fetched: _Fetched | None, url: str) -> _Fetched | None:
-        """What was fetched, if the file that came with it is still there, unbroken."""
+        """What was fetched, if the file that came with it is still there and whole."""
         if fetched is None or fetched.url != url or fetched.sha256 != self._digest():
             return None
         try:
@@ -200,7 +204,8 @@ class _Updater:
         return ranges
 
     async def _get(self, url: str, known: _Fetched | None = None) -> _Answer:
-        """The answer to a GET, redirects followed; conditional where `known` says what there is."""
+        """The answer to a GET, with redirects followed. The request is conditional if `known` says what
+        there is."""
         headers = {}
         if known is not None and known.etag:
             headers["If-None-Match"] = known.etag
@@ -228,7 +233,7 @@ class _Updater:
         raise _UpdateError(f"{url} redirects more than {self._limits.max_redirects} times")
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        """Size is counted after decompression."""
+        """The body of an answer. Its size is counted after decompression."""
         allowed = self._limits.max_bytes
         expected = None if "Content-Encoding" in response.headers else response.content_length
         content = bytearray()
@@ -264,7 +269,8 @@ def _last_link(page: _Answer, pattern: str) -> str:
 
 
 def _read_fetched(folder: Path) -> dict[str, _Fetched]:
-    """Whatever is wrong with the record costs no more than an unconditional download."""
+    """The record of what was fetched. If it cannot be read, an unconditional download is all that it
+    costs."""
     try:
         return msgspec.json.decode((folder / FETCHED).read_bytes(), type=dict[str, _Fetched])
     except (OSError, ValueError):
@@ -272,8 +278,8 @@ def _read_fetched(folder: Path) -> dict[str, _Fetched]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write beside, flush to disk, rename: a reader finds the old file or the new one. The temporary
-    name is hidden, so that nobody takes it for ranges."""
+    """Write beside, flush to disk, rename: a reader finds the old file or the new one. The temporary name
+    is hidden, so that it is not taken for ranges."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -1,9 +1,9 @@
 """One bounded HTTP request (or rsync greeting) to a host that is not trusted.
 
-Whatever the other side does, an answer or a failure in words comes back within `Limits.total_s`:
-the connection, the first byte and the whole answer have their times, at most `body_bytes` are read,
-and a body that comes compressed without having been asked for is not unpacked. Redirects are
-followed on the same host only, http to https at most, and each of their addresses is checked anew.
+Whatever the other side does, an answer or a failure in words comes back within `Limits.total_s`. There
+are limits for the connection, the first byte and the whole answer; at most `body_bytes` are read; and a
+body that comes compressed although it was not asked for so is not unpacked. Redirects are followed on the
+same host only, and from http to https at most. Each of their addresses is checked anew.
 """
 
 from __future__ import annotations
@@ -48,17 +48,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class Network:
-    """The prober's way out: how names are looked up, which certificates are trusted, which limits
-    hold, what time it is, and which families this machine can reach."""
+    """The prober's way to the internet."""
 
+    #: How names are looked up.
     lookup: Lookup = system_lookup
+    #: Which certificates are trusted.
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     limits: Limits = Limits()
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    #: Whether this machine can reach a family.
     routed: Callable[[Family], bool] = has_route
 
     def resolver(self) -> Resolver:
-        """A new one, which has looked up no name yet."""
+        """A new resolver, which has looked up no name yet."""
         return Resolver(self.lookup, self.limits.lookup_s)
 
 
@@ -79,12 +81,14 @@ class Failure(Record, frozen=True, kw_only=True):
 
 
 class Fetched(Record, frozen=True, kw_only=True):
-    """An HTTP answer; `url` is where redirects ended, the validators are for the next request."""
+    """An HTTP answer."""
 
     status: int
+    #: Where redirects ended.
     url: str
     latency_ms: float
     body: bytes = b""
+    #: The validators are for the next request.
     etag: str | None = None
     modified: str | None = None
 
@@ -98,7 +102,7 @@ class Request(Record, frozen=True, kw_only=True):
 
 
 class MirrorClient:
-    """All requests of one mirror (or the origin) in one round, over connections kept open."""
+    """Sends all requests to one mirror (or the origin) in one round, over connections that are kept open."""
 
     def __init__(
         self, network: Network, resolver: Resolver, hosts: Hosts, allow_private: bool, agent: str
@@ -232,7 +236,8 @@ class MirrorClient:
         )
 
     async def _check(self, url: URL, family: Family) -> Failure | None:
-        """Resolve the URL's host, and let the connector have its addresses if they may be asked."""
+        """Resolve the URL's host. If its addresses may be asked, the connector gets them; if not, returns
+        why."""
         host = url.raw_host
         if not host:
             return Failure(fault=Fault.NOT_ASKED, reason=f"{url} names no host")
@@ -244,7 +249,7 @@ class MirrorClient:
         return None
 
     def _spend(self, url: URL) -> Failure | None:
-        """Count a request before it is sent; why it must not be, when the budget is used up."""
+        """Count a request before it is sent. Returns why it must not be sent when the budget is used up."""
         key = host_key(url)
         if self._hosts.exhausted(key, self.network.clock()):
             reason = f"this hour's {self._hosts.budget} requests to {key} are used up"
@@ -258,8 +263,8 @@ class MirrorClient:
         self._hosts.spend(key, self.network.clock())
 
     def _counting(self) -> aiohttp.TraceConfig:
-        """Counts what aiohttp sends by itself: a request once more, when the connection breaks
-        under it."""
+        """Counts the requests that aiohttp sends by itself: once more when the connection breaks under a
+        request."""
 
         async def sent(
             _: object, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
@@ -309,8 +314,8 @@ class _Redirect:
 
 
 def redirect_refusal(url: URL, location: URL) -> str | None:
-    """Why a redirect is not followed, as the end of a sentence; None if it is. It must stay on the
-    mirror's own host and port, or go to https on the same host."""
+    """Why a redirect is not followed, as the end of a sentence. None: it is followed, as it stays on the
+    mirror's own host and port, or goes to https on the same host."""
     upgrade = url.scheme == "http" and location.scheme == "https"
     if location.scheme not in ("http", "https") or (location.scheme != url.scheme and not upgrade):
         return f"it redirects from {url.scheme} to {location.scheme or 'nothing'} ({str(location)[:200]})"
@@ -344,13 +349,13 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
 
 
 def _validator(response: aiohttp.ClientResponse, header: str) -> str | None:
-    """A header to send back next time, if it can be sent back."""
+    """A header to send back with the next request, None if it cannot be sent back."""
     text = response.headers.get(header)
     return text if text and len(text) <= 200 and text.isascii() and text.isprintable() else None
 
 
 def _reason(error: Exception) -> str:
-    """What a person needs to know of a network error."""
+    """A network error in words for people."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         inner = error.certificate_error
         return f"its certificate is not valid ({getattr(inner, 'verify_message', None) or inner})"

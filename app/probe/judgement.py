@@ -1,9 +1,9 @@
-"""From what was seen of a mirror to what is believed of it: pure rules.
+"""The rules that lead from what was seen of a mirror to what is believed of it. Pure.
 
-*Unreachable*: no endpoint gave any HTTP answer. *Broken*: there are answers, but not what a mirror
-must have. Either takes two failures in a row; one full success, contents included, takes it back.
-*Stale*: its timestamp file is further behind the origin's than allowed. Repos are judged one by
-one beside that: a mirror without an arch is a good mirror for the others.
+*Unreachable*: no endpoint gave any HTTP answer. *Broken*: there are answers, but not what a mirror must
+have. Either takes two failures in a row, and one full success, contents included, ends it. *Stale*: the
+timestamp file is further behind the origin's than allowed. Beside that, repos are judged one by one: a
+mirror without an arch is a good mirror for the others.
 """
 
 from __future__ import annotations
@@ -24,22 +24,24 @@ _FEW = 3
 
 @dataclass(frozen=True)
 class Expectations:
-    """What a mirror is judged by. `carried` are the keys of all repos it is meant to have, `isos`
-    those of its ISO directories, `own` those of `carried` that are at its own addresses (not at an
-    optional module's). `origin_timestamp` None: the origin has none, or was never read."""
+    """What a mirror is judged by."""
 
     now: datetime
+    #: The keys of all repos that it is meant to have.
     carried: Collection[str]
+    #: Those of `carried` that are at its own addresses, not at an optional module's.
     own: Collection[str]
+    #: The keys of the ISO directories that it is meant to have.
     isos: Collection[str]
     allowed_outdate_s: int
+    #: None: the origin has none, or was never read.
     origin_timestamp: datetime | None = None
 
 
 def judge(
     mirror: str, previous: MirrorState | None, seen: Observation, expected: Expectations
 ) -> MirrorState | None:
-    """The mirror's new state; None when nothing was learnt, and the old one (if any) stands."""
+    """The mirror's new state. None when nothing was learnt, so that the old one (if any) stands."""
     if not seen.endpoints:
         return None
     content = _content(previous, seen, expected)
@@ -85,8 +87,8 @@ def is_disabled(state: MirrorState | None, now: datetime) -> bool:
 
 
 def _content(previous: MirrorState | None, seen: Observation, expected: Expectations) -> dict[str, Content]:
-    """Last verdicts overlaid with new ones. A repo that gave no answer of use twice is as bad as a
-    damaged one, unless the mirror as a whole failed: then nothing was learnt about its repos."""
+    """The last verdicts overlaid with the new ones. A repo that gave no usable answer twice is as bad as
+    a damaged one, unless the mirror as a whole failed: then nothing was learnt about its repos."""
     content = dict(previous.content) if previous else {}
     if seen.proven is not None:
         for key, verdict in seen.contents.items():
@@ -115,8 +117,8 @@ def _failure(
 
 
 def _useless(seen: Observation, content: dict[str, Content], expected: Expectations) -> str | None:
-    """Whether none of its contents are of use: all that it was asked for this time gave damaged
-    files or errors, or it is known to have nothing of what it is meant to have."""
+    """Why none of its contents are usable, None if some are. Either all that it was asked for this time
+    gave damaged files or errors, or it is known to have nothing of what it is meant to have."""
     asked = {key: verdict for key, verdict in seen.contents.items() if key in expected.own}
     unread = {key: why for key, why in seen.unread.items() if key in expected.own}
     damaged = sum(verdict is Content.CORRUPT for verdict in asked.values())
@@ -151,7 +153,7 @@ def _freshness(seen: Observation, expected: Expectations) -> tuple[Status, str |
 
 
 def _endpoints(previous: MirrorState | None, seen: Observation) -> dict[Protocol, dict[Family, Endpoint]]:
-    """This round's endpoints, and the last known of those that it was not their turn to be asked."""
+    """This round's endpoints, and the last known ones of those that were not asked this time."""
     merged: dict[EndpointKey, Endpoint] = {}
     for protocol, family in seen.known:
         before = previous.endpoints.get(protocol, {}).get(family) if previous else None

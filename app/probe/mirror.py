@@ -31,8 +31,8 @@ VISIT_S = 300.0
 
 
 class MirrorVisit:
-    """One mirror's turn in a round. After `first_try` (and, if `needs_second_try`, `second_try` a
-    while later), `observation` is what was seen and `notes` what is to be remembered of it."""
+    """One mirror's turn in a round. After `first_try` (and, if `needs_second_try`, `second_try` a while
+    later), `observation` is what was seen and `notes` are to be remembered."""
 
     def __init__(
         self, mirror: Mirror, previous: MirrorState | None, notes: ProbeNotes, around: Surroundings
@@ -117,8 +117,8 @@ class MirrorVisit:
         await asyncio.gather(*(self._ask_endpoint(client, other) for other in self._newly_failed()))
 
     def _base(self, key: EndpointKey) -> str | None:
-        """Where an endpoint's timestamp file was found: where its redirects lead, contents are
-        asked for directly."""
+        """Where an endpoint's timestamp file was found. Contents are asked for where its redirects lead,
+        directly."""
         return self._timestamps[key][1] if key in self._timestamps else None
 
     def _newly_failed(self) -> list[EndpointKey]:
@@ -164,8 +164,8 @@ class MirrorVisit:
         return outside and not routed(family) and routed(other)
 
     async def _choose_endpoint(self, client: MirrorClient) -> EndpointKey | None:
-        """The first HTTP endpoint whose timestamp file is of use, else the first that answers
-        (None: neither). When the best one fails, all are asked."""
+        """The first HTTP endpoint whose timestamp file is usable, else the first that answers, else None.
+        When the best one fails, all are asked."""
         seen = self.observation
         over_http = [key for key in seen.known if key[0] != "rsync"]
         if over_http and await self._ask_endpoint(client, over_http[0]):
@@ -185,7 +185,7 @@ class MirrorVisit:
     async def _ask_endpoint(
         self, client: MirrorClient, key: EndpointKey, proof: Directory | None = None
     ) -> bool:
-        """Ask for the timestamp file (`proof` instead, where the mirror has none); note what came."""
+        """Ask for the timestamp file (or for `proof`, where the mirror has none), and note what came."""
         protocol, family = key
         seen = self.observation
         if protocol == "rsync":
@@ -208,7 +208,8 @@ class MirrorVisit:
         return endpoint.ok
 
     def _read(self, key: EndpointKey, answer: Fetched, proof: Directory | None) -> str | None:
-        """Take the time from a timestamp file; or why this answer does not prove the endpoint."""
+        """Take the time from a timestamp file. Returns why this answer does not prove the endpoint, None
+        if it does."""
         if answer.status != 200:
             return f"HTTP {answer.status} for {proof.file if proof else 'the timestamp file'}"
         if proof is not None or key[0] == "rsync":
@@ -220,8 +221,8 @@ class MirrorVisit:
         return None
 
     async def _ask_others(self, client: MirrorClient, asked: EndpointKey) -> None:
-        """The other endpoints, longest unasked first: all of them when all contents were asked or
-        when they are new, otherwise those that the round's allowance leaves."""
+        """Ask the other endpoints, those longest not asked first. All are asked when all contents were
+        asked for or when they are new, otherwise as many as the round's allowance leaves."""
         seen = self.observation
         proof = self._contents.a_usable_one() if asked not in self._timestamps else None
         rest = [key for key in seen.known if key not in seen.endpoints or (proof and key != asked)]
@@ -239,7 +240,7 @@ class MirrorVisit:
 
 
 def _host(base: str) -> str:
-    """The host of a base URL as names are looked up; empty if there is none."""
+    """The host of a base URL for a look-up, empty if there is none."""
     try:
         return URL(base).raw_host or ""
     except ValueError:

@@ -30,11 +30,8 @@ def with_version(versions: Sequence[RepomdVersion], new: RepomdVersion) -> tuple
 
 
 class Origin:
-    """What is known of the origin, brought up to date by `refresh`.
-
-    `versions` (of each repo, newest first) and `timestamp` may be read at any time; they are replaced,
-    never changed in place. `faults` are what the last refresh met, in words.
-    """
+    """What is known of the origin, brought up to date by `refresh`. All of it may be read at any time; it
+    is replaced, and never changed in place."""
 
     def __init__(self, network: Network, records: Records, versions: RepoVersions, agent: str) -> None:
         self.versions = versions
@@ -68,8 +65,8 @@ class Origin:
         return self._adopt(config, visit, bodies)
 
     async def confirms(self, config: ServiceConfig, target: Directory, sha256: str) -> bool | None:
-        """Whether the origin has this very version right now (asked at most once a minute for each
-        repo); None when it does not say."""
+        """Whether the origin has this very version right now. It is asked at most once a minute for each
+        repo. None when it does not say."""
         now = self._network.clock()
         asked_at, found = self._confirmed.get(target.key, (None, None))
         if asked_at is None or now - asked_at >= timedelta(minutes=1):
@@ -82,7 +79,7 @@ class Origin:
         return None if found is None else found == sha256
 
     def seen(self, key: str) -> Seen | None:
-        """The validators of a repo, while they stand for the version that counts."""
+        """The validators of a repo, if they belong to its newest version."""
         seen = self._notes.contents.get(key)
         known = self.versions.get(key)
         return seen if seen and known and known[0].sha256 == seen.sha256 else None
@@ -139,8 +136,8 @@ class _Visit:
         self._family: dict[str, Family] = {}
 
     async def find_families(self) -> None:
-        """Ask every base for its timestamp file, over IPv6 only if IPv4 does not answer. A base
-        that never answers is left alone for this visit."""
+        """Ask every base for its timestamp file, over IPv6 only if IPv4 does not answer. A base that
+        never answers is not asked again in this visit."""
         main = self._config.origin
         for base in dict.fromkeys(filter(None, (main, *self._config.module_origins.values()))):
             for family in FAMILIES:

@@ -1,6 +1,8 @@
-"""The prober's files: written whole or not at all, so that a reader (or a kill) never meets half of
-one. Besides the contract's files there are two of the prober's own, which nobody else reads:
-state/probe/<name>.json (what was asked of a mirror, when, and what came) and state/origin.json."""
+"""The prober's files, each written whole or not at all, so that no reader meets half of one.
+
+Beside the state files there are two that only the prober reads: state/probe/<name>.json (what a mirror
+was asked, when, and what came) and state/origin.json.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +24,26 @@ _T = TypeVar("_T")
 
 
 class Seen(Record, frozen=True, kw_only=True):
-    """What one fetch of a repomd.xml brought. `sha256` None: the mirror does not have it.
-    `timestamp` None: it is not a repomd.xml. The validators allow a conditional request."""
+    """What one fetch of a repomd.xml brought."""
 
     asked_at: float
+    #: None: the mirror does not have the file.
     sha256: str | None = None
+    #: None: the file is no repomd.xml.
     timestamp: int | None = None
+    #: The validators allow a conditional request.
     etag: str | None = None
     modified: str | None = None
 
 
 class ProbeNotes(Record, frozen=True, kw_only=True):
-    """What the prober remembers of one mirror. Times are epoch seconds; `endpoints` has keys like
-    "https/ipv4"; `spent` is what this hour's requests to its hosts come to."""
+    """What the prober remembers of one mirror. Times are epoch seconds."""
 
     contents: dict[str, Seen] = {}
     isos: dict[str, float] = {}
+    #: By keys such as "https/ipv4".
     endpoints: dict[str, float] = {}
+    #: This hour's requests to the mirror's hosts.
     spent: dict[str, Spent] = {}
 
 
@@ -73,7 +78,8 @@ class Records:
         return _load(self.folder.origin_notes, OriginNotes) or OriginNotes()
 
     def save_mirror(self, state: MirrorState | None, mirror: str, notes: ProbeNotes) -> None:
-        """The state goes first: killed in between, the mirror is merely asked once more."""
+        """Write both files of a mirror. The state goes first: after a kill in between, the mirror is
+        merely asked once more."""
         if state is not None:
             write_json(self.state(mirror), state)
         write_json(_named(self.folder.prober_notes, mirror), notes)
@@ -100,7 +106,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def _load(path: Path, kind: type[_T]) -> _T | None:
-    """The prober's own file, or None: what it remembers can always be asked again."""
+    """One of the prober's own files. None if it cannot be read: the prober can always ask again."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError):

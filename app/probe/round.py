@@ -1,5 +1,5 @@
-"""One round over many mirrors: each is asked, asked a second time after a while if something failed
-newly, judged and written down. Mirrors do not wait for each other, and none can stop the round."""
+"""One round over many mirrors: each is asked, asked a second time after a while if something has newly
+failed, judged and written down. Mirrors do not wait for each other, and no mirror can stop the round."""
 
 from __future__ import annotations
 
@@ -26,26 +26,28 @@ _DISABLED_EVERY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one mirror. `state` is the one that stands now; None: nothing is known.
-    `disabled`: it has been unreachable for so long that it is only asked once a day."""
+    """The result of one mirror."""
 
     mirror: str
+    #: The state that stands now. None: nothing is known.
     state: MirrorState | None
     observation: Observation = field(default_factory=Observation)
+    #: Whether it has been unreachable for so long that it is only asked once a day.
     disabled: bool = False
     error: str | None = None
 
 
 @dataclass(frozen=True)
 class Round:
-    """`named`: these mirrors were asked for by name, so all are asked, private ones too.
-    `on_result` is told of every mirror as soon as it is done."""
+    """A round over some mirrors."""
 
     around: Surroundings
     records: Records
     origin_timestamp: Callable[[], datetime | None]
     retry_after_s: float
+    #: Whether these mirrors were asked for by name. Then all are asked, private ones too.
     named: bool = False
+    #: Called with the result of each mirror as soon as it is there.
     on_result: Callable[[Result], None] = lambda result: None
 
     async def run(self, mirrors: Iterable[Mirror]) -> list[Result]:
@@ -107,8 +109,8 @@ class Round:
 
 
 def chosen(mirrors: Iterable[Mirror], names: Sequence[str]) -> list[Mirror]:
-    """The mirrors of a round: those named, or all that need a state. Private mirrors cannot be
-    judged from outside their network, and `probe: false` ones are always taken as good."""
+    """The mirrors of a round: the named ones, or all that need a state. Private mirrors cannot be judged
+    from outside their network, and those with `probe: false` are always taken as good."""
     if names:
         return [mirror for mirror in mirrors if mirror.name in names]
     return [mirror for mirror in mirrors if mirror.probe and not mirror.private and not mirror.disabled]

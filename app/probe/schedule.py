@@ -1,9 +1,10 @@
-"""Which repos and ISO directories of a mirror are due in a round, so that mirrors are asked little.
+"""Decides which repos and ISO directories of a mirror are due in a round, so that mirrors are asked
+little.
 
-At once: what was never asked, what the origin has changed since it was asked, what was not current
-and may be now (the mirror has synced, and the change is recent), and what would be seen less often
-than `full_every` if it waited for the next round. Beyond that a quota is taken by deadline, so that
-requests are spread evenly over `full_every`. ISO directories change with releases: they are asked
+Due at once is what was never asked for, what the origin has changed since it was asked for, what was not
+current and may be now (the mirror has synced, and the change is recent), and what would be seen less
+often than `full_every` if it waited for the next round. Beyond that a quota is taken by deadline, so that
+requests are spread evenly over `full_every`. ISO directories change with releases, so they are asked for
 about a fourth as often.
 """
 
@@ -25,16 +26,20 @@ REQUESTS_PER_ROUND = 10
 
 @dataclass(frozen=True)
 class Situation:
-    """What decides about one mirror's turn. `interval_s`: time until its next turn; `content`: the
-    last verdicts; `synced`: its timestamp file has changed since its last turn."""
+    """What decides about one mirror's turn."""
 
     now: datetime
+    #: The time until the next turn.
     interval_s: float
     full_every_s: int
     grace_s: int
+    #: The origin's versions of each repo, newest first.
     versions: Mapping[str, Sequence[RepomdVersion]] = field(default_factory=dict)
+    #: The last verdicts.
     content: Mapping[str, Content] = field(default_factory=dict)
+    #: Whether the timestamp file has changed since the last turn.
     synced: bool = False
+    #: Whether everything is due.
     full: bool = False
 
 
@@ -47,7 +52,7 @@ class Turn:
 def next_turn(
     repos: Sequence[Directory], isos: Sequence[Directory], notes: ProbeNotes, situation: Situation
 ) -> Turn:
-    """What to ask now, both in the given order."""
+    """What to ask for now, both kinds in the given order."""
     now_s = situation.now.timestamp()
     deadlines: dict[str, float] = {}
     for target in repos:
@@ -82,13 +87,14 @@ def _at_once(target: Directory, seen: Seen, situation: Situation) -> bool:
 
 
 def _iso_deadline(target: Directory, notes: ProbeNotes, situation: Situation) -> float:
-    """Three to four times as late as a repo's: the spread keeps all of them from falling due at once."""
+    """The deadline of an ISO directory, three to four times as late as a repo's. The spread keeps them
+    from falling due all at once."""
     spread = zlib.crc32(target.key.encode()) / 2**32
     asked_at = notes.isos.get(target.key)
     return 0.0 if asked_at is None else asked_at + situation.full_every_s * (3 + spread)
 
 
 def _quota(repos: int, isos: int, situation: Situation) -> int:
-    """How many a turn must take so that all keep their deadlines."""
+    """How many directories a turn must take so that all keep their deadlines."""
     turns = max(1.0, situation.full_every_s / max(1.0, situation.interval_s))
     return math.ceil(repos / turns + isos / (3 * turns))

@@ -1,5 +1,4 @@
-"""The prober as a process: one round, or rounds for ever, with the origin looked at every minute
-meanwhile."""
+"""The prober as a process: one round, or rounds for ever. Meanwhile it looks at the origin every minute."""
 
 from __future__ import annotations
 
@@ -35,23 +34,27 @@ _LOOKUPS_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """`every_s` None: one round. `names`: only these mirrors, whatever their budget, private ones
-    too. `full`: all contents, unconditionally."""
+    """What `mirrorwise probe` was told."""
 
     data_dir: Path
+    #: None: one round.
     every_s: float | None = None
+    #: Ask for all contents, unconditionally.
     full: bool = False
+    #: Ask only these mirrors, whatever their budget, private ones too.
     names: tuple[str, ...] = ()
     verbose: bool = False
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the prober waits: before a second try, between two reads of a new version at the
-    origin, between two looks at the origin."""
+    """How long the prober waits."""
 
+    #: Before a second try.
     retry_after_s: float = 60.0
+    #: Between two reads of a new version at the origin.
     reread_after_s: float = 5.0
+    #: Between two looks at the origin.
     origin_every_s: float = 60.0
 
 
@@ -61,8 +64,8 @@ def run_probe(
     pace: Pace | None = None,
     console: Console | None = None,
 ) -> int:
-    """The exit code: 0 when done, 1 when the input is at fault or a mirror asked for by name is
-    not ok, 2 when there is no mirror of that name. SIGTERM and Ctrl-C end it well."""
+    """Run the prober. Returns the exit code: 0 when done, 1 when the input is at fault or a mirror asked
+    for by name is not ok, 2 when there is no mirror of that name. SIGTERM and Ctrl-C end it cleanly."""
     prober = Prober(options, network or Network(), pace or Pace(), console or Console())
     try:
         return asyncio.run(prober.run())
@@ -118,7 +121,8 @@ class Prober:
             await asyncio.gather(watch, return_exceptions=True)
 
     async def _rounds(self, origin: Origin) -> int:
-        """Rounds until there are no more; a round that breaks is logged, and the next one tries."""
+        """Run rounds until there are no more. A round that breaks is logged, and the next one tries
+        again."""
         while self.options.every_s is not None:
             started = time.monotonic()
             try:
@@ -196,7 +200,7 @@ class Prober:
                 log.warning("the last good definition stays, if there is one: %s", finding)
 
     def _known_versions(self) -> RepoVersions:
-        """What an earlier run knew of the origin; a damaged file is made anew."""
+        """The versions that an earlier run knew of the origin. A damaged file is made anew."""
         try:
             path = self.records.folder.repos
             return read_repo_versions(path) if path.exists() else {}

@@ -15,9 +15,7 @@ from app.probe.hosts import Hosts
 
 @dataclass(frozen=True)
 class Surroundings:
-    """`versions` gives the origin's versions as they are now; `confirms` asks the origin whether it
-    has this very version (None: it does not say). `interval_s` None: rounds are started by hand or
-    by cron, at the pace that they were last time."""
+    """What all mirrors of a round share."""
 
     config: ServiceConfig
     network: Network
@@ -25,9 +23,12 @@ class Surroundings:
     hosts: Hosts
     repos: tuple[Directory, ...]
     isos: tuple[Directory, ...]
+    #: Gives the origin's versions of each repo as they are now.
     versions: Callable[[], Mapping[str, tuple[RepomdVersion, ...]]]
+    #: Asks the origin whether it has this very version. None: it does not say.
     confirms: Callable[[Directory, str], Awaitable[bool | None]]
     agent: str
+    #: None: rounds are started by hand or by cron, at the pace that they had last time.
     interval_s: float | None = None
     full: bool = False
 
@@ -35,7 +36,7 @@ class Surroundings:
         return self.network.clock()
 
     def now_s(self) -> float:
-        """In epoch seconds. Fractions matter: the origin may change within the same second."""
+        """The time in epoch seconds. Fractions matter: the origin may change within the same second."""
         return round(self.now().timestamp(), 3)
 
     def may_be_private(self, mirror: Mirror) -> bool:

@@ -1,4 +1,4 @@
-"""One mirror's repomd.xml against the origin's history."""
+"""Compares one mirror's repomd.xml with the origin's versions."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Unsure(Enum):
 def content_verdict(
     seen: Seen, versions: Sequence[RepomdVersion], now: datetime, grace_s: int
 ) -> Content | Unsure:
-    """Equal hashes decide; otherwise an older date is a stale version, and the same date over
-    different bytes a damaged one."""
+    """What the repo of a mirror is. Equal hashes decide; otherwise an older date means a stale version,
+    and the same date over different bytes a damaged one."""
     if seen.sha256 is None:
         return Content.MISSING
     if versions and versions[0].sha256 == seen.sha256:

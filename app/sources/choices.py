@@ -1,7 +1,7 @@
-"""Keys that choose among what is known: protocols, releases, arches, repos.
+"""Keys that choose among known words: protocols, releases, arches, repos.
 
-A word that is not known is a warning; a choice of which nothing is left is a fault, because to leave
-it empty would mean "all of them".
+A word that is not known is a warning. A choice of which nothing is left is a fault, because an empty
+choice would mean "all of them".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from app.sources.report import did_you_mean
 def choice(
     fields: Fields, key: str, known: Collection[str], aliases: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[str, ...]:
-    """What the key names, in its order, aliases resolved and repetitions left out."""
+    """The words that the key names, in its order, with aliases resolved and repetitions left out."""
     scalars = fields.scalars(key)
     chosen: dict[str, None] = {}
     for scalar in scalars:

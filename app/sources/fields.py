@@ -1,9 +1,9 @@
-"""The keys of one YAML mapping, read one by one as what they should be.
+"""Reads the keys of one YAML mapping one by one, each as what it should be.
 
-What does not fit is a finding with the key's line, and the value counts as not given. A text that
-is not one is a warning, for texts only describe; anything else that is not what it should be is a
-fault, for it decides who is sent where. What says nothing ("None", an empty entry of a list) is a warning
-too, unless the key is there to restrict.
+A value that does not fit is a finding with the key's line, and counts as not given. Where a text is
+expected, this is a warning, because texts only describe. Anything else is a fault, because it decides
+which clients are sent where. An empty value ("None", an empty entry of a list) is a warning too, unless
+the key is there to restrict.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ _LOSES_A_ZERO = re.compile(r"\d+\.\d*0")
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Of a number, both ends allowed; `above`: the lower end itself is not."""
+    """The bounds of a number, both ends allowed."""
 
     low: float
     high: float
+    #: The lower end itself is not allowed.
     above: bool = False
 
     def hold(self, number: float) -> bool:
@@ -46,7 +47,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 def duration_s(text: str) -> int | None:
-    """Seconds of "90s", "30m", "12h", "1d", "2 weeks"; None where it is not a duration above zero."""
+    """The seconds of "90s", "30m", "12h", "1d" or "2 weeks". None if it is not a duration above zero."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         return None
@@ -60,8 +61,8 @@ def _said(node: Node) -> str:
 
 
 class Fields:
-    """`prefix` is how the way to this mapping reads in messages, such as "geolocation.". `restricting`: the
-    keys that must not be overlooked."""
+    """The keys of one mapping. `prefix` is how the way to this mapping reads in messages, such as
+    "geolocation.". `restricting` are the keys that must not be overlooked."""
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class Fields:
         return node is not None and not (isinstance(node, Scalar) and node.is_empty)
 
     def line(self, key: str) -> int:
-        """That of the key, or of the mapping where there is no such key."""
+        """The line of the key, or of the mapping if there is no such key."""
         node = self.mapping.entries.get(key)
         return self.mapping.line if node is None else node.line
 
@@ -91,7 +92,7 @@ class Fields:
         self.report.warning(self.line(key), f"{self.prefix}{key}: {message}")
 
     def check_keys(self, known: Collection[str]) -> None:
-        """What can be said of all keys alike: which are not known here, and which say nothing."""
+        """Find what is true of all keys alike: which are not known here, and which say nothing."""
         for key, node in self.mapping.entries.items():
             if key not in known:
                 if not self._may_restrict(key, f"{self.prefix}{key}", node):
@@ -102,7 +103,8 @@ class Fields:
                 self.warning(key, f"{quoted(node.text)} is taken as no value; leave the key out")
 
     def _may_restrict(self, key: str, path: str, node: Node) -> bool:
-        """Whether a key that is not read, or one below it, may be meant as one that restricts: a fault."""
+        """Whether a key that is not read, or one below it, may be meant as one that restricts. That is a
+        fault."""
         meant = self.restricting.meant(key)
         if meant is None:
             return self._may_restrict_below(path, node)
@@ -125,7 +127,7 @@ class Fields:
         self.report.fault(line, f"{found}: this has no effect here, and may be meant to restrict; {remedy}")
 
     def text(self, key: str) -> str | None:
-        """Stripped; None where it is not given or empty."""
+        """The text without blanks around it. None if it is not given or empty."""
         if key not in self:
             return None
         node = self.mapping.entries[key]
@@ -209,8 +211,8 @@ class Fields:
     def mapping_of(
         self, key: str, restricting: Restrictions | None = None, describes: bool = False
     ) -> Fields:
-        """The keys below this one: none where it is not given, or no mapping. That is a fault, unless it only
-        `describes`. The same keys are `restricting` there, unless others are given."""
+        """The keys below this one, none if it is not given or is no mapping. The latter is a fault,
+        unless the key only `describes`. The same keys are `restricting` there, unless others are given."""
         node = self.mapping.entries.get(key)
         below = node if isinstance(node, Mapping) else Mapping(self.line(key), {})
         restricting = self.restricting if restricting is None else restricting

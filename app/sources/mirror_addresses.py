@@ -13,7 +13,8 @@ _KNOWN = (*PROTOCOLS, "ftp")  # ftp: clients no longer speak it; mirror files st
 
 
 def read_addresses(fields: Fields) -> dict[Protocol, str]:
-    """By the scheme that each URL really has. A URL under the wrong key yields to one under its own."""
+    """The addresses by the scheme that each URL really has. A URL under the wrong key gives way to one
+    under its own."""
     fields.check_keys(_KNOWN)
     addresses: dict[Protocol, str] = {}
     misplaced: list[tuple[str, Protocol, str]] = []
@@ -41,7 +42,7 @@ def read_addresses(fields: Fields) -> dict[Protocol, str]:
 
 
 def read_module_addresses(fields: Fields, modules: Collection[str]) -> dict[str, dict[Protocol, str]]:
-    """`fields`: those of `address_optional`."""
+    """The addresses of each module; `fields` are those of `address_optional`."""
     fields.check_keys(modules)
     return {
         module: addresses

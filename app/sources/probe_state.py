@@ -38,7 +38,8 @@ _T = TypeVar("_T")
 
 
 def read_mirror_state(path: Path) -> MirrorState:
-    """Raises SourceError where the file is damaged, or not about the mirror it is named after."""
+    """The state of a mirror. Raises SourceError if the file is damaged, or not about the mirror that it
+    is named after."""
     raw = _decode(path, MAX_MIRROR_BYTES, dict[str, Any])
     _leave_out_unknown(raw)
     state = _convert(path, raw, MirrorState)
@@ -66,14 +67,15 @@ def read_repo_versions(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
 
 
 def read_round(path: Path) -> ProbeRound:
-    """Raises SourceError where the file is damaged."""
+    """The last complete round. Raises SourceError if the file is damaged."""
     probe_round = _decode(path, MAX_ROUND_BYTES, ProbeRound)
     _check_moment(path, probe_round.completed_at)
     return probe_round
 
 
 def _leave_out_unknown(raw: dict[str, Any]) -> None:
-    """Only where the shape is as it should be; the typed conversion names what is not."""
+    """Take out what is not known, if the shape is as it should be. If it is not, the typed conversion
+    says so."""
     endpoints, content = raw.get("endpoints"), raw.get("content")
     if isinstance(endpoints, dict):
         raw["endpoints"] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from app.model import Finding, Severity
+from app.model.errors import fault, warning
 from app.model.words import nearest, quoted
 
 
@@ -23,17 +24,14 @@ class Report:
         return any(finding.severity is Severity.FAULT for finding in self.findings)
 
     def fault(self, line: int | None, message: str) -> None:
-        self._add(Severity.FAULT, line, message)
+        self.findings.append(fault(self.file, message, line))
 
     def warning(self, line: int | None, message: str) -> None:
-        self._add(Severity.WARNING, line, message)
-
-    def _add(self, severity: Severity, line: int | None, message: str) -> None:
-        self.findings.append(Finding(severity=severity, file=self.file, line=line, message=message))
+        self.findings.append(warning(self.file, message, line))
 
 
 def located(findings: Iterable[Finding], folder: Path | str) -> list[Finding]:
-    """With the folder before the file's name, so that an editor or a CI finds it."""
+    """The findings with the folder before the file's name, so that an editor or a CI finds the file."""
     return [msgspec.structs.replace(finding, file=str(Path(folder) / finding.file)) for finding in findings]
 
 

@@ -59,7 +59,8 @@ class KnownNames(msgspec.Struct, frozen=True):
 
 
 def repo_names(config: Fields, names: KnownNames) -> dict[str, RepoName]:
-    """An entry is the name of a repo, or a mapping of `repo`, `release` and `disabled`."""
+    """The table of names. An entry is the name of a repo, or a mapping of `repo`, `release` and
+    `disabled`."""
     table = config.mapping_of("repo_names")
     return {name: _repo_name(table, name, names) for name in table.mapping.entries}
 

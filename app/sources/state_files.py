@@ -41,7 +41,7 @@ class StateFiles:
         return {**singles, **folder_mark(states), **marks(states, *STATE_ENDINGS)}
 
     def read(self, mirrors: Iterable[Mirror]) -> None:
-        """Bring everything up to date. The prober's word on a mirror goes before mirmon's."""
+        """Bring everything up to date. The prober's state of a mirror counts before mirmon's."""
         self.findings = []
         states = self._mirmon(list(mirrors))
         folder = self._folder.mirror_states
@@ -60,7 +60,7 @@ class StateFiles:
         self.repomd = self._read(self._folder.repos, self._repos, self.repomd) or {}
 
     def _read(self, path: Path, cache: FileCache[T], last: T | None) -> T | None:
-        """What the file says; the last good while it is at fault; None when it is not there."""
+        """What the file says, or last said while it is at fault. None when the file is not there."""
         if is_gone(path):
             return None
         try:

@@ -53,7 +53,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """The warnings, whose files are named from the data folder on. `mirrors` are by the name of their file."""
+    """The warnings, whose files are named from the data folder on. `mirrors` are by their file's name."""
     kinds = (
         _Kind("mirror", folder.root / mirrors_dir, MIRROR_ENDINGS, _is_mirror),
         _Kind("cloud range", folder.cloud, RANGE_ENDINGS, lambda content: provider_of(content) is not None),
@@ -108,7 +108,7 @@ def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
 
 
 def _is_meant(path: Path, single: Path, folder: DataFolder) -> bool:
-    """Whether a file was probably meant to be this one. A copy beside the right one is just that."""
+    """Whether a file was probably meant to be this one. A copy beside the right one is only a copy."""
     name, right, there = path.name.lower(), single.name.lower(), single.exists()
     if path.parent != single.parent:
         return name == right and (not there or path.parent in (folder.root, folder.state, folder.cloud))
