@@ -75,10 +75,20 @@ class Fields:
         self.report = report
         self.prefix = prefix
         self.restricting = restricting
+        self._read: set[str] = set()
+
+    def _node(self, key: str) -> Node | None:
+        """The value of a key, which is thereby known."""
+        self._read.add(key)
+        return self.mapping.entries.get(key)
+
+    def _given(self, key: str) -> Node | None:
+        """The value of a key, None if it says nothing."""
+        node = self._node(key)
+        return None if isinstance(node, Scalar) and node.is_empty else node
 
     def __contains__(self, key: str) -> bool:
-        node = self.mapping.entries.get(key)
-        return node is not None and not (isinstance(node, Scalar) and node.is_empty)
+        return self._given(key) is not None
 
     def line(self, key: str) -> int:
         """The line of the key, or of the mapping if there is no such key."""
@@ -91,8 +101,10 @@ class Fields:
     def warning(self, key: str, message: str) -> None:
         self.report.warning(self.line(key), f"{self.prefix}{key}: {message}")
 
-    def check_keys(self, known: Collection[str]) -> None:
-        """Find what is true of all keys alike: which are not known here, and which say nothing."""
+    def check_keys(self, known: Collection[str] | None = None) -> None:
+        """Find what is true of all keys alike: which are not known here, and which say nothing. The keys that
+        have been read are known, unless others are given."""
+        known = self._read if known is None else known
         for key, node in self.mapping.entries.items():
             if key not in known:
                 if not self._may_restrict(key, f"{self.prefix}{key}", node):
@@ -128,9 +140,9 @@ class Fields:
 
     def text(self, key: str) -> str | None:
         """The text without blanks around it. None if it is not given or empty."""
-        if key not in self:
+        node = self._given(key)
+        if node is None:
             return None
-        node = self.mapping.entries[key]
         if not isinstance(node, Scalar):
             if not self._may_restrict_below(f"{self.prefix}{key}", node):
                 self.warning(key, "should be a text, not a list or a mapping; ignored")
@@ -138,9 +150,9 @@ class Fields:
         return node.text.strip() or None
 
     def flag(self, key: str, default: bool) -> bool:
-        if key not in self:
+        node = self._given(key)
+        if node is None:
             return default
-        node = self.mapping.entries[key]
         word = node.text.strip().lower() if isinstance(node, Scalar) else ""
         if word in _TRUE or word in _FALSE:
             return word in _TRUE
@@ -148,9 +160,9 @@ class Fields:
         return default
 
     def number(self, key: str, bounds: Bounds) -> float | None:
-        if key not in self:
+        node = self._given(key)
+        if node is None:
             return None
-        node = self.mapping.entries[key]
         try:
             number = float(node.text) if isinstance(node, Scalar) else math.nan
         except ValueError:
@@ -185,9 +197,9 @@ class Fields:
 
     def scalars(self, key: str) -> list[Scalar]:
         """The entries of a list that are not empty; a single value counts as a list of one."""
-        if key not in self:
+        node = self._given(key)
+        if node is None:
             return []
-        node = self.mapping.entries[key]
         nodes = node.items if isinstance(node, Sequence) else [node]
         scalars = []
         for item in nodes:
@@ -213,7 +225,7 @@ class Fields:
     ) -> Fields:
         """The keys below this one, none if it is not given or is no mapping. The latter is a fault,
         unless the key only `describes`. The same keys are `restricting` there, unless others are given."""
-        node = self.mapping.entries.get(key)
+        node = self._node(key)
         below = node if isinstance(node, Mapping) else Mapping(self.line(key), {})
         restricting = self.restricting if restricting is None else restricting
         fields = Fields(below, self.report, f"{self.prefix}{key}.", restricting)
@@ -227,7 +239,7 @@ class Fields:
 
     def mappings(self, key: str, restricting: Restrictions = NO_RESTRICTIONS) -> Iterator[Fields]:
         """The entries of a list of mappings."""
-        node = self.mapping.entries.get(key)
+        node = self._node(key)
         if node is None:
             return
         if not isinstance(node, Sequence):

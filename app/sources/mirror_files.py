@@ -30,33 +30,6 @@ from app.sources.yaml_file import read_yaml
 MAX_ASNS = 200
 MAX_ASN = 2**32 - 2
 
-_KNOWN = (
-    "name",
-    "address",
-    "address_optional",
-    "geolocation",
-    "asn",
-    "subnets",
-    "private",
-    "monopoly",
-    "cloud_type",
-    "cloud_regions",
-    "update_frequency",
-    "sponsor",
-    "sponsor_url",
-    "email",
-    "latitude",
-    "longitude",
-    "weight",
-    "countries",
-    "exclude_countries",
-    "repos",
-    "arches",
-    "versions",
-    "disabled",
-    "probe",
-)
-_KNOWN_OF_GEOLOCATION = ("country", "state_province", "city")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 _ASN = re.compile(r"(?:AS)?([0-9]{1,10})", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -101,10 +74,7 @@ def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
 
 
 def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
-    fields.check_keys(_KNOWN)
     geolocation = fields.mapping_of("geolocation", IN_GEOLOCATION, describes=True)
-    geolocation.check_keys(_KNOWN_OF_GEOLOCATION)
-    _check_email(fields)
     mirror = Mirror(
         name=_name(fields, path),
         addresses=read_addresses(fields.mapping_of("address")),
@@ -132,6 +102,9 @@ def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
         sponsor=fields.text("sponsor"),
         sponsor_url=fields.web_address("sponsor_url"),
     )
+    _check_email(fields)
+    geolocation.check_keys()
+    fields.check_keys()
     _check_reach(mirror, fields, config)
     return mirror
 

@@ -23,25 +23,6 @@ from app.sources.yaml_file import Scalar, read_yaml
 
 CONFIG_VERSION = "3"
 
-_KNOWN = (
-    "config_version",
-    "allowed_outdate",
-    "mirrors_dir",
-    "versions",
-    "optional_module_versions",
-    "duplicated_versions",
-    "vault_versions",
-    "vault_mirror",
-    "arches",
-    "required_protocols",
-    "repos",
-    "origin",
-    "module_origins",
-    "selection",
-    "repo_names",
-    "probe",
-)
-_KNOWN_OF_REPO = ("name", "path", "arches", "versions", "vault")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _REPO_PATH = re.compile(r"(?!/)(?:[A-Za-z0-9._+~/-]|\$basearch(?![A-Za-z0-9_]))+")
 
@@ -72,7 +53,6 @@ class _ConfigReader:
 
     def config(self) -> ServiceConfig:
         fields = self.fields
-        fields.check_keys(_KNOWN)
         if fields.text("config_version") != CONFIG_VERSION:
             fields.fault("config_version", f"must be {CONFIG_VERSION}")
         if not self.releases:
@@ -80,7 +60,7 @@ class _ConfigReader:
         known = (*self.releases, *self.vault_releases)
         names = KnownNames(repos={repo.name for repo in self.repos}, releases=known, aliases=self.aliases)
         defaults = ServiceConfig(releases=(), aliases={}, vault_releases=(), arches={}, repos=())
-        return ServiceConfig(
+        config = ServiceConfig(
             releases=self.releases,
             aliases=self.aliases,
             vault_releases=self.vault_releases,
@@ -97,6 +77,8 @@ class _ConfigReader:
             repo_names=repo_names(fields, names),
             probe=probe_policy(fields),
         )
+        fields.check_keys()
+        return config
 
     def names(self, key: str) -> list[str]:
         """The names in a list, without repetitions."""
@@ -163,7 +145,6 @@ class _ConfigReader:
         return tuple(repos.values())
 
     def repo(self, fields: Fields) -> Repo | None:
-        fields.check_keys(_KNOWN_OF_REPO)
         name, path = fields.text("name"), fields.text("path")
         if name is None or path is None:
             fields.fault("path" if name else "name", f"a repo needs a {'path' if name else 'name'}")
@@ -174,13 +155,15 @@ class _ConfigReader:
         if not _REPO_PATH.fullmatch(path) or {".", ".."} & set(directories):
             fields.fault("path", f"{quoted(path)} is not a path below the release ($basearch is the arch)")
         arches = {arch for arches in self.arches.values() for arch in arches}
-        return Repo(
+        repo = Repo(
             name=name,
             path="/".join([*directories, ""]),
             arches=choice(fields, "arches", arches),
             releases=choice(fields, "versions", (*self.releases, *self.vault_releases), self.aliases),
             vault=fields.flag("vault", default=False),
         )
+        fields.check_keys()
+        return repo
 
     def url(self, fields: Fields, key: str) -> str | None:
         text = fields.text(key)
@@ -194,9 +177,10 @@ class _ConfigReader:
 
     def module_origins(self) -> dict[str, str]:
         fields = self.fields.mapping_of("module_origins")
-        modules = tuple(dict.fromkeys(self.modules.values()))
-        fields.check_keys(modules)
-        return {module: url for module in modules if (url := self.url(fields, module))}
+        modules = dict.fromkeys(self.modules.values())
+        origins = {module: url for module in modules if (url := self.url(fields, module))}
+        fields.check_keys()
+        return origins
 
     def mirrors_dir(self) -> str | None:
         folder = self.fields.text("mirrors_dir")
