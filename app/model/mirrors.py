@@ -26,30 +26,29 @@ class Coordinates(Record, frozen=True, kw_only=True):
 
 
 class Cloud(Record, frozen=True, kw_only=True):
-    """A mirror inside a cloud provider. `regions` are the provider's public region names
-    (Azure's short names already translated); empty means that it serves all of them."""
+    """The cloud provider that a mirror is in."""
 
+    #: A name in the table of providers (`app.clouds`).
     provider: str
+    #: By their public names. Empty: the mirror serves all regions of the provider.
     regions: tuple[str, ...] = ()
 
 
 class Mirror(Record, frozen=True, kw_only=True):
-    """One mirror file, normalised.
-
-    Base URLs end in "/"; their scheme is their key. `addresses` serve ordinary releases, and
-    `module_addresses[module]` those of an optional module. Countries are ISO 3166-1 alpha-2.
-    `subnets` are canonical prefixes (host bits cleared). Empty `repos`, `arches` or `versions`:
-    it carries all of them. E-mail addresses are checked when read, and not kept.
-    """
+    """One mirror file, normalised. E-mail addresses are checked when read, and not kept."""
 
     name: str
+    #: The base URLs for ordinary releases, by their schemes. They end in "/".
     addresses: dict[Protocol, str]
+    #: The same for the releases of each optional module.
     module_addresses: dict[str, dict[Protocol, str]] = {}
+    #: ISO 3166-1 alpha-2, as are `countries` and `exclude_countries`.
     country: str | None = None
     state_province: str | None = None
     city: str | None = None
     coordinates: Coordinates | None = None
     asns: tuple[int, ...] = ()
+    #: Canonical prefixes, with their host bits cleared.
     subnets: tuple[str, ...] = ()
     private: bool = False
     monopoly: bool = False
@@ -59,6 +58,7 @@ class Mirror(Record, frozen=True, kw_only=True):
     weight: float = 1.0
     countries: tuple[str, ...] = ()
     exclude_countries: tuple[str, ...] = ()
+    #: Empty: it carries all of them. The same holds for `arches` and `versions`.
     repos: tuple[str, ...] = ()
     arches: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()

@@ -65,11 +65,13 @@ class Network:
 
 
 class Fault(Enum):
-    """SILENT: no HTTP answer came. ANSWERED: one came that is of no use. NOT_ASKED: the prober did
-    not ask, which says nothing about the mirror."""
+    """The kinds of failure."""
 
+    #: No HTTP answer came.
     SILENT = "silent"
+    #: An answer came, and it is of no use.
     ANSWERED = "answered"
+    #: The prober did not ask, which says nothing about the mirror.
     NOT_ASKED = "not asked"
 
 

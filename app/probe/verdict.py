@@ -12,10 +12,12 @@ from app.probe.records import Seen
 
 
 class Unsure(Enum):
-    """UNKNOWN: there is nothing to compare with. AHEAD: well-formed and newer than all that the
-    origin is known to have had; only the origin itself can tell."""
+    """Why a verdict cannot be given."""
 
+    #: There is nothing to compare with.
     UNKNOWN = "unknown"
+    #: The file is well-formed and newer than all that the origin is known to have had. Only the origin
+    #: itself can tell.
     AHEAD = "ahead"
 
 

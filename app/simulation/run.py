@@ -48,7 +48,8 @@ class NothingToSimulateError(MirrorwiseError):
 
 
 def run_simulation(settings: Settings, what_if: WhatIf, as_json: bool, every_mirror: bool) -> None:
-    """On stdout; `every_mirror`, rather than those that say most, in the text. Raises MirrorwiseError."""
+    """Simulate and print on stdout. With `every_mirror` the text has all mirrors, not only those that say
+    most. Raises MirrorwiseError."""
     with _progress() as progress:
         result = simulate(settings, what_if, progress)
     if as_json:
@@ -58,17 +59,17 @@ def run_simulation(settings: Settings, what_if: WhatIf, as_json: bool, every_mir
 
 
 class Steps:
-    """Where progress is told: nowhere."""
+    """Where progress is reported: nowhere."""
 
     def step(self, what: str) -> None:
-        """The next one begins."""
+        """The next step begins."""
 
     def share(self, done: float) -> None:
-        """How much of a long one is done, 0 to 1."""
+        """The share of a long step that is done, 0 to 1."""
 
 
 def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
-    """Raises MirrorwiseError."""
+    """Compute the live network, and what it is compared with. Raises MirrorwiseError."""
     notes: list[str] = []
     steps.step("reading the inputs")
     memory = _memory(settings, notes)
@@ -106,7 +107,7 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
 
 
 def _memory(settings: Settings, notes: list[str]) -> Memory:
-    """What the worker last published; an empty one, with a note, if the store cannot tell."""
+    """What the worker last published. It is empty, with a note, if the store cannot tell."""
     store = open_store(settings)
     try:
         return remembered.decode(store.memory())
@@ -160,8 +161,7 @@ class _Live:
 
 
 def _compare(what_if: WhatIf, live: _Live, market: Market, steps: Steps) -> tuple[Outcome, float]:
-    """What it would be like in this market, and what part of the clients would begin with another
-    mirror."""
+    """The figures of this market, and the part of the clients that would begin with another mirror."""
     if what_if.rule is not None:
         then = by_country_500km(market)
         changed = moved_at_random(market, live.first, then)
@@ -177,7 +177,7 @@ def _compare(what_if: WhatIf, live: _Live, market: Market, steps: Steps) -> tupl
 
 
 def _without_effect(what_if: WhatIf, live: Market, market: Market) -> Iterator[str]:
-    """What was asked for and cannot show."""
+    """Notes on changes that cannot show."""
     for name in sorted(set(what_if.without) - set(live.names)):
         yield f"{name} gets no clients by their place (it is private, in a cloud, or not served now)"
     if what_if.added and not set(market.names) - set(live.names):
@@ -193,7 +193,7 @@ def _without_effect(what_if: WhatIf, live: Market, market: Market) -> Iterator[s
 
 @contextmanager
 def _progress() -> Iterator[Steps]:
-    """A bar on a terminal; elsewhere a line now and then, of what takes long."""
+    """A bar on a terminal. Elsewhere long steps print a line now and then."""
     if not sys.stderr.isatty():
         yield _Lines()
         return
