@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -25,7 +25,7 @@ from app.explain.evidence import Case, content_of, evidence, unexpected
 from app.explain.inquiry import Inquiry
 from app.explain.mirror_report import MirrorReport, mirror_report
 from app.geo.database import CityDatabase
-from app.model import ClientClass, Exclusion, Fate, MirrorState, Pass, Protocol, Record
+from app.model import ClientClass, Exclusion, Fate, MirrorState, Pass, Protocol, Record, about
 from app.model.words import escaped, nearest
 from app.request.parameters import QuestionError
 from app.request.question import ISOS
@@ -44,32 +44,28 @@ class UnknownMirrorError(QuestionError):
 
 
 class Rank(Record, frozen=True, kw_only=True):
-    """Where a mirror stands by distance: `rank_km` is the sum of the others, lowest first. All are
-    None for what is no mirror (the origin, the vault)."""
+    """Where a mirror stands by distance. All numbers are null for the origin and the vault."""
 
-    rank_km: float | None = None
-    distance_km: float | None = None
-    border_km: float | None = None
-    continent_km: float | None = None
-    load_km: float | None = None
-    weight_km: float | None = None
-    spread_km: float | None = None
+    rank_km: Annotated[float | None, about("The sum of the others, lowest first.")] = None
+    distance_km: Annotated[float | None, about("From the client's place to the mirror.")] = None
+    border_km: Annotated[float | None, about("What crossing a border costs.")] = None
+    continent_km: Annotated[float | None, about("What crossing to another continent costs.")] = None
+    load_km: Annotated[float | None, about("The price of a mirror that is sent more than its share.")] = None
+    weight_km: Annotated[float | None, about("Below zero for a large capacity.")] = None
+    spread_km: Annotated[float | None, about("Shares clients among near mirrors.")] = None
 
 
 class ServedEntry(Rank, frozen=True, kw_only=True):
-    """A mirror of the list; or the origin or the vault, where `mirror` is None."""
+    """An entry of the list."""
 
-    #: In the list, from 1.
-    position: int
-    mirror: str | None
+    position: Annotated[int, about("In the list, from 1.")]
+    mirror: Annotated[str | None, about("Null for the origin and the vault.")]
     url: str
-    pass_: Pass = msgspec.field(name="pass")
+    pass_: Annotated[Pass, about("What gave the mirror its place.")] = msgspec.field(name="pass")
     country: str | None = None
     city: str | None = None
-    #: What is known of what it is listed for.
-    content: str | None = None
-    #: How far behind the origin it was when it was probed.
-    age_s: float | None = None
+    content: Annotated[str | None, about("What is known of what it is listed for.")] = None
+    age_s: Annotated[float | None, about("How far behind the origin it was when it was probed.")] = None
 
 
 class ExcludedEntry(Rank, frozen=True, kw_only=True):
@@ -77,8 +73,7 @@ class ExcludedEntry(Rank, frozen=True, kw_only=True):
 
     mirror: str
     reason: Exclusion
-    #: A sentence that goes on after "<reason>: ".
-    evidence: str
+    evidence: Annotated[str, about('A sentence that goes on after "<reason>: ".')]
     since: datetime | None = None
     country: str | None = None
     city: str | None = None
@@ -88,10 +83,8 @@ class QuestionFacts(Record, frozen=True, kw_only=True):
     """What was asked."""
 
     release: str
-    #: The release as it was named.
-    asked: str
-    #: None: the ISO directories.
-    repo: str | None
+    asked: Annotated[str, about("The release as the request named it.")]
+    repo: Annotated[str | None, about("Null for the ISO directories.")]
     arch: str | None
     path: str
     protocols: tuple[Protocol, ...]
@@ -101,8 +94,7 @@ class QuestionFacts(Record, frozen=True, kw_only=True):
     family: int | None
     region: str | None
     limit: int
-    #: What the request did not say, so that the service chose.
-    defaulted: tuple[str, ...]
+    defaulted: Annotated[tuple[str, ...], about("What the request did not say, so that the service chose.")]
 
 
 class Explanation(Record, frozen=True, kw_only=True):
@@ -110,23 +102,20 @@ class Explanation(Record, frozen=True, kw_only=True):
 
     client: ClientFacts
     question: QuestionFacts
-    reason: Pass
-    #: What is unusual, in words.
-    notes: tuple[str, ...]
-    #: The place that distances are measured from.
-    ranked_from: str
-    #: Of all mirrors, also where only one was asked for.
-    served_count: int
+    reason: Annotated[
+        Pass, about("The pass that gave the first mirror, or what decided a list that has none.")
+    ]
+    notes: Annotated[tuple[str, ...], about("What is unusual, in words.")]
+    ranked_from: Annotated[str, about("The place that distances are measured from.")]
+    served_count: Annotated[int, about("Of all mirrors, also where only one was asked for.")]
     excluded_count: int
     served: tuple[ServedEntry, ...]
     excluded: tuple[ExcludedEntry, ...]
-    generation: str
+    generation: Annotated[str, about("The name of the snapshot that the list comes from.")]
     published_at: datetime
-    age_s: float
-    #: By input, when the worker last read it.
-    inputs_read: dict[str, datetime]
-    #: More about the mirror that was asked for.
-    mirror: MirrorReport | None = None
+    age_s: Annotated[float, about("Since the publication.")]
+    inputs_read: Annotated[dict[str, datetime], about("By input, when the worker last read it.")]
+    mirror: Annotated[MirrorReport | None, about("More about the mirror that was asked for.")] = None
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from app.answer.privacy import shown_to_all
 from app.explain.evidence import hours, moment
 from app.geo.database import CityDatabase
-from app.model import Coordinates, Exclusion, Fate, MirrorState, Protocol, Record
+from app.model import Coordinates, Exclusion, Fate, MirrorState, Protocol, Record, about
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
@@ -31,57 +31,59 @@ _OF_THE_WHOLE = {
 
 
 class Cloud(Record, frozen=True, kw_only=True):
-    """Without `regions`: all of the provider's."""
+    """The cloud that a mirror is in."""
 
     provider: str
-    regions: tuple[str, ...]
+    regions: Annotated[tuple[str, ...], about("Those that it serves; none are all of the provider's.")]
 
 
 class MeasuredPlace(Record, frozen=True, kw_only=True):
-    """Where GeoIP puts an address of the mirror, and how far that is from where it is ranked."""
+    """Where GeoIP puts an address of the mirror."""
 
     address: str
     country: str | None
     city: str | None
-    distance_km: float | None
+    distance_km: Annotated[float | None, about("From where it is ranked.")]
 
 
 class Location(Record, frozen=True, kw_only=True):
-    """Where the mirror is for ranking. `taken_from`: None where nobody knows."""
+    """Where the mirror is ranked."""
 
     latitude: float | None
     longitude: float | None
     country: str | None
     city: str | None
-    taken_from: str | None
+    taken_from: Annotated[str | None, about("Who says so; null where nothing says it.")]
     measured: tuple[MeasuredPlace, ...] = ()
 
 
 class MirrorReport(Record, frozen=True, kw_only=True):
-    """`status` is that of the whole mirror: what keeps it out of all lists, or "ok". `content`: the
-    prober's verdict on each repo ("release/repo/arch") that it is meant to have, "unknown" if there is
-    none; `isos` likewise by "release/arch". `families`: None where nobody has tried. `age_s`: behind
-    the origin when it was probed."""
+    """What is known of one mirror."""
 
     mirror: str
-    status: Overall
-    reason: str | None
-    since: datetime | None
+    status: Annotated[Overall, about("What keeps the whole mirror out of all lists, or ok.")]
+    reason: Annotated[str | None, about("Why, in words.")]
+    since: Annotated[datetime | None, about("When this began.")]
     probed_at: datetime | None
-    failures: int
-    age_s: float | None
+    failures: Annotated[int, about("How many times in a row the prober failed.")]
+    age_s: Annotated[float | None, about("How far it was behind the origin when it was probed.")]
     protocols: tuple[Protocol, ...]
-    families: dict[str, bool | None]
+    families: Annotated[
+        dict[str, bool | None], about("Whether each works; null where the prober has not tried.")
+    ]
     location: Location
-    weight: float
+    weight: Annotated[float, about("Its capacity; 1 is ordinary.")]
     cloud: Cloud | None
     asns: tuple[int, ...]
-    countries: tuple[str, ...]
-    exclude_countries: tuple[str, ...]
+    countries: Annotated[tuple[str, ...], about("The only countries whose clients it serves; none are all.")]
+    exclude_countries: Annotated[tuple[str, ...], about("Countries whose clients it does not serve.")]
     sponsor: str | None
     sponsor_url: str | None
-    content: dict[str, str]
-    isos: dict[str, bool]
+    content: Annotated[
+        dict[str, str],
+        about("The prober's verdict by release/repo/arch, on all that it is meant to have."),
+    ]
+    isos: Annotated[dict[str, bool], about("By release/arch, whether it has the ISO directory.")]
 
 
 def mirror_report(

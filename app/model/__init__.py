@@ -21,7 +21,7 @@ from app.model.errors import (
 from app.model.fates import Exclusion, Fate, Pass
 from app.model.measured import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, Status
 from app.model.mirrors import Cloud, Coordinates, Mirror
-from app.model.values import FAMILIES, PROTOCOLS, Family, Protocol, Record
+from app.model.values import FAMILIES, PROTOCOLS, Family, Protocol, Record, about
 
 __all__ = [
     "FAMILIES",
@@ -55,4 +55,5 @@ __all__ = [
     "SourceError",
     "Status",
     "StoreError",
+    "about",
 ]

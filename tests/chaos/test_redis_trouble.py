@@ -199,7 +199,7 @@ def newer_schema(on: Running) -> None:
 
 def misfitting_tables(on: Running) -> None:
     """Well-formed, and yet every request would fail."""
-    publish(on, schema.encode(msgspec.structs.replace(snapshot_there(on), codes=b"")))
+    publish(on, schema.encode(msgspec.structs.replace(snapshot_there(on), fates=b"")))
 
 
 def damaged(on: Running) -> None:
