@@ -173,6 +173,11 @@ def bases(mirror: Mirror, module: str | None) -> Mapping[Protocol, str]:
     return mirror.module_addresses.get(module, {}) if module else mirror.addresses
 
 
+def own_module(mirror: Mirror) -> str | None:
+    """The module whose addresses stand for the mirror's own. None for a mirror with ordinary releases."""
+    return None if mirror.addresses else next(iter(mirror.module_addresses), None)
+
+
 def carries(mirror: Mirror, directory: Directory) -> bool:
     """Whether a mirror's file says that the mirror carries this."""
     return (

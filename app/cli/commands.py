@@ -1,5 +1,5 @@
-"""The commands. Each imports what it needs when it runs: the web process must not load what only
-the worker uses, and `--help` is quick.
+"""The commands. Each imports what it needs when it runs, because the web process must not load what only
+the worker uses, and `--help` should be quick.
 
 Exit codes: 0 done, 1 the input is at fault (the message says where), 2 wrong usage.
 """
@@ -148,11 +148,11 @@ def check(directory: Path | None) -> None:
 @click.option("--exclude-country", help="A comma list.")
 @click.option("--region", help="A cloud region, such as aws:eu-central-1.")
 @click.option("--limit", help="1 to 50 mirrors.")
-@click.option("--mirror", help="Tell of this mirror alone, wherever it stands.")
+@click.option("--mirror", help="Explain only this mirror.")
 @click.option("--private", is_flag=True, help="As from inside the address's networks; show private mirrors.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def explain(ip: str, private: bool, as_json: bool, **parameters: str | None) -> None:
-    """What the service would answer the client IP now, and why.
+    """Say what the service would answer the client IP now, and why.
 
     \b
     Examples:
@@ -167,7 +167,7 @@ def explain(ip: str, private: bool, as_json: bool, **parameters: str | None) -> 
 
 @main.command()
 @click.argument("mirrors", nargs=-1, metavar="[MIRROR]...")
-@click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, a round each so often (15m).")
+@click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, with a round each time (15m).")
 @click.option("--full", is_flag=True, help="Ask for everything, unconditionally.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what was asked and answered.")
 def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bool) -> None:
@@ -219,7 +219,7 @@ def _policy(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) 
 def simulate(
     rule: Literal["country-500km"] | None, settled: bool, every_mirror: bool, as_json: bool, **changes: Any
 ) -> None:
-    """Who would be sent where: mirrors' shares of all clients, and how far clients have to go.
+    """Compute which clients are sent where: mirrors' shares of all clients, and how far clients have to go.
 
     Nothing is published. What is asked for is compared with what is live, with prices as they
     stand (how it begins) or --settled (what it comes to after days).
@@ -231,13 +231,13 @@ def simulate(
       mirrorwise simulate --with new-mirror.yml --settled
       mirrorwise simulate --set selection.border_km=800 --set selection.spread_km=80
     """
-    from app.simulation.run import Asked, run_simulation
+    from app.simulation.run import run_simulation
     from app.simulation.what_if import WhatIf
 
-    what_if = WhatIf(**changes)
-    if rule and (settled or not what_if.is_nothing):
+    what_if = WhatIf(rule=rule, settled=settled, **changes)
+    if rule and (settled or what_if.changes_network):
         raise click.UsageError("--rule is compared with what is live; it takes no other changes")
-    run_simulation(read_settings(os.environ), Asked(what_if, rule, settled), as_json, every_mirror)
+    run_simulation(read_settings(os.environ), what_if, as_json, every_mirror)
 
 
 @main.command()
@@ -250,7 +250,7 @@ def simulate(
 @click.option("--certificate-key", type=_PATH)
 @click.option("--cache", type=_PATH, default="/var/cache/mirrorwise", show_default=True, help="For answers.")
 @click.option("--open-files", type=click.IntRange(0, 10**6), default=0, help="Of the cache, kept open (0).")
-@click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, and look each so often (15s).")
+@click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, and look again each time (15s).")
 @click.option("--reload", metavar="COMMAND", help="Run this when anything has changed: 'nginx -s reload'.")
 def nginx(out: Path, upstream: str | None, every: float | None, reload: str | None, **machine: Any) -> None:
     """Write the directory that nginx reads the site from, databases and all.
@@ -295,7 +295,7 @@ def ranges() -> None:
 def update() -> None:
     """Fetch what AWS, Azure, Google Cloud and OCI publish into cloud/; run it from a daily timer.
 
-    What does not parse, or has shrunk by half, never replaces a good file.
+    A file that does not parse, or has shrunk by half, never replaces a good one.
 
     \b
     Example:

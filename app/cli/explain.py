@@ -1,4 +1,4 @@
-"""`mirrorwise explain`: what the service would answer an address, out of what is published now."""
+"""`mirrorwise explain`: what the service would answer an address, from what is published now."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class NothingPublishedError(MirrorwiseError):
 
 
 def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], private: bool) -> Explanation:
-    """`parameters` as in a URL. `private`: as from inside that address's networks, with all private
-    mirrors shown. Raises MirrorwiseError."""
+    """The explanation for an address; `parameters` are as in a URL. `private`: as from inside that
+    address's networks, with all private mirrors shown. Raises MirrorwiseError."""
     logging.getLogger("mirrorwise").addHandler(logging.NullHandler())  # what is wrong is in the message
     current = Current(settings, open_store(settings, for_web=True), None)
     current.refresh()
@@ -56,7 +56,7 @@ def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], 
 
 
 def show(explanation: Explanation, as_json: bool) -> None:
-    """On stdout; click leaves the colours out where that is no terminal."""
+    """Print on stdout. click leaves the colours out if that is no terminal."""
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(explanation)))
     else:

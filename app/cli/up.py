@@ -22,7 +22,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: its termi
 
 
 def run_up(settings: Settings, port: int) -> int:
-    """Returns the exit code: 0 when stopped by the user, 1 when a part ended by itself."""
+    """Run both. Returns the exit code: 0 when stopped by the user, 1 when a part ended by itself."""
     environ = {**os.environ, "PORT": str(port)}
     environ.pop("REDIS_URL", None)
     environ.pop("REDIS_READ_URL", None)
@@ -50,7 +50,8 @@ def run_up(settings: Settings, port: int) -> int:
 
 
 def _start(command: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """In a session of its own: Ctrl-C reaches us alone, and we end the parts in order."""
+    """Start a part in a session of its own, so that Ctrl-C reaches only us, and we end the parts in
+    order."""
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "app", command], env=environ, start_new_session=True
     )

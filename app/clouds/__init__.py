@@ -1,1 +1,14 @@
-"""Cloud providers: their regions, their published address ranges, and how those are fetched and read."""
+"""Cloud providers: their regions, their published address ranges, and how those are fetched and read.
+
+Each provider has a module that says all that differs from one to another, and a row in the table here.
+The places of its regions are rows of `regions.csv`.
+"""
+
+from app.clouds.aws import AWS
+from app.clouds.azure import AZURE
+from app.clouds.gcp import GCP
+from app.clouds.oci import OCI
+
+PROVIDERS = {provider.name: provider for provider in (AWS, AZURE, GCP, OCI)}
+
+__all__ = ["PROVIDERS"]

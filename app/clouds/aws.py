@@ -1,7 +1,7 @@
 """AWS: ip-ranges.json.
 
-A prefix stands there once for each service that uses it. Region `GLOBAL` is none. The network
-border group is the region itself or one of its local zones.
+The file has a prefix once for each service that uses it. The region `GLOBAL` means no region. The
+network border group is the region itself or one of its local zones.
 https://docs.aws.amazon.com/vpc/latest/userguide/aws-ip-syntax.html
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from app.clouds.ranges import CloudRanges, Provider, Row, merge
+from app.clouds.provider import Provider, PublishedPrefix, PublishedRanges
 
 
 class _IPv4Row(msgspec.Struct):
@@ -35,16 +35,22 @@ class _File(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_File)
 
 
-def _rows(file: _File) -> Iterator[Row]:
+def _prefixes(file: _File) -> Iterator[PublishedPrefix]:
     for row in file.prefixes:
-        yield Row(row.ip_prefix, row.region, row.network_border_group)
+        yield PublishedPrefix(row.ip_prefix, row.region, row.network_border_group)
     for row6 in file.ipv6_prefixes:
-        yield Row(row6.ipv6_prefix, row6.region, row6.network_border_group)
+        yield PublishedPrefix(row6.ipv6_prefix, row6.region, row6.network_border_group)
 
 
-def read(content: bytes) -> CloudRanges:
+def read(content: bytes) -> PublishedRanges:
     file = _DECODER.decode(content)
-    return merge("aws", int(file.sync_token), _rows(file))
+    return PublishedRanges(int(file.sync_token), _prefixes(file))
 
 
-AWS = Provider("aws", frozenset({"prefixes", "ipv6_prefixes"}), read)
+AWS = Provider(
+    name="aws",
+    url="https://ip-ranges.amazonaws.com/ip-ranges.json",
+    file="aws-ip-ranges.json",
+    keys=frozenset({"prefixes", "ipv6_prefixes"}),
+    read=read,
+)

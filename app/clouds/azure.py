@@ -1,9 +1,9 @@
 """Azure: ServiceTags_Public_<date>.json.
 
-Some 3,000 service tags; only `AzureCloud` and `AzureCloud.<region>` matter here. The plain one
-repeats the prefixes of all regions and has some that are in none. `properties.region` uses short
-names (`centralfrance`). `changeNumber` orders versions. The files of Azure's other clouds
-(Government, China) have the same layout, and would be taken for newer or older ones of this.
+The file has some 3,000 service tags, of which only `AzureCloud` and `AzureCloud.<region>` matter here.
+The plain one repeats the prefixes of all regions and has some that are in no region. `properties.region`
+uses short names (`centralfrance`). `changeNumber` orders versions. The files of Azure's other clouds
+(Government, China) have the same layout, and would be taken for newer or older ones of this cloud.
 https://learn.microsoft.com/azure/virtual-network/service-tags-overview
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from app.clouds.ranges import CloudRanges, Provider, Row, merge
+from app.clouds.provider import Provider, PublishedPrefix, PublishedRanges
 
 
 class _Tag(msgspec.Struct):
@@ -36,19 +36,41 @@ _DECODER = msgspec.json.Decoder(_File)
 _PROPERTIES = msgspec.json.Decoder(_Properties)
 
 
-def _rows(file: _File) -> Iterator[Row]:
+def _prefixes(file: _File) -> Iterator[PublishedPrefix]:
     for tag in file.values:
         if tag.name.partition(".")[0] == "AzureCloud":
             properties = _PROPERTIES.decode(tag.properties)
             for prefix in properties.address_prefixes:
-                yield Row(prefix, properties.region)
+                yield PublishedPrefix(prefix, properties.region)
 
 
-def read(content: bytes) -> CloudRanges:
+def read(content: bytes) -> PublishedRanges:
     file = _DECODER.decode(content)
     if file.cloud != "Public":
         raise ValueError(f"these are the ranges of Azure's cloud {file.cloud!r}; only 'Public' is used")
-    return merge("azure", file.change_number, _rows(file))
+    return PublishedRanges(file.change_number, _prefixes(file))
 
 
-AZURE = Provider("azure", frozenset({"changeNumber", "values"}), read)
+AZURE = Provider(
+    name="azure",
+    url="https://www.microsoft.com/en-us/download/details.aspx?id=56519",
+    file="azure-service-tags.json",
+    keys=frozenset({"changeNumber", "values"}),
+    read=read,
+    link=r"https?://[^\"'\s<>\\]+/ServiceTags_Public_\d{8}\.json",
+    short_names={
+        "brazilne": "brazilnortheast",
+        "brazilse": "brazilsoutheast",
+        "centralfrance": "francecentral",
+        "chilec": "chilecentral",
+        "germanyn": "germanynorth",
+        "germanywc": "germanywestcentral",
+        "norwaye": "norwayeast",
+        "norwayw": "norwaywest",
+        "southfrance": "francesouth",
+        "switzerlandn": "switzerlandnorth",
+        "switzerlandw": "switzerlandwest",
+        "usstagec": "southcentralusstg",
+        "usstagee": "eastusstg",
+    },
+)

@@ -1,6 +1,6 @@
 """Google Cloud: cloud.json.
 
-A row has `ipv4Prefix` or `ipv6Prefix`. Scope `global` is no region.
+A row has `ipv4Prefix` or `ipv6Prefix`. The scope `global` means no region.
 https://cloud.google.com/vpc/docs/ip-addresses-google-cloud (section on cloud.json)
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from app.clouds.ranges import CloudRanges, Provider, Row, merge
+from app.clouds.provider import Provider, PublishedPrefix, PublishedRanges
 
 
 class _Row(msgspec.Struct, rename="camel"):
@@ -27,17 +27,23 @@ class _File(msgspec.Struct, rename="camel"):
 _DECODER = msgspec.json.Decoder(_File)
 
 
-def _rows(file: _File) -> Iterator[Row]:
+def _prefixes(file: _File) -> Iterator[PublishedPrefix]:
     for number, row in enumerate(file.prefixes):
         prefix = row.ipv4_prefix or row.ipv6_prefix
         if prefix is None:
             raise ValueError(f"$.prefixes[{number}] has neither ipv4Prefix nor ipv6Prefix")
-        yield Row(prefix, row.scope)
+        yield PublishedPrefix(prefix, row.scope)
 
 
-def read(content: bytes) -> CloudRanges:
+def read(content: bytes) -> PublishedRanges:
     file = _DECODER.decode(content)
-    return merge("gcp", int(file.sync_token), _rows(file))
+    return PublishedRanges(int(file.sync_token), _prefixes(file))
 
 
-GCP = Provider("gcp", frozenset({"prefixes", "creationTime"}), read)
+GCP = Provider(
+    name="gcp",
+    url="https://www.gstatic.com/ipranges/cloud.json",
+    file="gcp-cloud.json",
+    keys=frozenset({"prefixes", "creationTime"}),
+    read=read,
+)

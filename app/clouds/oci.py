@@ -1,6 +1,6 @@
-"""Oracle Cloud Infrastructure: public_ip_ranges.json. IPv4 only.
+"""Oracle Cloud Infrastructure: public_ip_ranges.json, which has IPv4 ranges only.
 
-The tags of a range (OCI, OSN, OBJECT_STORAGE) say which services use it; all are in the region.
+The tags of a range (OCI, OSN, OBJECT_STORAGE) say which services use it; all of them are in the region.
 https://docs.oracle.com/iaas/Content/General/Concepts/addressranges.htm
 """
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from app.clouds.ranges import CloudRanges, Provider, Row, merge
+from app.clouds.provider import Provider, PublishedPrefix, PublishedRanges
 
 
 class _Range(msgspec.Struct):
@@ -31,20 +31,26 @@ class _File(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(_File)
 
 
-def _rows(file: _File) -> Iterator[Row]:
+def _prefixes(file: _File) -> Iterator[PublishedPrefix]:
     for region in file.regions:
         for published in region.cidrs:
-            yield Row(published.cidr, region.region)
+            yield PublishedPrefix(published.cidr, region.region)
 
 
-def read(content: bytes) -> CloudRanges:
+def read(content: bytes) -> PublishedRanges:
     """The version is the time of the last update, in microseconds since 1970."""
     file = _DECODER.decode(content)
     updated = file.last_updated_timestamp
     if updated.tzinfo is None:
         updated = updated.replace(tzinfo=UTC)
     version = (updated - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    return merge("oci", version, _rows(file))
+    return PublishedRanges(version, _prefixes(file))
 
 
-OCI = Provider("oci", frozenset({"regions", "last_updated_timestamp"}), read)
+OCI = Provider(
+    name="oci",
+    url="https://docs.oracle.com/iaas/tools/public_ip_ranges.json",
+    file="oci-public-ip-ranges.json",
+    keys=frozenset({"regions", "last_updated_timestamp"}),
+    read=read,
+)

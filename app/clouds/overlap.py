@@ -1,11 +1,13 @@
-"""Declared netblocks over cloud providers' ranges: a mistake, or an attack in a pull request."""
+"""Finds declared netblocks that lie over cloud providers' ranges: a mistake, or an attack in a pull
+request."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from app.model import Finding, Severity
+from app.model import Finding
+from app.model.errors import fault
 from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
 
 # A mirror's own instances in a cloud, and no more: pass 2 comes before the cloud region, so that a
@@ -14,7 +16,7 @@ CLOUD_ADDRESSES_ALLOWED = {4: 1 << 4, 6: 1 << 72}  # a /28 and a /56, all subnet
 
 
 class _CloudSpace:
-    """Cloud ranges of one IP version as sorted, disjoint intervals; a range inside another one is
+    """The cloud ranges of one IP version as sorted, disjoint intervals. A range inside another one is a
     part of it."""
 
     def __init__(self, ranges: Iterable[CloudRange]) -> None:
@@ -29,7 +31,7 @@ class _CloudSpace:
             self._ranges.append(cloud_range)
 
     def shared(self, prefix: Prefix) -> tuple[int, CloudRange | None]:
-        """How many addresses of the prefix are a provider's, and the largest range of them."""
+        """How many addresses of the prefix are a provider's, and the range that has most of them."""
         low = max(bisect_right(self._first, prefix.address) - 1, 0)
         high = bisect_right(self._first, prefix.last)
         addresses, largest, most = 0, None, 0
@@ -45,10 +47,10 @@ class _CloudSpace:
 def netblock_findings(
     declared: Iterable[tuple[str, str, Sequence[str]]], clouds: Iterable[CloudRange]
 ) -> list[Finding]:
-    """Faults for subnets over cloud providers' ranges; `declared` are (file, mirror, subnets).
+    """The faults of subnets over cloud providers' ranges; `declared` are (file, mirror, subnets).
 
-    A mirror's subnets together may hold at most 16 IPv4 addresses and one IPv6 /56 that providers
-    publish as theirs. Above that, each of its subnets that holds any is refused.
+    A mirror's subnets together may hold at most 16 IPv4 addresses and one IPv6 /56 that providers publish
+    as theirs. Above that, each of its subnets that holds any is refused.
     """
     ranges = list(clouds)
     spaces = {version: _CloudSpace(r for r in ranges if r.prefix.version == version) for version in WIDTHS}
@@ -63,8 +65,7 @@ def netblock_findings(
                 shares.append((prefix, addresses, largest))
         for prefix, addresses, largest in shares:
             if totals[prefix.version] > CLOUD_ADDRESSES_ALLOWED[prefix.version]:
-                message = _refusal(mirror, prefix, addresses, largest)
-                findings.append(Finding(severity=Severity.FAULT, file=file, message=message))
+                findings.append(fault(file, _refusal(mirror, prefix, addresses, largest)))
     return findings
 
 

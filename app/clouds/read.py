@@ -1,8 +1,4 @@
-"""Cloud providers' published address ranges, in their own formats, one module each.
-
-A file's provider is known by its content, whatever its name. A further provider is one module with a
-`Provider`, and one entry in the table here.
-"""
+"""Reads the files of `cloud/`. A file's provider is known by its content, whatever its name."""
 
 from __future__ import annotations
 
@@ -11,27 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from app.clouds.aws import AWS
-from app.clouds.azure import AZURE
-from app.clouds.gcp import GCP
-from app.clouds.oci import OCI
-from app.clouds.ranges import CloudRanges, Provider
+from app.clouds import PROVIDERS
+from app.clouds.provider import Provider
+from app.clouds.ranges import CloudRanges, merge
 from app.files import listing_error, paths, read_bytes
-from app.model import Finding, Severity, SourceError
-from app.model.prefixes import CloudRange
-
-__all__ = [
-    "MAX_BYTES",
-    "PROVIDERS",
-    "CloudRange",
-    "CloudRanges",
-    "parse_cloud_ranges",
-    "provider_of",
-    "read_cloud_file",
-    "read_cloud_folder",
-]
-
-PROVIDERS = {provider.name: provider for provider in (AWS, AZURE, GCP, OCI)}
+from app.model import Finding, SourceError
+from app.model.errors import fault
 
 RANGE_ENDINGS = (".json",)
 MAX_BYTES = 64 * 1024 * 1024  # the largest of them, Azure's, has 4 MB
@@ -40,8 +21,8 @@ _KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def parse_cloud_ranges(content: bytes) -> CloudRanges:
-    """The ranges of whichever provider wrote this. Raises ValueError; its text says what the content
-    is ("not a JSON object: …")."""
+    """The ranges of the provider that wrote this. Raises ValueError with a text that says what the
+    content is ("not a JSON object: …")."""
     try:
         keys = _KEYS.decode(content).keys()
     except (ValueError, RecursionError) as error:
@@ -51,7 +32,7 @@ def parse_cloud_ranges(content: bytes) -> CloudRanges:
         known = ", ".join(PROVIDERS)
         raise ValueError(f"not in the format of any known provider ({known})")
     try:
-        ranges = provider.read(content)
+        ranges = merge(provider.name, provider.read(content))
     except (ValueError, RecursionError, OverflowError) as error:
         raise ValueError(f"not usable as {provider.name}'s ranges: {error}") from error
     if not ranges.ranges:
@@ -60,7 +41,7 @@ def parse_cloud_ranges(content: bytes) -> CloudRanges:
 
 
 def provider_of(content: bytes) -> str | None:
-    """In whose format this is, usable or not; None for nobody's."""
+    """The name of the provider in whose format this is, usable or not. None: in no provider's."""
     try:
         provider = _provider_with(_KEYS.decode(content).keys())
     except (ValueError, RecursionError):
@@ -73,24 +54,22 @@ def _provider_with(keys: Collection[str]) -> Provider | None:
 
 
 def read_cloud_file(path: Path) -> CloudRanges:
-    """Raises SourceError with one finding."""
+    """The ranges in a file. Raises SourceError with one finding."""
     content = read_bytes(path, MAX_BYTES)
     try:
         return parse_cloud_ranges(content)
     except ValueError as error:
-        finding = Finding(severity=Severity.FAULT, file=path.name, message=f"the file is {error}")
-        raise SourceError([finding]) from error
+        raise SourceError([fault(path.name, f"the file is {error}")]) from error
 
 
 def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Finding]]:
-    """The newest ranges of each provider, and what is wrong with files that cannot be used, or with the
-    folder ("."). A folder that is not there is an empty one."""
+    """The newest ranges of each provider, and the findings of files that cannot be used, or of the folder
+    ("."). A missing folder counts as an empty one."""
     newest: dict[str, CloudRanges] = {}
     findings: list[Finding] = []
     closed = listing_error(folder)
     if closed is not None and not isinstance(closed, FileNotFoundError):
-        message = f"the folder cannot be read: {closed.strerror or closed}"
-        return newest, [Finding(severity=Severity.FAULT, file=".", message=message)]
+        return newest, [fault(".", f"the folder cannot be read: {closed.strerror or closed}")]
     for path in paths(folder, *RANGE_ENDINGS):
         try:
             ranges = read_cloud_file(path)

@@ -18,53 +18,39 @@ has not said where it is has blank columns: its name is known, its place is not.
 from __future__ import annotations
 
 import csv
-from difflib import get_close_matches
 from functools import cache
-from math import asin, cos, radians, sin, sqrt
 from pathlib import Path
 from typing import NamedTuple
 
+from app.clouds import PROVIDERS
 from app.model import Coordinates, MirrorwiseError, Record
-
-# Short names in Azure's service tags, where they differ from the public ones.
-_AZURE_SHORT_NAMES = {
-    "brazilne": "brazilnortheast",
-    "brazilse": "brazilsoutheast",
-    "centralfrance": "francecentral",
-    "chilec": "chilecentral",
-    "germanyn": "germanynorth",
-    "germanywc": "germanywestcentral",
-    "norwaye": "norwayeast",
-    "norwayw": "norwaywest",
-    "southfrance": "francesouth",
-    "switzerlandn": "switzerlandnorth",
-    "switzerlandw": "switzerlandwest",
-    "usstagec": "southcentralusstg",
-    "usstagee": "eastusstg",
-}
+from app.model.words import nearest
 
 _SEPARATORS = str.maketrans("", "", " -_")
 
 
 class RegionLocation(Record, frozen=True, kw_only=True):
-    """Country is ISO 3166-1 alpha-2, continent GeoIP's two letters."""
+    """Where a region is."""
 
     coordinates: Coordinates
+    #: ISO 3166-1 alpha-2.
     country: str
+    #: GeoIP's two letters.
     continent: str
     metro: str
 
 
 class CloudRegion(Record, frozen=True, kw_only=True):
-    """What `<provider>:<region>` names. With a border group, `region` is the one it belongs to."""
+    """What `<provider>:<region>` names."""
 
     provider: str
+    #: The region that the border group belongs to, if there is one.
     region: str
     border_group: str | None = None
 
 
 class RegionError(MirrorwiseError):
-    """A region that is not known; `nearest` is the closest spelling (`aws:eu-central-1`) or None."""
+    """A region that is not known. `nearest` is the closest spelling (`aws:eu-central-1`) or None."""
 
     def __init__(self, value: str, nearest: str | None, allowed: str) -> None:
         hint = f"; did you mean {nearest!r}?" if nearest else "."
@@ -80,8 +66,8 @@ class _Region(NamedTuple):
 
 @cache
 def _table() -> dict[str, dict[str, _Region]]:
-    """By provider and name."""
-    table: dict[str, dict[str, _Region]] = {}
+    """The regions and border groups of every provider, by their names."""
+    table: dict[str, dict[str, _Region]] = {provider: {} for provider in PROVIDERS}
     with Path(__file__).with_name("regions.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             location = None
@@ -94,26 +80,20 @@ def _table() -> dict[str, dict[str, _Region]]:
                     continent=row["continent"],
                     metro=row["metro"],
                 )
-            table.setdefault(row["provider"], {})[row["region"]] = _Region(row["parent"] or None, location)
+            table[row["provider"]][row["region"]] = _Region(row["parent"] or None, location)
     return table
 
 
 @cache
 def _spellings(provider: str) -> dict[str, str]:
-    """Names without separators (`eucentral1`) → as in the table."""
-    spellings = {_squashed(name): name for name in _table().get(provider, {})}
-    if provider == "azure":
-        spellings.update(_AZURE_SHORT_NAMES)
-    return spellings
+    """The names in the table by what remains of them without separators (`eucentral1`)."""
+    if provider not in PROVIDERS:
+        return {}
+    return {**{_squashed(name): name for name in _table()[provider]}, **PROVIDERS[provider].short_names}
 
 
 def _squashed(name: str) -> str:
     return name.casefold().translate(_SEPARATORS)
-
-
-def providers() -> tuple[str, ...]:
-    """Names of all known providers."""
-    return tuple(_table())
 
 
 def known_regions(provider: str) -> tuple[CloudRegion, ...]:
@@ -128,30 +108,30 @@ def known_regions(provider: str) -> tuple[CloudRegion, ...]:
 
 def canonical_region(provider: str, name: str) -> str | None:
     """The public name of a region, however it is spelled (`EU-Central-1`, Azure's `centralfrance` or
-    `Germany West Central`); of a border group, its region. None: not known."""
+    `Germany West Central`). For a border group it is the name of its region. None: it is not known."""
     known = _spellings(provider).get(_squashed(name))
     return None if known is None else _table()[provider][known].parent or known
 
 
 def region_location(provider: str, name: str) -> RegionLocation | None:
-    """Where a region or a border group is, by its exact public name; None where nobody knows."""
+    """Where a region or a border group is, by its exact public name. None where that is not known."""
     region = _table().get(provider, {}).get(name)
     return region.location if region else None
 
 
 def nearest_spelling(provider: str, name: str) -> str | None:
-    """The known region or border group that looks most like `name`, None if none does."""
+    """The known region or border group that most resembles `name`, None if none does."""
     spellings = _spellings(provider)
-    close = get_close_matches(_squashed(name), spellings, n=1)
-    return spellings[close[0]] if close else None
+    near = nearest(_squashed(name), spellings)
+    return spellings[near] if near else None
 
 
 def parse_region(text: str) -> CloudRegion:
-    """`aws:eu-central-1`, or a border group: `aws:us-east-1-bue-1`, `aws:us-east-1/us-east-1-bue-1`.
-    Raises RegionError."""
+    """Reads `aws:eu-central-1`, or a border group: `aws:us-east-1-bue-1`,
+    `aws:us-east-1/us-east-1-bue-1`. Raises RegionError."""
     provider, colon, name = (part.strip() for part in text.partition(":"))
     provider = provider.lower()
-    if not colon or provider not in _table():
+    if not colon or provider not in PROVIDERS:
         raise RegionError(text, _nearest_of_any(name or text), _allowed())
     wanted = name.rpartition("/")[2]
     known = _spellings(provider).get(_squashed(wanted))
@@ -169,16 +149,16 @@ def _nearest_of_any(name: str) -> str | None:
     exact = [f"{provider}:{name.lower()}" for provider, names in _table().items() if name.lower() in names]
     if exact:  # us-west-2 is AWS's, and not Google's us-west2
         return exact[0]
-    spellings = {spelling: f"{p}:{known}" for p in _table() for spelling, known in _spellings(p).items()}
-    close = get_close_matches(_squashed(name), spellings, n=1)
-    return spellings[close[0]] if close else None
+    spellings = {spelling: f"{p}:{known}" for p in PROVIDERS for spelling, known in _spellings(p).items()}
+    near = nearest(_squashed(name), spellings)
+    return spellings[near] if near else None
 
 
 def _allowed(provider: str | None = None) -> str:
     if provider is not None:
         names = [name for name, region in _table()[provider].items() if region.parent is None]
         return f"{provider}:<region>, one of {', '.join(names)}."
-    return f"<provider>:<region>, where provider is one of {', '.join(_table())}."
+    return f"<provider>:<region>, where provider is one of {', '.join(PROVIDERS)}."
 
 
 @cache
@@ -189,7 +169,7 @@ def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
     if here is None:
         return ()
     others = [
-        (_distance_km(here.coordinates, other.location.coordinates), name)
+        (here.coordinates.distance_km(other.location.coordinates), name)
         for name, other in _table()[provider].items()
         if other.parent is None
         and name != region
@@ -197,13 +177,3 @@ def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
         and other.location.continent == here.continent
     ]
     return tuple(name for _, name in sorted(others))
-
-
-def _distance_km(one: Coordinates, other: Coordinates) -> float:
-    """Great circle (haversine)."""
-    latitude, latitude2 = radians(one.latitude), radians(other.latitude)
-    half_chord = (
-        sin((latitude2 - latitude) / 2) ** 2
-        + cos(latitude) * cos(latitude2) * sin(radians(other.longitude - one.longitude) / 2) ** 2
-    )
-    return 2 * 6371.0088 * asin(sqrt(half_chord))

@@ -1,17 +1,17 @@
-"""`mirrorwise ranges update`: fetches the cloud providers' published ranges.
+"""Fetches the cloud providers' published ranges (`mirrorwise ranges update`).
 
-Each provider is on its own: what goes wrong with one is told in a sentence, keeps its present file,
-and does not touch the others. A file is replaced (in one step) only by one that
-our reader understands, that is this provider's, not older, and has at least half as many prefixes.
-ETag and Last-Modified of what was fetched are kept in `.fetched.json` beside the files; they count
-only while the file is still the one that they came with.
+Each provider is on its own: if something goes wrong with one, a sentence says so, its present file stays,
+and the others are not touched. A file is replaced (in one step) only by one that our
+reader understands, that is this provider's, not older, and has at least half as many prefixes. ETag and
+Last-Modified of what was fetched are kept in `.fetched.json` beside the files; they count only while the
+file is still the one that they came with.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from html import unescape
 from pathlib import Path
@@ -21,7 +21,10 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from app.clouds.read import CloudRanges, parse_cloud_ranges, read_cloud_file, read_cloud_folder
+from app.clouds import PROVIDERS
+from app.clouds.provider import Provider
+from app.clouds.ranges import CloudRanges
+from app.clouds.read import parse_cloud_ranges, read_cloud_file, read_cloud_folder
 from app.files import digest_of_file, replacing
 from app.model import MirrorwiseError, Record, SourceError, digest_of
 
@@ -30,51 +33,24 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
-class RangeSource(Record, frozen=True, kw_only=True):
-    """Where a provider publishes its ranges. With `link`, `url` is a page that holds the address of
-    the file: of all that match this pattern, the last by file name."""
-
-    provider: str
-    url: str
-    file: str
-    link: str | None = None
-
-
-URLS = (
-    RangeSource(
-        provider="aws", url="https://ip-ranges.amazonaws.com/ip-ranges.json", file="aws-ip-ranges.json"
-    ),
-    RangeSource(
-        provider="azure",
-        url="https://www.microsoft.com/en-us/download/details.aspx?id=56519",
-        file="azure-service-tags.json",
-        link=r"https?://[^\"'\s<>\\]+/ServiceTags_Public_\d{8}\.json",
-    ),
-    RangeSource(provider="gcp", url="https://www.gstatic.com/ipranges/cloud.json", file="gcp-cloud.json"),
-    RangeSource(
-        provider="oci",
-        url="https://docs.oracle.com/iaas/tools/public_ip_ranges.json",
-        file="oci-public-ip-ranges.json",
-    ),
-)
-
-
-class Limits(Record, frozen=True, kw_only=True):
-    """What a download may cost. `http_on_loopback`: plain http is good enough for this machine."""
+class DownloadLimits(Record, frozen=True, kw_only=True):
+    """What a download may cost."""
 
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 30.0
     total_timeout_s: float = 120.0
     max_bytes: int = 32 * 1024 * 1024
     max_redirects: int = 5
+    #: Whether plain http will do for this machine.
     http_on_loopback: bool = False
 
 
 class RangeUpdate(Record, frozen=True, kw_only=True):
-    """What became of one provider's ranges; `message` is a sentence for people."""
+    """The result of one provider's update."""
 
     provider: str
     outcome: Literal["updated", "unchanged", "failed"]
+    #: A sentence for people.
     message: str
 
 
@@ -84,18 +60,20 @@ how many are expected (None: unknown)."""
 
 
 class _Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was last fetched for a provider: from where, and the SHA-256 of the file written."""
+    """What was last fetched for a provider."""
 
     url: str
+    #: Of the file that was written.
     sha256: str
     etag: str | None = None
     last_modified: str | None = None
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    """`content` None: not modified."""
+    """An answer over HTTP."""
 
     url: str
+    #: None: not modified.
     content: bytes | None
     content_type: str
     etag: str | None
@@ -103,23 +81,24 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class _UpdateError(MirrorwiseError):
-    """Nothing usable was fetched; a sentence without the provider's name."""
+    """Nothing usable was fetched; the text is a sentence without the provider's name."""
 
 
 def update_ranges(
     folder: Path,
-    urls: Sequence[RangeSource] = URLS,
+    providers: Iterable[Provider] = PROVIDERS.values(),
     progress: Progress | None = None,
-    limits: Limits | None = None,
+    limits: DownloadLimits | None = None,
 ) -> list[RangeUpdate]:
-    """One result for each source, in order. Creates the folder."""
+    """Fetch the ranges of each provider into the folder, which need not be there. Returns a result for each,
+    in order."""
     with suppress(OSError):  # told by each provider that cannot be written
         folder.mkdir(parents=True, exist_ok=True)
-    return asyncio.run(_update_all(folder, urls, progress, limits or Limits()))
+    return asyncio.run(_update_all(folder, providers, progress, limits or DownloadLimits()))
 
 
 async def _update_all(
-    folder: Path, urls: Sequence[RangeSource], progress: Progress | None, limits: Limits
+    folder: Path, providers: Iterable[Provider], progress: Progress | None, limits: DownloadLimits
 ) -> list[RangeUpdate]:
     fetched = _read_fetched(folder)
     present, _ = read_cloud_folder(folder)
@@ -128,8 +107,8 @@ async def _update_all(
     )
     headers = {"User-Agent": "mirrorwise-ranges"}
     async with aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=True) as session:
-        updaters = [_Updater(session, folder, source, limits, progress) for source in urls]
-        tasks = [u.update(present.get(u.source.provider), fetched) for u in updaters]
+        updaters = [_Updater(session, folder, provider, limits, progress) for provider in providers]
+        tasks = [u.update(present.get(u.provider.name), fetched) for u in updaters]
         results = await asyncio.gather(*tasks)
     record = msgspec.json.encode(fetched, order="deterministic")
     with suppress(OSError):  # costs no more than an unconditional download
@@ -144,24 +123,24 @@ class _Updater:
         self,
         session: aiohttp.ClientSession,
         folder: Path,
-        source: RangeSource,
-        limits: Limits,
+        provider: Provider,
+        limits: DownloadLimits,
         progress: Progress | None,
     ) -> None:
-        self.source = source
+        self.provider = provider
         self._session = session
-        self._path = folder / source.file
+        self._path = folder / provider.file
         self._limits = limits
         self._progress = progress
 
     async def update(self, present: CloudRanges | None, fetched: dict[str, _Fetched]) -> RangeUpdate:
-        """Records what was fetched in `fetched`."""
+        """Bring the file up to date, and record in `fetched` what was fetched."""
         try:
             return await self._update(present, fetched)
         except TimeoutError:
-            reason = f"no complete answer from {self.source.url} within the time allowed"
+            reason = f"no complete answer from {self.provider.url} within the time allowed"
         except (aiohttp.ClientError, ValueError) as error:  # ValueError: a redirect to what is no URL
-            reason = f"{self.source.url} could not be fetched: {error or type(error).__name__}"
+            reason = f"{self.provider.url} could not be fetched: {error or type(error).__name__}"
         except OSError as error:
             reason = f"{self._path} could not be written: {error.strerror or error}"
         except _UpdateError as error:
@@ -170,10 +149,10 @@ class _Updater:
         return self._result("failed", f"{reason}; {kept}")
 
     async def _update(self, present: CloudRanges | None, fetched: dict[str, _Fetched]) -> RangeUpdate:
-        url = self.source.url
-        if self.source.link is not None:
-            url = _last_link(await self._get(url), self.source.link)
-        answer = await self._get(url, self._usable(fetched.get(self.source.provider), url))
+        url = self.provider.url
+        if self.provider.link is not None:
+            url = _last_link(await self._get(url), self.provider.link)
+        answer = await self._get(url, self._usable(fetched.get(self.provider.name), url))
         if answer.content is None:
             return self._result("unchanged", "not modified since the last update")
         ranges = self._checked(answer, answer.content, present)
@@ -184,7 +163,7 @@ class _Updater:
         digest = digest_of(answer.content)
         if digest != self._digest():
             await asyncio.to_thread(_replace, self._path, answer.content)
-        fetched[self.source.provider] = _Fetched(
+        fetched[self.provider.name] = _Fetched(
             url=url, sha256=digest, etag=answer.etag, last_modified=answer.last_modified
         )
         if present is not None and ranges == present:
@@ -193,7 +172,7 @@ class _Updater:
         return self._result("updated", f"{len(ranges.ranges):,} prefixes{before}, in {self._path}")
 
     def _usable(self, fetched: _Fetched | None, url: str) -> _Fetched | None:
-        """What was fetched, if the file that came with it is still there, unbroken."""
+        """What was fetched, if the file that came with it is still there and whole."""
         if fetched is None or fetched.url != url or fetched.sha256 != self._digest():
             return None
         try:
@@ -213,7 +192,7 @@ class _Updater:
             ranges = parse_cloud_ranges(content)
         except ValueError as error:
             raise _UpdateError(f"{answer.url} answered {answer.content_type}, {error}") from error
-        if ranges.provider != self.source.provider:
+        if ranges.provider != self.provider.name:
             raise _UpdateError(f"{answer.url} answered the ranges of {ranges.provider}")
         if present is not None and len(ranges.ranges) * 2 < len(present.ranges):
             raise _UpdateError(
@@ -223,7 +202,8 @@ class _Updater:
         return ranges
 
     async def _get(self, url: str, known: _Fetched | None = None) -> _Answer:
-        """The answer to a GET, redirects followed; conditional where `known` says what there is."""
+        """The answer to a GET, with redirects followed. The request is conditional if `known` says what
+        there is."""
         headers = {}
         if known is not None and known.etag:
             headers["If-None-Match"] = known.etag
@@ -251,7 +231,7 @@ class _Updater:
         raise _UpdateError(f"{url} redirects more than {self._limits.max_redirects} times")
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        """Size is counted after decompression."""
+        """The body of an answer. Its size is counted after decompression."""
         allowed = self._limits.max_bytes
         expected = None if "Content-Encoding" in response.headers else response.content_length
         content = bytearray()
@@ -260,7 +240,7 @@ class _Updater:
             if len(content) > allowed:
                 raise _UpdateError(f"{response.url} is larger than the {allowed:,} bytes allowed")
             if self._progress is not None:
-                self._progress(self.source.provider, len(content), expected)
+                self._progress(self.provider.name, len(content), expected)
         return bytes(content)
 
     def _require_safe(self, url: URL) -> None:
@@ -268,11 +248,11 @@ class _Updater:
             return
         if url.scheme == "http" and self._limits.http_on_loopback and url.host in _LOOPBACK:
             return
-        raise _UpdateError(f"{self.source.url} leads to {url}, which is not https")
+        raise _UpdateError(f"{self.provider.url} leads to {url}, which is not https")
 
     def _result(self, outcome: Literal["updated", "unchanged", "failed"], message: str) -> RangeUpdate:
         return RangeUpdate(
-            provider=self.source.provider, outcome=outcome, message=f"{self.source.provider}: {message}"
+            provider=self.provider.name, outcome=outcome, message=f"{self.provider.name}: {message}"
         )
 
 
@@ -287,7 +267,8 @@ def _last_link(page: _Answer, pattern: str) -> str:
 
 
 def _read_fetched(folder: Path) -> dict[str, _Fetched]:
-    """Whatever is wrong with the record costs no more than an unconditional download."""
+    """The record of what was fetched. If it cannot be read, an unconditional download is all that it
+    costs."""
     try:
         return msgspec.json.decode((folder / FETCHED).read_bytes(), type=dict[str, _Fetched])
     except (OSError, ValueError):
@@ -295,7 +276,7 @@ def _read_fetched(folder: Path) -> dict[str, _Fetched]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Everybody may read what the providers publish, whatever the umask of the timer that fetches it."""
+    """Everyone may read what the providers publish, whatever the umask of the timer that fetches it."""
     with replacing(path, durable=True) as temporary:
         temporary.write_bytes(content)
         temporary.chmod(0o644)

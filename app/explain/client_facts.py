@@ -15,6 +15,7 @@ from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import NetworkLookup
 from app.geo.vendors import NOWHERE, Details
 from app.model import ClientClass, Record
+from app.model.words import printable
 from app.request.address import ClientAddress
 
 Precision = Literal["cell", "country", "continent", "nothing"]
@@ -117,11 +118,6 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
         class_=str(shown),
         note=_note(address, client, cities, networks),
     )
-
-
-def printable(text: str) -> str:
-    """What somebody sent, without what could move a terminal's cursor or turn its text around."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _database(cities: CityDatabase | None) -> GeoipDatabase | None:

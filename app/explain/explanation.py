@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import msgspec
@@ -27,20 +26,21 @@ from app.explain.inquiry import Inquiry
 from app.explain.mirror_report import MirrorReport, mirror_report
 from app.geo.database import CityDatabase
 from app.model import ClientClass, Exclusion, Fate, MirrorState, Pass, Protocol, Record, about
-from app.request.parameters import QuestionError, printable
+from app.model.words import escaped, nearest
+from app.request.parameters import QuestionError
 from app.request.question import ISOS
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import Status
+from app.snapshot.status import StatusDocument
 
 
 class UnknownMirrorError(QuestionError):
     """There is no such mirror, as far as the client that asks may know."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
-        near = get_close_matches(name.lower(), known, 1, 0.5)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        super().__init__(f"There is no mirror {printable(name)}.{hint}")
+        near = nearest(name, known)
+        hint = f" Did you mean {near}?" if near else ""
+        super().__init__(f"There is no mirror '{escaped(name)}'.{hint}")
 
 
 class Rank(Record, frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ class Live:
     """What is being served, and when that is looked at (epoch seconds)."""
 
     lists: MirrorLists
-    status: Status | None
+    status: StatusDocument | None
     cities: CityDatabase | None
     published_at_s: float
     now_s: float

@@ -10,13 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-import numpy as np
-
 from app.answer.privacy import shown_to_all
 from app.explain.evidence import hours, moment
 from app.geo.database import CityDatabase
 from app.model import Coordinates, Exclusion, Fate, MirrorState, Protocol, Record, about
-from app.ranking import ranking
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
@@ -175,14 +172,9 @@ def _measured(address: str, where: Coordinates | None, cities: CityDatabase) -> 
     found = cities.locate(address)
     distance_km = None
     if where and found.precise and found.latitude is not None and found.longitude is not None:
-        distance_km = _distance_km(where, Coordinates(latitude=found.latitude, longitude=found.longitude))
+        there = Coordinates(latitude=found.latitude, longitude=found.longitude)
+        distance_km = round(where.distance_km(there), 1)
     return MeasuredPlace(address=address, country=found.country, city=found.city, distance_km=distance_km)
-
-
-def _distance_km(one: Coordinates, other: Coordinates) -> float:
-    points = ranking.unit_vectors([one.latitude, other.latitude], [one.longitude, other.longitude])
-    cosine = float(np.clip(points[:, 0] @ points[:, 1], -1, 1))
-    return round(float(np.arccos(cosine)) * ranking.EARTH_RADIUS_KM, 1)
 
 
 def probed(report: MirrorReport) -> str:

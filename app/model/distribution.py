@@ -6,40 +6,44 @@ from app.model.values import Protocol, Record
 
 
 class Repo(Record, frozen=True, kw_only=True):
-    """`path` is below `<base>/<release>/`, ends in "/" and may contain `$basearch`. `arches` and
-    `releases` say where the repo is expected; empty: everywhere. A vault repo is only in the vault,
-    whatever the release."""
+    """A repo as the service config declares it."""
 
     name: str
+    #: Below `<base>/<release>/`. It ends in "/" and may contain `$basearch`.
     path: str
+    #: Where the repo is expected. Empty: for all arches.
     arches: tuple[str, ...] = ()
+    #: The same for releases.
     releases: tuple[str, ...] = ()
+    #: Whether the repo is only in the vault, whatever the release.
     vault: bool = False
 
 
 class RepoName(Record, frozen=True, kw_only=True):
-    """What MirrorManager's `repo=` (or a plain repo name) means when it is not `<repo>-<release>`.
-    `release` None: the one asked for. A disabled name is answered as unknown."""
+    """The meaning of a name in MirrorManager's `repo=` (or of a plain repo name) that is not
+    `<repo>-<release>`."""
 
     repo: str | None = None
+    #: None: the release that is asked for.
     release: str | None = None
+    #: The name is answered as unknown.
     disabled: bool = False
 
 
 class SelectionPolicy(Record, frozen=True, kw_only=True):
-    """How mirrors are ranked and how long a list is; `selection:` in config.yml.
-    `max_share`: multiple of its fair share by weight that no mirror should exceed; 0 is off."""
+    """How mirrors are ranked and how long a list is: `selection:` in config.yml."""
 
     length: int = 10
     border_km: float = 500.0
     continent_km: float = 1000.0
     spread_km: float = 60.0
+    #: The multiple of its fair share by weight that no mirror should exceed. 0: there is no limit.
     max_share: float = 4.0
     protocols: tuple[Protocol, ...] = ("https", "http")
 
 
 class ProbePolicy(Record, frozen=True, kw_only=True):
-    """`probe:` in config.yml."""
+    """How the prober asks: `probe:` in config.yml."""
 
     full_every_s: int = 6 * 3600
     grace_s: int = 24 * 3600
@@ -49,23 +53,23 @@ class ProbePolicy(Record, frozen=True, kw_only=True):
 
 
 class ServiceConfig(Record, frozen=True, kw_only=True):
-    """config.yml, normalised.
+    """config.yml, normalised."""
 
-    `releases` are those that mirrors carry, full names only ("9.8", "10-kitten"), in file order;
-    `aliases` maps short names to them ("9" → "9.8"). `arches` has every release and every vault
-    release as its key. `modules` maps each release of an optional module to the module
-    ("10-kitten" → "kitten"). `vault_url` and `origin` end in "/". `origin` serves whatever nobody
-    else does; `module_origins` the same for modules.
-    """
-
+    #: Those that mirrors carry, by their full names ("9.8", "10-kitten"), in the order of the file.
     releases: tuple[str, ...]
+    #: Short names and the releases that they stand for ("9" → "9.8").
     aliases: dict[str, str]
     vault_releases: tuple[str, ...]
+    #: By release; every release and every vault release is a key.
     arches: dict[str, tuple[str, ...]]
     repos: tuple[Repo, ...]
+    #: The module of each release that belongs to an optional one ("10-kitten" → "kitten").
     modules: dict[str, str] = {}
+    #: Ends in "/", as does `origin`.
     vault_url: str | None = None
+    #: The server of last resort, for whatever no mirror serves.
     origin: str | None = None
+    #: The same for modules.
     module_origins: dict[str, str] = {}
     allowed_outdate_s: int = 12 * 3600
     required_protocols: tuple[Protocol, ...] = ("http", "https")

@@ -8,22 +8,34 @@ from app.model.values import Record
 
 
 class Severity(StrEnum):
+    #: It makes its subject unusable.
     FAULT = "fault"
+    #: It does not.
     WARNING = "warning"
 
 
 class Finding(Record, frozen=True, kw_only=True):
-    """Something wrong in a file that people or tools wrote, in words for the person who can mend
-    it. A fault makes its subject unusable; a warning does not. `line` counts from 1."""
+    """Something wrong in a file that people or tools wrote, in words for the person who can mend it."""
 
     severity: Severity
     file: str
     message: str
+    #: Counts from 1.
     line: int | None = None
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         return f"{where}: {self.severity.value}: {self.message}"
+
+
+def fault(file: str, message: str, line: int | None = None) -> Finding:
+    """A finding that makes its subject unusable."""
+    return Finding(severity=Severity.FAULT, file=file, message=message, line=line)
+
+
+def warning(file: str, message: str, line: int | None = None) -> Finding:
+    """A finding that leaves its subject usable."""
+    return Finding(severity=Severity.WARNING, file=file, message=message, line=line)
 
 
 class MirrorwiseError(Exception):

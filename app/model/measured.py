@@ -18,10 +18,10 @@ class Status(StrEnum):
 
 
 class Content(StrEnum):
-    """The prober's verdict on one repo of one mirror. PREVIOUS: a version that the origin had
-    within the grace period."""
+    """The prober's verdict on one repo of one mirror."""
 
     CURRENT = "current"
+    #: A version that the origin had within the grace period.
     PREVIOUS = "previous"
     STALE = "stale"
     MISSING = "missing"
@@ -29,18 +29,16 @@ class Content(StrEnum):
 
 
 class Endpoint(Record, frozen=True, kw_only=True):
-    """One protocol over one address family. `detail` says what went wrong, for people."""
+    """One protocol over one address family."""
 
     ok: bool
+    #: What went wrong, for people.
     detail: str | None = None
     latency_ms: float | None = None
 
 
 class MirrorState(Record, frozen=True, kw_only=True):
-    """state/mirrors/<name>.json. Keys of `content` are "release/repo/arch" (a repo whose path has
-    no $basearch: "release/repo/"), of `isos` "release/arch"; a missing key means unknown.
-    `origin_timestamp` is the origin's own timestamp file at `probed_at`: age is judged against it,
-    so that an origin that publishes nothing makes nobody stale."""
+    """What was measured of one mirror: state/mirrors/<name>.json."""
 
     mirror: str
     probed_at: datetime
@@ -50,16 +48,21 @@ class MirrorState(Record, frozen=True, kw_only=True):
     reason: str | None = None
     addresses: tuple[str, ...] = ()
     timestamp: datetime | None = None
+    #: The origin's own timestamp file at `probed_at`. Age is judged against it, so that no mirror becomes
+    #: stale while the origin publishes nothing.
     origin_timestamp: datetime | None = None
     endpoints: dict[Protocol, dict[Family, Endpoint]] = {}
+    #: By "release/repo/arch" ("release/repo/" for a repo whose path has no $basearch). A missing key
+    #: means unknown.
     content: dict[str, Content] = {}
+    #: By "release/arch".
     isos: dict[str, bool] = {}
 
 
 class RepomdVersion(Record, frozen=True, kw_only=True):
-    """One version of a repo's repomd.xml at the origin. `timestamp` is the repomd's own, in epoch
-    seconds; hashes are lower-case hex."""
+    """One version of a repo's repomd.xml at the origin. Hashes are lower-case hex."""
 
+    #: The repomd's own, in epoch seconds.
     timestamp: int
     size: int
     seen_at: datetime
@@ -70,7 +73,7 @@ class RepomdVersion(Record, frozen=True, kw_only=True):
 
 
 class ProbeRound(Record, frozen=True, kw_only=True):
-    """state/round.json: the last complete round. Mirrors without state are served before there is
-    one, and are "not probed" after it."""
+    """The last complete round: state/round.json. Mirrors without state are served before there is one,
+    and are "not probed" after it."""
 
     completed_at: datetime

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from math import asin, cos, radians, sin, sqrt
+
 from app.model.values import Protocol, Record
+
+EARTH_RADIUS_KM = 6371.0088
 
 
 class Coordinates(Record, frozen=True, kw_only=True):
@@ -11,32 +15,40 @@ class Coordinates(Record, frozen=True, kw_only=True):
     latitude: float
     longitude: float
 
+    def distance_km(self, other: Coordinates) -> float:
+        """The length of the great circle between the two (haversine)."""
+        north, other_north = radians(self.latitude), radians(other.latitude)
+        half_chord = (
+            sin((other_north - north) / 2) ** 2
+            + cos(north) * cos(other_north) * sin(radians(other.longitude - self.longitude) / 2) ** 2
+        )
+        return 2 * EARTH_RADIUS_KM * asin(sqrt(min(half_chord, 1.0)))
+
 
 class Cloud(Record, frozen=True, kw_only=True):
-    """A mirror inside a cloud provider. `regions` are the provider's public region names
-    (Azure's short names already translated); empty means that it serves all of them."""
+    """The cloud provider that a mirror is in."""
 
-    provider: str  # "aws", "azure", "gcp", "oci"
+    #: A name in the table of providers (`app.clouds`).
+    provider: str
+    #: By their public names. Empty: the mirror serves all regions of the provider.
     regions: tuple[str, ...] = ()
 
 
 class Mirror(Record, frozen=True, kw_only=True):
-    """One mirror file, normalised.
-
-    Base URLs end in "/"; their scheme is their key. `addresses` serve ordinary releases, and
-    `module_addresses[module]` those of an optional module. Countries are ISO 3166-1 alpha-2.
-    `subnets` are canonical prefixes (host bits cleared). Empty `repos`, `arches` or `versions`:
-    it carries all of them. E-mail addresses are checked when read, and not kept.
-    """
+    """One mirror file, normalised. E-mail addresses are checked when read, and not kept."""
 
     name: str
+    #: The base URLs for ordinary releases, by their schemes. They end in "/".
     addresses: dict[Protocol, str]
+    #: The same for the releases of each optional module.
     module_addresses: dict[str, dict[Protocol, str]] = {}
+    #: ISO 3166-1 alpha-2, as are `countries` and `exclude_countries`.
     country: str | None = None
     state_province: str | None = None
     city: str | None = None
     coordinates: Coordinates | None = None
     asns: tuple[int, ...] = ()
+    #: Canonical prefixes, with their host bits cleared.
     subnets: tuple[str, ...] = ()
     private: bool = False
     monopoly: bool = False
@@ -46,6 +58,7 @@ class Mirror(Record, frozen=True, kw_only=True):
     weight: float = 1.0
     countries: tuple[str, ...] = ()
     exclude_countries: tuple[str, ...] = ()
+    #: Empty: it carries all of them. The same holds for `arches` and `versions`.
     repos: tuple[str, ...] = ()
     arches: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()

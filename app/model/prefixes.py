@@ -56,14 +56,12 @@ def parse_prefix(text: str) -> Prefix:
 
 
 class CloudRange(Record, frozen=True, kw_only=True):
-    """What a provider says of one prefix.
-
-    `region` is the provider's public name, None where it names none (AWS's GLOBAL, GCP's global,
-    Azure's plain AzureCloud). `border_group` is AWS's, where it is not the region itself: a local
-    or wavelength zone, which has a place of its own.
-    """
+    """What a provider says of one prefix."""
 
     prefix: Prefix
     provider: str
+    #: The provider's public name. None: it names none (AWS's GLOBAL, GCP's global, Azure's plain
+    #: AzureCloud).
     region: str | None = None
+    #: AWS's, if it is not the region itself: a local or wavelength zone, which has a place of its own.
     border_group: str | None = None

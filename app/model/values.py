@@ -1,4 +1,4 @@
-"""What the words of this room are made of."""
+"""What the types of this room are made of."""
 
 from __future__ import annotations
 

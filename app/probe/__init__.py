@@ -1,7 +1,7 @@
-"""The prober: asks every mirror and the origin, and writes what it measured to the state files.
+"""The prober asks every mirror and the origin, and writes what it measured to the state files.
 
-A process of its own, and a client of nobody but the mirrors. `service` runs it, `round` goes over
-the mirrors, `mirror` and `contents` ask one, `judgement` decides what is believed of it.
+It is a process of its own. `service` runs it, `round` goes over the mirrors, `mirror` and `contents` ask
+one mirror, and `judgement` decides what is believed of it.
 """
 
 from app.probe.service import Pace, ProbeOptions, run_probe

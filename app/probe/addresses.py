@@ -1,8 +1,8 @@
-"""Names to addresses, and which addresses may be asked.
+"""Resolves the names of mirrors, and decides which addresses may be asked.
 
-Mirror URLs come from pull requests, so a name may point anywhere. It is resolved once a round, what
-it resolves to is checked, and connections go to those very addresses: a name that changes its
-answer between the check and the connection gains nothing.
+Mirror URLs come from pull requests, so a name may point anywhere. It is resolved once a round, its
+addresses are checked, and connections go to those very addresses: a name that changes its answer between
+the check and the connection gains nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Lookup = Callable[[str], Awaitable[Sequence[str]]]
 
 SOCKET_FAMILY: dict[Family, socket.AddressFamily] = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
-# What clouds and hosters answer instance metadata on. Never asked, whoever allows what.
+# Addresses at which clouds and hosters serve instance metadata. They are never asked, whatever is allowed.
 _METADATA = {
     ipaddress.ip_address(text)
     for text in (
@@ -84,11 +84,13 @@ def refusal(address: Address, allow_private: bool) -> str | None:
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a host name led to: `usable` may be asked, `refused` says why the others may not.
-    `fault` is set when there is no usable address at all."""
+    """What a host name led to."""
 
+    #: The addresses that may be asked.
     usable: tuple[Address, ...] = ()
+    #: Why each of the others may not be.
     refused: tuple[tuple[Family, str], ...] = ()
+    #: Set when there is no usable address at all.
     fault: str | None = None
 
     def families(self) -> tuple[Family, ...]:
@@ -109,7 +111,7 @@ async def system_lookup(host: str) -> Sequence[str]:
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
-class Names:
+class Resolver:
     """Resolves each name once, for all mirrors of a round."""
 
     def __init__(self, lookup: Lookup, timeout_s: float) -> None:
@@ -118,7 +120,7 @@ class Names:
         self._tasks: dict[str, asyncio.Task[Sequence[str] | str]] = {}
 
     async def resolve(self, host: str, allow_private: bool) -> Resolved:
-        """Never raises: a name without addresses is a fault in words."""
+        """The addresses of a host. Nothing is raised: a name without addresses is a fault in words."""
         texts: Sequence[str] | str
         try:
             texts = [str(ipaddress.ip_address(host))]
@@ -140,7 +142,7 @@ class Names:
         return Resolved(tuple(usable), tuple(refused), fault)
 
     def forget(self, host: str) -> None:
-        """Look the name up anew next time: for a second try."""
+        """Look the name up anew next time, for a second try."""
         self._tasks.pop(host, None)
 
     async def _ask(self, host: str) -> Sequence[str] | str:
@@ -154,8 +156,8 @@ class Names:
             return f"the name {host} does not resolve ({reason})"
 
 
-class CheckedResolver(AbstractResolver):
-    """Gives aiohttp the addresses that were checked, and nothing else."""
+class CheckedAddresses(AbstractResolver):
+    """A resolver for aiohttp that knows only the addresses that were checked."""
 
     def __init__(self) -> None:
         self.checked: dict[str, Resolved] = {}
@@ -181,11 +183,11 @@ class CheckedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """There is nothing to close."""
 
 
 def has_route(family: Family) -> bool:
-    """Whether this machine knows a way to that internet at all. Sends nothing: connecting a UDP
+    """Whether this machine has a route to the internet over this family. Sends nothing: connecting a UDP
     socket only looks into the routing table."""
     probe_address = {"ipv4": "192.0.2.1", "ipv6": "2001:db8::1"}[family]
     try:

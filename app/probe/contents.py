@@ -1,8 +1,8 @@
 """Asks one mirror for the repos and ISO directories that are due, two at a time.
 
-A mirror that was down, or that has no usable timestamp file, is asked for a few first, and for the
-rest once those came. What fails stays pending for a second try; after three failures in a row the
-rest of that address is left alone.
+A mirror that was down, or that has no usable timestamp file, is asked for a few first, and for the rest
+once those came. What fails stays pending for a second try. After three failures in a row the rest of that
+address is not asked for.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from yarl import URL
 
-from app.catalogue.catalogue import Directory, bases, carries
+from app.catalogue.catalogue import Directory, bases, carries, own_module
 from app.model import Content, Family, Mirror, MirrorState, digest_of
 from app.probe.addresses import Resolved
-from app.probe.fetch import Answer, Client, Failure, Fault, Request
+from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Request
 from app.probe.hosts import CONCURRENCY
 from app.probe.judgement import DOWN, USABLE
 from app.probe.observation import EndpointKey, Observation
-from app.probe.records import Memory, Seen
+from app.probe.records import ProbeNotes, Seen
 from app.probe.repomd import repomd_timestamp
-from app.probe.schedule import Plan, Situation, plan
+from app.probe.schedule import Situation, Turn, next_turn
 from app.probe.surroundings import Surroundings
 from app.probe.verdict import Unsure, content_verdict
 
@@ -33,57 +33,58 @@ _TOO_MANY_REQUESTS = 429
 
 
 class Contents:
-    """The contents of one mirror in one round. What comes goes into `observation`; `seen` and
-    `isos` are to be remembered. `module` is the one whose addresses stand for the mirror's own."""
+    """The contents of one mirror in one round. What is found goes into `observation`. `seen` and `isos`
+    are what is to be remembered, and `module` is the module whose addresses stand for the mirror's own."""
 
     def __init__(
         self,
         mirror: Mirror,
         previous: MirrorState | None,
-        memory: Memory,
+        notes: ProbeNotes,
         around: Surroundings,
         observation: Observation,
     ) -> None:
-        self.module = None if mirror.addresses else next(iter(mirror.module_addresses), None)
-        self.seen = dict(memory.contents)
-        self.isos = dict(memory.isos)
-        self.plan = Plan((), ())
+        self.module = own_module(mirror)
+        self.seen = dict(notes.contents)
+        self.isos = dict(notes.isos)
+        self.turn = Turn((), ())
         self._mirror = mirror
         self._previous = previous
         self._before: dict[str, Content] = dict(previous.content) if previous else {}
-        self._memory = memory
+        self._notes = notes
         self._around = around
         self._observation = observation
         self._pending: dict[str, Directory] = {}
         self._failures: dict[str | None, int] = {}
 
-    async def ask(self, client: Client, key: EndpointKey, base: str | None) -> None:
-        """All that is due. `base`: where the timestamp file was found; None if it was not."""
-        self.plan = self._make_plan()
-        self._pending = {target.key: target for target in (*self.plan.repos, *self.plan.isos)}
+    async def ask(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
+        """Ask for all that is due. `base` is where the timestamp file was found, None if it was not
+        found."""
+        self.turn = self._next_turn()
+        self._pending = {target.key: target for target in (*self.turn.repos, *self.turn.isos)}
         first = self._first(timestamped=base is not None)
         await self._ask_each(client, key, base, first)
         seen = self._observation
-        if self._pending and not seen.unread and (self.there() or not self.plan.repos):
+        if self._pending and not seen.unread and (self.there() or not self.turn.repos):
             await self._ask_each(client, key, base, list(self._pending.values()))
         seen.complete = not self._pending
 
-    async def ask_again(self, client: Client, key: EndpointKey, base: str | None) -> None:
-        """The second try: what failed, what was left alone, and what turned out bad."""
+    async def ask_again(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
+        """Ask a second time for what failed, what was not asked for, and what turned out bad."""
         bad = self.newly_bad()
-        self._pending |= {target.key: target for target in self.plan.repos if target.key in bad}
+        self._pending |= {target.key: target for target in self.turn.repos if target.key in bad}
         self._failures.clear()
         await self._ask_each(client, key, base, list(self._pending.values()))
         self._observation.complete = not self._pending
 
     def there(self) -> bool:
-        """Whether some repo of the mirror's own came that is of use, or may be."""
-        own = {target.key for target in self.plan.repos if target.module == self.module}
+        """Whether some repo at the mirror's own addresses is usable, or may be."""
+        own = {target.key for target in self.turn.repos if target.module == self.module}
         contents = self._observation.contents.items()
         return any(content is None or content in USABLE for key, content in contents if key in own)
 
     def newly_bad(self) -> set[str]:
-        """Repos that failed, were found damaged or are gone, and were not so at the last turn."""
+        """The repos that failed, were found damaged or are gone, and were not so at the last turn."""
         found = self._observation.contents.items()
         bad = {key for key, content in found if content is Content.CORRUPT} | set(self._observation.unread)
         gone = {
@@ -92,15 +93,15 @@ class Contents:
         return {key for key in bad if self._before.get(key) is not Content.CORRUPT} | gone
 
     def a_usable_one(self) -> Directory | None:
-        """A repo of the mirror's own that is there."""
+        """A usable repo at the mirror's own addresses, None if there is none."""
         found = self._observation.contents
-        own = (target for target in self.plan.repos if target.module == self.module)
+        own = (target for target in self.turn.repos if target.module == self.module)
         return next((target for target in own if found.get(target.key) in USABLE), None)
 
     def _down(self) -> bool:
         return self._previous is not None and self._previous.status in DOWN
 
-    def _make_plan(self) -> Plan:
+    def _next_turn(self) -> Turn:
         around, previous = self._around, self._previous
         now, policy = around.now(), around.config.probe
         since_last = (now - previous.probed_at).total_seconds() if previous else 0.0
@@ -109,22 +110,22 @@ class Contents:
             interval_s=around.interval_s or min(max(since_last, 1.0), policy.full_every_s),
             full_every_s=policy.full_every_s,
             grace_s=policy.grace_s,
-            facts=around.facts(),
+            versions=around.versions(),
             content=self._before,
             synced=previous is not None and self._observation.timestamp != previous.timestamp,
             full=around.full or self._down(),
         )
         repos = [target for target in around.repos if carries(self._mirror, target)]
         isos = [target for target in around.isos if carries(self._mirror, target)]
-        return plan(repos, isos, self._memory, situation)
+        return next_turn(repos, isos, self._notes, situation)
 
     def _first(self, timestamped: bool) -> list[Directory]:
-        """What to ask first: everything of a mirror that looks well."""
+        """What is asked for first. Of a mirror that looks well, that is everything."""
         if self._down():
-            return sorted(self.plan.repos, key=self._promise)[:_FIRST_OF_DOWN]
+            return sorted(self.turn.repos, key=self._promise)[:_FIRST_OF_DOWN]
         if timestamped:
             return list(self._pending.values())
-        kinds = {(target.release, target.arch): target for target in reversed(self.plan.repos)}
+        kinds = {(target.release, target.arch): target for target in reversed(self.turn.repos)}
         return list(reversed(kinds.values()))
 
     def _promise(self, target: Directory) -> tuple[bool, float]:
@@ -132,7 +133,7 @@ class Contents:
         return self._before.get(target.key) not in USABLE, seen.asked_at if seen else 0
 
     async def _ask_each(
-        self, client: Client, key: EndpointKey, base: str | None, targets: Sequence[Directory]
+        self, client: MirrorClient, key: EndpointKey, base: str | None, targets: Sequence[Directory]
     ) -> None:
         waiting = iter(targets)
 
@@ -143,7 +144,9 @@ class Contents:
 
         await asyncio.gather(*(worker(waiting) for _ in range(CONCURRENCY)))
 
-    async def _ask_one(self, client: Client, key: EndpointKey, base: str | None, target: Directory) -> None:
+    async def _ask_one(
+        self, client: MirrorClient, key: EndpointKey, base: str | None, target: Directory
+    ) -> None:
         before = self.seen.get(target.key) if target.repo else None
         if self._around.full or (before and before.timestamp is None):
             before = None
@@ -157,8 +160,8 @@ class Contents:
             await self._note_answer(target, answer, before)
 
     def _note_failure(self, target: Directory, reason: str, asked: bool) -> None:
-        """A mirror that wants to be left alone, and a spent budget, end the asking at once and say
-        nothing about the repo."""
+        """Note that a directory could not be had. A spent budget, or a mirror that wants fewer requests,
+        ends the asking at once and says nothing about the repo."""
         if not asked:
             self._observation.not_asked = reason
             self._failures[target.module] = _FAILURES_IN_A_ROW
@@ -170,7 +173,7 @@ class Contents:
             # An ISO directory that gives no answer stays as it is known.
             self._pending.pop(target.key, None)
 
-    async def _note_answer(self, target: Directory, answer: Answer, before: Seen | None) -> None:
+    async def _note_answer(self, target: Directory, answer: Fetched, before: Seen | None) -> None:
         self._failures[target.module] = 0
         self._pending.pop(target.key, None)
         observation, now_s = self._observation, self._around.now_s()
@@ -186,8 +189,8 @@ class Contents:
     async def _request(
         self, key: EndpointKey, base: str | None, target: Directory, before: Seen | None
     ) -> Request:
-        """A module has addresses of its own, which may lack the protocol or the family that the
-        mirror itself is asked over."""
+        """The request for a directory. A module has addresses of its own, which may lack the protocol or
+        the family over which the mirror itself is asked."""
         protocol, family = key
         own = bases(self._mirror, target.module)
         if target.module == self.module:
@@ -206,13 +209,13 @@ class Contents:
     async def _family(self, base: str, wanted: Family) -> Family:
         host = URL(base).raw_host
         allow = self._around.may_be_private(self._mirror)
-        resolved = await self._around.names.resolve(host, allow) if host else Resolved()
+        resolved = await self._around.resolver.resolve(host, allow) if host else Resolved()
         other: Family = "ipv6" if wanted == "ipv4" else "ipv4"
         return other if resolved.of(other) and not resolved.of(wanted) else wanted
 
     async def _verdict(self, target: Directory, seen: Seen) -> Content | None:
         around = self._around
-        versions = around.facts().get(target.key, ())
+        versions = around.versions().get(target.key, ())
         verdict = content_verdict(seen, versions, around.now(), around.config.probe.grace_s)
         if verdict is Unsure.AHEAD and seen.sha256 is not None:
             confirmed = await around.confirms(target, seen.sha256)
@@ -220,7 +223,7 @@ class Contents:
         return verdict if isinstance(verdict, Content) else None
 
 
-def _seen(answer: Answer, before: Seen | None, now_s: float) -> Seen:
+def _seen(answer: Fetched, before: Seen | None, now_s: float) -> Seen:
     if answer.status == 304 and before is not None:
         return msgspec.structs.replace(before, asked_at=now_s)
     if answer.status != 200:

@@ -1,9 +1,9 @@
 """One bounded HTTP request (or rsync greeting) to a host that is not trusted.
 
-Whatever the other side does, an answer or a failure in words comes back within `Limits.total_s`:
-the connection, the first byte and the whole answer have their times, at most `body_bytes` are read,
-and a body that comes compressed without having been asked for is not unpacked. Redirects are
-followed on the same host only, http to https at most, and each of their addresses is checked anew.
+Whatever the other side does, an answer or a failure in words comes back within `Limits.total_s`. There
+are limits for the connection, the first byte and the whole answer; at most `body_bytes` are read; and a
+body that comes compressed although it was not asked for so is not unpacked. Redirects are followed on the
+same host only, and from http to https at most. Each of their addresses is checked anew.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from yarl import URL
 from app.model import Family, Record
 from app.probe.addresses import (
     SOCKET_FAMILY,
-    CheckedResolver,
+    CheckedAddresses,
     Lookup,
-    Names,
+    Resolver,
     has_route,
     system_lookup,
 )
@@ -48,22 +48,30 @@ class Limits:
 
 @dataclass(frozen=True)
 class Network:
-    """The prober's way out: how names are looked up, which certificates are trusted, which limits
-    hold, what time it is, and which families this machine can reach."""
+    """The prober's way to the internet."""
 
+    #: How names are looked up.
     lookup: Lookup = system_lookup
+    #: Which certificates are trusted.
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     limits: Limits = Limits()
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    #: Whether this machine can reach a family.
     routed: Callable[[Family], bool] = has_route
+
+    def resolver(self) -> Resolver:
+        """A new resolver, which has looked up no name yet."""
+        return Resolver(self.lookup, self.limits.lookup_s)
 
 
 class Fault(Enum):
-    """SILENT: no HTTP answer came. ANSWERED: one came that is of no use. NOT_ASKED: the prober did
-    not ask, which says nothing about the mirror."""
+    """The kinds of failure."""
 
+    #: No HTTP answer came.
     SILENT = "silent"
+    #: An answer came, and it is of no use.
     ANSWERED = "answered"
+    #: The prober did not ask, which says nothing about the mirror.
     NOT_ASKED = "not asked"
 
 
@@ -74,13 +82,15 @@ class Failure(Record, frozen=True, kw_only=True):
     reason: str
 
 
-class Answer(Record, frozen=True, kw_only=True):
-    """An HTTP answer; `url` is where redirects ended, the validators are for the next request."""
+class Fetched(Record, frozen=True, kw_only=True):
+    """An HTTP answer."""
 
     status: int
+    #: Where redirects ended.
     url: str
     latency_ms: float
     body: bytes = b""
+    #: The validators are for the next request.
     etag: str | None = None
     modified: str | None = None
 
@@ -93,21 +103,23 @@ class Request(Record, frozen=True, kw_only=True):
     modified: str | None = None
 
 
-class Client:
-    """All requests of one mirror (or the origin) in one round, over connections kept open."""
+class MirrorClient:
+    """Sends all requests to one mirror (or the origin) in one round, over connections that are kept open."""
 
-    def __init__(self, network: Network, names: Names, hosts: Hosts, allow_private: bool, agent: str) -> None:
+    def __init__(
+        self, network: Network, resolver: Resolver, hosts: Hosts, allow_private: bool, agent: str
+    ) -> None:
         self.network = network
         self.hosts_asked: set[str] = set()
         self.requests = 0
-        self._names = names
+        self._resolver = resolver
         self._hosts = hosts
         self._allow_private = allow_private
         self._agent = agent
-        self._resolver = CheckedResolver()
+        self._addresses = CheckedAddresses()
         self._sessions: dict[Family, aiohttp.ClientSession] = {}
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> MirrorClient:
         return self
 
     async def __aexit__(
@@ -116,7 +128,7 @@ class Client:
         for session in self._sessions.values():
             await session.close()
 
-    async def fetch(self, request: Request) -> Answer | Failure:
+    async def fetch(self, request: Request) -> Fetched | Failure:
         try:
             start = url = URL(request.url)
         except ValueError as error:
@@ -134,14 +146,14 @@ class Client:
             reason=f"more than {self.network.limits.redirects} redirects, the last from {start} to {url}",
         )
 
-    async def greet(self, url: str, family: Family) -> Answer | Failure:
+    async def greet(self, url: str, family: Family) -> Fetched | Failure:
         """Open a connection to an rsync server and read its greeting."""
         target = URL(url)
         limits = self.network.limits
         refused = await self._check(target, family)
         if refused is not None:
             return refused
-        address = str(self._resolver.checked[target.raw_host or ""].of(family)[0])
+        address = str(self._addresses.checked[target.raw_host or ""].of(family)[0])
         started = time.monotonic()
         async with self._hosts.gate(host_key(target)):
             over_budget = self._spend(target)
@@ -167,16 +179,16 @@ class Client:
                 writer.close()
         if not line.startswith(b"@RSYNCD:"):
             return Failure(fault=Fault.ANSWERED, reason="what answers is not an rsync server")
-        return Answer(status=200, url=url, latency_ms=_ms_since(started))
+        return Fetched(status=200, url=url, latency_ms=_ms_since(started))
 
-    async def _hop(self, url: URL, request: Request) -> Answer | Failure | _Redirect:
+    async def _hop(self, url: URL, request: Request) -> Fetched | Failure | _Redirect:
         refused = await self._check(url, request.family)
         if refused is not None:
             return refused
         async with self._hosts.gate(host_key(url)):
             return self._spend(url) or await self._exchange(url, request)
 
-    async def _exchange(self, url: URL, request: Request) -> Answer | Failure | _Redirect:
+    async def _exchange(self, url: URL, request: Request) -> Fetched | Failure | _Redirect:
         """One request and its answer, within the limits."""
         total_s = self.network.limits.total_s
         started = time.monotonic()
@@ -203,7 +215,7 @@ class Client:
 
     async def _take(
         self, response: aiohttp.ClientResponse, request: Request, latency_ms: float
-    ) -> Answer | Failure | _Redirect:
+    ) -> Fetched | Failure | _Redirect:
         limit = self.network.limits.body_bytes
         body = await _read(response, limit)
         location = response.headers.get("Location")
@@ -216,7 +228,7 @@ class Client:
                 return Failure(fault=Fault.ANSWERED, reason=reason)
             if body is None:
                 return Failure(fault=Fault.ANSWERED, reason=f"its answer is larger than {limit:,} bytes")
-        return Answer(
+        return Fetched(
             status=response.status,
             url=str(response.url),
             latency_ms=latency_ms,
@@ -226,19 +238,20 @@ class Client:
         )
 
     async def _check(self, url: URL, family: Family) -> Failure | None:
-        """Resolve the URL's host, and let the connector have its addresses if they may be asked."""
+        """Resolve the URL's host. If its addresses may be asked, the connector gets them; if not, returns
+        why."""
         host = url.raw_host
         if not host:
             return Failure(fault=Fault.NOT_ASKED, reason=f"{url} names no host")
-        resolved = await self._names.resolve(host, self._allow_private)
+        resolved = await self._resolver.resolve(host, self._allow_private)
         if not resolved.of(family):
             reason = resolved.refusal_of(family) or resolved.fault or f"{host} has no {family} address"
             return Failure(fault=Fault.SILENT, reason=reason)
-        self._resolver.checked[host] = resolved
+        self._addresses.checked[host] = resolved
         return None
 
     def _spend(self, url: URL) -> Failure | None:
-        """Count a request before it is sent; why it must not be, when the budget is used up."""
+        """Count a request before it is sent. Returns why it must not be sent when the budget is used up."""
         key = host_key(url)
         if self._hosts.exhausted(key, self.network.clock()):
             reason = f"this hour's {self._hosts.budget} requests to {key} are used up"
@@ -252,8 +265,8 @@ class Client:
         self._hosts.spend(key, self.network.clock())
 
     def _counting(self) -> aiohttp.TraceConfig:
-        """Counts what aiohttp sends by itself: a request once more, when the connection breaks
-        under it."""
+        """Counts the requests that aiohttp sends by itself: once more when the connection breaks under a
+        request."""
 
         async def sent(
             _: object, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
@@ -279,7 +292,7 @@ class Client:
             limits = self.network.limits
             connector = aiohttp.TCPConnector(
                 family=SOCKET_FAMILY[family],
-                resolver=self._resolver,
+                resolver=self._addresses,
                 use_dns_cache=False,
                 ssl=self.network.tls,
                 limit_per_host=CONCURRENCY,
@@ -303,8 +316,8 @@ class _Redirect:
 
 
 def redirect_refusal(url: URL, location: URL) -> str | None:
-    """Why a redirect is not followed, as the end of a sentence; None if it is. It must stay on the
-    mirror's own host and port, or go to https on the same host."""
+    """Why a redirect is not followed, as the end of a sentence. None: it is followed, as it stays on the
+    mirror's own host and port, or goes to https on the same host."""
     upgrade = url.scheme == "http" and location.scheme == "https"
     if location.scheme not in ("http", "https") or (location.scheme != url.scheme and not upgrade):
         return f"it redirects from {url.scheme} to {location.scheme or 'nothing'} ({str(location)[:200]})"
@@ -338,13 +351,13 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
 
 
 def _validator(response: aiohttp.ClientResponse, header: str) -> str | None:
-    """A header to send back next time, if it can be sent back."""
+    """A header to send back with the next request, None if it cannot be sent back."""
     text = response.headers.get(header)
     return text if text and len(text) <= 200 and text.isascii() and text.isprintable() else None
 
 
 def _reason(error: Exception) -> str:
-    """What a person needs to know of a network error."""
+    """A network error in words for people."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         inner = error.certificate_error
         return f"its certificate is not valid ({getattr(inner, 'verify_message', None) or inner})"

@@ -1,5 +1,5 @@
-"""How much each host is asked: two requests at a time, and a budget per clock hour, over all the
-mirrors that share it."""
+"""Limits how much each host is asked: two requests at a time, and a budget per clock hour, over all the
+mirrors that share the host."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ _DEFAULT_PORTS = {80, 443, 873}
 
 
 class Spent(Record, frozen=True, kw_only=True):
-    """Requests sent to a host within one clock hour (hours since the epoch)."""
+    """The requests sent to a host within one clock hour."""
 
+    #: Since the epoch.
     hour: int
     requests: int
 
 
 def host_key(url: URL) -> str:
-    """One per host: the usual ports of http, https and rsync count together."""
+    """The key of a host, in which the usual ports of http, https and rsync are one."""
     host = (url.host or "").lower()
     return host if url.port is None or url.port in _DEFAULT_PORTS else f"{host}:{url.port}"
 
@@ -33,7 +34,7 @@ def clock_hour(now: datetime) -> int:
 
 
 class Hosts:
-    """The gates and budgets of all hosts. `budget` None: spent requests are counted, not limited."""
+    """The gates and budgets of all hosts. Without a budget, requests are counted and not limited."""
 
     def __init__(self, budget: int | None) -> None:
         self.budget = budget

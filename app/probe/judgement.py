@@ -1,9 +1,9 @@
-"""From what was seen of a mirror to what is believed of it: pure rules.
+"""The rules that lead from what was seen of a mirror to what is believed of it. Pure.
 
-*Unreachable*: no endpoint gave any HTTP answer. *Broken*: there are answers, but not what a mirror
-must have. Either takes two failures in a row; one full success, contents included, takes it back.
-*Stale*: its timestamp file is further behind the origin's than allowed. Repos are judged one by
-one beside that: a mirror without an arch is a good mirror for the others.
+*Unreachable*: no endpoint gave any HTTP answer. *Broken*: there are answers, but not what a mirror must
+have. Either takes two failures in a row, and one full success, contents included, ends it. *Stale*: the
+timestamp file is further behind the origin's than allowed. Beside that, repos are judged one by one: a
+mirror without an arch is a good mirror for the others.
 """
 
 from __future__ import annotations
@@ -23,28 +23,32 @@ _FEW = 3
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What a mirror is judged by. `carried` are the keys of all repos it is meant to have, `isos`
-    those of its ISO directories, `own` those of `carried` that are at its own addresses (not at an
-    optional module's). `origin_timestamp` None: the origin has none, or was never read."""
+class Expectations:
+    """What a mirror is judged by."""
 
     now: datetime
+    #: The keys of all repos that it is meant to have.
     carried: Collection[str]
+    #: Those of `carried` that are at its own addresses, not at an optional module's.
     own: Collection[str]
+    #: The keys of the ISO directories that it is meant to have.
     isos: Collection[str]
     allowed_outdate_s: int
+    #: None: the origin has none, or was never read.
     origin_timestamp: datetime | None = None
 
 
-def judge(mirror: str, previous: MirrorState | None, seen: Observation, terms: Terms) -> MirrorState | None:
-    """The mirror's new state; None when nothing was learnt, and the old one (if any) stands."""
+def judge(
+    mirror: str, previous: MirrorState | None, seen: Observation, expected: Expectations
+) -> MirrorState | None:
+    """The mirror's new state. None when nothing was learnt, so that the old one (if any) stands."""
     if not seen.endpoints:
         return None
-    content = _content(previous, seen, terms)
-    failure = _failure(previous, seen, content, terms)
+    content = _content(previous, seen, expected)
+    failure = _failure(previous, seen, content, expected)
     failures = 0
     if failure is None:
-        status, reason = _freshness(seen, terms)
+        status, reason = _freshness(seen, expected)
     else:
         failures = (previous.failures if previous else 0) + max(1, seen.failed_tries)
         status, reason = failure
@@ -58,17 +62,17 @@ def judge(mirror: str, previous: MirrorState | None, seen: Observation, terms: T
     isos = (previous.isos if previous else {}) | seen.isos
     return MirrorState(
         mirror=mirror,
-        probed_at=terms.now,
+        probed_at=expected.now,
         status=status,
-        since=before.since if before and before.since else terms.now,
+        since=before.since if before and before.since else expected.now,
         failures=failures,
         reason=reason,
         addresses=seen.addresses,
         timestamp=seen.timestamp if seen.proven else (previous.timestamp if previous else None),
-        origin_timestamp=terms.origin_timestamp,
+        origin_timestamp=expected.origin_timestamp,
         endpoints=_endpoints(previous, seen),
         content=content,
-        isos={key: has for key, has in isos.items() if key in terms.isos},
+        isos={key: has for key, has in isos.items() if key in expected.isos},
     )
 
 
@@ -82,9 +86,9 @@ def is_disabled(state: MirrorState | None, now: datetime) -> bool:
     )
 
 
-def _content(previous: MirrorState | None, seen: Observation, terms: Terms) -> dict[str, Content]:
-    """Last verdicts overlaid with new ones. A repo that gave no answer of use twice is as bad as a
-    damaged one, unless the mirror as a whole failed: then nothing was learnt about its repos."""
+def _content(previous: MirrorState | None, seen: Observation, expected: Expectations) -> dict[str, Content]:
+    """The last verdicts overlaid with the new ones. A repo that gave no usable answer twice is as bad as
+    a damaged one, unless the mirror as a whole failed: then nothing was learnt about its repos."""
     content = dict(previous.content) if previous else {}
     if seen.proven is not None:
         for key, verdict in seen.contents.items():
@@ -93,17 +97,17 @@ def _content(previous: MirrorState | None, seen: Observation, terms: Terms) -> d
             else:
                 content[key] = verdict
         content |= dict.fromkeys(seen.unread, Content.CORRUPT)
-    return {key: verdict for key, verdict in content.items() if key in terms.carried}
+    return {key: verdict for key, verdict in content.items() if key in expected.carried}
 
 
 def _failure(
-    previous: MirrorState | None, seen: Observation, content: dict[str, Content], terms: Terms
+    previous: MirrorState | None, seen: Observation, content: dict[str, Content], expected: Expectations
 ) -> tuple[Status, str] | None:
     """Why the mirror cannot be used at all; None if it can."""
     if seen.proven is None:
         status = Status.BROKEN if seen.answered else Status.UNREACHABLE
         return status, _endpoint_reasons(seen)
-    useless = _useless(seen, content, terms)
+    useless = _useless(seen, content, expected)
     if useless is not None:
         return Status.BROKEN, useless
     if previous is not None and previous.status in DOWN and not _full_success(seen):
@@ -112,22 +116,22 @@ def _failure(
     return None
 
 
-def _useless(seen: Observation, content: dict[str, Content], terms: Terms) -> str | None:
-    """Whether none of its contents are of use: all that it was asked for this time gave damaged
-    files or errors, or it is known to have nothing of what it is meant to have."""
-    asked = {key: verdict for key, verdict in seen.contents.items() if key in terms.own}
-    unread = {key: why for key, why in seen.unread.items() if key in terms.own}
+def _useless(seen: Observation, content: dict[str, Content], expected: Expectations) -> str | None:
+    """Why none of its contents are usable, None if some are. Either all that it was asked for this time
+    gave damaged files or errors, or it is known to have nothing of what it is meant to have."""
+    asked = {key: verdict for key, verdict in seen.contents.items() if key in expected.own}
+    unread = {key: why for key, why in seen.unread.items() if key in expected.own}
     damaged = sum(verdict is Content.CORRUPT for verdict in asked.values())
     bad = len({*unread, *(key for key, verdict in asked.items() if verdict is Content.CORRUPT)})
     all_bad = bad and not any(v is None or v in USABLE for v in asked.values())
-    if all_bad and bad >= min(_FEW, len(terms.own)):
+    if all_bad and bad >= min(_FEW, len(expected.own)):
         why = f" ({next(iter(unread.values()))})" if unread else ""
         return (
             f"none of the {bad} repos that it was asked for could be used: "
             f"{damaged} damaged, {len(unread)} unreadable{why}"
         )
-    known = [content[key] for key in terms.own if key in content]
-    if terms.own and len(known) == len(terms.own) and not any(verdict in USABLE for verdict in known):
+    known = [content[key] for key in expected.own if key in content]
+    if expected.own and len(known) == len(expected.own) and not any(verdict in USABLE for verdict in known):
         missing = sum(verdict is Content.MISSING for verdict in known)
         return f"it has none of {len(known)} repos: {missing} missing, {len(known) - missing} damaged"
     return None
@@ -137,19 +141,19 @@ def _full_success(seen: Observation) -> bool:
     return seen.complete and not seen.unread
 
 
-def _freshness(seen: Observation, terms: Terms) -> tuple[Status, str | None]:
+def _freshness(seen: Observation, expected: Expectations) -> tuple[Status, str | None]:
     if seen.timestamp is None:
         return Status.OK, None
-    behind_s = ((terms.origin_timestamp or terms.now) - seen.timestamp).total_seconds()
-    if behind_s <= terms.allowed_outdate_s:
+    behind_s = ((expected.origin_timestamp or expected.now) - seen.timestamp).total_seconds()
+    if behind_s <= expected.allowed_outdate_s:
         return Status.OK, None
-    against = "behind the origin's" if terms.origin_timestamp else "old"
+    against = "behind the origin's" if expected.origin_timestamp else "old"
     behind = f"{behind_s / 3600:.1f} h {against}"
-    return Status.STALE, f"its timestamp is {behind}, {terms.allowed_outdate_s / 3600:g} h are allowed"
+    return Status.STALE, f"its timestamp is {behind}, {expected.allowed_outdate_s / 3600:g} h are allowed"
 
 
 def _endpoints(previous: MirrorState | None, seen: Observation) -> dict[Protocol, dict[Family, Endpoint]]:
-    """This round's endpoints, and the last known of those that it was not their turn to be asked."""
+    """This round's endpoints, and the last known ones of those that were not asked this time."""
     merged: dict[EndpointKey, Endpoint] = {}
     for protocol, family in seen.known:
         before = previous.endpoints.get(protocol, {}).get(family) if previous else None

@@ -18,10 +18,10 @@ from app.catalogue.catalogue import Directory, bases
 from app.model import Endpoint, Family, Mirror, MirrorState
 from app.probe.addresses import Resolved
 from app.probe.contents import Contents
-from app.probe.fetch import Answer, Client, Failure, Fault, Request
+from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Request
 from app.probe.judgement import DOWN
 from app.probe.observation import EndpointKey, Observation
-from app.probe.records import Memory
+from app.probe.records import ProbeNotes
 from app.probe.schedule import REQUESTS_PER_ROUND
 from app.probe.surroundings import Surroundings
 from app.probe.timestamp import TIMESTAMP_FILE, read_timestamp
@@ -31,26 +31,26 @@ VISIT_S = 300.0
 
 
 class MirrorVisit:
-    """One mirror's turn in a round. After `first_try` (and, if `needs_second_try`, `second_try` a
-    while later), `observation` is what was seen and `memory` what is to be remembered of it."""
+    """One mirror's turn in a round. After `first_try` (and, if `needs_second_try`, `second_try` a while
+    later), `observation` is what was seen and `notes` are to be remembered."""
 
     def __init__(
-        self, mirror: Mirror, previous: MirrorState | None, memory: Memory, around: Surroundings
+        self, mirror: Mirror, previous: MirrorState | None, notes: ProbeNotes, around: Surroundings
     ) -> None:
         self.mirror = mirror
         self.observation = Observation()
         self._around = around
         self._previous = previous
-        self._memory = memory
-        self._contents = Contents(mirror, previous, memory, around, self.observation)
+        self._notes = notes
+        self._contents = Contents(mirror, previous, notes, around, self.observation)
         self._bases = bases(mirror, self._contents.module)
-        self._endpoints = dict(memory.endpoints)
+        self._endpoints = dict(notes.endpoints)
         self._timestamps: dict[EndpointKey, tuple[datetime, str]] = {}
         self._hosts_asked: set[str] = set()
 
     @property
-    def memory(self) -> Memory:
-        return Memory(
+    def notes(self) -> ProbeNotes:
+        return ProbeNotes(
             contents=self._contents.seen,
             isos=self._contents.isos,
             endpoints=self._endpoints,
@@ -58,7 +58,7 @@ class MirrorVisit:
         )
 
     async def first_try(self) -> None:
-        self._around.hosts.remember(self._memory.spent)
+        self._around.hosts.remember(self._notes.spent)
         await self._timed(self._ask_all)
 
     def needs_second_try(self) -> bool:
@@ -71,10 +71,10 @@ class MirrorVisit:
 
     async def second_try(self) -> None:
         for base in self._bases.values():
-            self._around.names.forget(_host(base))
+            self._around.resolver.forget(_host(base))
         await self._timed(self._ask_all if self.observation.proven is None else self._ask_again)
 
-    async def _timed(self, ask: Callable[[Client], Awaitable[None]]) -> None:
+    async def _timed(self, ask: Callable[[MirrorClient], Awaitable[None]]) -> None:
         """Ask within the time of a visit, and note what it took."""
         seen = self.observation
         started = time.monotonic()
@@ -91,7 +91,7 @@ class MirrorVisit:
             seen.failed_tries += 1
         seen.elapsed_s += time.monotonic() - started
 
-    async def _ask_all(self, client: Client) -> None:
+    async def _ask_all(self, client: MirrorClient) -> None:
         seen = self.observation
         seen.endpoints.clear()
         seen.known = await self._find_endpoints()
@@ -108,7 +108,7 @@ class MirrorVisit:
         if seen.proven is not None:
             await self._ask_others(client, key)
 
-    async def _ask_again(self, client: Client) -> None:
+    async def _ask_again(self, client: MirrorClient) -> None:
         """The second try of a mirror that works as a whole."""
         key = self.observation.proven
         if key is None:
@@ -117,8 +117,8 @@ class MirrorVisit:
         await asyncio.gather(*(self._ask_endpoint(client, other) for other in self._newly_failed()))
 
     def _base(self, key: EndpointKey) -> str | None:
-        """Where an endpoint's timestamp file was found: where its redirects lead, contents are
-        asked for directly."""
+        """Where an endpoint's timestamp file was found. Contents are asked for where its redirects lead,
+        directly."""
         return self._timestamps[key][1] if key in self._timestamps else None
 
     def _newly_failed(self) -> list[EndpointKey]:
@@ -154,7 +154,7 @@ class MirrorVisit:
         host = _host(base)
         if not host:
             return Resolved(fault=f"{base} names no host")
-        return await self._around.names.resolve(host, self._around.may_be_private(self.mirror))
+        return await self._around.resolver.resolve(host, self._around.may_be_private(self.mirror))
 
     def _unroutable(self, resolved: Resolved, family: Family) -> bool:
         """Whether this machine reaches the internet, but not over this family."""
@@ -163,9 +163,9 @@ class MirrorVisit:
         outside = any(address.is_global for address in resolved.of(family))
         return outside and not routed(family) and routed(other)
 
-    async def _choose_endpoint(self, client: Client) -> EndpointKey | None:
-        """The first HTTP endpoint whose timestamp file is of use, else the first that answers
-        (None: neither). When the best one fails, all are asked."""
+    async def _choose_endpoint(self, client: MirrorClient) -> EndpointKey | None:
+        """The first HTTP endpoint whose timestamp file is usable, else the first that answers, else None.
+        When the best one fails, all are asked."""
         seen = self.observation
         over_http = [key for key in seen.known if key[0] != "rsync"]
         if over_http and await self._ask_endpoint(client, over_http[0]):
@@ -182,8 +182,10 @@ class MirrorVisit:
         answering = [key for key in over_http if key in asked and asked[key].latency_ms is not None]
         return next(iter(usable + answering), None)
 
-    async def _ask_endpoint(self, client: Client, key: EndpointKey, proof: Directory | None = None) -> bool:
-        """Ask for the timestamp file (`proof` instead, where the mirror has none); note what came."""
+    async def _ask_endpoint(
+        self, client: MirrorClient, key: EndpointKey, proof: Directory | None = None
+    ) -> bool:
+        """Ask for the timestamp file (or for `proof`, where the mirror has none), and note what came."""
         protocol, family = key
         seen = self.observation
         if protocol == "rsync":
@@ -205,8 +207,9 @@ class MirrorVisit:
         self._endpoints["/".join(key)] = self._around.now_s()
         return endpoint.ok
 
-    def _read(self, key: EndpointKey, answer: Answer, proof: Directory | None) -> str | None:
-        """Take the time from a timestamp file; or why this answer does not prove the endpoint."""
+    def _read(self, key: EndpointKey, answer: Fetched, proof: Directory | None) -> str | None:
+        """Take the time from a timestamp file. Returns why this answer does not prove the endpoint, None
+        if it does."""
         if answer.status != 200:
             return f"HTTP {answer.status} for {proof.file if proof else 'the timestamp file'}"
         if proof is not None or key[0] == "rsync":
@@ -217,14 +220,14 @@ class MirrorVisit:
         self._timestamps[key] = (moment, answer.url.removesuffix(TIMESTAMP_FILE))
         return None
 
-    async def _ask_others(self, client: Client, asked: EndpointKey) -> None:
-        """The other endpoints, longest unasked first: all of them when all contents were asked or
-        when they are new, otherwise those that the round's allowance leaves."""
+    async def _ask_others(self, client: MirrorClient, asked: EndpointKey) -> None:
+        """Ask the other endpoints, those longest not asked first. All are asked when all contents were
+        asked for or when they are new, otherwise as many as the round's allowance leaves."""
         seen = self.observation
         proof = self._contents.a_usable_one() if asked not in self._timestamps else None
         rest = [key for key in seen.known if key not in seen.endpoints or (proof and key != asked)]
         rest.sort(key=lambda key: self._endpoints.get("/".join(key), 0))
-        everything = len(self._contents.plan.repos) > REQUESTS_PER_ROUND
+        everything = len(self._contents.turn.repos) > REQUESTS_PER_ROUND
         chosen = []
         expected = client.requests
         for key in rest:
@@ -237,7 +240,7 @@ class MirrorVisit:
 
 
 def _host(base: str) -> str:
-    """The host of a base URL as names are looked up; empty if there is none."""
+    """The host of a base URL for a look-up, empty if there is none."""
     try:
         return URL(base).raw_host or ""
     except ValueError:

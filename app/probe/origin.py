@@ -15,14 +15,13 @@ from datetime import datetime, timedelta
 from app.catalogue.catalogue import Directory, expected_repos
 from app.catalogue.versions import acceptable
 from app.model import FAMILIES, Family, RepomdVersion, ServiceConfig, digest_of
-from app.probe.addresses import Names
-from app.probe.fetch import Answer, Client, Failure, Fault, Network, Request
+from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Network, Request
 from app.probe.hosts import Hosts
-from app.probe.records import OriginMemory, Records, Seen
+from app.probe.records import OriginNotes, Records, Seen
 from app.probe.repomd import repomd_timestamp, version_of
 from app.probe.timestamp import TIMESTAMP_FILE, read_timestamp
 
-Facts = dict[str, tuple[RepomdVersion, ...]]
+RepoVersions = dict[str, tuple[RepomdVersion, ...]]
 
 
 def with_version(versions: Sequence[RepomdVersion], new: RepomdVersion) -> tuple[RepomdVersion, ...]:
@@ -31,32 +30,28 @@ def with_version(versions: Sequence[RepomdVersion], new: RepomdVersion) -> tuple
 
 
 class Origin:
-    """The facts known of the origin, brought up to date by `refresh`.
+    """What is known of the origin, brought up to date by `refresh`. All of it may be read at any time; it
+    is replaced, and never changed in place."""
 
-    `facts` and `timestamp` may be read at any time; they are replaced, never changed in place.
-    `faults` are what the last refresh met, in words.
-    """
-
-    def __init__(self, network: Network, records: Records, facts: Facts, agent: str) -> None:
-        self.facts = facts
+    def __init__(self, network: Network, records: Records, versions: RepoVersions, agent: str) -> None:
+        self.versions = versions
         self.faults: tuple[str, ...] = ()
         self._network = network
         self._records = records
-        self._memory = records.load_origin()
+        self._notes = records.load_origin()
         self._agent = agent
         self._confirmed: dict[str, tuple[datetime, str | None]] = {}
 
     @property
     def timestamp(self) -> datetime | None:
         """The origin's timestamp file as last read."""
-        return self._memory.timestamp
+        return self._notes.timestamp
 
     async def refresh(self, config: ServiceConfig, reread_after_s: float) -> tuple[str, ...]:
         """Read everything once; returns the keys whose newest version is a new one."""
-        names = Names(self._network.lookup, self._network.limits.lookup_s)
-        async with self._client(names) as client:
+        async with self._client() as client:
             visit = _Visit(client, config, self)
-            await visit.find_families(names)
+            await visit.find_families()
             bodies = await visit.read(expected_repos(config), conditional=True)
             if bodies:
                 await asyncio.sleep(reread_after_s)
@@ -67,42 +62,41 @@ class Origin:
                 if unequal:
                     visit.faults.append(f"{unequal} of its repomd.xml files changed while they were read")
                 bodies = confirmed
-        self.faults = tuple(visit.faults)
         return self._adopt(config, visit, bodies)
 
     async def confirms(self, config: ServiceConfig, target: Directory, sha256: str) -> bool | None:
-        """Whether the origin has this very version right now (asked at most once a minute for each
-        repo); None when it does not say."""
+        """Whether the origin has this very version right now. It is asked at most once a minute for each
+        repo. None when it does not say."""
         now = self._network.clock()
         asked_at, found = self._confirmed.get(target.key, (None, None))
         if asked_at is None or now - asked_at >= timedelta(minutes=1):
-            names = Names(self._network.lookup, self._network.limits.lookup_s)
-            async with self._client(names) as client:
+            async with self._client() as client:
                 visit = _Visit(client, config, self)
-                await visit.find_families(names)
+                await visit.find_families()
                 bodies = await visit.read([target], conditional=False)
             found = digest_of(bodies[0][1].body) if bodies else None
             self._confirmed[target.key] = (now, found)
         return None if found is None else found == sha256
 
     def seen(self, key: str) -> Seen | None:
-        """The validators of a repo, while they stand for the version that counts."""
-        seen = self._memory.contents.get(key)
-        versions = self.facts.get(key)
-        return seen if seen and versions and versions[0].sha256 == seen.sha256 else None
+        """The validators of a repo, if they belong to its newest version."""
+        seen = self._notes.contents.get(key)
+        known = self.versions.get(key)
+        return seen if seen and known and known[0].sha256 == seen.sha256 else None
 
-    def _client(self, names: Names) -> Client:
-        # The origin is in the operator's own config: it may be inside the house.
-        return Client(self._network, names, Hosts(None), allow_private=True, agent=self._agent)
+    def _client(self) -> MirrorClient:
+        # The operator's own config names the origin, so it may have a private address.
+        resolver = self._network.resolver()
+        return MirrorClient(self._network, resolver, Hosts(None), allow_private=True, agent=self._agent)
 
     def _adopt(
-        self, config: ServiceConfig, visit: _Visit, bodies: Iterable[tuple[Directory, Answer]]
+        self, config: ServiceConfig, visit: _Visit, bodies: Iterable[tuple[Directory, Fetched]]
     ) -> tuple[str, ...]:
         """Take over what was read, and write what changed."""
         now = self._network.clock()
         wanted = {target.key for target in expected_repos(config)}
-        facts = {key: versions for key, versions in self.facts.items() if key in wanted}
-        contents = dict(self._memory.contents)
+        versions = {key: known for key, known in self.versions.items() if key in wanted}
+        contents = dict(self._notes.contents)
         changed = []
         for target, answer in bodies:
             date = repomd_timestamp(answer.body)
@@ -110,9 +104,9 @@ class Origin:
                 visit.faults.append(f"{target.file} is not a well-formed repomd.xml")
                 continue
             version = version_of(answer.body, date, now)
-            known = facts.get(target.key, ())
+            known = versions.get(target.key, ())
             if not known or known[0].sha256 != version.sha256:
-                facts[target.key] = with_version(known, version)
+                versions[target.key] = with_version(known, version)
                 changed.append(target.key)
             contents[target.key] = Seen(
                 asked_at=round(now.timestamp(), 3),
@@ -121,19 +115,19 @@ class Origin:
                 modified=answer.modified,
             )
         grace_s = config.probe.grace_s
-        facts = {key: acceptable(versions, now, grace_s) for key, versions in facts.items()}
-        memory = OriginMemory(timestamp=visit.timestamp or self.timestamp, contents=contents)
+        versions = {key: acceptable(known, now, grace_s) for key, known in versions.items()}
+        notes = OriginNotes(timestamp=visit.timestamp or self.timestamp, contents=contents)
         self.faults = tuple(visit.faults)
-        if facts != self.facts or memory != self._memory:
-            self._records.save_origin(facts, memory)
-        self.facts, self._memory = facts, memory
+        if versions != self.versions or notes != self._notes:
+            self._records.save_origin(versions, notes)
+        self.versions, self._notes = versions, notes
         return tuple(changed)
 
 
 class _Visit:
     """One look at the origin, and at the origins of modules."""
 
-    def __init__(self, client: Client, config: ServiceConfig, origin: Origin) -> None:
+    def __init__(self, client: MirrorClient, config: ServiceConfig, origin: Origin) -> None:
         self.faults: list[str] = []
         self.timestamp: datetime | None = None
         self._client = client
@@ -141,35 +135,35 @@ class _Visit:
         self._origin = origin
         self._family: dict[str, Family] = {}
 
-    async def find_families(self, names: Names) -> None:
-        """Ask every base for its timestamp file, over IPv6 only if IPv4 does not answer. A base
-        that never answers is left alone for this visit."""
+    async def find_families(self) -> None:
+        """Ask every base for its timestamp file, over IPv6 only if IPv4 does not answer. A base that
+        never answers is not asked again in this visit."""
         main = self._config.origin
         for base in dict.fromkeys(filter(None, (main, *self._config.module_origins.values()))):
             for family in FAMILIES:
                 answer = await self._client.fetch(Request(url=base + TIMESTAMP_FILE, family=family))
-                if isinstance(answer, Answer) or answer.fault is Fault.ANSWERED:
+                if isinstance(answer, Fetched) or answer.fault is Fault.ANSWERED:
                     self._family[base] = family
                     break
             else:
                 self.faults.append(f"{base} does not answer")
-            if isinstance(answer, Answer) and answer.status == 200 and base == main:
+            if isinstance(answer, Fetched) and answer.status == 200 and base == main:
                 moment = read_timestamp(answer.body, self._client.network.clock())
                 if isinstance(moment, datetime):
                     self.timestamp = moment
                 else:
                     self.faults.append(f"{base}: {moment}")
 
-    async def read(self, targets: Iterable[Directory], conditional: bool) -> list[tuple[Directory, Answer]]:
+    async def read(self, targets: Iterable[Directory], conditional: bool) -> list[tuple[Directory, Fetched]]:
         """The repomd.xml files that came; conditionally: that are not the version which counts."""
         found = await asyncio.gather(*(self._read_one(target, conditional) for target in targets))
         missing = [key for key, answer in found if isinstance(answer, str)]
         if missing:
             examples = ", ".join(f"{target.key} ({why})" for target, why in found if isinstance(why, str))
             self.faults.append(f"{len(missing)} repos could not be read: {examples[:300]}")
-        return [(target, answer) for target, answer in found if isinstance(answer, Answer)]
+        return [(target, answer) for target, answer in found if isinstance(answer, Fetched)]
 
-    async def _read_one(self, target: Directory, conditional: bool) -> tuple[Directory, Answer | str | None]:
+    async def _read_one(self, target: Directory, conditional: bool) -> tuple[Directory, Fetched | str | None]:
         """The answer; why there is none; or None for "nothing new" and for a base that is down."""
         config = self._config
         base = config.module_origins.get(target.module) if target.module else config.origin

@@ -1,6 +1,8 @@
-"""The prober's files: written whole or not at all, so that a reader (or a kill) never meets half of
-one. Besides the contract's files there are two of the prober's own, which nobody else reads:
-state/probe/<name>.json (what was asked of a mirror, when, and what came) and state/origin.json."""
+"""The prober's files, each written whole or not at all, so that no reader meets half of one.
+
+Beside the state files there are two that only the prober reads: state/probe/<name>.json (what a mirror
+was asked, when, and what came) and state/origin.json.
+"""
 
 from __future__ import annotations
 
@@ -20,27 +22,30 @@ _T = TypeVar("_T")
 
 
 class Seen(Record, frozen=True, kw_only=True):
-    """What one fetch of a repomd.xml brought. `sha256` None: the mirror does not have it.
-    `timestamp` None: it is not a repomd.xml. The validators allow a conditional request."""
+    """What one fetch of a repomd.xml brought."""
 
     asked_at: float
+    #: None: the mirror does not have the file.
     sha256: str | None = None
+    #: None: the file is no repomd.xml.
     timestamp: int | None = None
+    #: The validators allow a conditional request.
     etag: str | None = None
     modified: str | None = None
 
 
-class Memory(Record, frozen=True, kw_only=True):
-    """What the prober remembers of one mirror. Times are epoch seconds; `endpoints` has keys like
-    "https/ipv4"; `spent` is what this hour's requests to its hosts come to."""
+class ProbeNotes(Record, frozen=True, kw_only=True):
+    """What the prober remembers of one mirror. Times are epoch seconds."""
 
     contents: dict[str, Seen] = {}
     isos: dict[str, float] = {}
+    #: By keys such as "https/ipv4".
     endpoints: dict[str, float] = {}
+    #: This hour's requests to the mirror's hosts.
     spent: dict[str, Spent] = {}
 
 
-class OriginMemory(Record, frozen=True, kw_only=True):
+class OriginNotes(Record, frozen=True, kw_only=True):
     """The origin's timestamp file as last read, and the validators of its repomd.xml files."""
 
     timestamp: datetime | None = None
@@ -62,21 +67,22 @@ class Records:
     def state(self, mirror: str) -> Path:
         return _named(self.folder.mirror_states, mirror)
 
-    def load_memory(self, mirror: str) -> Memory:
-        return _load(_named(self.folder.prober_notes, mirror), Memory) or Memory()
+    def load_notes(self, mirror: str) -> ProbeNotes:
+        return _load(_named(self.folder.prober_notes, mirror), ProbeNotes) or ProbeNotes()
 
-    def load_origin(self) -> OriginMemory:
-        return _load(self.folder.origin_notes, OriginMemory) or OriginMemory()
+    def load_origin(self) -> OriginNotes:
+        return _load(self.folder.origin_notes, OriginNotes) or OriginNotes()
 
-    def save_mirror(self, state: MirrorState | None, mirror: str, memory: Memory) -> None:
-        """The state goes first: killed in between, the mirror is merely asked once more."""
+    def save_mirror(self, state: MirrorState | None, mirror: str, notes: ProbeNotes) -> None:
+        """Write both files of a mirror. The state goes first: after a kill in between, the mirror is
+        merely asked once more."""
         if state is not None:
             write_json(self.state(mirror), state)
-        write_json(_named(self.folder.prober_notes, mirror), memory)
+        write_json(_named(self.folder.prober_notes, mirror), notes)
 
-    def save_origin(self, facts: Mapping[str, tuple[RepomdVersion, ...]], memory: OriginMemory) -> None:
-        write_json(self.folder.repos, facts)
-        write_json(self.folder.origin_notes, memory)
+    def save_origin(self, versions: Mapping[str, tuple[RepomdVersion, ...]], notes: OriginNotes) -> None:
+        write_json(self.folder.repos, versions)
+        write_json(self.folder.origin_notes, notes)
 
     def save_round(self, completed_at: datetime) -> None:
         write_json(self.folder.round, ProbeRound(completed_at=completed_at))
@@ -94,7 +100,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def _load(path: Path, kind: type[_T]) -> _T | None:
-    """The prober's own file, or None: what it remembers can always be asked again."""
+    """One of the prober's own files. None if it cannot be read: the prober can always ask again."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError):

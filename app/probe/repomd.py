@@ -1,8 +1,8 @@
 """What the prober needs of a repomd.xml: its date, its hashes, and whether it is one at all.
 
-Format: https://github.com/rpm-software-management/createrepo_c (elements `revision` and
-`data/timestamp`). The date is the newest timestamp of the data elements, as in the metalinks that
-dnf knows; old tools write it with a fraction, and some write none.
+The format is that of https://github.com/rpm-software-management/createrepo_c (elements `revision` and
+`data/timestamp`). The date is the newest timestamp of the data elements, as in the metalinks that dnf
+knows. Old tools write it with a fraction, and some tools write none.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def repomd_timestamp(body: bytes) -> int | None:
 
 
 def version_of(body: bytes, timestamp: int, seen_at: datetime) -> RepomdVersion:
-    """All that clients are told of one version; the weak hashes are for old ones."""
+    """One version with all that clients are told of it. The weak hashes are for old clients."""
     return RepomdVersion(
         timestamp=timestamp,
         size=len(body),
@@ -79,7 +79,7 @@ def version_of(body: bytes, timestamp: int, seen_at: datetime) -> RepomdVersion:
 
 
 def _number(text: str) -> float | None:
-    """A revision may be any text; one that is a number is a date."""
+    """The number in a text, None if it is no number. A revision may be any text; a number is a date."""
     try:
         return float(text)
     except ValueError:

@@ -1,5 +1,5 @@
-"""What people see of the prober: a progress bar, one line per round, and all there is to know of
-the mirrors that were asked for by name."""
+"""What people see of the prober: a progress bar, one line per round, and everything about the mirrors
+that were asked for by name."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _SLOWEST = 3
 
 
 @dataclass
-class Tally:
-    """What a round has come to so far."""
+class RoundTally:
+    """The counts of a round so far."""
 
     done: int = 0
     requests: int = 0
@@ -70,9 +70,9 @@ class Tally:
 
 
 @contextmanager
-def progress(console: Console, total: int, tally: Tally) -> Iterator[Callable[[Result], None]]:
-    """Show a tally while it grows: a bar on a terminal, a log line now and then elsewhere. Yields
-    what is to be called with each result."""
+def progress(console: Console, total: int, tally: RoundTally) -> Iterator[Callable[[Result], None]]:
+    """Show a tally while it grows: as a bar on a terminal, elsewhere as a log line now and then. Yields
+    the function to call with each result."""
     if not console.is_terminal:
 
         def count(result: Result) -> None:
@@ -95,7 +95,7 @@ def progress(console: Console, total: int, tally: Tally) -> Iterator[Callable[[R
 
 
 def explain(console: Console, result: Result, verbose: bool) -> None:
-    """One mirror for its admin: the verdict, and with `verbose` everything it rests on."""
+    """Print one mirror for its admin: the verdict, and with `verbose` everything that it is based on."""
     state = result.state
     if state is None:
         why = result.error or result.observation.not_asked or "it failed once, which decides nothing yet"

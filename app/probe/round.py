@@ -1,5 +1,5 @@
-"""One round over many mirrors: each is asked, asked a second time after a while if something failed
-newly, judged and written down. Mirrors do not wait for each other, and none can stop the round."""
+"""One round over many mirrors: each is asked, asked a second time after a while if something has newly
+failed, judged and written down. Mirrors do not wait for each other, and no mirror can stop the round."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.catalogue.catalogue import carries
+from app.catalogue.catalogue import carries, own_module
 from app.model import Mirror, MirrorState, SourceError
-from app.probe.judgement import Terms, is_disabled, judge
+from app.probe.judgement import Expectations, is_disabled, judge
 from app.probe.mirror import MirrorVisit
 from app.probe.observation import Observation
 from app.probe.records import Records
@@ -26,26 +26,28 @@ _DISABLED_EVERY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one mirror. `state` is the one that stands now; None: nothing is known.
-    `disabled`: it has been unreachable for so long that it is only asked once a day."""
+    """The result of one mirror."""
 
     mirror: str
+    #: The state that stands now. None: nothing is known.
     state: MirrorState | None
     observation: Observation = field(default_factory=Observation)
+    #: Whether it has been unreachable for so long that it is only asked once a day.
     disabled: bool = False
     error: str | None = None
 
 
 @dataclass(frozen=True)
 class Round:
-    """`named`: these mirrors were asked for by name, so all are asked, private ones too.
-    `on_result` is told of every mirror as soon as it is done."""
+    """A round over some mirrors."""
 
     around: Surroundings
     records: Records
     origin_timestamp: Callable[[], datetime | None]
     retry_after_s: float
+    #: Whether these mirrors were asked for by name. Then all are asked, private ones too.
     named: bool = False
+    #: Called with the result of each mirror as soon as it is there.
     on_result: Callable[[Result], None] = lambda result: None
 
     async def run(self, mirrors: Iterable[Mirror]) -> list[Result]:
@@ -66,14 +68,14 @@ class Round:
             previous = self._previous(mirror)
             if not self.named and self._rests(previous):
                 return Result(mirror.name, previous, disabled=True)
-            visit = MirrorVisit(mirror, previous, self.records.load_memory(mirror.name), self.around)
+            visit = MirrorVisit(mirror, previous, self.records.load_notes(mirror.name), self.around)
             await visit.first_try()
         if visit.needs_second_try():
             await asyncio.sleep(self.retry_after_s)
             async with slots:
                 await visit.second_try()
-        state = judge(mirror.name, previous, visit.observation, self._terms(mirror))
-        self.records.save_mirror(state, mirror.name, visit.memory)
+        state = judge(mirror.name, previous, visit.observation, self._expectations(mirror))
+        self.records.save_mirror(state, mirror.name, visit.notes)
         stands = state or previous
         return Result(
             mirror.name, stands, visit.observation, disabled=is_disabled(stands, self.around.network.clock())
@@ -93,23 +95,22 @@ class Round:
             previous is not None and is_disabled(previous, now) and now - previous.probed_at < _DISABLED_EVERY
         )
 
-    def _terms(self, mirror: Mirror) -> Terms:
+    def _expectations(self, mirror: Mirror) -> Expectations:
         around = self.around
-        module = None if mirror.addresses else next(iter(mirror.module_addresses), None)
         carried = [target for target in around.repos if carries(mirror, target)]
-        return Terms(
+        return Expectations(
             now=around.now(),
             carried={target.key for target in carried},
-            own={target.key for target in carried if target.module == module},
+            own={target.key for target in carried if target.module == own_module(mirror)},
             isos={target.key for target in around.isos if carries(mirror, target)},
             allowed_outdate_s=around.config.allowed_outdate_s,
             origin_timestamp=self.origin_timestamp(),
         )
 
 
-def chosen(mirrors: Sequence[Mirror], names: Sequence[str]) -> list[Mirror]:
-    """The mirrors of a round: those named, or all that need a state. Private mirrors cannot be
-    judged from outside their network, and `probe: false` ones are always taken as good."""
+def chosen(mirrors: Iterable[Mirror], names: Sequence[str]) -> list[Mirror]:
+    """The mirrors of a round: the named ones, or all that need a state. Private mirrors cannot be judged
+    from outside their network, and those with `probe: false` are always taken as good."""
     if names:
         return [mirror for mirror in mirrors if mirror.name in names]
     return [mirror for mirror in mirrors if mirror.probe and not mirror.private and not mirror.disabled]

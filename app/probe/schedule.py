@@ -1,9 +1,10 @@
-"""Which repos and ISO directories of a mirror are due in a round, so that mirrors are asked little.
+"""Decides which repos and ISO directories of a mirror are due in a round, so that mirrors are asked
+little.
 
-At once: what was never asked, what the origin has changed since it was asked, what was not current
-and may be now (the mirror has synced, and the change is recent), and what would be seen less often
-than `full_every` if it waited for the next round. Beyond that a quota is taken by deadline, so that
-requests are spread evenly over `full_every`. ISO directories change with releases: they are asked
+Due at once is what was never asked for, what the origin has changed since it was asked for, what was not
+current and may be now (the mirror has synced, and the change is recent), and what would be seen less
+often than `full_every` if it waited for the next round. Beyond that a quota is taken by deadline, so that
+requests are spread evenly over `full_every`. ISO directories change with releases, so they are asked for
 about a fourth as often.
 """
 
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 
 from app.catalogue.catalogue import Directory
 from app.model import Content, RepomdVersion
-from app.probe.records import Memory, Seen
+from app.probe.records import ProbeNotes, Seen
 
 REQUESTS_PER_ROUND = 10
 """What a mirror is asked at most in a round in which nothing has changed."""
@@ -25,42 +26,48 @@ REQUESTS_PER_ROUND = 10
 
 @dataclass(frozen=True)
 class Situation:
-    """What decides about one mirror's turn. `interval_s`: time until its next turn; `content`: the
-    last verdicts; `synced`: its timestamp file has changed since its last turn."""
+    """What decides about one mirror's turn."""
 
     now: datetime
+    #: The time until the next turn.
     interval_s: float
     full_every_s: int
     grace_s: int
-    facts: Mapping[str, Sequence[RepomdVersion]] = field(default_factory=dict)
+    #: The origin's versions of each repo, newest first.
+    versions: Mapping[str, Sequence[RepomdVersion]] = field(default_factory=dict)
+    #: The last verdicts.
     content: Mapping[str, Content] = field(default_factory=dict)
+    #: Whether the timestamp file has changed since the last turn.
     synced: bool = False
+    #: Whether everything is due.
     full: bool = False
 
 
 @dataclass(frozen=True)
-class Plan:
+class Turn:
     repos: tuple[Directory, ...]
     isos: tuple[Directory, ...]
 
 
-def plan(repos: Sequence[Directory], isos: Sequence[Directory], memory: Memory, situation: Situation) -> Plan:
-    """What to ask now, both in the given order."""
+def next_turn(
+    repos: Sequence[Directory], isos: Sequence[Directory], notes: ProbeNotes, situation: Situation
+) -> Turn:
+    """What to ask for now, both kinds in the given order."""
     now_s = situation.now.timestamp()
     deadlines: dict[str, float] = {}
     for target in repos:
-        seen = memory.contents.get(target.key)
+        seen = notes.contents.get(target.key)
         wait = seen is not None and not _at_once(target, seen, situation)
         deadlines[target.key] = seen.asked_at + situation.full_every_s if seen and wait else 0.0
     for target in isos:
-        deadlines[target.key] = 0.0 if situation.full else _iso_deadline(target, memory, situation)
+        deadlines[target.key] = 0.0 if situation.full else _iso_deadline(target, notes, situation)
     next_turn_s = now_s + situation.interval_s
     chosen = {key for key, deadline in deadlines.items() if deadline < next_turn_s}
     for key in sorted(deadlines, key=lambda key: deadlines[key]):
         if len(chosen) >= _quota(len(repos), len(isos), situation):
             break
         chosen.add(key)
-    return Plan(
+    return Turn(
         tuple(target for target in repos if target.key in chosen),
         tuple(target for target in isos if target.key in chosen),
     )
@@ -69,24 +76,25 @@ def plan(repos: Sequence[Directory], isos: Sequence[Directory], memory: Memory, 
 def _at_once(target: Directory, seen: Seen, situation: Situation) -> bool:
     if situation.full:
         return True
-    versions = situation.facts.get(target.key, ())
-    if not versions:
+    known = situation.versions.get(target.key, ())
+    if not known:
         return False
-    changed_at = versions[0].seen_at
+    changed_at = known[0].seen_at
     if changed_at.timestamp() > seen.asked_at:
         return True
     recent = situation.now - changed_at < timedelta(seconds=situation.grace_s)
     return situation.synced and recent and situation.content.get(target.key) is not Content.CURRENT
 
 
-def _iso_deadline(target: Directory, memory: Memory, situation: Situation) -> float:
-    """Three to four times as late as a repo's: the spread keeps all of them from falling due at once."""
+def _iso_deadline(target: Directory, notes: ProbeNotes, situation: Situation) -> float:
+    """The deadline of an ISO directory, three to four times as late as a repo's. The spread keeps them
+    from falling due all at once."""
     spread = zlib.crc32(target.key.encode()) / 2**32
-    asked_at = memory.isos.get(target.key)
+    asked_at = notes.isos.get(target.key)
     return 0.0 if asked_at is None else asked_at + situation.full_every_s * (3 + spread)
 
 
 def _quota(repos: int, isos: int, situation: Situation) -> int:
-    """How many a turn must take so that all keep their deadlines."""
+    """How many directories a turn must take so that all keep their deadlines."""
     turns = max(1.0, situation.full_every_s / max(1.0, situation.interval_s))
     return math.ceil(repos / turns + isos / (3 * turns))

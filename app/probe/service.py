@@ -1,5 +1,4 @@
-"""The prober as a process: one round, or rounds for ever, with the origin looked at every minute
-meanwhile."""
+"""The prober as a process: one round, or rounds for ever. Meanwhile it looks at the origin every minute."""
 
 from __future__ import annotations
 
@@ -16,19 +15,17 @@ from pathlib import Path
 from rich.console import Console
 
 from app.catalogue.catalogue import expected_isos, expected_repos
-from app.model import ServiceConfig, SourceError, Status
-from app.probe.addresses import Names
+from app.model import Mirror, ServiceConfig, Severity, SourceError, Status
 from app.probe.fetch import Network
 from app.probe.hosts import Hosts
-from app.probe.inputs import Inputs, read_inputs
-from app.probe.origin import Facts, Origin
+from app.probe.origin import Origin, RepoVersions
 from app.probe.records import Records
-from app.probe.report import Tally, explain, progress
+from app.probe.report import RoundTally, explain, progress
 from app.probe.round import Result, Round, chosen
 from app.probe.surroundings import Surroundings
 from app.sources.folder import DataFolder
 from app.sources.people_files import PeopleFiles
-from app.sources.probe_state import read_repo_facts
+from app.sources.probe_state import read_repo_versions
 
 log = logging.getLogger("mirrorwise.probe")
 
@@ -37,23 +34,27 @@ _LOOKUPS_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """`every_s` None: one round. `names`: only these mirrors, whatever their budget, private ones
-    too. `full`: all contents, unconditionally."""
+    """What `mirrorwise probe` was told."""
 
     data_dir: Path
+    #: None: one round.
     every_s: float | None = None
+    #: Ask for all contents, unconditionally.
     full: bool = False
+    #: Ask only these mirrors, whatever their budget, private ones too.
     names: tuple[str, ...] = ()
     verbose: bool = False
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the prober waits: before a second try, between two reads of a new version at the
-    origin, between two looks at the origin."""
+    """How long the prober waits."""
 
+    #: Before a second try.
     retry_after_s: float = 60.0
+    #: Between two reads of a new version at the origin.
     reread_after_s: float = 5.0
+    #: Between two looks at the origin.
     origin_every_s: float = 60.0
 
 
@@ -63,8 +64,8 @@ def run_probe(
     pace: Pace | None = None,
     console: Console | None = None,
 ) -> int:
-    """The exit code: 0 when done, 1 when the input is at fault or a mirror asked for by name is
-    not ok, 2 when there is no mirror of that name. SIGTERM and Ctrl-C end it well."""
+    """Run the prober. Returns the exit code: 0 when done, 1 when the input is at fault or a mirror asked
+    for by name is not ok, 2 when there is no mirror of that name. SIGTERM and Ctrl-C end it cleanly."""
     prober = Prober(options, network or Network(), pace or Pace(), console or Console())
     try:
         return asyncio.run(prober.run())
@@ -81,10 +82,11 @@ class Prober:
     network: Network
     pace: Pace
     console: Console
-    hosts: Hosts | None = None
-    inputs: Inputs | None = None
+    hosts: Hosts = field(default_factory=lambda: Hosts(None))
     records: Records = field(init=False)
     files: PeopleFiles = field(init=False)
+    config: ServiceConfig = field(init=False)
+    mirrors: dict[str, Mirror] = field(init=False)
 
     def __post_init__(self) -> None:
         folder = DataFolder(self.options.data_dir)
@@ -97,18 +99,18 @@ class Prober:
         task = asyncio.current_task()
         if task is not None and threading.current_thread() is threading.main_thread():
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        inputs = await self._read_inputs()
-        unknown = [name for name in self.options.names if name not in inputs.mirrors]
+        await self._read_files()
+        unknown = [name for name in self.options.names if name not in self.mirrors]
         if unknown:
             log.error(
                 "there is no mirror of the name %s among the %d mirror files that can be used",
                 ", ".join(unknown),
-                len(inputs.mirrors),
+                len(self.mirrors),
             )
             return 2
         self.records.prepare()
-        origin = Origin(self.network, self.records, self._facts(), user_agent(inputs.config))
-        if inputs.config.origin is None:
+        origin = Origin(self.network, self.records, self._known_versions(), user_agent(self.config))
+        if self.config.origin is None:
             log.warning("config.yml names no origin: contents cannot be compared, only looked for")
         await self._look_at(origin)
         watch = asyncio.create_task(self._watch(origin))
@@ -119,7 +121,8 @@ class Prober:
             await asyncio.gather(watch, return_exceptions=True)
 
     async def _rounds(self, origin: Origin) -> int:
-        """Rounds until there are no more; a round that breaks is logged, and the next one tries."""
+        """Run rounds until there are no more. A round that breaks is logged, and the next one tries
+        again."""
         while self.options.every_s is not None:
             started = time.monotonic()
             try:
@@ -127,20 +130,19 @@ class Prober:
             except Exception:
                 log.exception("the round could not be finished")
             await asyncio.sleep(max(0.0, self.options.every_s - (time.monotonic() - started)))
-            await self._read_inputs()
+            await self._read_files()
         results = await self._round(origin)
         if not self.options.names:
             return 0
         return 0 if all(r.state is not None and r.state.status is Status.OK for r in results) else 1
 
     async def _round(self, origin: Origin) -> list[Result]:
-        inputs = self.inputs or await self._read_inputs()
-        mirrors = chosen(list(inputs.mirrors.values()), self.options.names)
-        tally = Tally()
+        mirrors = chosen(self.mirrors.values(), self.options.names)
+        tally = RoundTally()
         started = time.monotonic()
         with progress(self.console, len(mirrors), tally) as on_result:
             results = await Round(
-                around=self._surroundings(inputs.config, origin),
+                around=self._surroundings(origin),
                 records=self.records,
                 origin_timestamp=lambda: origin.timestamp,
                 retry_after_s=self.pace.retry_after_s,
@@ -154,19 +156,17 @@ class Prober:
         log.info("%s", tally.line(time.monotonic() - started, origin.faults))
         return results
 
-    def _surroundings(self, config: ServiceConfig, origin: Origin) -> Surroundings:
-        budget = None if self.options.names else config.probe.requests_per_hour
-        if self.hosts is None:
-            self.hosts = Hosts(budget)
-        self.hosts.budget = budget
+    def _surroundings(self, origin: Origin) -> Surroundings:
+        config = self.config
+        self.hosts.budget = None if self.options.names else config.probe.requests_per_hour
         return Surroundings(
             config=config,
             network=self.network,
-            names=Names(self.network.lookup, self.network.limits.lookup_s),
+            resolver=self.network.resolver(),
             hosts=self.hosts,
             repos=expected_repos(config),
             isos=expected_isos(config),
-            facts=lambda: origin.facts,
+            versions=lambda: origin.versions,
             confirms=partial(origin.confirms, config),
             agent=user_agent(config),
             interval_s=self.options.every_s,
@@ -179,10 +179,9 @@ class Prober:
             await self._look_at(origin)
 
     async def _look_at(self, origin: Origin) -> None:
-        inputs = self.inputs or await self._read_inputs()
         before = origin.faults
         try:
-            changed = await origin.refresh(inputs.config, self.pace.reread_after_s)
+            changed = await origin.refresh(self.config, self.pace.reread_after_s)
         except Exception:
             log.exception("the origin could not be looked at")
             return
@@ -191,21 +190,26 @@ class Prober:
         if origin.faults != before:
             log.warning("origin: %s", "; ".join(origin.faults) or "all is well again")
 
-    async def _read_inputs(self) -> Inputs:
-        self.inputs = await asyncio.to_thread(read_inputs, self.files)
-        return self.inputs
+    async def _read_files(self) -> None:
+        """Bring config and mirrors up to date. What is at fault keeps its last definition, and is named in
+        the log. Raises SourceError when there has never been a good config."""
+        self.config = await asyncio.to_thread(self.files.read)
+        self.mirrors = self.files.mirrors
+        for finding in self.files.findings:
+            if finding.severity is Severity.FAULT:
+                log.warning("the last good definition stays, if there is one: %s", finding)
 
-    def _facts(self) -> Facts:
-        """What an earlier run knew of the origin; a damaged file is made anew."""
+    def _known_versions(self) -> RepoVersions:
+        """The versions that an earlier run knew of the origin. A damaged file is made anew."""
         try:
             path = self.records.folder.repos
-            return read_repo_facts(path) if path.exists() else {}
+            return read_repo_versions(path) if path.exists() else {}
         except SourceError as error:
             log.warning("%s", error)
             return {}
 
 
 def user_agent(config: ServiceConfig) -> str:
-    """Names the project, and where its operator is to be found."""
+    """The User-Agent: the name of the project, and where its operator is to be found."""
     contact = config.probe.contact_url or config.origin
     return f"mirrorwise-probe (+{contact})" if contact else "mirrorwise-probe"

@@ -8,26 +8,27 @@ from datetime import datetime
 
 from app.catalogue.catalogue import Directory
 from app.model import Mirror, RepomdVersion, ServiceConfig
-from app.probe.addresses import Names
-from app.probe.fetch import Client, Network
+from app.probe.addresses import Resolver
+from app.probe.fetch import MirrorClient, Network
 from app.probe.hosts import Hosts
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """`facts` gives the origin's versions as they are now; `confirms` asks the origin whether it
-    has this very version (None: it does not say). `interval_s` None: rounds are started by hand or
-    by cron, at the pace that they were last time."""
+    """What all mirrors of a round share."""
 
     config: ServiceConfig
     network: Network
-    names: Names
+    resolver: Resolver
     hosts: Hosts
     repos: tuple[Directory, ...]
     isos: tuple[Directory, ...]
-    facts: Callable[[], Mapping[str, tuple[RepomdVersion, ...]]]
+    #: Gives the origin's versions of each repo as they are now.
+    versions: Callable[[], Mapping[str, tuple[RepomdVersion, ...]]]
+    #: Asks the origin whether it has this very version. None: it does not say.
     confirms: Callable[[Directory, str], Awaitable[bool | None]]
     agent: str
+    #: None: rounds are started by hand or by cron, at the pace that they had last time.
     interval_s: float | None = None
     full: bool = False
 
@@ -35,11 +36,11 @@ class Surroundings:
         return self.network.clock()
 
     def now_s(self) -> float:
-        """In epoch seconds. Fractions matter: the origin may change within the same second."""
+        """The time in epoch seconds. Fractions matter: the origin may change within the same second."""
         return round(self.now().timestamp(), 3)
 
     def may_be_private(self, mirror: Mirror) -> bool:
         return mirror.private or self.config.probe.allow_private_addresses
 
-    def client(self, mirror: Mirror) -> Client:
-        return Client(self.network, self.names, self.hosts, self.may_be_private(mirror), self.agent)
+    def client(self, mirror: Mirror) -> MirrorClient:
+        return MirrorClient(self.network, self.resolver, self.hosts, self.may_be_private(mirror), self.agent)

@@ -1,7 +1,7 @@
-"""The timestamp file at a mirror's base: when it was last in step with the origin.
+"""Reads the timestamp file at a mirror's base: when the mirror was last in step with the origin.
 
-AlmaLinux's holds seconds since the epoch; others let `date` write it, so the usual forms of a date
-are read too, in UTC where they do not say.
+AlmaLinux's file holds seconds since the epoch. Others let `date` write it, so the usual forms of a date
+are read too, in UTC where they do not say otherwise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One mirror's repomd.xml against the origin's history."""
+"""Compares one mirror's repomd.xml with the origin's versions."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from app.probe.records import Seen
 
 
 class Unsure(Enum):
-    """UNKNOWN: there is nothing to compare with. AHEAD: well-formed and newer than all that the
-    origin is known to have had; only the origin itself can tell."""
+    """Why a verdict cannot be given."""
 
+    #: There is nothing to compare with.
     UNKNOWN = "unknown"
+    #: The file is well-formed and newer than all that the origin is known to have had. Only the origin
+    #: itself can tell.
     AHEAD = "ahead"
 
 
 def content_verdict(
     seen: Seen, versions: Sequence[RepomdVersion], now: datetime, grace_s: int
 ) -> Content | Unsure:
-    """Equal hashes decide; otherwise an older date is a stale version, and the same date over
-    different bytes a damaged one."""
+    """What the repo of a mirror is. Equal hashes decide; otherwise an older date means a stale version,
+    and the same date over different bytes a damaged one."""
     if seen.sha256 is None:
         return Content.MISSING
     if versions and versions[0].sha256 == seen.sha256:

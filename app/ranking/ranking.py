@@ -35,10 +35,10 @@ import numpy as np
 import numpy.typing as npt
 
 from app.model import SelectionPolicy
+from app.model.mirrors import EARTH_RADIUS_KM
 
 SPREADS = 32
 CANDIDATES = 64
-EARTH_RADIUS_KM = 6371.0088
 FARTHEST_KM = float(np.float32(np.pi * EARTH_RADIUS_KM))
 
 Floats = npt.NDArray[np.float32]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Literal, cast, get_args
 
 from app.clouds.regions import RegionError, parse_region
 from app.model import MirrorwiseError, Protocol, Record, SelectionPolicy
 from app.model.countries import country_code
+from app.model.words import escaped, nearest
 from app.snapshot.schema import region_key
 
 Format = Literal["text", "json", "metalink"]
@@ -23,7 +23,7 @@ class BadValueError(QuestionError):
     """A parameter's value is not one of those allowed."""
 
     def __init__(self, parameter: str, value: str, allowed: str) -> None:
-        super().__init__(f"{parameter}={printable(value)} cannot be used: {allowed}")
+        super().__init__(f"{parameter}='{escaped(value)}' cannot be used: {allowed}")
 
 
 class UnknownNameError(QuestionError):
@@ -31,16 +31,11 @@ class UnknownNameError(QuestionError):
 
     def __init__(self, what: str, value: str, known: Iterable[str], where: str = "") -> None:
         names = list(known)
-        near = difflib.get_close_matches(value.lower(), names, 1, 0.5)
-        text = f"There is no {what} {printable(value)}{where}."
+        near = nearest(value, names)
+        text = f"There is no {what} '{escaped(value)}'{where}."
         if near:
-            text += f" Did you mean {near[0]}?"
+            text += f" Did you mean {near}?"
         super().__init__(f"{text}\nKnown: {', '.join(names) or 'none'}")
-
-
-def printable(value: str) -> str:
-    """What somebody sent, quoted and cut so that it can stand in an answer."""
-    return repr(value if len(value) <= 60 else value[:57] + "...")
 
 
 class Filters(Record, frozen=True, kw_only=True):

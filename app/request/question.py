@@ -23,6 +23,7 @@ from typing import NamedTuple
 from app.catalogue.catalogue import has_arch, in_vault, is_expected, iso_path, path_of, question_key
 from app.model import Record, Repo, ServiceConfig
 from app.model.countries import country_code
+from app.model.words import escaped
 from app.request.parameters import (
     BadValueError,
     Filters,
@@ -32,7 +33,6 @@ from app.request.parameters import (
     UnknownNameError,
     flag,
     list_format,
-    printable,
 )
 
 ISOS = ""
@@ -192,7 +192,7 @@ class Parser:
         meaning = self._repo_names.get(name.lower())
         if meaning is not None:
             if meaning.disabled:
-                raise QuestionError(f"The repo {printable(name)} is disabled.")
+                raise QuestionError(f"The repo '{escaped(name)}' is disabled.")
             release, name = meaning.release or release, meaning.repo or name
         full = self._release(release)
         return self._question_of(self._repo(name), release, full, parameters)

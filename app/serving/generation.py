@@ -15,7 +15,7 @@ from app.model import SnapshotError, StoreError
 from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import Status
+from app.snapshot.status import StatusDocument
 from app.snapshot.status import decode as decode_status
 from app.store import Pointer, Publication, Store
 
@@ -46,7 +46,7 @@ class Serving:
     def snapshot(self) -> LoadedSnapshot:
         return self.lists.snapshot
 
-    def status_document(self) -> Status | None:
+    def status_document(self) -> StatusDocument | None:
         """The status document, decoded. One that cannot be read is as good as none."""
         try:
             return decode_status(self.status) if self.status else None

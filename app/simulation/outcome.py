@@ -1,8 +1,8 @@
-"""What a network does to the world: who gets which clients, and how far those have to go.
+"""What a network does to the world: which mirror gets which clients, and how far those have to go.
 
-Computed for every place and spread value, so that the figures are those of the lists that clients
-get. Distances are from the middle of a place's clients to the mirror; places known only as a
-country or less are left out of them, for nobody knows where in it their clients are.
+Everything is computed for every place and spread value, so that the figures are those of the lists that
+clients get. Distances are from the middle of a place's clients to the mirror. Places known only as a
+country or less are left out of them, because it is not known where in it their clients are.
 """
 
 from __future__ import annotations
@@ -36,46 +36,69 @@ class Sending:
 
 
 class MirrorOutcome(Record, frozen=True, kw_only=True):
-    """`share`: of all clients. `ratio`: how many times its fair share, None for a mirror that has none
-    because nobody knows where it is. `distance_km`: the mean of its clients, None without any."""
+    """What one mirror gets."""
 
     mirror: str
     country: str | None
+    #: The part of all clients that begin with it.
     share: float
     fair_share: float
+    #: How many times its fair share it gets. None for a mirror that has none, as its place is not known.
     ratio: float | None
     load_km: float
+    #: The mean of its clients; None where it has none whose place is known.
     distance_km: float | None
 
 
 class LoneMirror(Record, frozen=True, kw_only=True):
-    """The only mirror of a continent. `clients`: the continent's part of all clients; `kept`: the part
-    of those that begin with it; `elsewhere`: those of the others, by the mirror's continent."""
+    """The only mirror of a continent."""
 
     mirror: str
     continent: str
     load_km: float
+    #: The continent's part of all clients.
     clients: float
+    #: The part of these that begin with the mirror.
     kept: float
+    #: The parts of the others, by the continent of the mirror that they begin with.
     elsewhere: dict[str, float]
 
 
 class Outcome(Record, frozen=True, kw_only=True):
-    """`mirrors`: the most loaded first. Distances are None where no client's place is known; the
-    shares in the own country and continent are of those clients whose own is known."""
+    """The figures of one network. Distances are None where no client's place is known."""
 
+    #: The most loaded first.
     mirrors: tuple[MirrorOutcome, ...]
     mean_km: float | None
     median_km: float | None
     p95_km: float | None
+    #: The part that begins with a mirror in the own country, of the clients whose country is known.
     own_country: float | None
+    #: The same for continents.
     own_continent: float | None
     largest_share: float
     effective_mirrors: float
     lone_mirrors: tuple[LoneMirror, ...]
 
 
-# --- who begins with whom --------------------------------------------------------------------------
+class Simulation(Record, frozen=True, kw_only=True):
+    """What `mirrorwise simulate` found: the live network, and what it is compared with."""
+
+    mirrors: int
+    places: int
+    #: Where the numbers of clients come from.
+    counted: str
+    #: When the prices in `live` were published. None: they were solved for this simulation.
+    priced_at_s: float | None
+    live: Outcome
+    #: What would be if the changes that were asked for were made. None: there are none.
+    then: Outcome | None
+    #: The part of all clients that would begin with another mirror.
+    changed: float | None
+    notes: tuple[str, ...]
+
+
+# --- which clients begin with which mirror ---------------------------------------------------------
 
 
 def by_price(market: Market, load_km: ranking.Floats) -> Sending:
@@ -90,8 +113,8 @@ def by_price(market: Market, load_km: ranking.Floats) -> Sending:
 
 def by_country_500km(market: Market) -> Sending:
     """The rule of AlmaLinux's mirror service in 2025, for comparison: the own country's mirrors within
-    500 km, shuffled; without any, the nearest of the own country; else anyone within 500 km,
-    shuffled; else the nearest."""
+    500 km, shuffled; without any, the nearest of the own country; else all within 500 km, shuffled; else
+    the nearest."""
     parts = list(_by_country_500km(market))
     return Sending(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
@@ -115,8 +138,8 @@ def _by_country_500km(
 
 
 def moved(before: Market, first: Sending, after: Market, then: Sending) -> float:
-    """The part of all clients whose first mirror is another one; both sendings are `by_price`, and the
-    markets have the same places but for those that nobody serves."""
+    """The part of all clients whose first mirror is another one. Both sendings are `by_price`, and the
+    markets have the same places except those that no mirror serves."""
     number = {name: i for i, name in enumerate(after.names)}
     renamed = np.array([number.get(name, -1) for name in before.names])
     _, one, other = np.intersect1d(before.rows, after.rows, return_indices=True)
@@ -125,7 +148,7 @@ def moved(before: Market, first: Sending, after: Market, then: Sending) -> float
 
 
 def moved_at_random(market: Market, first: Sending, then: Sending) -> float:
-    """The same for a rule that shuffles, in one and the same market: what is to be expected."""
+    """The same for a rule that shuffles, in one and the same market: the expected value."""
     keys = [sending.place * len(market.names) + sending.mirror for sending in (first, then)]
     distinct, where = np.unique(np.concatenate(keys), return_inverse=True)
     one = np.bincount(where[: len(keys[0])], first.clients, len(distinct))
@@ -137,8 +160,8 @@ def moved_at_random(market: Market, first: Sending, then: Sending) -> float:
 # --- what comes of it ------------------------------------------------------------------------------
 
 
-def outcome(market: Market, sending: Sending, load_km: ranking.Floats) -> Outcome:
-    """All figures. `load_km` is only reported."""
+def outcome_of(market: Market, sending: Sending, load_km: ranking.Floats) -> Outcome:
+    """All figures of a network in which clients are sent so. `load_km` is only reported."""
     places, mirrors, clients = market.places, market.mirrors, sending.clients
     share = _sums(sending.mirror, clients, len(market.names))
     distance = _distances(market, sending)
@@ -164,7 +187,7 @@ def _sums(groups: npt.NDArray[np.intp], values: Numbers, size: int) -> Numbers:
 
 
 def _distances(market: Market, sending: Sending) -> Numbers:
-    """Of each part of a sending, in km. Its places are in order."""
+    """The distance of each part of a sending, in km. Its places are in order."""
     parts = [np.zeros(0)]
     for chunk, terms in market.terms():
         begin, end = np.searchsorted(sending.place, [chunk.start, chunk.stop])

@@ -7,8 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import click
 import msgspec
@@ -20,9 +19,17 @@ from app.model import MirrorwiseError, StoreError
 from app.ranking import prices
 from app.ranking.ranking import Floats
 from app.settings import Settings
-from app.simulation import outcome as simulation
-from app.simulation.outcome import Outcome, Sending
-from app.simulation.text import Simulation, write_text
+from app.simulation.outcome import (
+    Outcome,
+    Sending,
+    Simulation,
+    by_country_500km,
+    by_price,
+    moved,
+    moved_at_random,
+    outcome_of,
+)
+from app.simulation.text import write_text
 from app.simulation.what_if import WhatIf
 from app.snapshot.compile import Inputs, compile_snapshot
 from app.snapshot.demand import Market
@@ -33,7 +40,6 @@ from app.worker import memory as remembered
 from app.worker.memory import Memory
 from app.worker.reader import InputReader
 
-Rule = Literal["country-500km"]
 TELL_EVERY = 0.2  # of a long step, where there is no bar
 
 
@@ -41,24 +47,11 @@ class NothingToSimulateError(MirrorwiseError):
     """There are no mirrors, or no clients."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """`rule`: another way to send clients, to compare with. `settled`: with prices solved anew rather
-    than as they stand."""
-
-    what_if: WhatIf = field(default_factory=WhatIf)
-    rule: Rule | None = None
-    settled: bool = False
-
-    @property
-    def compares(self) -> bool:
-        return self.settled or self.rule is not None or not self.what_if.is_nothing
-
-
-def run_simulation(settings: Settings, asked: Asked, as_json: bool, every_mirror: bool) -> None:
-    """On stdout; `every_mirror`, rather than those that say most, in the text. Raises MirrorwiseError."""
+def run_simulation(settings: Settings, what_if: WhatIf, as_json: bool, every_mirror: bool) -> None:
+    """Simulate and print on stdout. With `every_mirror` the text has all mirrors, not only those that say
+    most. Raises MirrorwiseError."""
     with _progress() as progress:
-        result = simulate(settings, asked, progress)
+        result = simulate(settings, what_if, progress)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(result)))
     else:
@@ -66,17 +59,17 @@ def run_simulation(settings: Settings, asked: Asked, as_json: bool, every_mirror
 
 
 class Steps:
-    """Where progress is told: nowhere."""
+    """Where progress is reported: nowhere."""
 
     def step(self, what: str) -> None:
-        """The next one begins."""
+        """The next step begins."""
 
     def share(self, done: float) -> None:
-        """How much of a long one is done, 0 to 1."""
+        """The share of a long step that is done, 0 to 1."""
 
 
-def simulate(settings: Settings, asked: Asked, steps: Steps) -> Simulation:
-    """Raises MirrorwiseError."""
+def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
+    """Compute the live network, and what it is compared with. Raises MirrorwiseError."""
     notes: list[str] = []
     steps.step("reading the inputs")
     memory = _memory(settings, notes)
@@ -94,19 +87,19 @@ def simulate(settings: Settings, asked: Asked, steps: Steps) -> Simulation:
         load = prices.solve(live.demand, inputs.config.selection.max_share)
     else:
         load = live.load_of(memory.load_km)
-    first = simulation.by_price(live, load)
+    first = by_price(live, load)
     then, changed = None, None
-    if asked.compares:
-        other = asked.what_if.apply(inputs, reader)
-        market = live if asked.what_if.is_nothing else _market(other, reader.clients)
-        notes += _without_effect(asked, live, market)
-        then, changed = _compare(asked, _Live(live, load, first), market, steps)
+    if what_if.changes_anything:
+        other = what_if.apply(inputs, reader)
+        market = _market(other, reader.clients) if what_if.changes_network else live
+        notes += _without_effect(what_if, live, market)
+        then, changed = _compare(what_if, _Live(live, load, first), market, steps)
     return Simulation(
         mirrors=len(live.names),
         places=len(live.rows),
         counted="places.csv" if reader.has_counts else "city database",
         priced_at_s=memory.priced_at_s,
-        live=simulation.outcome(live, first, load),
+        live=outcome_of(live, first, load),
         then=then,
         changed=changed,
         notes=tuple(notes),
@@ -114,7 +107,7 @@ def simulate(settings: Settings, asked: Asked, steps: Steps) -> Simulation:
 
 
 def _memory(settings: Settings, notes: list[str]) -> Memory:
-    """What the worker last published; an empty one, with a note, if the store cannot tell."""
+    """What the worker last published. It is empty, with a note, if the store cannot tell."""
     store = open_store(settings)
     try:
         return remembered.decode(store.memory())
@@ -167,33 +160,31 @@ class _Live:
     first: Sending
 
 
-def _compare(asked: Asked, live: _Live, market: Market, steps: Steps) -> tuple[Outcome, float]:
-    """What it would be like in this market, and what part of the clients would begin with another
-    mirror."""
-    if asked.rule is not None:
-        then = simulation.by_country_500km(market)
-        changed = simulation.moved_at_random(market, live.first, then)
-        return simulation.outcome(market, then, 0 * live.load_km), changed
+def _compare(what_if: WhatIf, live: _Live, market: Market, steps: Steps) -> tuple[Outcome, float]:
+    """The figures of this market, and the part of the clients that would begin with another mirror."""
+    if what_if.rule is not None:
+        then = by_country_500km(market)
+        changed = moved_at_random(market, live.first, then)
+        return outcome_of(market, then, 0 * live.load_km), changed
     stands = dict(zip(live.market.names, live.load_km.tolist(), strict=True))
     load = market.load_of(stands)
-    if asked.settled:
+    if what_if.settled:
         steps.step("solving the prices")
         load = prices.solve(market.demand, market.snapshot.policy.max_share, load)
-    then = simulation.by_price(market, load)
-    changed = simulation.moved(live.market, live.first, market, then)
-    return simulation.outcome(market, then, load), changed
+    then = by_price(market, load)
+    changed = moved(live.market, live.first, market, then)
+    return outcome_of(market, then, load), changed
 
 
-def _without_effect(asked: Asked, live: Market, market: Market) -> Iterator[str]:
-    """What was asked for and cannot show."""
-    what_if = asked.what_if
+def _without_effect(what_if: WhatIf, live: Market, market: Market) -> Iterator[str]:
+    """Notes on changes that cannot show."""
     for name in sorted(set(what_if.without) - set(live.names)):
         yield f"{name} gets no clients by their place (it is private, in a cloud, or not served now)"
     if what_if.added and not set(market.names) - set(live.names):
         yield "the added mirror takes a present one's place, or gets no clients by their place"
     for key in sorted({"length", "protocols"} & set(what_if.policy)):
         yield f"selection.{key} does not decide who is first in a list"
-    if "max_share" in what_if.policy and not asked.settled:
+    if "max_share" in what_if.policy and not what_if.settled:
         yield "selection.max_share shows only once prices have followed it: see --settled"
 
 
@@ -202,7 +193,7 @@ def _without_effect(asked: Asked, live: Market, market: Market) -> Iterator[str]
 
 @contextmanager
 def _progress() -> Iterator[Steps]:
-    """A bar on a terminal; elsewhere a line now and then, of what takes long."""
+    """A bar on a terminal. Elsewhere long steps print a line now and then."""
     if not sys.stderr.isatty():
         yield _Lines()
         return

@@ -7,30 +7,15 @@ import time
 from collections.abc import Callable, Iterator
 
 import click
+import msgspec
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from app.model import Record
-from app.simulation.outcome import LoneMirror, MirrorOutcome, Outcome
+from app.simulation.outcome import LoneMirror, MirrorOutcome, Outcome, Simulation
 
 SHOWN_MIRRORS = 20
 PLAIN_WIDTH = 200
-
-
-class Simulation(Record, frozen=True, kw_only=True):
-    """What `mirrorwise simulate` found. `counted`: where the numbers of clients come from;
-    `priced_at_s`: when the prices in `live` were published, None if they were solved for this. `then`
-    and `changed` (the part of clients that begin with another mirror): of what was asked."""
-
-    mirrors: int
-    places: int
-    counted: str
-    priced_at_s: float | None
-    live: Outcome
-    then: Outcome | None
-    changed: float | None
-    notes: tuple[str, ...]
 
 
 def write_text(simulation: Simulation, every_mirror: bool) -> None:
@@ -51,12 +36,10 @@ def write_text(simulation: Simulation, every_mirror: bool) -> None:
 
 
 def _headings(simulation: Simulation) -> Iterator[str]:
-    yield (
-        f"{simulation.mirrors:,} mirrors for clients in {simulation.places:,} places, "
-        f"counted by the {simulation.counted}"
-        if simulation.counted != "places.csv"
-        else f"{simulation.mirrors:,} mirrors for clients in {simulation.places:,} places, as in places.csv"
+    counted = (
+        "as in places.csv" if simulation.counted == "places.csv" else f"counted by the {simulation.counted}"
     )
+    yield f"{simulation.mirrors:,} mirrors for clients in {simulation.places:,} places, {counted}"
     if simulation.priced_at_s is None:
         yield "prices: none are published yet; these are what a first publication would have"
     else:
@@ -131,15 +114,8 @@ def _heads(former: object | None) -> list[str]:
 
 
 def _gone(one: MirrorOutcome) -> MirrorOutcome:
-    return MirrorOutcome(
-        mirror=one.mirror,
-        country=one.country,
-        share=0.0,
-        fair_share=0.0,
-        ratio=None,
-        load_km=0.0,
-        distance_km=None,
-    )
+    """The row of a mirror that is not there any more."""
+    return msgspec.structs.replace(one, share=0.0, fair_share=0.0, ratio=None, load_km=0.0, distance_km=None)
 
 
 def _share_of(outcomes: dict[str, MirrorOutcome], name: str) -> float:

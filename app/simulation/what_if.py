@@ -1,50 +1,65 @@
-"""What `mirrorwise simulate` changes of the network: mirrors taken away or added, and the policy."""
+"""What `mirrorwise simulate` compares the live network with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from app.model import Mirror, MirrorwiseError, SelectionPolicy, ServiceConfig, Severity, SourceError
+from app.model.words import quoted
 from app.snapshot.compile import Inputs
 from app.sources.fields import Fields
 from app.sources.mirror_files import read_mirror
-from app.sources.report import Report, nearest, shown
+from app.sources.report import Report, did_you_mean
 from app.sources.service_policy import selection_policy
 from app.sources.yaml_file import Mapping as YamlMapping
 from app.sources.yaml_file import Scalar
 from app.sources.yaml_file import Sequence as YamlSequence
 from app.worker.reader import InputReader
 
+Rule = Literal["country-500km"]
 SECTION = "selection"
 
 
-class UnknownMirrorError(MirrorwiseError):
-    """A mirror was named that is not there."""
+class WhatIfError(MirrorwiseError):
+    """A change cannot be made to the network as it is."""
 
 
 @dataclass(frozen=True)
 class WhatIf:
-    """`without`: names of mirrors; `added`: mirror files; `policy`: new values by key of `selection`."""
+    """Changes of the network, of how its clients are sent, or of nothing."""
 
+    #: The names of mirrors to take away.
     without: Sequence[str] = ()
+    #: Mirror files to add.
     added: Sequence[Path] = ()
+    #: New values by key of `selection`.
     policy: Mapping[str, object] = field(default_factory=dict)
+    #: Another rule to send clients by.
+    rule: Rule | None = None
+    #: With prices solved anew rather than as they stand.
+    settled: bool = False
 
     @property
-    def is_nothing(self) -> bool:
-        return not (self.without or self.added or self.policy)
+    def changes_network(self) -> bool:
+        return bool(self.without or self.added or self.policy)
+
+    @property
+    def changes_anything(self) -> bool:
+        return self.changes_network or self.settled or self.rule is not None
 
     def apply(self, inputs: Inputs, reader: InputReader) -> Inputs:
-        """Raises MirrorwiseError for a mirror that is not there, or a file with a fault."""
+        """The inputs of the changed network. Raises MirrorwiseError for a mirror that is not there, or a
+        file with a fault."""
         mirrors = {mirror.name: mirror for mirror in inputs.mirrors}
         for name in self.without:
             if name not in mirrors:
-                close = nearest(name, mirrors)
-                raise UnknownMirrorError(f"--without: there is no mirror {shown(name)}{close}")
+                close = did_you_mean(name, mirrors)
+                raise WhatIfError(f"--without: there is no mirror {quoted(name)}{close}")
         mirrors = {name: mirror for name, mirror in mirrors.items() if name not in self.without}
         locations = dict(inputs.locations)
         for mirror in [_read(path, inputs.config) for path in self.added]:
@@ -60,7 +75,7 @@ class WhatIf:
 
 
 def _read(path: Path, config: ServiceConfig) -> Mirror:
-    """As if it had been probed, and all were well."""
+    """The mirror of a file, as if it had been probed and found well."""
     mirror, findings = read_mirror(path, config)
     if mirror is None:
         faults = [finding for finding in findings if finding.severity is Severity.FAULT]
@@ -69,23 +84,23 @@ def _read(path: Path, config: ServiceConfig) -> Mirror:
 
 
 def policy_changes(assignments: Sequence[str]) -> dict[str, object]:
-    """New values by key, out of texts such as "selection.border_km=800". Raises ValueError, with what
-    is allowed, unless each would do in config.yml."""
+    """New values by key, from texts such as "selection.border_km=800". Raises ValueError with what is
+    allowed if config.yml would not take one of them."""
     entries: dict[str, Scalar | YamlSequence | YamlMapping] = {}
     known = SelectionPolicy.__struct_fields__
     for text in assignments:
         path, given, value = text.partition("=")
         section, _, key = path.strip().partition(".")
         if not given or section != SECTION or key not in known:
-            close = nearest(path, [f"{SECTION}.{name}" for name in known])
+            close = did_you_mean(path, [f"{SECTION}.{name}" for name in known])
             raise ValueError(
-                f"{shown(text)} is not understood; write {SECTION}.KEY=VALUE, KEY being one of "
+                f"{quoted(text)} is not understood; write {SECTION}.KEY=VALUE, KEY being one of "
                 f"{', '.join(known)}{close}"
             )
         words = [Scalar(1, word.strip()) for word in value.split(",")]
         entries[key] = YamlSequence(1, list(words)) if len(words) > 1 else words[0]
         if not value.strip():
-            raise ValueError(f"{shown(text)} has no value")
+            raise ValueError(f"{quoted(text)} has no value")
     report = Report("--set")
     policy = selection_policy(Fields(YamlMapping(1, {SECTION: YamlMapping(1, entries)}), report))
     if report.findings:

@@ -1,9 +1,9 @@
-"""`mirrorwise nginx`: the directory that nginx's site is read from.
+"""The directory that nginx's site is read from (`mirrorwise nginx`).
 
-Into it go copies of the committed files in `nginx/` with its path in them, a table of the codes of
-countries, two small files for what depends on the machine, and the GeoIP and networks databases,
-verified and named by their content. So a new database is a new file and a changed line, and never
-touches what nginx has mapped; nginx takes it up when it is told to reload.
+It holds copies of the committed files in `nginx/` with its path in them, a table of the codes of
+countries, two small files for what depends on the machine, and the GeoIP and networks databases, verified
+and named by their content. So a new database is a new file and a changed line, and what nginx has mapped
+is never touched. nginx reads the new one when it is told to reload.
 """
 
 from __future__ import annotations
@@ -48,33 +48,36 @@ RELOAD_TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Site:
-    """What depends on the machine. Addresses are as nginx's `listen` and `server` take them. Where
-    there is a certificate there is its key, and without one nothing listens for TLS. `open_files`:
-    how many of the cache's files an nginx worker keeps open; its limit (`worker_rlimit_nofile`) has
-    to leave room for connections."""
+    """What depends on the machine. Addresses are as nginx's `listen` and `server` take them."""
 
     upstream: str
     listen: tuple[str, ...]
+    #: Used only with a certificate.
     listen_tls: tuple[str, ...]
     server_name: str
     cache: Path
+    #: It comes with its key.
     certificate: Path | None = None
     certificate_key: Path | None = None
+    #: How many of the cache's files an nginx worker keeps open. Its limit (`worker_rlimit_nofile`) has to
+    #: leave room for connections.
     open_files: int = 0
 
 
 @dataclass(frozen=True)
-class Databases:
-    """Verified copies; `variant` reads the records of both city files. No networks: there are none."""
+class SiteDatabases:
+    """Verified copies of the databases."""
 
+    #: The committed file that reads the records of both city files.
     variant: str
     city_ipv4: Path
     city_ipv6: Path
+    #: None: there are no networks.
     networks: Path | None
 
 
 class SiteDirectory:
-    """`folder`, and what goes into it. `update` may be called as often as one likes."""
+    """The directory `folder` and its contents. `update` may be called any number of times."""
 
     def __init__(self, folder: Path, site: Site, settings: Settings, store: Store) -> None:
         self._folder = folder.absolute()
@@ -87,7 +90,7 @@ class SiteDirectory:
         self._networks: Path | None = None
 
     def update(self) -> list[str]:
-        """Write what is new; returns the names of the configuration files that have changed. Raises
+        """Write what is new. Returns the names of the configuration files that have changed. Raises
         GeoError, StoreError or SnapshotError, and has changed none of them then. Where a database file is
         at fault but has been good before, its last good copy goes in, and `fault` says so."""
         databases = self._databases()
@@ -102,8 +105,8 @@ class SiteDirectory:
         """What was wrong with the city database's files at the last update; empty if nothing."""
         return "; ".join(self._cities.faults.values())
 
-    def _databases(self) -> Databases | None:
-        """None before anything was published: nobody knows then what networks there are."""
+    def _databases(self) -> SiteDatabases | None:
+        """The databases. None before anything was published, because the networks are not known then."""
         pointer = self._store.pointer()
         if pointer is None:
             return None
@@ -119,7 +122,7 @@ class SiteDirectory:
         variants = [VARIANTS[city_layout_of(file)] for file in (ipv4, ipv6)]
         if variants[0] != variants[1]:
             raise GeoError(f"{ipv4.name}, {ipv6.name}: nginx needs both families from the same vendor")
-        return Databases(variants[0], ipv4.path, ipv6.path, self._networks)
+        return SiteDatabases(variants[0], ipv4.path, ipv6.path, self._networks)
 
     def _published_networks(self, generation: str) -> Path | None:
         data = self._store.snapshot(generation)
@@ -129,7 +132,7 @@ class SiteDirectory:
             raise StoreError(f"generation {generation} is not, or not wholly, in the store")
         return self._copies.keep(digest, blob) if digest and blob else None
 
-    def _texts(self, databases: Databases | None) -> dict[str, str]:
+    def _texts(self, databases: SiteDatabases | None) -> dict[str, str]:
         """All configuration files by their names."""
         files = sorted(COMMITTED.glob("*.conf"))
         if not files:
@@ -144,8 +147,9 @@ class SiteDirectory:
         texts["local-server.conf"] = "\n".join(_server(self._site, self._settings.trusted_proxies)) + "\n"
         return texts
 
-    def _http(self, databases: Databases | None) -> list[str]:
-        """What stands beside the server: the service, the cache, the databases, the trusted proxies."""
+    def _http(self, databases: SiteDatabases | None) -> list[str]:
+        """What stands beside the server section: the service, the cache, the databases, the trusted
+        proxies."""
         lines = [
             "# Written by `mirrorwise nginx`.",
             "upstream mirrorwise {",
@@ -166,13 +170,13 @@ class SiteDirectory:
 
 
 def _countries() -> list[str]:
-    """What stands inside of a map from the codes in GeoIP records to places; it ignores the case."""
+    """The inside of a map from the codes in GeoIP records to places. The map ignores the case."""
     lines = [f"{code} {place};" for code, place in places_by_code().items()]
     return ["# Written by `mirrorwise nginx`.", *lines]
 
 
 def _server(site: Site, trusted: Sequence[Network]) -> list[str]:
-    """What stands inside of the server: where it listens, and whose X-Forwarded-For is believed."""
+    """The inside of the server section: where it listens, and whose X-Forwarded-For is believed."""
     lines = ["# Written by `mirrorwise nginx`.", *(f"listen {address};" for address in site.listen)]
     if site.certificate is not None:
         lines += [f"listen {address} ssl http2;" for address in site.listen_tls]
@@ -201,7 +205,7 @@ def _knowing(files: Sequence[MmdbFile], version: int) -> MmdbFile:
 
 
 def _replace(path: Path, text: str) -> bool:
-    """Whether that changed anything. Readers see the file as it was, or as it is."""
+    """Write a file. Returns whether that changed anything. Readers see the file as it was, or as it is."""
     if path.exists() and path.read_text() == text:
         return False
     replace(path, text.encode())
@@ -212,8 +216,8 @@ def _replace(path: Path, text: str) -> bool:
 
 
 class Reloader:
-    """Runs `command` when the configuration is another one than it ran for last, also by an earlier
-    process that did not get that far."""
+    """Runs `command` when the configuration differs from the one that it last ran for, also in an earlier
+    process."""
 
     def __init__(self, folder: Path, command: str) -> None:
         self._folder = folder
@@ -221,7 +225,8 @@ class Reloader:
         self._stamp = folder / "loaded"
 
     def reload(self) -> bool:
-        """Whether it ran. Raises MirrorwiseError if it failed; it is run again the next time."""
+        """Run the command if there is need. Returns whether it ran; raises MirrorwiseError if it failed,
+        and runs it again the next time."""
         content = b"".join(path.read_bytes() for path in sorted(self._folder.glob("*.conf")))
         digest = digest_of(content)
         if self._stamp.exists() and self._stamp.read_text() == digest:
@@ -239,7 +244,7 @@ class Reloader:
 
 
 def follow(directory: SiteDirectory, reloader: Reloader | None, every_s: float) -> None:
-    """Update for ever. What fails leaves nginx with what it has, and is said once."""
+    """Update for ever. After a failure nginx keeps what it has, and the failure is logged once."""
     faults = Faults(log)
     while True:
         try:

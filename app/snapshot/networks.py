@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.clouds import regions
+from app.clouds import PROVIDERS, regions
 from app.geo import networks
 from app.model import Coordinates, Pass
 from app.snapshot.schema import NetworkGroup, Overlay, Region, ServedMirror, region_key
@@ -96,7 +96,7 @@ def _known_regions() -> list[tuple[str, str | None, str | None]]:
     """(provider, region, border group) of everything in the table of regions."""
     return [
         (known.provider, known.region, known.border_group)
-        for provider in regions.providers()
+        for provider in PROVIDERS
         for known in regions.known_regions(provider)
     ]
 

@@ -14,7 +14,7 @@ from app.model import MirrorState, Record, SnapshotError
 SCHEMA = 1
 
 
-class Status(Record, frozen=True, kw_only=True):
+class StatusDocument(Record, frozen=True, kw_only=True):
     """`states` by mirror name; private mirrors have none. `inputs_read_s`: epoch seconds by input
     ("config", "mirrors", "state", "cloud", "geoip"). `faults` by subject, as in the worker's log."""
 
@@ -24,14 +24,14 @@ class Status(Record, frozen=True, kw_only=True):
     faults: dict[str, str] = {}
 
 
-def encode(status: Status) -> bytes:
+def encode(status: StatusDocument) -> bytes:
     return msgspec.msgpack.encode(status)
 
 
-def decode(data: bytes) -> Status:
+def decode(data: bytes) -> StatusDocument:
     """Raises SnapshotError."""
     try:
-        status = msgspec.msgpack.decode(data, type=Status)
+        status = msgspec.msgpack.decode(data, type=StatusDocument)
     except (msgspec.DecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable status document: {error}") from error
     if status.schema != SCHEMA:

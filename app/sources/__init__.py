@@ -1,1 +1,2 @@
-"""Outside formats → typed values: one module per format, each naming file and line of what it refuses."""
+"""Reads files from outside into typed values: one module per format, which names file and line of what it
+refuses."""

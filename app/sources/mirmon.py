@@ -26,8 +26,9 @@ import msgspec
 
 from app.files import read_bytes
 from app.model import Endpoint, Family, Finding, Mirror, MirrorState, Protocol, Status
+from app.model.words import quoted
 from app.sources.base_url import BaseUrl, parse_base_url
-from app.sources.report import Report, shown
+from app.sources.report import Report
 
 MAX_BYTES = 16_000_000
 FAILURES_UNTIL_DOWN = 2
@@ -55,8 +56,8 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 def read_mirmon(path: Path, mirrors: Iterable[Mirror]) -> tuple[dict[str, MirrorState], list[Finding]]:
-    """States by mirror name; none for a mirror that was never probed. Lines that cannot be read, and
-    URLs of no mirror, are warnings. Raises SourceError where there is no reading the file."""
+    """The states by mirror name, without mirrors that were never probed, and the findings. Lines that
+    cannot be read, and URLs of no mirror, are warnings. Raises SourceError if the file cannot be read."""
     report = Report(path.name)
     mirror_of_url = {url: mirror.name for mirror in mirrors for url in mirror.addresses.values()}
     lines: dict[str, list[_Line]] = defaultdict(list)
@@ -77,7 +78,7 @@ def read_mirmon(path: Path, mirrors: Iterable[Mirror]) -> tuple[dict[str, Mirror
             lines[name].append(line)
     if strangers:
         number, url = strangers[0]
-        report.warning(number, f"{len(strangers)} URLs are those of no mirror here, such as {shown(url)}")
+        report.warning(number, f"{len(strangers)} URLs are those of no mirror here, such as {quoted(url)}")
     return {name: _state(name, lines[name]) for name in lines}, report.findings
 
 
@@ -89,7 +90,7 @@ def _base_url(text: str) -> BaseUrl | None:
 
 
 def _line(protocol: Protocol, fields: Sequence[str]) -> _Line | None:
-    """None where the URL was never probed."""
+    """A line of the file, None if the URL was never probed."""
     _, age, status, last_success, probes, _, last_probe = fields
     probed_at = _moment(last_probe)
     if probed_at is None:
@@ -109,8 +110,8 @@ def _moment(text: str) -> datetime | None:
 
 
 def _state(name: str, lines: Sequence[_Line]) -> MirrorState:
-    """A mirror is as good as the best of its URLs. While it is up, it counts as probed when a probe
-    last succeeded, because its age was seen then."""
+    """The state of a mirror, which is as good as the best of its URLs. While it is up, it counts as
+    probed when a probe last succeeded, because its age was seen then."""
     best = min(lines, key=lambda line: (line.failures, -(line.last_success or line.last_probe).timestamp()))
     up = [line for line in lines if not line.is_down]
     successes = [line.last_success for line in lines if line.last_success]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from app.model import PROTOCOLS, Protocol
+from app.model.words import quoted
 from app.sources.base_url import parse_base_url, rsync_url
 from app.sources.fields import Fields
-from app.sources.report import shown
 
 _KNOWN = (*PROTOCOLS, "ftp")  # ftp: clients no longer speak it; mirror files still list it
 
 
 def read_addresses(fields: Fields) -> dict[Protocol, str]:
-    """By the scheme that each URL really has. A URL under the wrong key yields to one under its own."""
+    """The addresses by the scheme that each URL really has. A URL under the wrong key gives way to one
+    under its own."""
     fields.check_keys(_KNOWN)
     addresses: dict[Protocol, str] = {}
     misplaced: list[tuple[str, Protocol, str]] = []
@@ -23,11 +24,11 @@ def read_addresses(fields: Fields) -> dict[Protocol, str]:
             continue
         url = rsync_url(text) if key == "rsync" else text
         if url != text:
-            fields.warning(key, f"{shown(text)} is not a URL; read as {url}")
+            fields.warning(key, f"{quoted(text)} is not a URL; read as {url}")
         try:
             base = parse_base_url(url)
         except ValueError as error:
-            fields.fault(key, f"{shown(text)} {error}")
+            fields.fault(key, f"{quoted(text)} {error}")
             continue
         if base.protocol == key:
             addresses[key] = base.url
@@ -41,7 +42,7 @@ def read_addresses(fields: Fields) -> dict[Protocol, str]:
 
 
 def read_module_addresses(fields: Fields, modules: Collection[str]) -> dict[str, dict[Protocol, str]]:
-    """`fields`: those of `address_optional`."""
+    """The addresses of each module; `fields` are those of `address_optional`."""
     fields.check_keys(modules)
     return {
         module: addresses

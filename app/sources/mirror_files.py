@@ -1,8 +1,9 @@
 """Mirror files: AlmaLinux's mirrors.d/*.yml, and optional keys of our own.
 
-They are written by hundreds of people. What decides who is sent to a mirror (address, private,
-subnets, asn, cloud, countries, repos, …) must be understood, or the file has a fault; what only describes it
-(geolocation, sponsor, update_frequency, …) may be wrong, with a warning. A typo is named, not guessed.
+Hundreds of people write them. A key that decides which clients are sent to a mirror (address, private,
+subnets, asn, cloud, countries, repos, …) must be understood, or the file has a fault; one that only
+describes the mirror (geolocation, sponsor, update_frequency, …) may be wrong, with a warning. A typo is
+named, not guessed.
 """
 
 from __future__ import annotations
@@ -12,48 +13,23 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.clouds import PROVIDERS
 from app.clouds.regions import canonical_region, nearest_spelling
-from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig, Severity
+from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig
 from app.model.countries import country_code
+from app.model.errors import fault, warning
+from app.model.words import quoted
 from app.sources.choices import choice
 from app.sources.fields import Bounds, Fields, duration_s
 from app.sources.mirror_addresses import read_addresses, read_module_addresses
-from app.sources.report import Report, nearest, shown
+from app.sources.report import Report, did_you_mean
 from app.sources.restricting import IN_GEOLOCATION, OF_CLOUD_MIRROR, OF_MIRROR
 from app.sources.subnets import read_subnets
 from app.sources.yaml_file import read_yaml
 
-CLOUD_PROVIDERS = ("aws", "azure", "gcp", "oci")
 MAX_ASNS = 200
 MAX_ASN = 2**32 - 2
 
-_KNOWN = (
-    "name",
-    "address",
-    "address_optional",
-    "geolocation",
-    "asn",
-    "subnets",
-    "private",
-    "monopoly",
-    "cloud_type",
-    "cloud_regions",
-    "update_frequency",
-    "sponsor",
-    "sponsor_url",
-    "email",
-    "latitude",
-    "longitude",
-    "weight",
-    "countries",
-    "exclude_countries",
-    "repos",
-    "arches",
-    "versions",
-    "disabled",
-    "probe",
-)
-_KNOWN_OF_GEOLOCATION = ("country", "state_province", "city")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 _ASN = re.compile(r"(?:AS)?([0-9]{1,10})", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -63,7 +39,8 @@ _WEIGHT = Bounds(0, 100, above=True)
 
 
 def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[Finding]]:
-    """None where there is a fault. `config` knows which releases, repos and modules there are."""
+    """The mirror of a file, None where there is a fault, and the findings. `config` knows which releases,
+    repos and modules there are."""
     report = Report(path.name)
     root = read_yaml(path, report)
     if root is None:
@@ -74,8 +51,9 @@ def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[
 
 
 def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """Faults across files; `mirrors` by file name. Where two have one name, the file that is called
-    like it is right, else the first in order; the other has a fault. One URL in two files: a warning."""
+    """The findings across files; `mirrors` by file name. Where two files name the same mirror, the file that
+    is called like it is right, else the first in order, and the other has a fault. The same URL in two
+    files is a warning."""
     findings = []
     by_name: dict[str, str] = {}
     by_url: dict[str, str] = {}
@@ -83,23 +61,20 @@ def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
         mirror = mirrors[file]
         other = by_name.setdefault(mirror.name.lower(), file)
         if other != file:
-            message = f"name: {shown(mirror.name)} is already the name of the mirror in {other}"
-            findings.append(Finding(severity=Severity.FAULT, file=file, message=message))
+            message = f"name: {quoted(mirror.name)} is already the name of the mirror in {other}"
+            findings.append(fault(file, message))
         shared: dict[str, list[str]] = defaultdict(list)
         for url in mirror.addresses.values():
             if (other := by_url.setdefault(url, file)) != file:
                 shared[other].append(url)
         for other, urls in shared.items():
             message = f"address: {' and '.join(urls)} is also in {other}; one of the two files is too many"
-            findings.append(Finding(severity=Severity.WARNING, file=file, message=message))
+            findings.append(warning(file, message))
     return findings
 
 
 def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
-    fields.check_keys(_KNOWN)
     geolocation = fields.mapping_of("geolocation", IN_GEOLOCATION, describes=True)
-    geolocation.check_keys(_KNOWN_OF_GEOLOCATION)
-    _check_email(fields)
     mirror = Mirror(
         name=_name(fields, path),
         addresses=read_addresses(fields.mapping_of("address")),
@@ -127,12 +102,15 @@ def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
         sponsor=fields.text("sponsor"),
         sponsor_url=fields.web_address("sponsor_url"),
     )
+    _check_email(fields)
+    geolocation.check_keys()
+    fields.check_keys()
     _check_reach(mirror, fields, config)
     return mirror
 
 
 def _check_reach(mirror: Mirror, fields: Fields, config: ServiceConfig) -> None:
-    """What only shows when all keys are seen together: can and will anybody be sent there?"""
+    """Finds what only shows when all keys are seen together: whether any client can be sent to the mirror."""
     if not fields.report.faulty and not any(p in mirror.addresses for p in config.required_protocols):
         fields.fault("address", f"must have an address for {' or '.join(config.required_protocols)}")
     declared = mirror.asns or mirror.subnets
@@ -156,9 +134,9 @@ def _name(fields: Fields, path: Path) -> str:
         fields.fault("name", "is missing; it should be the mirror's host name")
         return ""
     if not _NAME.fullmatch(name):
-        fields.fault("name", f"{shown(name)} is not made of letters, digits, dots and hyphens")
+        fields.fault("name", f"{quoted(name)} is not made of letters, digits, dots and hyphens")
     elif name != path.stem:
-        fields.warning("name", f"{shown(name)} is not the name of the file, which is {shown(path.stem)}")
+        fields.warning("name", f"{quoted(name)} is not the name of the file, which is {quoted(path.stem)}")
     return name
 
 
@@ -166,7 +144,7 @@ def _country(geolocation: Fields) -> str | None:
     text = geolocation.text("country")
     code = country_code(text) if text else None
     if text and code is None:
-        geolocation.warning("country", f"{shown(text)} is not a country; write a two-letter code such as DE")
+        geolocation.warning("country", f"{quoted(text)} is not a country; write a two-letter code such as DE")
     return code
 
 
@@ -175,7 +153,7 @@ def _countries(fields: Fields, key: str) -> tuple[str, ...]:
     for scalar in fields.scalars(key):
         code = country_code(scalar.text)
         if code is None:
-            message = f"{key}: {shown(scalar.text)} is not a country; write two-letter codes such as DE"
+            message = f"{key}: {quoted(scalar.text)} is not a country; write two-letter codes such as DE"
             fields.report.fault(scalar.line, message)
         else:
             codes[code] = None
@@ -199,7 +177,7 @@ def _asns(fields: Fields) -> tuple[int, ...]:
         if match and 0 < int(match[1]) <= MAX_ASN:
             asns[int(match[1])] = None
         else:
-            message = f"asn: {shown(scalar.text)} is not an AS number such as 64496 or AS64496"
+            message = f"asn: {quoted(scalar.text)} is not an AS number such as 64496 or AS64496"
             fields.report.fault(scalar.line, message)
     if len(asns) > MAX_ASNS:
         fields.fault("asn", f"there are {len(asns)} AS numbers, and {MAX_ASNS} are allowed")
@@ -211,11 +189,11 @@ def _cloud(fields: Fields) -> Cloud | None:
     regions = tuple(dict.fromkeys(scalar.text.lower() for scalar in fields.scalars("cloud_regions")))
     if provider is None:
         if regions:
-            fields.fault("cloud_regions", f"needs a cloud_type: {', '.join(CLOUD_PROVIDERS)}")
+            fields.fault("cloud_regions", f"needs a cloud_type: {', '.join(PROVIDERS)}")
         return None
-    if provider.lower() not in CLOUD_PROVIDERS:
-        close = nearest(provider, CLOUD_PROVIDERS)
-        fields.fault("cloud_type", f"{shown(provider)} is none of {', '.join(CLOUD_PROVIDERS)}{close}")
+    if provider.lower() not in PROVIDERS:
+        close = did_you_mean(provider, PROVIDERS)
+        fields.fault("cloud_type", f"{quoted(provider)} is none of {', '.join(PROVIDERS)}{close}")
     if not regions:
         fields.warning("cloud_type", "there are no cloud_regions with it; taken as all of them (`[all]`)")
     if "all" in regions:
@@ -224,14 +202,14 @@ def _cloud(fields: Fields) -> Cloud | None:
 
 
 def _public_names(fields: Fields, provider: str, regions: tuple[str, ...]) -> tuple[str, ...]:
-    """A region may be newer than our table: one that is not known is kept as it is."""
+    """The public names of regions. An unknown one is kept as it is: it may be newer than our table."""
     names = []
     for region in regions:
         name = canonical_region(provider, region)
-        if name is None and provider in CLOUD_PROVIDERS:
+        if name is None and provider in PROVIDERS:
             near = nearest_spelling(provider, region)
             hint = f"; did you mean {near}?" if near else ""
-            fields.warning("cloud_regions", f"{shown(region)} is no region of {provider} that we know{hint}")
+            fields.warning("cloud_regions", f"{quoted(region)} is no region of {provider} that we know{hint}")
         names.append(name or region)
     return tuple(dict.fromkeys(names))
 
@@ -240,7 +218,7 @@ def _update_frequency_s(fields: Fields) -> int | None:
     text = fields.text("update_frequency")
     duration = duration_s(text) if text else None
     if text and duration is None:
-        fields.warning("update_frequency", f"{shown(text)} is not a duration such as 30m, 3h or 1d; ignored")
+        fields.warning("update_frequency", f"{quoted(text)} is not a duration such as 30m, 3h or 1d; ignored")
     return duration
 
 

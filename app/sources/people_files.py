@@ -1,8 +1,8 @@
-"""What people write, config.yml and the mirror files, for every program that needs them.
+"""The files that people write, config.yml and the mirror files, for every program that needs them.
 
 A broken file never takes down the rest: config.yml keeps its last good contents, and a mirror whose
-file is at fault its last good definition. Of two files that name one mirror, the one that is called
-like it counts.
+file is at fault keeps its last good definition. Of two files that name the same mirror, the one that is
+called like it counts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import partial
 
 from app.files import FileCache, Marks, folder_mark, listing_error, mark, marks, paths
 from app.model import Finding, Mirror, ServiceConfig, Severity, SourceError
+from app.model.errors import fault
 from app.sources.folder import MIRROR_ENDINGS, DataFolder
 from app.sources.mirror_files import check_network, read_mirror
 from app.sources.report import located
@@ -18,17 +19,23 @@ from app.sources.service_config import read_service_config
 
 
 class PeopleFiles:
-    """`definitions`: the last good mirror of each file, by the file's name. `findings`: those of the last
-    reading; their files are named from the data folder on."""
+    """config.yml and the mirror files of one data folder, as they were last good."""
 
     def __init__(self, folder: DataFolder) -> None:
         self.config: ServiceConfig | None = None
+        #: The last good mirror of each file, by the file's name.
         self.definitions: dict[str, Mirror] = {}
+        #: What the last reading found. The files are named from the data folder on.
         self.findings: list[Finding] = []
         self._folder = folder
         self._config_cache = FileCache(read_service_config)
         self._mirror_cache: FileCache[tuple[Mirror | None, list[Finding]]]
         self._cached_for: ServiceConfig | None = None
+
+    @property
+    def mirrors(self) -> dict[str, Mirror]:
+        """The last good mirrors by their names."""
+        return {mirror.name: mirror for mirror in self.definitions.values()}
 
     def marks(self) -> Marks:
         """What changes when one of the files does."""
@@ -36,8 +43,8 @@ class PeopleFiles:
         return {str(config): mark(config), **folder_mark(folder), **marks(folder, *MIRROR_ENDINGS)}
 
     def read(self) -> ServiceConfig:
-        """Bring everything up to date; the config in force. Raises SourceError while there has never been
-        a good one."""
+        """Bring everything up to date. Returns the config in force; raises SourceError while there has
+        never been a good one."""
         self.findings = self._read_config()
         if self.config is None:
             raise SourceError(self.findings)
@@ -49,10 +56,12 @@ class PeopleFiles:
             self._mirror_cache, self._cached_for = FileCache(partial(read_mirror, config=config)), config
         folder = self._folder.mirrors(config)
         closed = listing_error(folder)
-        if closed is not None:  # a disk that is not mounted is not people's will: they would leave it empty
+        if (
+            closed is not None
+        ):  # perhaps a disk is not mounted; people who want no mirrors leave the folder empty
             problem = f"the folder cannot be read, so all mirrors stay as they were: {closed.strerror}"
             name = self._folder.name_of(folder)
-            self.findings.append(Finding(severity=Severity.FAULT, file=name, message=problem))
+            self.findings.append(fault(name, problem))
             return
         read: dict[str, Mirror] = {}
         found: list[Finding] = []

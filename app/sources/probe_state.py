@@ -1,7 +1,7 @@
 """The prober's state files: state/mirrors/<name>.json, state/repos.json and state/round.json.
 
-They are written by a program, so there is no leniency but one: what a newer writer adds (a key, a
-protocol, a verdict on content) is left out here, where it means "unknown".
+A program writes them, so a reader need not be lenient, but for one thing: what a newer writer adds (a
+key, a protocol, a verdict on content) is left out here, where it means "unknown".
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from app.model import (
     FAMILIES,
     PROTOCOLS,
     Content,
-    Finding,
     MirrorState,
     ProbeRound,
     RepomdVersion,
-    Severity,
     SourceError,
 )
+from app.model.errors import fault
 
 MAX_MIRROR_BYTES = 4_000_000
 MAX_REPOS_BYTES = 32_000_000
 MAX_ROUND_BYTES = 100_000
 
 MAX_NUMBER = 2**53
-"""What every reader of JSON understands, and less than what can be published."""
+"""Every reader of JSON understands numbers below this, and a snapshot can hold them."""
 
 _CONTENTS = frozenset(Content)
 _HEX_DIGITS = {"sha512": 128, "sha256": 64, "sha1": 40, "md5": 32}
@@ -39,7 +38,8 @@ _T = TypeVar("_T")
 
 
 def read_mirror_state(path: Path) -> MirrorState:
-    """Raises SourceError where the file is damaged, or not about the mirror it is named after."""
+    """The state of a mirror. Raises SourceError if the file is damaged, or not about the mirror that it
+    is named after."""
     raw = _decode(path, MAX_MIRROR_BYTES, dict[str, Any])
     _leave_out_unknown(raw)
     state = _convert(path, raw, MirrorState)
@@ -51,10 +51,10 @@ def read_mirror_state(path: Path) -> MirrorState:
     return state
 
 
-def read_repo_facts(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
+def read_repo_versions(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
     """The origin's versions of repomd.xml, newest first, by "release/repo/arch". Raises SourceError."""
-    facts = _decode(path, MAX_REPOS_BYTES, dict[str, tuple[RepomdVersion, ...]])
-    for repo, versions in facts.items():
+    by_repo = _decode(path, MAX_REPOS_BYTES, dict[str, tuple[RepomdVersion, ...]])
+    for repo, versions in by_repo.items():
         for version in versions:
             _check_moment(path, version.seen_at)
             _check_number(path, f"{repo}: timestamp", version.timestamp)
@@ -63,18 +63,19 @@ def read_repo_facts(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
                 digest = getattr(version, name)
                 if digest is not None and (len(digest) != length or digest.strip("0123456789abcdef")):
                     raise _damaged(path, f"{repo}: {name} is not {length} lower-case hexadecimal digits")
-    return facts
+    return by_repo
 
 
 def read_round(path: Path) -> ProbeRound:
-    """Raises SourceError where the file is damaged."""
+    """The last complete round. Raises SourceError if the file is damaged."""
     probe_round = _decode(path, MAX_ROUND_BYTES, ProbeRound)
     _check_moment(path, probe_round.completed_at)
     return probe_round
 
 
 def _leave_out_unknown(raw: dict[str, Any]) -> None:
-    """Only where the shape is as it should be; the typed conversion names what is not."""
+    """Take out what is not known, if the shape is as it should be. If it is not, the typed conversion
+    says so."""
     endpoints, content = raw.get("endpoints"), raw.get("content")
     if isinstance(endpoints, dict):
         raw["endpoints"] = {
@@ -124,5 +125,4 @@ def _check_number(path: Path, key: str, number: int) -> None:
 
 
 def _damaged(path: Path, problem: str) -> SourceError:
-    message = f"the file is not what the prober writes: {problem}"
-    return SourceError([Finding(severity=Severity.FAULT, file=path.name, message=message)])
+    return SourceError([fault(path.name, f"the file is not what the prober writes: {problem}")])

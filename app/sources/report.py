@@ -1,16 +1,15 @@
-"""Findings of one file, collected while it is read; and how foreign text is shown in them."""
+"""The findings of one file, collected while it is read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 
 import msgspec
 
 from app.model import Finding, Severity
-
-SHOWN_CHARACTERS = 80
+from app.model.errors import fault, warning
+from app.model.words import nearest, quoted
 
 
 class Report:
@@ -25,28 +24,18 @@ class Report:
         return any(finding.severity is Severity.FAULT for finding in self.findings)
 
     def fault(self, line: int | None, message: str) -> None:
-        self._add(Severity.FAULT, line, message)
+        self.findings.append(fault(self.file, message, line))
 
     def warning(self, line: int | None, message: str) -> None:
-        self._add(Severity.WARNING, line, message)
-
-    def _add(self, severity: Severity, line: int | None, message: str) -> None:
-        self.findings.append(Finding(severity=severity, file=self.file, line=line, message=message))
+        self.findings.append(warning(self.file, message, line))
 
 
 def located(findings: Iterable[Finding], folder: Path | str) -> list[Finding]:
-    """With the folder before the file's name, so that an editor or a CI finds it."""
+    """The findings with the folder before the file's name, so that an editor or a CI finds the file."""
     return [msgspec.structs.replace(finding, file=str(Path(folder) / finding.file)) for finding in findings]
 
 
-def shown(text: str) -> str:
-    """In quotes, shortened, and with nothing in it that a terminal would obey."""
-    short = text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
-    return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short) + '"'
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The tail of a sentence about an unknown word: which known one was probably meant."""
-    by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(word.lower(), by_lower, n=1)
-    return f"; did you mean {shown(by_lower[close[0]])}?" if close else ""
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The tail of a sentence about an unknown word: the known one that was probably meant."""
+    near = nearest(word, known)
+    return f"; did you mean {quoted(near)}?" if near else ""

@@ -1,7 +1,7 @@
 """Keys that restrict what is served, and what people may write when they mean one of them.
 
-Such a key must not be overlooked: where it is misspelt or stands in the wrong place, what it should close
-would be open. So a key that is not known, and may mean one of these, is a fault and no mere warning.
+Such a key must not be overlooked. If it is misspelt or stands in the wrong place, a mirror that it should
+close would be open. So an unknown key that may mean one of these is a fault, and not only a warning.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ _VALUES = {"private": "internal", "disabled": "inactive maintenance offline paus
 
 
 class Restrictions(msgspec.Struct, frozen=True):
-    """Those of one kind of mapping. `table`: the key, and phrases of which all words occur where it is meant;
-    the first that fits counts. `place`: where the key belongs."""
+    """The keys that restrict in one kind of mapping."""
 
+    #: Each key, and phrases that may mean it: all words of a phrase must occur. The first key that fits
+    #: counts.
     table: tuple[tuple[str, tuple[str, ...]], ...]
+    #: Where the keys belong, for messages.
     place: str
 
     @property
@@ -48,13 +50,13 @@ class Restrictions(msgspec.Struct, frozen=True):
         return frozenset(key for key, _ in self.table)
 
     def meant(self, key: str) -> str | None:
-        """Which restriction a key, in whatever spelling, may mean."""
+        """The restriction that a key may mean, however it is spelled. None: it means none."""
         return next(
             (name for name, phrases in self.table if any(_says(key, phrase) for phrase in phrases)), None
         )
 
     def meant_by_value(self, value: str) -> str | None:
-        """The same for a value."""
+        """The restriction that the value of a key may mean."""
         word = value.strip().lower()
         return next(
             (name for name, also in _VALUES.items() if name in self.keys and word in {name, *also.split()}),

@@ -10,36 +10,19 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
+from app.catalogue.catalogue import major_version
 from app.model import Finding, Repo, ServiceConfig, SourceError
+from app.model.words import quoted
 from app.sources.base_url import parse_base_url
 from app.sources.choices import choice, protocols
 from app.sources.fields import Fields
-from app.sources.report import Report, nearest, shown
+from app.sources.report import Report, did_you_mean
 from app.sources.restricting import OF_CONFIG, OF_REPO
-from app.sources.service_policy import Names, probe_policy, repo_names, selection_policy
+from app.sources.service_policy import KnownNames, probe_policy, repo_names, selection_policy
 from app.sources.yaml_file import Scalar, read_yaml
 
 CONFIG_VERSION = "3"
 
-_KNOWN = (
-    "config_version",
-    "allowed_outdate",
-    "mirrors_dir",
-    "versions",
-    "optional_module_versions",
-    "duplicated_versions",
-    "vault_versions",
-    "vault_mirror",
-    "arches",
-    "required_protocols",
-    "repos",
-    "origin",
-    "module_origins",
-    "selection",
-    "repo_names",
-    "probe",
-)
-_KNOWN_OF_REPO = ("name", "path", "arches", "versions", "vault")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _REPO_PATH = re.compile(r"(?!/)(?:[A-Za-z0-9._+~/-]|\$basearch(?![A-Za-z0-9_]))+")
 
@@ -55,7 +38,7 @@ def read_service_config(path: Path) -> tuple[ServiceConfig, list[Finding]]:
 
 
 class _ConfigReader:
-    """In this order, for later keys are checked against earlier ones."""
+    """Reads the keys in this order, because later ones are checked against earlier ones."""
 
     def __init__(self, fields: Fields) -> None:
         self.fields = fields
@@ -70,15 +53,14 @@ class _ConfigReader:
 
     def config(self) -> ServiceConfig:
         fields = self.fields
-        fields.check_keys(_KNOWN)
         if fields.text("config_version") != CONFIG_VERSION:
             fields.fault("config_version", f"must be {CONFIG_VERSION}")
         if not self.releases:
             fields.fault("versions", "must name at least one version")
         known = (*self.releases, *self.vault_releases)
-        names = Names(repos={repo.name for repo in self.repos}, releases=known, aliases=self.aliases)
+        names = KnownNames(repos={repo.name for repo in self.repos}, releases=known, aliases=self.aliases)
         defaults = ServiceConfig(releases=(), aliases={}, vault_releases=(), arches={}, repos=())
-        return ServiceConfig(
+        config = ServiceConfig(
             releases=self.releases,
             aliases=self.aliases,
             vault_releases=self.vault_releases,
@@ -95,9 +77,11 @@ class _ConfigReader:
             repo_names=repo_names(fields, names),
             probe=probe_policy(fields),
         )
+        fields.check_keys()
+        return config
 
     def names(self, key: str) -> list[str]:
-        """Without repetitions."""
+        """The names in a list, without repetitions."""
         names = [scalar.text for scalar in self.fields.scalars(key) if self.is_name(scalar)]
         return list(dict.fromkeys(names))
 
@@ -105,7 +89,7 @@ class _ConfigReader:
         if _NAME.fullmatch(scalar.text):
             return True
         self.report.fault(
-            scalar.line, f"{shown(scalar.text)} is not a name made of letters, digits and . _ + -"
+            scalar.line, f"{quoted(scalar.text)} is not a name made of letters, digits and . _ + -"
         )
         return False
 
@@ -114,9 +98,11 @@ class _ConfigReader:
         aliases = {alias: full.text for alias in fields.mapping.entries for full in fields.scalars(alias)[:1]}
         for alias, full_name in aliases.items():
             if full_name in aliases:
-                fields.fault(alias, f"{shown(full_name)} is itself short for another version")
+                fields.fault(alias, f"{quoted(full_name)} is itself short for another version")
             elif full_name not in versions:
-                fields.fault(alias, f"{shown(full_name)} is not in `versions`{nearest(full_name, versions)}")
+                fields.fault(
+                    alias, f"{quoted(full_name)} is not in `versions`{did_you_mean(full_name, versions)}"
+                )
         return aliases
 
     def read_modules(self) -> dict[str, str]:
@@ -137,12 +123,11 @@ class _ConfigReader:
         arches: dict[str, tuple[str, ...]] = {}
         used = set(self.aliases)
         for release in (*self.releases, *self.vault_releases):
-            major = re.split(r"[.-]", release)[0]
-            key = release if release in listed or release in self.modules else major
+            key = release if release in listed or release in self.modules else major_version(release)
             arches[release] = listed.get(key, ())
             used.add(key)
             if not arches[release]:
-                fields.fault(key, f"there are no architectures for the release {shown(release)}")
+                fields.fault(key, f"there are no architectures for the release {quoted(release)}")
         fields.check_keys(used)
         return arches
 
@@ -153,31 +138,32 @@ class _ConfigReader:
             if repo is None:
                 continue
             if repo.name in repos:
-                fields.fault("name", f"{shown(repo.name)} is the name of two repos")
+                fields.fault("name", f"{quoted(repo.name)} is the name of two repos")
             repos[repo.name] = repo
         if "repos" not in self.fields:
             self.fields.fault("repos", "must name at least one repo")
         return tuple(repos.values())
 
     def repo(self, fields: Fields) -> Repo | None:
-        fields.check_keys(_KNOWN_OF_REPO)
         name, path = fields.text("name"), fields.text("path")
         if name is None or path is None:
             fields.fault("path" if name else "name", f"a repo needs a {'path' if name else 'name'}")
             return None
-        fields.prefix = f"repo {shown(name)}, "
+        fields.prefix = f"repo {quoted(name)}, "
         self.is_name(Scalar(fields.line("name"), name))
         directories = [directory for directory in path.split("/") if directory]
         if not _REPO_PATH.fullmatch(path) or {".", ".."} & set(directories):
-            fields.fault("path", f"{shown(path)} is not a path below the release ($basearch is the arch)")
+            fields.fault("path", f"{quoted(path)} is not a path below the release ($basearch is the arch)")
         arches = {arch for arches in self.arches.values() for arch in arches}
-        return Repo(
+        repo = Repo(
             name=name,
             path="/".join([*directories, ""]),
             arches=choice(fields, "arches", arches),
             releases=choice(fields, "versions", (*self.releases, *self.vault_releases), self.aliases),
             vault=fields.flag("vault", default=False),
         )
+        fields.check_keys()
+        return repo
 
     def url(self, fields: Fields, key: str) -> str | None:
         text = fields.text(key)
@@ -186,17 +172,18 @@ class _ConfigReader:
         try:
             return parse_base_url(text).url
         except ValueError as error:
-            fields.fault(key, f"{shown(text)} {error}")
+            fields.fault(key, f"{quoted(text)} {error}")
             return None
 
     def module_origins(self) -> dict[str, str]:
         fields = self.fields.mapping_of("module_origins")
-        modules = tuple(dict.fromkeys(self.modules.values()))
-        fields.check_keys(modules)
-        return {module: url for module in modules if (url := self.url(fields, module))}
+        modules = dict.fromkeys(self.modules.values())
+        origins = {module: url for module in modules if (url := self.url(fields, module))}
+        fields.check_keys()
+        return origins
 
     def mirrors_dir(self) -> str | None:
         folder = self.fields.text("mirrors_dir")
         if folder is not None and (folder.startswith("/") or ".." in PurePosixPath(folder).parts):
-            self.fields.fault("mirrors_dir", f"{shown(folder)} must be a folder below that of this file")
+            self.fields.fault("mirrors_dir", f"{quoted(folder)} must be a folder below that of this file")
         return folder

@@ -1,4 +1,4 @@
-"""state/: what the prober, or mirmon, measured. What cannot be read keeps what it last said."""
+"""Reads `state/`, what the prober or mirmon measured. A file that cannot be read counts as it last was."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.files import FileCache, Marks, folder_mark, is_gone, listing_error, mark, marks, paths
-from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion, Severity, SourceError
+from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion, SourceError
+from app.model.errors import fault
 from app.sources.folder import STATE_ENDINGS, DataFolder
 from app.sources.mirmon import read_mirmon
-from app.sources.probe_state import read_mirror_state, read_repo_facts, read_round
+from app.sources.probe_state import read_mirror_state, read_repo_versions, read_round
 from app.sources.report import located
 
 T = TypeVar("T")
 
 
 class StateFiles:
-    """`states` by mirror name. `findings`: those of the last reading; their files are named from the
-    data folder on."""
+    """The state files of one data folder, as they were last good."""
 
     def __init__(self, folder: DataFolder) -> None:
+        #: By the mirror's name.
         self.states: dict[str, MirrorState] = {}
         self.last_round: ProbeRound | None = None
+        #: The origin's versions of each repo, newest first.
         self.repomd: dict[str, tuple[RepomdVersion, ...]] = {}
+        #: What the last reading found. The files are named from the data folder on.
         self.findings: list[Finding] = []
         self._folder = folder
         self._states = FileCache(read_mirror_state)
         self._round = FileCache(read_round)
-        self._facts = FileCache(read_repo_facts)
+        self._repos = FileCache(read_repo_versions)
 
     def marks(self) -> Marks:
         """What changes when one of the files does."""
@@ -38,7 +41,7 @@ class StateFiles:
         return {**singles, **folder_mark(states), **marks(states, *STATE_ENDINGS)}
 
     def read(self, mirrors: Iterable[Mirror]) -> None:
-        """Bring everything up to date. The prober's word on a mirror goes before mirmon's."""
+        """Bring everything up to date. The prober's state of a mirror counts before mirmon's."""
         self.findings = []
         states = self._mirmon(list(mirrors))
         folder = self._folder.mirror_states
@@ -46,7 +49,7 @@ class StateFiles:
         if closed is not None and not isinstance(closed, FileNotFoundError):
             problem = f"the folder cannot be read, so all stays as it was: {closed.strerror}"
             name = self._folder.name_of(folder)
-            self.findings.append(Finding(severity=Severity.FAULT, file=name, message=problem))
+            self.findings.append(fault(name, problem))
             states = {**self.states, **states}
         for path in paths(folder, *STATE_ENDINGS):
             state = self._read(path, self._states, self.states.get(path.stem))
@@ -54,10 +57,10 @@ class StateFiles:
                 states[path.stem] = state
         self.states = states
         self.last_round = self._read(self._folder.round, self._round, self.last_round)
-        self.repomd = self._read(self._folder.repos, self._facts, self.repomd) or {}
+        self.repomd = self._read(self._folder.repos, self._repos, self.repomd) or {}
 
     def _read(self, path: Path, cache: FileCache[T], last: T | None) -> T | None:
-        """What the file says; the last good while it is at fault; None when it is not there."""
+        """What the file says, or last said while it is at fault. None when the file is not there."""
         if is_gone(path):
             return None
         try:

@@ -1,12 +1,12 @@
 """The netblocks that a mirror may declare as its own clients', and their limits.
 
-Whoever declares a netblock is sent all of its clients, so a slip of the pen or a hostile pull request
-must not be able to take a large part of the Internet: one prefix may be as wide as a large network
-operator's, all prefixes of a mirror together four times that. Networks that the Internet does
+A mirror is sent all clients of the netblocks that it declares, so a slip of the pen or a hostile pull
+request must not be able to take a large part of the Internet. One prefix may be as wide as a large
+network operator's, and all prefixes of a mirror together four times that. Networks that the Internet does
 not route (private, loopback, documentation, …) may be declared at any width.
 
-IPv6 prefixes must be ordinary unicast ones. That also keeps out the ranges that stand for IPv4
-(::/96, ::ffff:0:0/96, 6to4, Teredo, NAT64): in a MaxMind database they are the IPv4 tree itself.
+IPv6 prefixes must be ordinary unicast ones. That also keeps out the ranges that stand for IPv4 (::/96,
+::ffff:0:0/96, 6to4, Teredo, NAT64): in a MaxMind database they are the IPv4 tree itself.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
+from app.model.words import quoted
 from app.sources.fields import Fields
-from app.sources.report import shown
 from app.sources.yaml_file import Scalar
 
 WIDEST_IPV4 = 12
@@ -52,7 +52,7 @@ _NOT_CLIENTS: tuple[Network, ...] = tuple(
 
 
 def read_subnets(fields: Fields, key: str = "subnets") -> tuple[str, ...]:
-    """Canonical prefixes, in their order, without repetitions."""
+    """The canonical prefixes, in their order, without repetitions."""
     scalars = fields.scalars(key)
     if len(scalars) == 1 and "://" in scalars[0].text:
         fields.warning(key, "a list that stands at a URL is not fetched; write the netblocks out")
@@ -66,7 +66,7 @@ def read_subnets(fields: Fields, key: str = "subnets") -> tuple[str, ...]:
 
 
 def _network(fields: Fields, key: str, scalar: Scalar) -> Network | None:
-    where = f"{fields.prefix}{key}: {shown(scalar.text)}"
+    where = f"{fields.prefix}{key}: {quoted(scalar.text)}"
     try:
         network = ipaddress.ip_network(scalar.text, strict=False)
     except ValueError:
@@ -83,7 +83,7 @@ def _network(fields: Fields, key: str, scalar: Scalar) -> Network | None:
 
 
 def _refusal(network: Network) -> str | None:
-    """The end of a sentence about a netblock that nobody may declare."""
+    """Why this netblock may not be declared, as the end of a sentence. None: it may be."""
     if is_local(network):
         return None
     widest = WIDEST_IPV4 if network.version == 4 else WIDEST_IPV6
@@ -97,7 +97,7 @@ def _refusal(network: Network) -> str | None:
 
 
 def is_local(network: Network) -> bool:
-    """The Internet does not route it: only a service inside such a network meets clients in it."""
+    """Whether the Internet does not route a network, so that only a service inside it meets its clients."""
     return any(_inside(network, local) for local in _LOCAL)
 
 

@@ -1,4 +1,4 @@
-"""What lies in the data folder, looks like an input, and is read by no program.
+"""Names the files in the data folder that look like inputs and that no program reads.
 
 A file is known by its contents (a mirror, a provider's ranges, a mirror's state), or by a name that is
 nearly right. Anything else may lie in the folder: people keep notes, licences and scripts there.
@@ -17,9 +17,10 @@ import msgspec
 
 from app.clouds.read import MAX_BYTES, RANGE_ENDINGS, provider_of
 from app.files import is_gone, paths, read_bytes
-from app.model import Finding, Mirror, Severity, SourceError
+from app.model import Finding, Mirror, SourceError
+from app.model.errors import warning
+from app.model.words import quoted
 from app.sources.folder import MIRROR_ENDINGS, STATE_ENDINGS, DataFolder
-from app.sources.report import shown
 
 MAX_DEPTH = 5
 
@@ -35,11 +36,12 @@ _NAME_AND_ADDRESS = tuple(
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    """A kind of input of which one folder holds many files. `matches`: whether a content is one."""
+    """A kind of input of which one folder holds many files."""
 
     what: str
     folder: Path
     endings: tuple[str, ...]
+    #: Whether a content is one of this kind.
     matches: Callable[[bytes], bool]
 
     def holds(self, path: Path) -> bool:
@@ -51,7 +53,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """Warnings; their files are named from the data folder on. `mirrors`: by the name of their file."""
+    """The warnings, whose files are named from the data folder on. `mirrors` are by their file's name."""
     kinds = (
         _Kind("mirror", folder.root / mirrors_dir, MIRROR_ENDINGS, _is_mirror),
         _Kind("cloud range", folder.cloud, RANGE_ENDINGS, lambda content: provider_of(content) is not None),
@@ -65,7 +67,7 @@ def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) 
     found = []
     for path in _files(folder, kinds):
         if is_gone(path):
-            found.append(_warning(folder.name_of(path), "this link leads to no file, and counts as none"))
+            found.append(warning(folder.name_of(path), "this link leads to no file, and counts as none"))
             continue
         if path in read or os.path.realpath(path) in real:
             continue
@@ -81,7 +83,7 @@ def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) 
 
 
 def unread_config(folder: DataFolder) -> list[Finding]:
-    """Of files that may have been meant as config.yml: all that can be said without one."""
+    """The warnings about files that may have been meant as config.yml, where there is no config.yml."""
     beside = [path for path in _files(folder, ()) if path.parent == folder.root and path != folder.config]
     return [
         _belongs(folder, path, folder.config) for path in beside if _is_meant(path, folder.config, folder)
@@ -89,8 +91,8 @@ def unread_config(folder: DataFolder) -> list[Finding]:
 
 
 def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
-    """All files but hidden ones, samples and the prober's own notes. A link to a folder is followed where
-    inputs are read from it."""
+    """All files except hidden ones, samples and the prober's own notes. A link to a folder is followed
+    where inputs are read from it."""
     linked = [kind.folder for kind in kinds if kind.folder.is_symlink()]
     for root in (folder.root, *linked):
         for parent, folders, files in os.walk(root):
@@ -106,7 +108,7 @@ def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
 
 
 def _is_meant(path: Path, single: Path, folder: DataFolder) -> bool:
-    """Whether a file was probably meant to be this one. A copy beside the right one is just that."""
+    """Whether a file was probably meant to be this one. A copy beside the right one is only a copy."""
     name, right, there = path.name.lower(), single.name.lower(), single.exists()
     if path.parent != single.parent:
         return name == right and (not there or path.parent in (folder.root, folder.state, folder.cloud))
@@ -118,30 +120,26 @@ def _is_meant(path: Path, single: Path, folder: DataFolder) -> bool:
 
 def _belongs(folder: DataFolder, path: Path, right: Path) -> Finding:
     message = f"no program reads this file; what is read is {folder.name_of(right)}"
-    return _warning(folder.name_of(path), message)
+    return warning(folder.name_of(path), message)
 
 
 def _unread_files(folder: DataFolder, parent: Path, kind: _Kind, files: list[Path]) -> list[Finding]:
-    """One for each file in the kind's own folder, one for all of another folder."""
-    rule = f"{kind.what} files are read from {folder.name_of(kind.folder)}/ itself"
-    endings = f"under names that end in {' or '.join(kind.endings)}"
-    if parent == kind.folder:
-        return [
-            _warning(folder.name_of(path), f"no program reads this file; {rule}, {endings}") for path in files
-        ]
-    if len(files) == 1 or parent == folder.root:
-        message = f"this looks like a {kind.what} file, and no program reads it; {rule}, {endings}"
-        return [_warning(folder.name_of(path), message) for path in files]
+    """The warnings about the files of one kind in one folder: one for each, or one for all if there are
+    several in a folder where none belongs."""
+    place = f"{kind.what} files are read from {folder.name_of(kind.folder)}/ itself"
+    rule = f"{place}, under names that end in {' or '.join(kind.endings)}"
+    if len(files) == 1 or parent in (folder.root, kind.folder):
+        return [warning(folder.name_of(path), f"no program reads this file; {rule}") for path in files]
     message = (
-        f"{len(files)} files in this folder, such as {shown(files[0].name)}, look like {kind.what} files, "
-        f"and no program reads them; {rule}, {endings}"
+        f"{len(files)} files in this folder, such as {quoted(files[0].name)}, look like {kind.what} files, "
+        f"and no program reads them; {rule}"
     )
-    return [_warning(folder.name_of(parent), message)]
+    return [warning(folder.name_of(parent), message)]
 
 
 def _other_states(folder: DataFolder, mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """State files that are called like a mirror's file, or almost like the mirror. One of a mirror that
-    is gone is nothing to speak of."""
+    """The warnings about state files that are called like a mirror's file, or almost like the mirror. One
+    of a mirror that is gone is no fault."""
     meant = {Path(file).stem.lower(): mirror.name for file, mirror in mirrors.items()}
     meant |= {mirror.name.lower(): mirror.name for mirror in mirrors.values()}
     names = set(meant.values())
@@ -150,8 +148,8 @@ def _other_states(folder: DataFolder, mirrors: Mapping[str, Mirror]) -> list[Fin
         name = meant.get(path.stem.lower())
         if path.stem in names or name is None:
             continue
-        message = f"no mirror has this name; the state of the mirror {shown(name)} is read from {name}.json"
-        found.append(_warning(folder.name_of(path), message))
+        message = f"no mirror has this name; the state of the mirror {quoted(name)} is read from {name}.json"
+        found.append(warning(folder.name_of(path), message))
     return found
 
 
@@ -177,13 +175,9 @@ def _content(path: Path) -> bytes:
 
 
 def _is_mirror(content: bytes) -> bool:
-    """Whether it begins with a key and has those of a mirror, also where it is no sound YAML."""
+    """Whether it begins with a key and has a mirror's keys, even if it is not valid YAML."""
     return _FIRST_KEY.match(content) is not None and all(key.search(content) for key in _NAME_AND_ADDRESS)
 
 
 def _is_state(content: bytes) -> bool:
     return content.lstrip().startswith(b"{") and b'"probed_at"' in content and b'"mirror"' in content
-
-
-def _warning(file: str, message: str) -> Finding:
-    return Finding(severity=Severity.WARNING, file=file, message=message)

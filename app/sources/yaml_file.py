@@ -1,11 +1,11 @@
 """YAML files that people write, as a tree that remembers lines.
 
-Scalars stay the text that stands in the file; what they mean is decided by whoever reads the key. So
-YAML's traps do no harm here: the country `NO` is not false, the version `8.10` is not 8.1.
+Scalars stay the text that stands in the file, and the reader of a key decides what it means. So YAML's
+traps do no harm here: the country `NO` is not false, the version `8.10` is not 8.1.
 
-The tree is built from the parser's events, which are flat, so that neither deep nesting nor aliases
-that multiply can hurt: nesting is bounded, aliases and tags are refused. A key that appears twice
-is a warning, and the last one counts, as in other YAML readers.
+The tree is built from the parser's events, which are flat, so that neither deep nesting nor aliases that
+multiply can hurt: nesting is bounded, aliases and tags are refused. A key that appears twice is a
+warning, and the last one counts, as in other YAML readers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import yaml
 
 from app.files import read_bytes
 from app.model import SourceError
-from app.sources.report import Report, shown
+from app.model.words import quoted
+from app.sources.report import Report
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -29,10 +30,11 @@ _NOTHING = frozenset({"", "~", "-", "--", "null", "none", "nil", "n/a"})
 
 
 class Scalar(msgspec.Struct, frozen=True):
-    """`plain`: written without quotes."""
+    """A single value."""
 
     line: int
     text: str
+    #: Written without quotes.
     plain: bool = True
 
     @property
@@ -51,7 +53,7 @@ class Sequence(msgspec.Struct, frozen=True):
 
 
 class Mapping(msgspec.Struct, frozen=True):
-    """The line of an entry is that of its key."""
+    """Keys and their values. The line of an entry is that of its key."""
 
     line: int
     entries: dict[str, Node]
@@ -68,7 +70,7 @@ def is_empty(node: Node) -> bool:
 
 
 class _RefusedError(Exception):
-    """The rest of the file makes no sense."""
+    """The rest of the file cannot be read."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -76,7 +78,7 @@ class _RefusedError(Exception):
 
 
 def read_yaml(path: Path, report: Report) -> Mapping | None:
-    """The file's one mapping; None, with a fault in the report, where there is none to be had."""
+    """The file's one mapping. None, with a fault in the report, if there is no such mapping."""
     try:
         content = read_bytes(path, MAX_BYTES)
     except SourceError as error:
@@ -86,7 +88,7 @@ def read_yaml(path: Path, report: Report) -> Mapping | None:
 
 
 def line_of(path: Path, *keys: str) -> int | None:
-    """Where a key stands, for a finding that is made after the reading; None where it does not."""
+    """The line of a key, for a finding that is made after the reading. None if there is no such key."""
     node: Node | None = read_yaml(path, Report(path.name))
     for key in keys:
         node = node.entries.get(key) if isinstance(node, Mapping) else None
@@ -145,7 +147,7 @@ class _Builder:
             raise _RefusedError(line, f"this uses a YAML alias (*{event.anchor}); write the value out")
         tag = getattr(event, "tag", None)
         if tag is not None:
-            raise _RefusedError(line, f"this uses a YAML tag ({shown(tag)}); leave it out")
+            raise _RefusedError(line, f"this uses a YAML tag ({quoted(tag)}); leave it out")
         if depth > MAX_DEPTH:
             raise _RefusedError(line, f"this is nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, yaml.ScalarEvent):
@@ -167,7 +169,7 @@ class _Builder:
             if key.text in entries:
                 first = entries[key.text].line
                 self.report.warning(
-                    line, f"{shown(key.text)} was given already in line {first}; this later one counts"
+                    line, f"{quoted(key.text)} was given already in line {first}; this later one counts"
                 )
             entries[key.text] = self.node(next(self.events), line, depth)
         return entries

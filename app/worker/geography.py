@@ -15,9 +15,10 @@ from pathlib import Path
 
 import msgspec
 
+from app.clouds import PROVIDERS
 from app.clouds.overlap import netblock_findings
 from app.clouds.ranges import CloudRanges, decode_ranges, encode_ranges
-from app.clouds.read import PROVIDERS, RANGE_ENDINGS, read_cloud_folder
+from app.clouds.read import RANGE_ENDINGS, read_cloud_folder
 from app.files import Marks, folder_mark, mark, marks
 from app.geo import places, scan_cache
 from app.geo.copies import VerifiedCopies

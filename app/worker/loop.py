@@ -26,7 +26,7 @@ from app.settings import Settings
 from app.snapshot import schema
 from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import Status, encode_heartbeat
+from app.snapshot.status import StatusDocument, encode_heartbeat
 from app.snapshot.status import decode as decode_status
 from app.snapshot.status import encode as encode_status
 from app.store import NotOursError, Publication, Store
@@ -294,7 +294,7 @@ class Worker:
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return
         hidden = {m.name for m in self.reader.people.definitions.values() if not is_for_all(m)}
-        status = Status(
+        status = StatusDocument(
             states={name: state for name, state in self.reader.probe.states.items() if name not in hidden},
             inputs_read_s=self.reader.read_s,
             faults=self.faults.current,

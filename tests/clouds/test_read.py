@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.clouds import read as cloud
-from app.clouds.read import parse_cloud_ranges, read_cloud_file, read_cloud_folder
+from app.clouds import PROVIDERS
+from app.clouds.read import MAX_BYTES, parse_cloud_ranges, read_cloud_file, read_cloud_folder
 from app.model import Severity, SourceError
 from tests.clouds import samples as cloud_samples
 
@@ -93,7 +93,7 @@ def test_recognised_by_content(tmp_path: Path, provider: str) -> None:
     path = tmp_path / "whatever.txt"
     path.write_bytes(SAMPLES[provider])
     assert read_cloud_file(path).provider == provider
-    assert set(SAMPLES) == set(cloud.PROVIDERS)
+    assert set(SAMPLES) == set(PROVIDERS)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_size_limit(tmp_path: Path) -> None:
     """A file far larger than any provider's is refused unread, however good it is."""
     path = tmp_path / "huge.json"
     with path.open("wb") as file:
-        file.truncate(cloud.MAX_BYTES + 1)
+        file.truncate(MAX_BYTES + 1)
     with pytest.raises(SourceError, match="larger than"):
         read_cloud_file(path)
 

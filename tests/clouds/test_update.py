@@ -11,15 +11,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.clouds.read import PROVIDERS, read_cloud_folder
-from app.clouds.update import FETCHED, URLS, Limits, RangeSource, RangeUpdate, update_ranges
+from app.clouds import PROVIDERS
+from app.clouds.provider import Provider
+from app.clouds.read import read_cloud_folder
+from app.clouds.update import FETCHED, DownloadLimits, RangeUpdate, update_ranges
 from app.files import mark
 from tests.clouds import samples as cloud_samples
 from tests.conftest import free_port
 
 Respond = Callable[[BaseHTTPRequestHandler], None]
 
-LIMITS = Limits(max_bytes=200_000, http_on_loopback=True)
+LIMITS = DownloadLimits(max_bytes=200_000, http_on_loopback=True)
 IMPATIENT = msgspec.structs.replace(LIMITS, read_timeout_s=0.3, total_timeout_s=0.6)
 
 
@@ -100,12 +102,12 @@ def aws_file(count: int, version: int = 1000) -> bytes:
     return cloud_samples.aws(rows, version)
 
 
-def aws_source(server: Server) -> RangeSource:
-    return RangeSource(provider="aws", url=server.url("/aws"), file="aws-ip-ranges.json")
+def aws_at(server: Server) -> Provider:
+    return PROVIDERS["aws"]._replace(url=server.url("/aws"))
 
 
-def update(folder: Path, server: Server, limits: Limits = LIMITS) -> RangeUpdate:
-    [result] = update_ranges(folder, [aws_source(server)], limits=limits)
+def update(folder: Path, server: Server, limits: DownloadLimits = LIMITS) -> RangeUpdate:
+    [result] = update_ranges(folder, [aws_at(server)], limits=limits)
     return result
 
 
@@ -123,9 +125,9 @@ def test_first_update(tmp_path: Path, server: Server) -> None:
         "/oci": send(cloud_samples.oci({"eu-zurich-1": ["192.0.2.0/24"]})),
     }
     paths = {"aws": "/aws", "azure": "/page", "gcp": "/gcp", "oci": "/oci"}
-    sources = [msgspec.structs.replace(s, url=server.url(paths[s.provider])) for s in URLS]
+    providers = [p._replace(url=server.url(paths[p.name])) for p in PROVIDERS.values()]
     folder = tmp_path / "data" / "cloud"
-    results = update_ranges(folder, sources, limits=LIMITS)
+    results = update_ranges(folder, providers, limits=LIMITS)
     assert [(r.provider, r.outcome) for r in results] == [(name, "updated") for name in PROVIDERS]
     ranges, findings = read_cloud_folder(folder)
     assert set(ranges) == set(PROVIDERS)
@@ -135,10 +137,9 @@ def test_first_update(tmp_path: Path, server: Server) -> None:
 
 
 def test_urls_are_complete() -> None:
-    """Every provider that we can read has its address in the one table, all of them https."""
-    assert [source.provider for source in URLS] == list(PROVIDERS)
-    assert all(source.url.startswith("https://") for source in URLS)
-    assert len({source.file for source in URLS}) == len(URLS)
+    """Every provider has an https address and a file of its own."""
+    assert all(provider.url.startswith("https://") for provider in PROVIDERS.values())
+    assert len({provider.file for provider in PROVIDERS.values()}) == len(PROVIDERS)
 
 
 def stuck_after(content: bytes) -> Respond:
@@ -226,8 +227,8 @@ def test_misbehaving_server(tmp_path: Path, server: Server, respond: Respond, sa
 
 def test_nobody_there(tmp_path: Path, server: Server) -> None:
     """A refused connection is a failure of that provider; without an earlier file, it says so."""
-    source = RangeSource(provider="aws", url=f"http://127.0.0.1:{free_port()}/", file="aws.json")
-    [result] = update_ranges(tmp_path, [source], limits=LIMITS)
+    aws = PROVIDERS["aws"]._replace(url=f"http://127.0.0.1:{free_port()}/")
+    [result] = update_ranges(tmp_path, [aws], limits=LIMITS)
     assert result.outcome == "failed"
     assert "there is no earlier file" in result.message
 
@@ -236,7 +237,7 @@ def test_plain_http_is_refused(tmp_path: Path, server: Server) -> None:
     """Ranges come over https only, from the first request on."""
     server.answers["/aws"] = send(aws_file(3))
     limits = msgspec.structs.replace(LIMITS, http_on_loopback=False)
-    [result] = update_ranges(tmp_path, [aws_source(server)], limits=limits)
+    [result] = update_ranges(tmp_path, [aws_at(server)], limits=limits)
     assert "not https" in result.message
     assert server.asked == []
 
@@ -244,9 +245,9 @@ def test_plain_http_is_refused(tmp_path: Path, server: Server) -> None:
 def test_one_failure_is_alone(tmp_path: Path, server: Server) -> None:
     """A provider that fails does not hold up the others."""
     server.answers = {"/aws": silent, "/gcp": send(cloud_samples.gcp([("192.0.2.0/24", "us-east1")]))}
-    gcp = RangeSource(provider="gcp", url=server.url("/gcp"), file="gcp-cloud.json")
+    gcp = PROVIDERS["gcp"]._replace(url=server.url("/gcp"))
     limits = msgspec.structs.replace(LIMITS, read_timeout_s=1.0)
-    results = update_ranges(tmp_path, [aws_source(server), gcp], limits=limits)
+    results = update_ranges(tmp_path, [aws_at(server), gcp], limits=limits)
     assert [(r.provider, r.outcome) for r in results] == [("aws", "failed"), ("gcp", "updated")]
     assert set(read_cloud_folder(tmp_path)[0]) == {"gcp"}
 
@@ -360,20 +361,17 @@ def test_moving_link(tmp_path: Path, server: Server, escape: Callable[[str], str
         "/page": send(page.encode()),
         expected: conditional(cloud_samples.azure({"eastus": ["192.0.2.0/24"]}), "ETag", '"1"'),
     }
-    azure = next(source for source in URLS if source.provider == "azure")
-    source = msgspec.structs.replace(azure, url=server.url("/page"))
-    assert [r.outcome for r in update_ranges(tmp_path, [source], limits=LIMITS)] == ["updated"]
-    assert [r.outcome for r in update_ranges(tmp_path, [source], limits=LIMITS)] == ["unchanged"]
+    azure = PROVIDERS["azure"]._replace(url=server.url("/page"))
+    assert [r.outcome for r in update_ranges(tmp_path, [azure], limits=LIMITS)] == ["updated"]
+    assert [r.outcome for r in update_ranges(tmp_path, [azure], limits=LIMITS)] == ["unchanged"]
     assert [path for path, _ in server.asked] == ["/page", expected] * 2
 
 
 def test_no_link(tmp_path: Path, server: Server) -> None:
     """A download page without the link is a failure that says what was looked for."""
     server.answers["/page"] = send(b"<html>We are back soon</html>")
-    azure = next(source for source in URLS if source.provider == "azure")
-    [result] = update_ranges(
-        tmp_path, [msgspec.structs.replace(azure, url=server.url("/page"))], limits=LIMITS
-    )
+    azure = PROVIDERS["azure"]._replace(url=server.url("/page"))
+    [result] = update_ranges(tmp_path, [azure], limits=LIMITS)
     assert result.outcome == "failed"
     assert "ServiceTags_Public" in result.message
 
@@ -383,7 +381,7 @@ def test_progress(tmp_path: Path, server: Server) -> None:
     content = aws_file(250)
     server.answers["/aws"] = send(content)
     told: list[tuple[str, int, int | None]] = []
-    update_ranges(tmp_path, [aws_source(server)], lambda *step: told.append(step), LIMITS)
+    update_ranges(tmp_path, [aws_at(server)], lambda *step: told.append(step), LIMITS)
     assert told[-1] == ("aws", len(content), len(content))
     assert [received for _, received, _ in told] == sorted(received for _, received, _ in told)
 

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.explain.client_facts import Databases, client_facts, printable
+from app.explain.client_facts import Databases, client_facts
 from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import NetworkLookup, build_networks
 from app.model import ClientClass
 from app.model.prefixes import CloudRange, parse_prefix
+from app.model.words import printable
 from app.request.address import ClientAddress, parse_address
 from tests.geo.databases import maxmind, write_database
 

@@ -22,7 +22,7 @@ from app.request.address import ClientAddress
 from app.request.parameters import QuestionError
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import Status as StatusDocument
+from app.snapshot.status import StatusDocument
 from app.web.answers import listed
 from tests.builders import (
     NOW,

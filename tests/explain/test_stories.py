@@ -44,7 +44,7 @@ from app.model.prefixes import CloudRange, parse_prefix
 from app.render.explanation_text import explanation_text
 from app.request.address import ClientAddress, TrustedProxies
 from app.request.clients import Clients
-from app.snapshot.status import Status as StatusDocument
+from app.snapshot.status import StatusDocument
 from tests.builders import (
     NOW,
     ROUND,

@@ -6,7 +6,7 @@ from math import asin, cos, radians, sin, sqrt
 
 import pytest
 
-from app.clouds import regions
+from app.clouds import PROVIDERS, regions
 from app.model.countries import CONTINENTS, continent_of, countries, country_code, places_by_code
 
 
@@ -102,7 +102,7 @@ def test_the_table_is_complete_and_consistent() -> None:
 
 def test_every_region_is_in_a_country_of_the_table() -> None:
     """The table of cloud regions has the same codes and continents."""
-    for provider in regions.providers():
+    for provider in PROVIDERS:
         for known in regions.known_regions(provider):
             location = regions.region_location(provider, known.border_group or known.region)
             assert location is None or continent_of(location.country) == location.continent, known

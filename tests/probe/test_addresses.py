@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.probe.addresses import Names, refusal
-from app.probe.fetch import Answer, Client, Failure, Network, Request
+from app.probe.addresses import Resolver, refusal
+from app.probe.fetch import Failure, Fetched, MirrorClient, Network, Request
 from app.probe.hosts import Hosts
 from tests.probe.fleet import LIMITS, Fleet
 
@@ -76,10 +76,12 @@ def test_metadata_addresses_are_never_asked(kind: str) -> None:
     assert why is not None and "metadata" in why
 
 
-def fetch(fleet: Fleet, names: Names, *urls: str, allow_private: bool = True) -> list[Answer | Failure]:
-    async def ask() -> list[Answer | Failure]:
+def fetch(
+    fleet: Fleet, resolver: Resolver, *urls: str, allow_private: bool = True
+) -> list[Fetched | Failure]:
+    async def ask() -> list[Fetched | Failure]:
         network = Network(limits=LIMITS)
-        async with Client(network, names, Hosts(None), allow_private, "test") as client:
+        async with MirrorClient(network, resolver, Hosts(None), allow_private, "test") as client:
             return [await client.fetch(Request(url=url, family="ipv4")) for url in urls]
 
     return asyncio.run(ask())
@@ -88,7 +90,7 @@ def fetch(fleet: Fleet, names: Names, *urls: str, allow_private: bool = True) ->
 def test_a_name_that_leads_inside_is_not_asked(fleet: Fleet) -> None:
     """The address counts, not the name: nothing is sent."""
     answer, *_ = fetch(
-        fleet, Names(fleet.lookup, 1.0), fleet.http("inside.example.org") + "TIME", allow_private=False
+        fleet, Resolver(fleet.lookup, 1.0), fleet.http("inside.example.org") + "TIME", allow_private=False
     )
     assert isinstance(answer, Failure)
     assert answer.reason == "127.0.0.1 is a loopback address"
@@ -103,8 +105,8 @@ def test_connections_go_to_the_address_that_was_checked(fleet: Fleet) -> None:
         return answers.pop(0)
 
     url = fleet.http("rebinding.example.org") + "TIME"
-    for answer in fetch(fleet, Names(lookup, 1.0), url, url):
-        assert isinstance(answer, Answer) and answer.status == 200
+    for answer in fetch(fleet, Resolver(lookup, 1.0), url, url):
+        assert isinstance(answer, Fetched) and answer.status == 200
     assert len(answers) == 2
 
 
@@ -113,7 +115,7 @@ def test_odd_spellings_of_an_address_do_not_pass(fleet: Fleet, host: str) -> Non
     """However an address inside is written, nothing is sent to it."""
     network = Network(limits=LIMITS)
     answer, *_ = fetch(
-        fleet, Names(network.lookup, 1.0), f"http://{host}:{fleet.port}/TIME", allow_private=False
+        fleet, Resolver(network.lookup, 1.0), f"http://{host}:{fleet.port}/TIME", allow_private=False
     )
     assert isinstance(answer, Failure)
     assert fleet.log == []

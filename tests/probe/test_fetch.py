@@ -8,8 +8,8 @@ import datetime as dt
 import pytest
 from yarl import URL
 
-from app.probe.addresses import Names
-from app.probe.fetch import Answer, Client, Failure, Fault, Network, Request, redirect_refusal
+from app.probe.addresses import Resolver
+from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Network, Request, redirect_refusal
 from app.probe.hosts import Hosts, Spent, host_key
 from tests.probe import fleet as f
 from tests.probe.fleet import Fleet
@@ -33,11 +33,11 @@ def test_redirects_stay_with_the_mirror(url: str, location: str, refused: str | 
     assert (why is None) if refused is None else (why is not None and refused in why)
 
 
-def fetch(fleet: Fleet, hosts: Hosts, *requests: Request) -> list[Answer | Failure]:
-    async def ask() -> list[Answer | Failure]:
+def fetch(fleet: Fleet, hosts: Hosts, *requests: Request) -> list[Fetched | Failure]:
+    async def ask() -> list[Fetched | Failure]:
         network = Network(limits=f.LIMITS, clock=lambda: fleet.now)
-        names = Names(fleet.lookup, 1.0)
-        async with Client(network, names, hosts, allow_private=True, agent="agent/1 (+x)") as client:
+        resolver = Resolver(fleet.lookup, 1.0)
+        async with MirrorClient(network, resolver, hosts, allow_private=True, agent="agent/1 (+x)") as client:
             return [await client.fetch(request) for request in requests]
 
     return asyncio.run(ask())
@@ -82,7 +82,7 @@ def test_a_host_s_budget_is_kept_until_the_next_hour(fleet: Fleet) -> None:
     assert "this hour's 3 requests" in last.reason
     assert len(fleet.log) == 3
     fleet.now += dt.timedelta(hours=1)
-    assert isinstance(fetch(fleet, hosts, request)[0], Answer)
+    assert isinstance(fetch(fleet, hosts, request)[0], Fetched)
 
 
 def test_a_host_is_asked_two_things_at_a_time(fleet: Fleet) -> None:
@@ -101,8 +101,8 @@ def test_a_host_is_asked_two_things_at_a_time(fleet: Fleet) -> None:
 
     async def ask() -> None:
         hosts = Hosts(None)
-        names = Names(fleet.lookup, 1.0)
-        clients = [Client(Network(limits=f.LIMITS), names, hosts, True, "t") for _ in range(3)]
+        resolver = Resolver(fleet.lookup, 1.0)
+        clients = [MirrorClient(Network(limits=f.LIMITS), resolver, hosts, True, "t") for _ in range(3)]
         request = Request(url=fleet.http("a.example.org") + "TIME", family="ipv4")
         await asyncio.gather(*(client.fetch(request) for client in clients for _ in range(4)))
         for client in clients:

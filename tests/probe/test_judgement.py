@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.catalogue.versions import acceptable
 from app.model import Content, Endpoint, MirrorState, RepomdVersion, Status
-from app.probe.judgement import DISABLED_AFTER, Terms, is_disabled, judge
+from app.probe.judgement import DISABLED_AFTER, Expectations, is_disabled, judge
 from app.probe.observation import EndpointKey, Observation
 from app.probe.origin import with_version
 from app.probe.records import Seen
@@ -22,7 +22,7 @@ NOW = dt.datetime(2026, 11, 20, 10, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 HTTP: EndpointKey = ("http", "ipv4")
 KEYS = {"9/a/x86_64", "9/b/x86_64", "9/c/x86_64"}
-TERMS = Terms(
+EXPECTED = Expectations(
     now=NOW, carried=KEYS, own=KEYS, isos=(), allowed_outdate_s=12 * 3600, origin_timestamp=NOW - HOUR
 )
 OK_STATE = MirrorState(
@@ -53,8 +53,8 @@ def failure(tries: int, answered: bool = False) -> Observation:
     return Observation(known=(HTTP,), endpoints={HTTP: endpoint}, failed_tries=tries, answered=answered)
 
 
-def judged(previous: MirrorState | None, seen: Observation, terms: Terms = TERMS) -> MirrorState:
-    state = judge("a", previous, seen, terms)
+def judged(previous: MirrorState | None, seen: Observation, expected: Expectations = EXPECTED) -> MirrorState:
+    state = judge("a", previous, seen, expected)
     assert state is not None
     return state
 
@@ -69,12 +69,12 @@ def test_one_failure_keeps_the_verdict_and_is_counted() -> None:
 
 def test_a_new_mirror_that_failed_once_is_not_judged() -> None:
     """Nothing is known of it yet."""
-    assert judge("a", None, failure(1), TERMS) is None
+    assert judge("a", None, failure(1), EXPECTED) is None
 
 
 def test_what_could_not_be_asked_changes_nothing() -> None:
     """A spent budget or a missing route says nothing about the mirror."""
-    assert judge("a", OK_STATE, Observation(not_asked="budget"), TERMS) is None
+    assert judge("a", OK_STATE, Observation(not_asked="budget"), EXPECTED) is None
 
 
 def test_reasons_name_endpoint_failure_and_number() -> None:
@@ -157,8 +157,8 @@ def test_contents_that_nothing_is_known_to_compare_with_are_unknown() -> None:
 
 def test_repos_that_left_the_config_leave_the_state() -> None:
     """So do those that the mirror's file no longer declares."""
-    terms = replace(TERMS, carried={"9/a/x86_64"}, own={"9/a/x86_64"})
-    assert set(judged(OK_STATE, success(contents={}), terms).content) == {"9/a/x86_64"}
+    expected = replace(EXPECTED, carried={"9/a/x86_64"}, own={"9/a/x86_64"})
+    assert set(judged(OK_STATE, success(contents={}), expected).content) == {"9/a/x86_64"}
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,8 @@ def test_repos_that_left_the_config_leave_the_state() -> None:
 def test_age_is_judged_against_the_origin(behind_h: float, origin: bool, status: Status) -> None:
     """Where the origin's timestamp is known."""
     against = NOW - 30 * HOUR if origin else NOW
-    terms = replace(TERMS, origin_timestamp=against if origin else None)
-    state = judged(OK_STATE, success(timestamp=against - behind_h * HOUR), terms)
+    expected = replace(EXPECTED, origin_timestamp=against if origin else None)
+    state = judged(OK_STATE, success(timestamp=against - behind_h * HOUR), expected)
     assert state.status is status
     assert (state.reason is None) is (status is Status.OK)
 

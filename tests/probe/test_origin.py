@@ -1,4 +1,4 @@
-"""The origin's facts: what mirrors are compared with and metalinks promise."""
+"""The origin's versions of repos: what mirrors are compared with and metalinks promise."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import hashlib
 
 from app.catalogue.catalogue import expected_repos
 from app.model import Content, RepomdVersion, Status
-from app.probe.origin import Facts, Origin
+from app.probe.origin import Origin, RepoVersions
 from app.probe.records import Records
 from app.sources.folder import DataFolder
-from app.sources.probe_state import read_repo_facts
+from app.sources.probe_state import read_repo_versions
 from app.sources.service_config import read_service_config
 from tests.probe import fleet as f
 from tests.probe.conftest import Probing
@@ -31,12 +31,12 @@ def look(fleet: Fleet, origin: Origin | None = None) -> tuple[Origin, tuple[str,
     return origin, asyncio.run(origin.refresh(config, reread_after_s=0.0))
 
 
-def written(fleet: Fleet) -> Facts:
+def written(fleet: Fleet) -> RepoVersions:
     path = fleet.folder / "state" / "repos.json"
-    return read_repo_facts(path) if path.exists() else {}
+    return read_repo_versions(path) if path.exists() else {}
 
 
-def test_facts_are_written_with_size_date_and_all_hashes(fleet: Fleet) -> None:
+def test_versions_are_written_with_size_date_and_all_hashes(fleet: Fleet) -> None:
     """One entry per release/repo/arch, at once."""
     _, changed = look(fleet)
     body = fleet.body(PATH) or b""
@@ -110,7 +110,7 @@ def test_what_is_not_well_formed_never_counts(fleet: Fleet) -> None:
 
 
 def test_an_origin_that_does_not_answer_changes_nothing(fleet: Fleet, probing: Probing) -> None:
-    """Facts stay, and nobody becomes stale because of it: age is judged by its last timestamp."""
+    """RepoVersions stay, and nobody becomes stale because of it: age is judged by its last timestamp."""
     name = fleet.add("a.example.org")
     probing()
     facts = written(fleet)

@@ -12,8 +12,8 @@ import pytest
 
 from app.catalogue.catalogue import Directory, carries, expected_isos, expected_repos
 from app.model import Content, Mirror, Repo, RepomdVersion, ServiceConfig
-from app.probe.records import Memory, Seen
-from app.probe.schedule import REQUESTS_PER_ROUND, Plan, Situation, plan
+from app.probe.records import ProbeNotes, Seen
+from app.probe.schedule import REQUESTS_PER_ROUND, Situation, Turn, next_turn
 from app.sources.service_config import read_service_config
 
 START = dt.datetime(2026, 11, 20, 10, 0, tzinfo=dt.UTC)
@@ -32,15 +32,15 @@ def targets(kind: str, number: int) -> list[Directory]:
 REPOS, ISOS = targets("repo", 151), targets("iso", 18)
 
 
-def asked(keys: Plan, memory: Memory, now: dt.datetime) -> Memory:
-    """The memory after a plan was carried out."""
+def asked(keys: Turn, notes: ProbeNotes, now: dt.datetime) -> ProbeNotes:
+    """The notes after a plan was carried out."""
     now_s = int(now.timestamp())
-    contents = memory.contents | {t.key: Seen(asked_at=now_s, sha256="a", timestamp=1) for t in keys.repos}
-    return Memory(contents=contents, isos=memory.isos | {t.key: now_s for t in keys.isos})
+    contents = notes.contents | {t.key: Seen(asked_at=now_s, sha256="a", timestamp=1) for t in keys.repos}
+    return ProbeNotes(contents=contents, isos=notes.isos | {t.key: now_s for t in keys.isos})
 
 
-def all_asked(at: dt.datetime) -> Memory:
-    return asked(Plan(tuple(REPOS), tuple(ISOS)), Memory(), at)
+def all_asked(at: dt.datetime) -> ProbeNotes:
+    return asked(Turn(tuple(REPOS), tuple(ISOS)), ProbeNotes(), at)
 
 
 def version(seen_at: dt.datetime) -> RepomdVersion:
@@ -49,36 +49,36 @@ def version(seen_at: dt.datetime) -> RepomdVersion:
 
 def test_a_mirror_never_asked_is_asked_for_everything() -> None:
     """The first round is a full one."""
-    due = plan(REPOS, ISOS, Memory(), SITUATION)
+    due = next_turn(REPOS, ISOS, ProbeNotes(), SITUATION)
     assert (len(due.repos), len(due.isos)) == (151, 18)
 
 
 def test_rounds_are_light_and_every_repo_is_seen_in_time() -> None:
     """Two days of quarter-hourly rounds after a full one: together with the timestamp file never
     more than the round's allowance, and no repo is ever older than six hours."""
-    memory = all_asked(START)
+    notes = all_asked(START)
     for turn in range(1, 192):
         now = START + dt.timedelta(minutes=15 * turn)
-        due = plan(REPOS, ISOS, memory, situation_with(now=now))
+        due = next_turn(REPOS, ISOS, notes, situation_with(now=now))
         assert len(due.repos) + len(due.isos) + 1 < REQUESTS_PER_ROUND
-        memory = asked(due, memory, now)
-        oldest = min(seen.asked_at for seen in memory.contents.values())
+        notes = asked(due, notes, now)
+        oldest = min(seen.asked_at for seen in notes.contents.values())
         assert now.timestamp() - oldest <= 6 * 3600
-    assert START.timestamp() < min(memory.isos.values())
+    assert START.timestamp() < min(notes.isos.values())
 
 
 def test_after_a_pause_everything_overdue_is_asked() -> None:
     """A prober that was off for a night does not take six more hours."""
-    due = plan(REPOS, [], all_asked(START), situation_with(now=START + dt.timedelta(hours=9)))
+    due = next_turn(REPOS, [], all_asked(START), situation_with(now=START + dt.timedelta(hours=9)))
     assert len(due.repos) == 151
 
 
 def test_what_the_origin_has_changed_is_asked_at_once() -> None:
     """Those repos, whoever was asked before the change."""
     now = START + dt.timedelta(minutes=15)
-    facts = {t.key: (version(START + dt.timedelta(minutes=5)),) for t in REPOS[100:140]}
-    due = plan(REPOS, ISOS, all_asked(START), situation_with(now=now, facts=facts))
-    assert {t.key for t in due.repos} >= set(facts)
+    versions = {t.key: (version(START + dt.timedelta(minutes=5)),) for t in REPOS[100:140]}
+    due = next_turn(REPOS, ISOS, all_asked(START), situation_with(now=now, versions=versions))
+    assert {t.key for t in due.repos} >= set(versions)
     assert len(due.repos) < 50
 
 
@@ -86,10 +86,10 @@ def test_what_was_asked_right_after_a_change_is_not_asked_again() -> None:
     """Also within the same second."""
     changed_at = START + dt.timedelta(milliseconds=200)
     asked_at = START.timestamp() + 0.3
-    memory = Memory(contents={t.key: Seen(asked_at=asked_at, sha256="a", timestamp=1) for t in REPOS})
-    facts = {t.key: (version(changed_at),) for t in REPOS}
-    situation = situation_with(now=START + dt.timedelta(minutes=15), facts=facts)
-    assert len(plan(REPOS, [], memory, situation).repos) == 7
+    notes = ProbeNotes(contents={t.key: Seen(asked_at=asked_at, sha256="a", timestamp=1) for t in REPOS})
+    versions = {t.key: (version(changed_at),) for t in REPOS}
+    situation = situation_with(now=START + dt.timedelta(minutes=15), versions=versions)
+    assert len(next_turn(REPOS, [], notes, situation).repos) == 7
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_what_was_not_current_is_asked_again_once_it_may_be(
     last = REPOS[-1]
     situation = situation_with(
         now=START + dt.timedelta(minutes=15),
-        facts={last.key: (version(START - dt.timedelta(hours=hours_since_change)),)},
+        versions={last.key: (version(START - dt.timedelta(hours=hours_since_change)),)},
         content={last.key: content},
         synced=synced,
     )
-    assert (last in plan(REPOS, ISOS, all_asked(START), situation).repos) is due
+    assert (last in next_turn(REPOS, ISOS, all_asked(START), situation).repos) is due
 
 
 CONFIG = ServiceConfig(

@@ -15,11 +15,10 @@ from rich.console import Console
 
 from app.model import Content, MirrorState, Status
 from app.probe import ProbeOptions, run_probe
-from app.probe.inputs import read_inputs
 from app.probe.records import Records, write_json
 from app.sources.folder import DataFolder
 from app.sources.people_files import PeopleFiles
-from app.sources.probe_state import read_mirror_state, read_repo_facts
+from app.sources.probe_state import read_mirror_state, read_repo_versions
 from tests.conftest import ROOT, wait_until
 from tests.probe import fleet as f
 from tests.probe.conftest import PACE, Probing
@@ -141,13 +140,13 @@ def test_a_dead_network_is_said_so_and_the_origin_s_facts_stay(
     """The states tell what was measured; whether to believe it is for the worker's guard."""
     names = [fleet.add(f"m{number}.example.org") for number in range(3)]
     probing()
-    facts = read_repo_facts(fleet.folder / "state" / "repos.json")
+    facts = read_repo_versions(fleet.folder / "state" / "repos.json")
     fleet.addresses |= {name: [f.REFUSED_ADDRESS] for name in (*names, f.ORIGIN)}
     fleet.now += QUARTER
     with caplog.at_level(logging.INFO, "mirrorwise.probe"):
         assert probing() == 0
     assert {probing.state(name).status for name in names} == {Status.UNREACHABLE}
-    assert read_repo_facts(fleet.folder / "state" / "repos.json") == facts
+    assert read_repo_versions(fleet.folder / "state" / "repos.json") == facts
     assert "is this machine's network down?" in caplog.messages[-1]
 
 
@@ -226,7 +225,7 @@ def test_a_damaged_state_file_is_made_anew(fleet: Fleet, probing: Probing) -> No
     fleet.now += QUARTER
     assert probing() == 0
     assert len(probing.state(name).content) == 4
-    assert len(read_repo_facts(fleet.folder / "state" / "repos.json")) == 4
+    assert len(read_repo_versions(fleet.folder / "state" / "repos.json")) == 4
 
 
 def test_a_terminal_shows_how_far_the_round_is(fleet: Fleet) -> None:
@@ -246,11 +245,11 @@ def test_a_file_that_breaks_keeps_its_last_definition(fleet: Fleet) -> None:
     """Mirror files and the service config alike; a mirror that was never sound is left out."""
     name = fleet.add("a.example.org")
     files = PeopleFiles(DataFolder(fleet.folder))
-    before = read_inputs(files)
+    before = (files.read(), files.mirrors)
     for broken in (name, "b.example.org"):
         (fleet.folder / "mirrors.d" / f"{broken}.yml").write_text("name: [")
     (fleet.folder / "config.yml").write_text("config_version: 99\n")
-    assert read_inputs(files) == before
+    assert (files.read(), files.mirrors) == before
 
 
 # --- as a process ----------------------------------------------------------------------------------

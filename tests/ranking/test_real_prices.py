@@ -102,9 +102,9 @@ def say(capsys: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
 def test_against_the_rule(priced: Priced, say: list[str]) -> None:
     """Nearer by far, more even, and hardly fewer clients in their own country."""
     market = priced.market
-    ours = simulation.outcome(market, simulation.by_price(market, priced.load_km), priced.load_km)
-    rule = simulation.outcome(market, simulation.by_country_500km(market), 0 * priced.load_km)
-    free = simulation.outcome(market, simulation.by_price(market, 0 * priced.load_km), 0 * priced.load_km)
+    ours = simulation.outcome_of(market, simulation.by_price(market, priced.load_km), priced.load_km)
+    rule = simulation.outcome_of(market, simulation.by_country_500km(market), 0 * priced.load_km)
+    free = simulation.outcome_of(market, simulation.by_price(market, 0 * priced.load_km), 0 * priced.load_km)
     for label, one in (("priced", ours), ("without prices", free), ("country-500km", rule)):
         say.append(
             f"{label:14}: mean {one.mean_km:.0f} km, median {one.median_km:.0f} km, "
@@ -142,7 +142,7 @@ def test_losing_a_mirror(priced: Priced, say: list[str]) -> None:
     """At once only its own clients move; in the day after, with prices on their way to where they would be
     without it, at most as many again."""
     before = priced.sending(priced.market, priced.by_name)
-    outcome = simulation.outcome(priced.market, before, priced.load_km)
+    outcome = simulation.outcome_of(priced.market, before, priced.load_km)
     chosen = [*outcome.mirrors[:5], *outcome.mirrors[20:200:60]]
     for one in chosen:
         after = priced.without(one.mirror)
@@ -214,7 +214,7 @@ def test_what_the_application_answers(priced: Priced, tmp_path: Path, say: list[
     counted = Counter(asking.first(f"{names[row]}||{spread}|4") for row, spread in clients)
     took_s = time.perf_counter() - began
 
-    outcome = simulation.outcome(market, priced.sending(market, priced.by_name), priced.load_km)
+    outcome = simulation.outcome_of(market, priced.sending(market, priced.by_name), priced.load_km)
     expected = {one.mirror: REQUESTS * one.share for one in outcome.mirrors if one.share > 0}
     assert set(counted) <= set(expected)
     errors = np.array([(counted[name] - number) / np.sqrt(number) for name, number in expected.items()])

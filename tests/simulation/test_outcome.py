@@ -28,7 +28,7 @@ def in_towns(*towns: str) -> list[Mirror]:
 
 def outcome(of: Market, load: dict[str, float] | None = None) -> Outcome:
     load_km = of.load_of(load or {})
-    return simulation.outcome(of, simulation.by_price(of, load_km), load_km)
+    return simulation.outcome_of(of, simulation.by_price(of, load_km), load_km)
 
 
 def got(of: Market, sending: Sending) -> dict[str, float]:

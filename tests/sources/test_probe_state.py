@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.model import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, SourceError, Status
-from app.sources.probe_state import MAX_ROUND_BYTES, read_mirror_state, read_repo_facts, read_round
+from app.sources.probe_state import MAX_ROUND_BYTES, read_mirror_state, read_repo_versions, read_round
 
 STATE: dict[str, Any] = {
     "mirror": "mirror.example.org",
@@ -95,7 +95,7 @@ def test_a_damaged_mirror_state_is_an_error(tmp_path: Path, value: object, words
 def test_the_origins_repomd_versions(tmp_path: Path) -> None:
     """By release/repo/arch, in the order of the file, which is newest first."""
     older = {**VERSION, "timestamp": 1750000000, "md5": "cd" * 16, "future": [1]}
-    facts = read_repo_facts(written(tmp_path, {"9.8/baseos/x86_64": [VERSION, older]}, "repos.json"))
+    facts = read_repo_versions(written(tmp_path, {"9.8/baseos/x86_64": [VERSION, older]}, "repos.json"))
     seen_at = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
     first = RepomdVersion(timestamp=1760000000, size=3000, seen_at=seen_at, sha256="ab" * 32)
     assert facts["9.8/baseos/x86_64"][0] == first
@@ -116,7 +116,7 @@ def test_the_origins_repomd_versions(tmp_path: Path) -> None:
 def test_a_wrong_hash_is_an_error(tmp_path: Path, version: dict[str, object], words: str) -> None:
     """A wrong hash in a metalink would make clients refuse good mirrors; it never gets that far."""
     with pytest.raises(SourceError, match=words):
-        read_repo_facts(written(tmp_path, {"9.8/baseos/x86_64": [version]}, "repos.json"))
+        read_repo_versions(written(tmp_path, {"9.8/baseos/x86_64": [version]}, "repos.json"))
 
 
 def test_the_last_round(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_the_last_round(tmp_path: Path) -> None:
     assert read_round(path) == ProbeRound(completed_at=datetime(2026, 11, 20, 9, 15, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("read", [read_mirror_state, read_repo_facts, read_round])
+@pytest.mark.parametrize("read", [read_mirror_state, read_repo_versions, read_round])
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, read: Callable[[Path], object]) -> None:
     """Whether it may be missing is for the caller to know."""
     with pytest.raises(SourceError, match="cannot be read"):

@@ -14,7 +14,7 @@ from app.request.parameters import ParameterReader
 from app.request.question import Parser
 from app.settings import Settings
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import Status as StatusDocument
+from app.snapshot.status import StatusDocument
 from app.snapshot.status import decode as decode_status
 from app.store import FileStore, Store
 from app.worker import memory

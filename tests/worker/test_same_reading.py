@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from app.model import Severity
-from app.probe.inputs import read_inputs
 from app.sources.check import check
 from app.sources.folder import DataFolder
 from app.sources.people_files import PeopleFiles
@@ -54,9 +53,9 @@ def test_two_files_of_one_mirror(
     worker = start()
     worker.step(NOON)
     served = {mirror.name: mirror.addresses for mirror in loaded(store).mirrors}
-    probed = {
-        m.name: m.addresses for m in read_inputs(PeopleFiles(DataFolder(network.data))).mirrors.values()
-    }
+    prober = PeopleFiles(DataFolder(network.data))
+    prober.read()
+    probed = {mirror.name: mirror.addresses for mirror in prober.mirrors.values()}
     faults = {Path(f.file).name for f in check(network.data) if f.severity is Severity.FAULT}
     assert served == probed
     assert len(served) == 1
@@ -69,11 +68,12 @@ def test_a_file_that_takes_a_name_away(network: Network, store: FileStore, start
     write(network, {f"{A}.yml": mirror(A, "one"), f"{B}.yml": mirror(B, "two")})
     worker, files = start(), PeopleFiles(DataFolder(network.data))
     worker.step(NOON)
-    read_inputs(files)
+    files.read()
     write(network, {f"{A}.yml": mirror(B, "three")})
     worker.step(NOON + 1)
     served = {mirror.name: mirror.addresses for mirror in loaded(store).mirrors}
-    assert served == {mirror.name: mirror.addresses for mirror in read_inputs(files).mirrors.values()}
+    files.read()
+    assert served == {mirror.name: mirror.addresses for mirror in files.mirrors.values()}
     assert {name: urls["https"].split("/")[2] for name, urls in served.items()} == {A: "one", B: "two"}
 
 
@@ -81,9 +81,9 @@ def test_a_folder_that_is_gone(network: Network, start: StartWorker) -> None:
     """Neither the worker nor a running prober takes a disk that is not mounted for an empty network."""
     network.mirror(A)
     files = PeopleFiles(DataFolder(network.data))
-    before = read_inputs(files)
+    before = (files.read(), files.mirrors)
     network.mirrors.rename(network.data / "elsewhere")
-    assert read_inputs(files) == before
+    assert (files.read(), files.mirrors) == before
 
 
 def test_odd_lines_of_mirmon_are_logged_once(
