@@ -30,6 +30,7 @@ from app.model import (
     ServiceConfig,
     Status,
 )
+from app.model.network import CloudRegion, parse_network
 from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
 from app.snapshot.compile import Compiled, Inputs, MirrorLocation, compile_snapshot
@@ -98,7 +99,7 @@ def policy(**changes: Any) -> SelectionPolicy:
 
 
 QUIET = policy(spread_km=0.0)  # no noise: order by cost alone
-AWS = Overlay(name="aws:eu-central-1", provider="aws", region="eu-central-1")
+AWS = Overlay(name="aws:eu-central-1", cloud=CloudRegion("aws", "eu-central-1"))
 AS64500 = Overlay(name="AS64500", asn=64500)
 
 
@@ -215,7 +216,8 @@ def load(*mirrors: Mirror, **others: Any) -> LoadedSnapshot:
 
 
 def an_overlay(name: str, **changes: Any) -> Overlay:
-    return msgspec.structs.replace(Overlay(name=name), **changes)
+    """With the cloud region that is in its name."""
+    return msgspec.structs.replace(Overlay(name=name, cloud=parse_network(name).cloud), **changes)
 
 
 def netblock(prefix: str, *names: str) -> Netblock:

@@ -30,8 +30,8 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """A question about a snapshot's mirrors. `country`: the client's. `region`: the client's cloud
-    region, a `schema.region_key`. `owners`: the mirrors that have the client's network to themselves."""
+    """A question about a snapshot's mirrors. `country`: the client's. `region`: the key of the client's
+    cloud region. `owners`: the mirrors that have the client's network to themselves."""
 
     snapshot: LoadedSnapshot
     question: Question

@@ -24,7 +24,7 @@ from app.geo.database import city_layout_of
 from app.geo.mmdb import MmdbFile
 from app.logs import Faults
 from app.model import GeoError, MirrorwiseError, StoreError
-from app.model.countries import places_by_code
+from app.model.place import places_by_code
 from app.settings import Network, Settings
 from app.snapshot.schema import decode
 from app.store import Store

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from app.answer.selection import Selection, select
 from app.catalogue.catalogue import arches_meant, has_arch, question_key
-from app.explain.client_facts import shown_network
 from app.model import ClientClass
 from app.render import json, metalink, text
 from app.request.parameters import BadValueError, QuestionError
@@ -111,7 +110,7 @@ def list_headers(
 ) -> tuple[tuple[str, str], ...]:
     headers = [
         ("X-Client-Place", client.place),
-        ("X-Client-Network", shown_network(client)),
+        ("X-Client-Network", client.shown.network),
         ("X-Mirrorlist-Reason", selection.reason),
         ("X-Mirrorlist-Generation", snapshot.generation),
         ("Cache-Control", CACHE_CONTROL),

@@ -125,10 +125,8 @@ def networks(draw: st.DrawFn) -> Network:
     blocks = (netblock("192.0.2.0/24", *inside),) if inside else ()
     overlays: list[Overlay] = [
         an_overlay(OWN, netblocks=blocks),
-        an_overlay(AWS, provider="aws", region="eu-central-1"),
-        an_overlay(
-            f"{AWS}+{OWN}+AS64500", provider="aws", region="eu-central-1", netblocks=blocks, asn=64500
-        ),
+        an_overlay(AWS),
+        an_overlay(f"{AWS}+{OWN}+AS64500", netblocks=blocks, asn=64500),
         an_overlay("AS64500", asn=64500),
     ]
     probed = draw(st.lists(st.sampled_from(range(count)), unique=True)) if names else []
@@ -510,7 +508,7 @@ def test_of_several_owners_the_rest_is_out_by_rank() -> None:
 def test_the_regions_place_for_others_is_by_rank() -> None:
     """Mirrors of the client's own region that a list has no room for are out by rank, not by region."""
     inside = [in_cloud(f"r{number}", "frankfurt", "aws", "eu-central-1") for number in range(3)]
-    network = Network([*inside, GOOD], overlays=[an_overlay(AWS, provider="aws", region="eu-central-1")])
+    network = Network([*inside, GOOD], overlays=[an_overlay(AWS)])
     explanation = explained(network, a_client(network=AWS), question(network.config, limit="3"))
     assert [entry.pass_ for entry in explanation.served] == ["region", "geography"]
     assert set(reasons(explanation).values()) == {"rank"}

@@ -19,7 +19,6 @@ from app.geo.vendors import (
     Location,
     asn_of,
     city_layout,
-    place_name,
 )
 from app.model import GeoError
 from tests.geo.databases import dbip, ipinfo, maxmind
@@ -161,7 +160,7 @@ NAMELESS = without(maxmind("LU", 49.61, 6.13), "city", "subdivisions")
 def test_place(layout: Layout, record: Any, place: str) -> None:
     """A cell needs a precise location and a country; otherwise country, continent, or nothing."""
     assert layout.place(record) == place
-    assert place_name(layout.locate(record)) == place
+    assert layout.locate(record).place == place
 
 
 FIELDS = [
@@ -187,7 +186,7 @@ anything = st.recursive(
 @given(record=anything)
 def test_malformed_records_never_raise(layout: Layout, record: Any) -> None:
     """Whatever stands in a record, it has a location, a place and a description, and they agree."""
-    assert layout.place(record) == place_name(layout.locate(record))
+    assert layout.place(record) == layout.locate(record).place
     assert isinstance(layout.describe(record), Details)
     assert 0 <= (asn_of(record) or 0) < 2**32
 
