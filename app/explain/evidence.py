@@ -11,9 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from app.catalogue.catalogue import arches_meant, content_key, expected_arches, in_vault
+from app.catalogue.catalogue import (
+    arches_meant,
+    content_key,
+    expected_arches,
+    in_vault,
+    iso_key,
+    parse_question_key,
+)
 from app.model import Content, Exclusion, Family, MirrorState, Status
-from app.request.question import ISOS, Question
+from app.request.question import Question
 from app.snapshot.eligibility import Tier, content_age_s, exclusion_code
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
@@ -43,8 +50,8 @@ class Case:
     def content_keys(self) -> list[str]:
         """The keys of `MirrorState.content` (or `isos`) that the question is about."""
         question, config = self.question, self.snapshot.config
-        if question.repo == ISOS:
-            return [f"{question.release}/{question.arch}"]
+        if question.repo is None:
+            return [iso_key(question.release, question.arch)]
         repo = next(repo for repo in config.repos if repo.name == question.repo)
         arches = (question.arch,) if question.arch else arches_meant(config, repo, question.release)
         keys = (content_key(config, repo, question.release, arch) for arch in arches)
@@ -54,7 +61,7 @@ class Case:
 def unexpected(case: Case) -> tuple[str, ...]:
     """A sentence about a repo that is asked for where mirrors are not expected to have it."""
     question, config = case.question, case.snapshot.config
-    if question.vault or question.repo == ISOS:
+    if question.vault or question.repo is None:
         return ()
     repo = next(repo for repo in config.repos if repo.name == question.repo)
     arches = expected_arches(config, repo, question.release)
@@ -73,7 +80,7 @@ def evidence(case: Case, index: int, reason: Exclusion) -> Evidence:
 def content_of(case: Case, mirror: ServedMirror, code: int) -> str:
     """What is known of the content that a mirror is listed for."""
     state = case.states.get(mirror.name)
-    if case.question.repo == ISOS:
+    if case.question.repo is None:
         found = {"there" for key in case.content_keys() if state and state.isos.get(key)}
     else:
         found = {state.content[key].value for key in case.content_keys() if state and key in state.content}
@@ -172,7 +179,7 @@ def _not_carried(case: Case, mirror: ServedMirror, state: MirrorState | None) ->
         return Evidence(f"{what} is in the vault, on no mirror")
     if state is not None:
         missing = _with_verdict(case, state, Content.MISSING)
-        if question.repo == ISOS:
+        if question.repo is None:
             missing = ", ".join(f"isos/ of {k}" for k in case.content_keys() if state.isos.get(k) is False)
         if missing:
             return Evidence(f"{missing} is missing there, last asked {moment(state.probed_at)}")
@@ -184,7 +191,7 @@ def _undeclared(case: Case, mirror: ServedMirror) -> str:
     question, module = case.question, case.snapshot.config.modules.get(case.question.release)
     if module and not case.snapshot.addresses(mirror, question.release):
         return f"its file has no address for the module {module}, which release {question.release} is"
-    carried = [key.split("/") for key in _carried(case.snapshot, case.snapshot.number[mirror.name])]
+    carried = [parse_question_key(key) for key in _carried(case.snapshot, case.snapshot.number[mirror.name])]
     releases = _names(release for release, _, _ in carried)
     if question.release not in releases:
         return f"its file leaves out release {question.release}; it has {_listing(releases)}"

@@ -29,7 +29,7 @@ from app.explain.mirror_report import MirrorReport, mirror_report
 from app.geo.database import CityDatabase
 from app.model import ClientClass, Exclusion, MirrorState, Protocol, Record
 from app.request.parameters import QuestionError, printable
-from app.request.question import ISOS, Question
+from app.request.question import Question
 from app.snapshot.eligibility import content_age_s, exclusion_of
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import NetworkGroup, Overlay
@@ -188,7 +188,7 @@ def _question_facts(asked: Asked) -> QuestionFacts:
     return QuestionFacts(
         release=question.release,
         asked=question.asked,
-        repo=None if question.repo == ISOS else question.repo,
+        repo=question.repo,
         arch=question.arch or None,
         path=question.path,
         limit=question.limit,

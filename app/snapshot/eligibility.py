@@ -148,7 +148,7 @@ def _with_probe(row: bytearray, state: MirrorState, questions: Questions) -> byt
                 row[number] = _CONTENT_CODES[content]
     for key, has in state.isos.items():
         release, _, arch = key.partition("/")
-        iso_number = questions.number.get(question_key(release, "", arch))
+        iso_number = questions.number.get(question_key(release, None, arch))
         if iso_number is not None and row[iso_number] == Tier.UNKNOWN:
             row[iso_number] = Tier.GOOD if has else exclusion_code(Exclusion.NOT_CARRIED)
     return row

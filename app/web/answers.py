@@ -14,7 +14,7 @@ from app.catalogue.catalogue import arches_meant, has_arch, question_key
 from app.model import ClientClass
 from app.render import json, metalink, text
 from app.request.parameters import BadValueError, QuestionError
-from app.request.question import ISOS, Question
+from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 
 CACHE_CONTROL = "private, max-age=60"
@@ -74,7 +74,7 @@ def listed(snapshot: LoadedSnapshot, client: ClientClass, question: Question) ->
 
 def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
     """A metalink is of one repomd.xml, so of one repo and arch. Raises BadValueError."""
-    if question.repo == ISOS:
+    if question.repo is None:
         raise BadValueError("format", "metalink", "lists of ISO directories are text or json")
     if question.arch:
         return
