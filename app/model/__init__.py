@@ -18,7 +18,7 @@ from app.model.errors import (
     SourceError,
     StoreError,
 )
-from app.model.fates import Exclusion
+from app.model.fates import Exclusion, Fate, Pass
 from app.model.measured import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, Status
 from app.model.mirrors import Cloud, Coordinates, Mirror
 from app.model.values import FAMILIES, PROTOCOLS, Family, Protocol, Record
@@ -33,11 +33,13 @@ __all__ = [
     "Endpoint",
     "Exclusion",
     "Family",
+    "Fate",
     "Finding",
     "GeoError",
     "Mirror",
     "MirrorState",
     "MirrorwiseError",
+    "Pass",
     "ProbePolicy",
     "ProbeRound",
     "Protocol",

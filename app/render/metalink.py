@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from xml.sax.saxutils import escape, quoteattr
 
-from app.answer.selection import Selection
+from app.answer.lists import Selection
 from app.catalogue.catalogue import REPOMD
 from app.model import RepomdVersion
 from app.request.question import Question
@@ -48,9 +48,9 @@ def metalink(
 
 
 def _countries(snapshot: LoadedSnapshot, selection: Selection) -> list[str | None]:
-    if not selection.served:
+    if not selection.packed:
         return [None] * len(selection.urls)
-    return [snapshot.mirrors[item.mirror].country for item in selection.served]
+    return [snapshot.mirrors[index].country for index in selection.mirrors]
 
 
 def _version(version: RepomdVersion, indent: str) -> list[str]:

@@ -15,17 +15,16 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from app.answer.privacy import shown_to_all
 from app.explain.client_facts import ClientFacts, Databases, client_facts
-from app.explain.explanation import Asked, Live, UnknownMirrorError, explain, schema
+from app.explain.explanation import Live, UnknownMirrorError, explain, schema
+from app.explain.inquiry import Inquiry
 from app.explain.mirror_report import mirror_report, mirror_reports
-from app.model import ServiceConfig, SnapshotError
 from app.model.network import parse_network
 from app.render import html, text
 from app.render.explanation_text import client_text, explanation_text
 from app.request.clients import Client
-from app.request.question import Question
 from app.serving.current import Current, Serving
-from app.snapshot import status
 from app.web.answers import Answer
 from app.web.pages import JSON, NO_STORE, page_headers
 
@@ -33,7 +32,6 @@ Kind = Literal["text", "json", "html"]
 Parameters = Mapping[str, str]
 
 HEADERS = (NO_STORE, ("Vary", "Accept"))
-OPTIONAL = ("arch", "protocol", "family", "limit")
 
 
 @dataclass(frozen=True)
@@ -52,31 +50,10 @@ class Wanted:
         return f"{self.base}{quote(self.path)}" + (f"?{query}" if query else "")
 
 
-def with_defaults(config: ServiceConfig, parameters: Parameters) -> dict[str, str]:
-    """A mirrorlist's parameters with a release and a repo, where they name none: the last release in
-    config.yml that is no module's, and the first repo."""
-    if "path" in parameters:
-        return dict(parameters)
-    plain = [release for release in config.releases if release not in config.modules] or config.releases
-    found = {name: value for name, value in parameters.items() if value or name not in ("release", "repo")}
-    if "repo" not in found:
-        found["repo"] = config.repos[0].name
-    if "release" not in found and not _names_release(config, found["repo"].strip("/").lower()):
-        found["release"] = plain[-1]
-    return found
-
-
-def _names_release(config: ServiceConfig, repo: str) -> bool:
-    """Whether it is of MirrorManager's names, `<repo>-<release>` or one that stands for such a one."""
-    special = {name.lower() for name, meaning in config.repo_names.items() if meaning.release}
-    releases = (*config.releases, *config.aliases, *config.vault_releases)
-    return repo in special or repo.endswith(tuple(f"-{release.lower()}" for release in releases))
-
-
-def explained(current: Current, serving: Serving, client: Client, asked: Asked, wanted: Wanted) -> Answer:
+def explained(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
     """Raises UnknownMirrorError."""
     live = live_of(current, serving)
-    explanation = explain(live, client.of, facts_of(current, serving, client), asked)
+    explanation = explain(live, client.of, facts_of(current, serving, client), inquiry)
     match wanted.kind:
         case "json":
             return Answer(200, JSON, msgspec.json.encode(explanation) + b"\n", HEADERS)
@@ -87,13 +64,6 @@ def explained(current: Current, serving: Serving, client: Client, asked: Asked, 
             page = html.explanation_page(explanation, wanted.parameters, url)
             return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *page_headers()))
     return Answer(200, text.CONTENT_TYPE, explanation_text(explanation).encode(), HEADERS)
-
-
-def asked_of(question: Question, parameters: Parameters, named: Parameters) -> Asked:
-    """`parameters` of the request; `named`: the same with what was put in for what is missing."""
-    put_in = [name for name in ("release", "repo") if name in named and not parameters.get(name)]
-    left_out = [name for name in OPTIONAL if not parameters.get(name)]
-    return Asked(question, (*put_in, *left_out), parameters.get("mirror") or None)
 
 
 def whoami(current: Current, client: Client, kind: Kind) -> Answer:
@@ -116,7 +86,7 @@ def mirrors(current: Current, serving: Serving, wanted: Wanted) -> Answer:
 def mirror(current: Current, serving: Serving, name: str, wanted: Wanted) -> Answer:
     """Raises UnknownMirrorError, for a private one too."""
     live = live_of(current, serving)
-    public = {m.name.lower(): i for i, m in enumerate(live.snapshot.mirrors) if not m.private}
+    public = {live.snapshot.mirrors[i].name.lower(): i for i in shown_to_all(live.snapshot)}
     index = public.get(name.lower())
     if index is None:
         raise UnknownMirrorError(name, list(public))
@@ -132,12 +102,8 @@ def explanation_schema() -> Answer:
 
 
 def live_of(current: Current, serving: Serving) -> Live:
-    """A status document that cannot be read is as good as none."""
-    try:
-        document = status.decode(serving.status) if serving.status else None
-    except SnapshotError:
-        document = None
-    return Live(serving.snapshot, document, current.cities, serving.published_at_s, time.time())
+    document = serving.status_document()
+    return Live(serving.lists, document, current.cities, serving.published_at_s, time.time())
 
 
 def facts_of(current: Current, serving: Serving | None, client: Client) -> ClientFacts:

@@ -62,7 +62,7 @@ class FastPath:
             return None
         client = self._clients.caller(environ, self._current.cities, serving.networks)
         try:
-            return listed(serving.snapshot, client.of, question)
+            return listed(serving.lists, client.of, question)
         except QuestionError:
             return None  # the ordinary way has the words
 

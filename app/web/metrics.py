@@ -21,11 +21,10 @@ from prometheus_client.core import (
     SummaryMetricFamily,
 )
 
-from app.explain.mirror_report import Standing, mirror_reports
-from app.model import SnapshotError
+from app.answer.privacy import shown_to_all
+from app.explain.mirror_report import Overall, overall
 from app.serving.current import Current, Serving
 from app.serving.tally import BUCKETS_S, Counted, Key
-from app.snapshot import status
 from app.snapshot.status import Heartbeat
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -77,9 +76,9 @@ class _Collector:
         mirrors = GaugeMetricFamily(
             "mirrorwise_mirrors", "Public mirrors by status, as /mirrors shows it.", labels=["status"]
         )
-        standings = _standings(serving)
-        for standing in get_args(Standing):
-            mirrors.add_metric([standing], standings[standing])
+        counts = _by_status(serving)
+        for name in get_args(Overall):
+            mirrors.add_metric([name], counts[name])
         yield mirrors
 
     def _databases(self) -> Metric:
@@ -163,13 +162,13 @@ def _processes(alive: list[Counted]) -> Iterator[Metric]:
     yield lookups
 
 
-def _standings(serving: Serving) -> Counter[str]:
-    try:
-        document = status.decode(serving.status) if serving.status else None
-    except SnapshotError:
-        document = None  # as good as none
+def _by_status(serving: Serving) -> Counter[str]:
+    document, snapshot = serving.status_document(), serving.snapshot
     states = document.states if document else {}
-    return Counter(report.status for report in mirror_reports(serving.snapshot, states, None))
+    return Counter(
+        overall(snapshot, index, states.get(snapshot.mirrors[index].name))[0]
+        for index in shown_to_all(snapshot)
+    )
 
 
 # --- what the worker counted -----------------------------------------------------------------------

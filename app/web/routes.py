@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
+from app.explain.inquiry import inquiry_of, with_defaults
 from app.request.clients import Client, Clients, somebody
 from app.request.download import parse_download
 from app.request.parameters import flag
@@ -80,7 +81,7 @@ class Routes:
         download = parse_download(serving.parser, downloads.sent_target(environ), parameters, secure)
         if flag(parameters, "explain"):
             return self._explained(serving, download.question, parameters)
-        return respond(downloads.downloaded(serving.snapshot, self._client(parameters).of, download))
+        return respond(downloads.downloaded(serving.lists, self._client(parameters).of, download))
 
     def front(self) -> Response:
         """CentOS's form if it names a repo, the page otherwise."""
@@ -96,7 +97,7 @@ class Routes:
         question = parse(serving.parser, parameters)
         if flag(parameters, "explain"):
             return self._explained(serving, question, parameters)
-        answer = answers.listed(serving.snapshot, self._client(parameters).of, question)
+        answer = answers.listed(serving.lists, self._client(parameters).of, question)
         target = target_of(request.environ)
         if len(target) <= MAX_TARGET_CHARS and not ABOUT_THE_CLIENT & parameters.keys():
             serving.questions.put(target, question)
@@ -131,14 +132,14 @@ class Routes:
         serving = self.current.serving
         if serving is None:
             return respond(answers.no_snapshot())
-        named = explanations.with_defaults(serving.parser.config, request.args.to_dict())
+        named = with_defaults(serving.parser.config, request.args.to_dict())
         return self._explained(serving, serving.parser.parse_list(named), named)
 
     def _explained(self, serving: Serving, question: Question, named: Parameters) -> Response:
         """`named`: the parameters, with what was put in for those that are missing."""
         parameters = request.args.to_dict()
-        client, asked = self._client(parameters), explanations.asked_of(question, parameters, named)
-        return respond(explanations.explained(self.current, serving, client, asked, self._wanted()))
+        client, inquiry = self._client(parameters), inquiry_of(question, parameters, named)
+        return respond(explanations.explained(self.current, serving, client, inquiry, self._wanted()))
 
     def explanation_schema(self) -> Response:
         return respond(explanations.explanation_schema())
