@@ -20,7 +20,7 @@ from app.geo import scan_cache, vendors
 from app.geo.asn_prefixes import PrefixTable
 from app.geo.copies import identity_of
 from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile
-from app.geo.vendors import Details, Layout, Location
+from app.geo.vendors import Details, GeoipLocation, Layout
 from app.model import GeoError
 from app.model.place import UNKNOWN_PLACE, Place
 
@@ -109,7 +109,7 @@ class CityDatabase(_Database):
                 return place(record)
         return UNKNOWN_PLACE
 
-    def locate(self, address: str) -> Location:
+    def locate(self, address: str) -> GeoipLocation:
         found = self._find(address)
         return vendors.NOWHERE if found is None else self._layouts[found[0]].locate(found[1])
 

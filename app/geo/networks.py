@@ -33,7 +33,7 @@ class Netblock(Record, frozen=True, kw_only=True):
     mirrors: tuple[str, ...]
 
 
-class Overlay(Record, frozen=True, kw_only=True):
+class KnownNetwork(Record, frozen=True, kw_only=True):
     """What an address lies in."""
 
     #: A `NetworkName`. It is the same as long as what it stands for is.
@@ -48,7 +48,7 @@ class Networks(NamedTuple):
     """`overlays` are sorted by name."""
 
     mmdb: bytes
-    overlays: tuple[Overlay, ...]
+    overlays: tuple[KnownNetwork, ...]
 
 
 class _State(NamedTuple):
@@ -124,10 +124,10 @@ def _changes(
     return changes
 
 
-def _named(states: Sequence[_State]) -> list[Overlay]:
+def _named(states: Sequence[_State]) -> list[KnownNetwork]:
     hashes = _netblock_hashes({state.netblocks for state in states if state.netblocks})
     return [
-        Overlay(
+        KnownNetwork(
             name=str(NetworkName(cloud, hashes.get(netblocks), asn)),
             cloud=cloud,
             netblocks=netblocks,

@@ -30,7 +30,7 @@ _IPINFO_KEYS = frozenset(
 )  # no other flat layout has them
 
 
-class Location(NamedTuple):
+class GeoipLocation(NamedTuple):
     """Where a record puts its addresses. Country is ISO 3166-1 alpha-2, continent one of CONTINENTS.
 
     Not `precise`: the coordinates, if any, stand for a whole country (its centre, often), so nothing
@@ -76,14 +76,14 @@ class Layout:
     fields: Callable[[dict[str, Any]], _Fields]
     nested: bool = False
 
-    def locate(self, record: object) -> Location:
+    def locate(self, record: object) -> GeoipLocation:
         if not isinstance(record, dict):
             return NOWHERE
         country, continent, latitude, longitude, city, subdivision, radius_km = self.fields(record)
         north, east = _coordinates(latitude, longitude) or (None, None)
         precise = north is not None and _is_local(city, subdivision, radius_km)
         known, whole = _meant(country) if isinstance(country, str) else _NOTHING
-        return Location(
+        return GeoipLocation(
             known,
             whole or _continent(continent),
             north,
@@ -122,7 +122,7 @@ class Layout:
         )
 
 
-NOWHERE = Location(None, None, None, None, None, None, precise=False)
+NOWHERE = GeoipLocation(None, None, None, None, None, None, precise=False)
 
 
 def city_layout(name: str, database_type: str, records: Sequence[Any]) -> Layout:

@@ -27,7 +27,7 @@ class ClientNetworks:
     mirrors' measured addresses are in, by mirror name."""
 
     digest: str | None = None
-    overlays: Sequence[networks.Overlay] = ()
+    overlays: Sequence[networks.KnownNetwork] = ()
     measured_asns: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def compile(self, mirrors: Sequence[ServedMirror]) -> tuple[dict[str, Overlay], dict[str, Region]]:
@@ -46,7 +46,7 @@ class ClientNetworks:
         return places
 
     def _overlay(
-        self, overlay: networks.Overlay, mirrors: Sequence[ServedMirror], number: Mapping[str, int]
+        self, overlay: networks.KnownNetwork, mirrors: Sequence[ServedMirror], number: Mapping[str, int]
     ) -> Overlay:
         blocks = [[number[name] for name in block.mirrors if name in number] for block in overlay.netblocks]
         declared = [i for i, mirror in enumerate(mirrors) if overlay.asn in mirror.asns]

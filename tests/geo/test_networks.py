@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from app.clouds.overlap import netblock_findings
 from app.clouds.read import read_cloud_folder
 from app.geo.copies import verify
-from app.geo.networks import NetworkLookup, Networks, Overlay, build_networks
+from app.geo.networks import KnownNetwork, NetworkLookup, Networks, build_networks
 from app.geo.search_tree import Grower, encode_mmdb
 from app.model import GeoError, Severity
 from app.model.network import CloudRegion, parse_network
@@ -43,7 +43,7 @@ class Built:
         self.overlays = {overlay.name: overlay for overlay in networks.overlays}
         assert len(self.overlays) == len(networks.overlays)
 
-    def overlay(self, address: str) -> Overlay | None:
+    def overlay(self, address: str) -> KnownNetwork | None:
         name = self.lookup.overlay_name(address)
         return None if name is None else self.overlays[name]
 
@@ -417,7 +417,7 @@ def check_address(
             )
         return network.prefixlen if meant.version == network.version and meant in network else -1
 
-    overlay = built.overlay(str(address)) or Overlay(name="")
+    overlay = built.overlay(str(address)) or KnownNetwork(name="")
     cloud = min(((-length(p), name) for p, name in ranges if length(p) >= 0), default=(0, ":"))[1]
     assert str(overlay.cloud or ":") == cloud
     assert overlay.asn == min(((-length(p), asn) for p, asn in asns if length(p) >= 0), default=(0, None))[1]

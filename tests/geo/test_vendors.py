@@ -15,8 +15,8 @@ from app.geo.vendors import (
     IPINFO,
     MAXMIND,
     Details,
+    GeoipLocation,
     Layout,
-    Location,
     asn_of,
     city_layout,
 )
@@ -28,7 +28,7 @@ def without(record: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key not in keys}
 
 
-LUXEMBOURG = Location("LU", "EU", 49.61, 6.13, "Exampletown", "District", precise=True)
+LUXEMBOURG = GeoipLocation("LU", "EU", 49.61, 6.13, "Exampletown", "District", precise=True)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ LUXEMBOURG = Location("LU", "EU", 49.61, 6.13, "Exampletown", "District", precis
         pytest.param(
             IPINFO,
             {"country": "Luxembourg", "country_code": "LU", "continent": "Europe", "continent_code": "EU"},
-            Location("LU", "EU", None, None, None, None, precise=False),
+            GeoipLocation("LU", "EU", None, None, None, None, precise=False),
             id="IPinfo, country by name and code",
         ),
         pytest.param(
             MAXMIND,
             {"continent": {"code": "EU"}},
-            Location(None, "EU", None, None, None, None, precise=False),
+            GeoipLocation(None, "EU", None, None, None, None, precise=False),
             id="continent only",
         ),
         pytest.param(
@@ -76,7 +76,7 @@ LUXEMBOURG = Location("LU", "EU", 49.61, 6.13, "Exampletown", "District", precis
         ),
     ],
 )
-def test_locate(layout: Layout, record: dict[str, Any], location: Location) -> None:
+def test_locate(layout: Layout, record: dict[str, Any], location: GeoipLocation) -> None:
     """The same facts come out of every vendor's record."""
     assert layout.locate(record) == location
 
