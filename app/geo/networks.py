@@ -34,9 +34,9 @@ class Netblock(Record, frozen=True, kw_only=True):
 
 
 class KnownNetwork(Record, frozen=True, kw_only=True):
-    """What an address lies in."""
+    """An overlay: all that is known of the addresses with one name in the database."""
 
-    #: A `NetworkName`. It is the same as long as what it stands for is.
+    #: A `NetworkName`. It stays the same from build to build, as long as the parts do.
     name: str
     cloud: CloudRegion | None = None
     #: Most specific first.

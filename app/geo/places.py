@@ -1,6 +1,6 @@
 """All places in a city database, and how many clients each one probably has.
 
-The worker ranks mirrors for every place before anybody asks, and prices crowded mirrors by how many
+The worker ranks mirrors for every place before a client asks, and prices crowded mirrors by how many
 clients they would get; both need this scan. It goes over all networks of all files, once per
 database build (`place_scan` runs it beside the worker), and is kept on disk.
 

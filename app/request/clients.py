@@ -34,7 +34,7 @@ class Client(NamedTuple):
 
 
 class Clients:
-    """Who asks. `trusted`: whose headers are believed."""
+    """The clients of requests. `trusted`: the proxies whose headers are believed."""
 
     def __init__(self, trusted: TrustedProxies) -> None:
         self._trusted = trusted
@@ -42,7 +42,7 @@ class Clients:
     def caller(
         self, environ: Mapping[str, str], cities: CityDatabase | None, networks: NetworkLookup | None
     ) -> Client:
-        """Who sent this request."""
+        """The client that sent this request."""
         peer = environ.get("REMOTE_ADDR", "")
         address = client_address(peer, environ.get("HTTP_X_FORWARDED_FOR"), self._trusted)
         told = environ.get(CLASS_HEADER)
