@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from app.answer.lists import MirrorLists, Selection
-from app.geo.networks import Netblock, Overlay
+from app.geo.networks import KnownNetwork, Netblock
 from app.geo.places import PlaceTable
 from app.model import (
     ClientClass,
@@ -31,6 +31,7 @@ from app.model import (
     ServiceConfig,
     Status,
 )
+from app.model.network import CloudRegion, parse_network
 from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
 from app.snapshot.compile import Compiled, Inputs, MirrorLocation, compile_snapshot
@@ -99,8 +100,8 @@ def policy(**changes: Any) -> SelectionPolicy:
 
 
 QUIET = policy(spread_km=0.0)  # no noise: order by cost alone
-AWS = Overlay(name="aws:eu-central-1", provider="aws", region="eu-central-1")
-AS64500 = Overlay(name="AS64500", asn=64500)
+AWS = KnownNetwork(name="aws:eu-central-1", cloud=CloudRegion("aws", "eu-central-1"))
+AS64500 = KnownNetwork(name="AS64500", asn=64500)
 
 
 def a_mirror(name: str, town: str | None = None, **changes: Any) -> Mirror:
@@ -180,7 +181,7 @@ class Network:
     states: Iterable[MirrorState] = ()
     last_round: ProbeRound | None = None
     cells: Mapping[str, tuple[float, float]] = field(default_factory=lambda: TOWN_CELLS)
-    overlays: Sequence[Overlay] = ()
+    overlays: Sequence[KnownNetwork] = ()
     measured_asns: Mapping[str, Sequence[int]] = field(default_factory=dict)
     repomd: Mapping[str, tuple[RepomdVersion, ...]] = field(default_factory=dict)
     load_km: Mapping[str, float] = field(default_factory=dict)
@@ -215,8 +216,9 @@ def load(*mirrors: Mirror, **others: Any) -> LoadedSnapshot:
     return Network(mirrors=mirrors, **others).load()
 
 
-def an_overlay(name: str, **changes: Any) -> Overlay:
-    return msgspec.structs.replace(Overlay(name=name), **changes)
+def an_overlay(name: str, **changes: Any) -> KnownNetwork:
+    """With the cloud region that is in its name."""
+    return msgspec.structs.replace(KnownNetwork(name=name, cloud=parse_network(name).cloud), **changes)
 
 
 def netblock(prefix: str, *names: str) -> Netblock:

@@ -127,10 +127,6 @@ def test_pure_parts(part: str) -> None:
     assert sorted(found & IMPURE - PURE_USES.get(part, set())) == []
 
 
-TWICE = {"Cloud", "Location", "Overlay"}
-"""Names that two classes still have."""
-
-
 def test_every_public_class_has_a_name_of_its_own() -> None:
     """No two public classes share a name: one noun, one meaning."""
     names = Counter(
@@ -139,7 +135,7 @@ def test_every_public_class_has_a_name_of_its_own() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
-    assert {name for name, count in names.items() if count > 1} <= TWICE
+    assert {name for name, count in names.items() if count > 1} == set()
 
 
 def test_the_environment_is_read_in_one_place() -> None:
@@ -168,6 +164,19 @@ def test_files_are_replaced_in_one_place() -> None:
         if isinstance(node, ast.Attribute) and node.attr in BY_HAND
     }
     assert users <= {"files.py"}
+
+
+def test_places_and_networks_are_written_in_one_module_each() -> None:
+    """What marks a cloud region's place and a netblock's name stands in no other text of the program."""
+    writers = {
+        (mark, path.relative_to(APP).as_posix())
+        for path in APP.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for mark in ("@/", "net-")
+        if node.value.startswith(mark)
+    }
+    assert writers == {("@/", "model/place.py"), ("net-", "model/network.py")}
 
 
 LEFT_OUT = [

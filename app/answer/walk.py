@@ -27,6 +27,7 @@ from typing import NamedTuple
 from app.answer.plan import Plan
 from app.answer.privacy import is_for_all, own_mirrors, servable
 from app.model import ClientClass, Fate, Pass, ServiceConfig
+from app.model.place import UNKNOWN_PLACE
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import NetworkGroup, Overlay, Region
@@ -63,7 +64,7 @@ def row_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) ->
     """The row of the place that distances are measured from: a cloud region's own, rather than the
     place that GeoIP has for its addresses."""
     if question.filters.worldwide:
-        return snapshot.row_of("")
+        return snapshot.row_of(UNKNOWN_PLACE)
     region = snapshot.regions.get(region_of(snapshot, client, question) or "")
     return snapshot.row_of(region.place if region and region.place else client.place)
 

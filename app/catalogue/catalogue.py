@@ -23,8 +23,8 @@ class Directory(Record, frozen=True, kw_only=True):
     release: str
     #: The optional module that the release belongs to.
     module: str | None = None
-    #: The name of the repo; empty for ISOs.
-    repo: str
+    #: The name of the repo; None for ISOs.
+    repo: str | None
     #: Empty where the path is the same for all arches.
     arch: str
     #: Below a base URL, with a slash at its end.
@@ -83,10 +83,10 @@ def _isos(config: ServiceConfig, release: str) -> list[Directory]:
         Directory(
             release=release,
             module=module,
-            repo="",
+            repo=None,
             arch=arch,
             path=f"{release}/{iso_path(arch)}",
-            key=f"{release}/{arch}",
+            key=iso_key(release, arch),
         )
         for arch in config.arches[release]
     ]
@@ -110,10 +110,21 @@ def iso_path(arch: str) -> str:
     return f"isos/{arch}/"
 
 
-def question_key(release: str, repo: str, arch: str) -> str:
-    """The key of a question: the repo is empty for ISOs, the arch where none was named or none
-    matters."""
-    return f"{release}/{repo}/{arch}"
+def question_key(release: str, repo: str | None, arch: str) -> str:
+    """The key of a question, "release/repo/arch". No repo: ISOs ("release//arch"). The arch is empty
+    where none was named or none matters."""
+    return f"{release}/{repo or ''}/{arch}"
+
+
+def parse_question_key(key: str) -> tuple[str, str | None, str]:
+    """Release, repo and arch of a key that `question_key` wrote."""
+    release, repo, arch = key.split("/")
+    return release, repo or None, arch
+
+
+def iso_key(release: str, arch: str) -> str:
+    """The key of a release's ISOs in `MirrorState.isos`."""
+    return f"{release}/{arch}"
 
 
 def content_key(config: ServiceConfig, repo: Repo, release: str, arch: str) -> str:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from app.clouds import PROVIDERS
 from app.model import Coordinates, MirrorwiseError, Record
+from app.model.network import CloudRegion
 from app.model.words import nearest
 
 _SEPARATORS = str.maketrans("", "", " -_")
@@ -38,15 +39,6 @@ class RegionLocation(Record, frozen=True, kw_only=True):
     #: GeoIP's two letters.
     continent: str
     metro: str
-
-
-class CloudRegion(Record, frozen=True, kw_only=True):
-    """What `<provider>:<region>` names."""
-
-    provider: str
-    #: The region that the border group belongs to, if there is one.
-    region: str
-    border_group: str | None = None
 
 
 class RegionError(MirrorwiseError):
@@ -98,12 +90,13 @@ def _squashed(name: str) -> str:
 
 def known_regions(provider: str) -> tuple[CloudRegion, ...]:
     """All regions and border groups of a provider."""
-    return tuple(
-        CloudRegion(provider=provider, region=region.parent, border_group=name)
-        if region.parent
-        else CloudRegion(provider=provider, region=name)
-        for name, region in _table().get(provider, {}).items()
-    )
+    return tuple(_known(provider, name) for name in _table().get(provider, {}))
+
+
+def _known(provider: str, name: str) -> CloudRegion:
+    """The region or border group of a name in the table."""
+    parent = _table()[provider][name].parent
+    return CloudRegion(provider, parent, name) if parent else CloudRegion(provider, name)
 
 
 def canonical_region(provider: str, name: str) -> str | None:
@@ -133,15 +126,15 @@ def parse_region(text: str) -> CloudRegion:
     provider = provider.lower()
     if not colon or provider not in PROVIDERS:
         raise RegionError(text, _nearest_of_any(name or text), _allowed())
-    wanted = name.rpartition("/")[2]
+    outer, slash, wanted = name.rpartition("/")
     known = _spellings(provider).get(_squashed(wanted))
-    parent = None if known is None else _table()[provider][known].parent
-    if known is None or ("/" in name and canonical_region(provider, name.partition("/")[0]) != parent):
+    found = _known(provider, known) if known else None
+    if found and slash and not (found.border_group and found.region == canonical_region(provider, outer)):
+        found = None
+    if found is None:
         nearest = nearest_spelling(provider, wanted)
         raise RegionError(text, f"{provider}:{nearest}" if nearest else None, _allowed(provider))
-    if parent is None:
-        return CloudRegion(provider=provider, region=known)
-    return CloudRegion(provider=provider, region=parent, border_group=known)
+    return found
 
 
 def _nearest_of_any(name: str) -> str | None:

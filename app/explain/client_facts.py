@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 import msgspec
 
@@ -15,10 +14,10 @@ from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import NetworkLookup
 from app.geo.vendors import NOWHERE, Details
 from app.model import ClientClass, Record
+from app.model.network import CloudRegion, parse_network
+from app.model.place import UNKNOWN_PLACE, Precision, precision
 from app.model.words import printable
 from app.request.address import ClientAddress
-
-Precision = Literal["cell", "country", "continent", "nothing"]
 
 
 class Ignored(Record, frozen=True, kw_only=True):
@@ -46,7 +45,7 @@ class ClientCloud(Record, frozen=True, kw_only=True):
 
 class ClientFacts(Record, frozen=True, kw_only=True):
     """`found` says where the address was found. `precision`: what `place` is. `network` as it may be
-    shown (`shown_network`). `class` is what the answer depends on; `note` says when it is not what
+    shown (`ClientClass.shown`). `class` is what the answer depends on; `note` says when it is not what
     follows from the address here."""
 
     address: str
@@ -81,20 +80,13 @@ class Databases:
     asns: AsnDatabase | None = None
 
 
-def shown_network(client: ClientClass) -> str:
-    """The client's network as anybody may see it: who asks as for another address is not told that
-    it lies in some mirror's declared netblock."""
-    if client.private:
-        return client.network
-    return "+".join(part for part in client.network.split("+") if not part.startswith("net-"))
-
-
 def client_facts(address: ClientAddress, client: ClientClass, databases: Databases) -> ClientFacts:
     """`client` may be another class than the databases give: a proxy in front can have computed it."""
     cities, networks = databases.cities, databases.networks
     location = cities.locate(address.ip) if cities else NOWHERE
     details = cities.describe(address.ip) if cities else Details()
-    shown = msgspec.structs.replace(client, network=shown_network(client))
+    shown = client.shown
+    network = parse_network(shown.network)
     return ClientFacts(
         address=address.ip,
         found=address.source,
@@ -110,10 +102,11 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
         longitude=location.longitude if location.precise else None,
         accuracy_radius_km=details.accuracy_radius_km,
         place=client.place,
-        precision=_precision(client.place),
+        precision=precision(client.place),
         network=shown.network,
-        asn=_asn(shown.network, address.ip, databases.asns),
-        cloud=_cloud(shown.network, address.ip, networks),
+        # Without a database for it, only an ASN that a mirror is in is known.
+        asn=databases.asns.asn(address.ip) if databases.asns else network.asn,
+        cloud=_cloud(network.cloud, address.ip, networks),
         spread=client.spread,
         class_=str(shown),
         note=_note(address, client, cities, networks),
@@ -127,46 +120,21 @@ def _database(cities: CityDatabase | None) -> GeoipDatabase | None:
     return GeoipDatabase(vendor=cities.vendor, built=built)
 
 
-def _precision(place: str) -> Precision:
-    if not place:
-        return "nothing"
-    if place.startswith("~"):
-        return "continent"
-    return "cell" if "/" in place else "country"
-
-
-def _asn(network: str, ip: str, asns: AsnDatabase | None) -> int | None:
-    """Without a database for it, only an ASN that a mirror is in is known."""
-    if asns is not None:
-        return asns.asn(ip)
-    digits = network.rpartition("+")[2].removeprefix("AS")
-    return int(digits) if digits.isdecimal() else None
-
-
-def _cloud(network: str, ip: str, networks: NetworkLookup | None) -> ClientCloud | None:
-    """Out of an overlay's name: the provider's part comes first."""
-    name = network.partition("+")[0]
-    if not name or name.startswith(("net-", "AS")):
+def _cloud(region: CloudRegion | None, ip: str, networks: NetworkLookup | None) -> ClientCloud | None:
+    if region is None:
         return None
-    region, _, border_group = name.partition("/")
-    provider, _, region = region.partition(":")
-    return ClientCloud(
-        provider=provider,
-        region=region or None,
-        border_group=border_group or None,
-        prefix=networks.cloud_prefix(ip) if networks else None,
-    )
+    return ClientCloud(**region._asdict(), prefix=networks.cloud_prefix(ip) if networks else None)
 
 
 def _note(
     address: ClientAddress, client: ClientClass, cities: CityDatabase | None, networks: NetworkLookup | None
 ) -> str | None:
-    place = cities.place(address.ip) if cities else ""
+    place = cities.place(address.ip) if cities else UNKNOWN_PLACE
     network = (networks.overlay_name(address.ip) if networks else None) or ""
     if (place, network) == (client.place, client.network):
         return None
     here = msgspec.structs.replace(client, place=place, network=network)
     return (
         "the proxy in front gave this class; from the address and the databases here it would be "
-        f"{msgspec.structs.replace(here, network=shown_network(here))}"
+        f"{here.shown}"
     )

@@ -12,9 +12,16 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.answer.walk import Standing
-from app.catalogue.catalogue import arches_meant, content_key, expected_arches, in_vault
+from app.catalogue.catalogue import (
+    arches_meant,
+    content_key,
+    expected_arches,
+    in_vault,
+    iso_key,
+    parse_question_key,
+)
 from app.model import Content, Family, Fate, MirrorState, Status
-from app.request.question import ISOS, Question
+from app.request.question import Question
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
@@ -46,8 +53,8 @@ class Case:
     def content_keys(self) -> list[str]:
         """The keys of `MirrorState.content` (or `isos`) that the question is about."""
         question, config = self.question, self.snapshot.config
-        if question.repo == ISOS:
-            return [f"{question.release}/{question.arch}"]
+        if question.repo is None:
+            return [iso_key(question.release, question.arch)]
         repo = next(repo for repo in config.repos if repo.name == question.repo)
         arches = (question.arch,) if question.arch else arches_meant(config, repo, question.release)
         keys = (content_key(config, repo, question.release, arch) for arch in arches)
@@ -57,7 +64,7 @@ class Case:
 def unexpected(case: Case) -> tuple[str, ...]:
     """A sentence about a repo that is asked for where mirrors are not expected to have it."""
     question, config = case.question, case.snapshot.config
-    if question.vault or question.repo == ISOS:
+    if question.vault or question.repo is None:
         return ()
     repo = next(repo for repo in config.repos if repo.name == question.repo)
     arches = expected_arches(config, repo, question.release)
@@ -81,7 +88,7 @@ def evidence(case: Case, standing: Standing) -> Evidence:
 def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
     """What is known of the content that a mirror is listed for."""
     state = case.states.get(mirror.name)
-    if case.question.repo == ISOS:
+    if case.question.repo is None:
         found = {"there" for key in case.content_keys() if state and state.isos.get(key)}
     else:
         found = {state.content[key].value for key in case.content_keys() if state and key in state.content}
@@ -188,7 +195,7 @@ def _in_vault(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Ev
 
 def _missing_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
     missing = _with_verdict(case, state, Content.MISSING)
-    if case.question.repo == ISOS and state is not None:
+    if case.question.repo is None and state is not None:
         missing = ", ".join(f"isos/ of {k}" for k in case.content_keys() if state.isos.get(k) is False)
     if state is None or not missing:
         return Evidence(_NO_STATE)
@@ -204,7 +211,7 @@ def _left_out(case: Case, mirror: ServedMirror) -> str:
     question, module = case.question, case.snapshot.config.modules.get(case.question.release)
     if module and not case.snapshot.addresses(mirror, question.release):
         return f"its file has no address for the module {module}, which release {question.release} is"
-    carried = [key.split("/") for key in _carried(case.snapshot, case.snapshot.number[mirror.name])]
+    carried = [parse_question_key(key) for key in _carried(case.snapshot, case.snapshot.number[mirror.name])]
     releases = _names(release for release, _, _ in carried)
     if question.release not in releases:
         return f"its file leaves out release {question.release}; it has {_listing(releases)}"

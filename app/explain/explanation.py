@@ -28,7 +28,6 @@ from app.geo.database import CityDatabase
 from app.model import ClientClass, Exclusion, Fate, MirrorState, Pass, Protocol, Record, about
 from app.model.words import escaped, nearest
 from app.request.parameters import QuestionError
-from app.request.question import ISOS
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument
@@ -176,7 +175,7 @@ def _question_facts(inquiry: Inquiry) -> QuestionFacts:
     return QuestionFacts(
         release=question.release,
         asked=question.asked,
-        repo=None if question.repo == ISOS else question.repo,
+        repo=question.repo,
         arch=question.arch or None,
         path=question.path,
         limit=question.limit,

@@ -30,7 +30,7 @@ _OF_THE_WHOLE = {
 }
 
 
-class Cloud(Record, frozen=True, kw_only=True):
+class MirrorCloud(Record, frozen=True, kw_only=True):
     """The cloud that a mirror is in."""
 
     provider: str
@@ -73,7 +73,7 @@ class MirrorReport(Record, frozen=True, kw_only=True):
     ]
     location: Location
     weight: Annotated[float, about("Its capacity; 1 is ordinary.")]
-    cloud: Cloud | None
+    cloud: MirrorCloud | None
     asns: tuple[int, ...]
     countries: Annotated[tuple[str, ...], about("The only countries whose clients it serves; none are all.")]
     exclude_countries: Annotated[tuple[str, ...], about("Countries whose clients it does not serve.")]
@@ -104,7 +104,7 @@ def mirror_report(
         families={"ipv4": mirror.ipv4, "ipv6": mirror.ipv6},
         location=_location(mirror, state, cities),
         weight=mirror.weight,
-        cloud=Cloud(provider=mirror.cloud_provider, regions=mirror.cloud_regions)
+        cloud=MirrorCloud(provider=mirror.cloud_provider, regions=mirror.cloud_regions)
         if mirror.cloud_provider
         else None,
         asns=mirror.asns,

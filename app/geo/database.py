@@ -20,8 +20,9 @@ from app.geo import scan_cache, vendors
 from app.geo.asn_prefixes import PrefixTable
 from app.geo.copies import identity_of
 from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile
-from app.geo.vendors import Details, Layout, Location
+from app.geo.vendors import Details, GeoipLocation, Layout
 from app.model import GeoError
+from app.model.place import UNKNOWN_PLACE, Place
 
 _SAMPLE = 16  # nodes per level: enough records to tell a layout by
 
@@ -97,8 +98,7 @@ class CityDatabase(_Database):
     def vendor(self) -> str:
         return ", ".join(dict.fromkeys(layout.vendor for layout in self._layouts.values()))
 
-    def place(self, address: str) -> str:
-        """`DE/50/8`, `DE`, `~EU` or "" (see `vendors.place_name`)."""
+    def place(self, address: str) -> Place:
         for get, place, source in self._places6 if ":" in address else self._places4:
             try:
                 record = get(address)
@@ -107,9 +107,9 @@ class CityDatabase(_Database):
                 continue
             if record is not None:
                 return place(record)
-        return ""
+        return UNKNOWN_PLACE
 
-    def locate(self, address: str) -> Location:
+    def locate(self, address: str) -> GeoipLocation:
         found = self._find(address)
         return vendors.NOWHERE if found is None else self._layouts[found[0]].locate(found[1])
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile
 from app.model import Record
+from app.model.network import CloudRegion, NetworkName, parse_network
 from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
 
 KEY = "overlay"
@@ -32,17 +33,13 @@ class Netblock(Record, frozen=True, kw_only=True):
     mirrors: tuple[str, ...]
 
 
-class Overlay(Record, frozen=True, kw_only=True):
-    """What an address lies in. Netblocks are most specific first.
+class KnownNetwork(Record, frozen=True, kw_only=True):
+    """An overlay: all that is known of the addresses with one name in the database."""
 
-    `name` is stable and safe to show: `aws`, `aws:eu-central-1`, `aws:us-east-1/us-east-1-bue-1`,
-    `net-3f2a1c`, `AS3320`, joined by "+". Netblocks are a hash, so that private ones stay private.
-    """
-
+    #: A `NetworkName`. It stays the same from build to build, as long as the parts do.
     name: str
-    provider: str | None = None
-    region: str | None = None
-    border_group: str | None = None
+    cloud: CloudRegion | None = None
+    #: Most specific first.
     netblocks: tuple[Netblock, ...] = ()
     asn: int | None = None
 
@@ -51,24 +48,13 @@ class Networks(NamedTuple):
     """`overlays` are sorted by name."""
 
     mmdb: bytes
-    overlays: tuple[Overlay, ...]
-
-
-class _Cloud(NamedTuple):
-    provider: str
-    region: str
-    border_group: str
-
-    @property
-    def name(self) -> str:
-        region = f":{self.region}" if self.region else ""
-        return self.provider + region + (f"/{self.border_group}" if self.border_group else "")
+    overlays: tuple[KnownNetwork, ...]
 
 
 class _State(NamedTuple):
     """An overlay without its name."""
 
-    cloud: _Cloud | None = None
+    cloud: CloudRegion | None = None
     netblocks: tuple[Netblock, ...] = ()
     asn: int | None = None
 
@@ -117,9 +103,9 @@ def _changes(
     claim the very same prefix, the one with a region, then the first by name, the lower one, wins."""
     by_prefix: dict[Prefix, _State] = {}
     for cloud_range in clouds:
-        cloud = _Cloud(cloud_range.provider, cloud_range.region or "", cloud_range.border_group or "")
+        cloud = CloudRegion(cloud_range.provider, cloud_range.region, cloud_range.border_group)
         present = by_prefix.get(cloud_range.prefix, _NOTHING).cloud
-        if present is None or (not cloud.region, cloud) < (not present.region, present):
+        if present is None or (not cloud.region, str(cloud)) < (not present.region, str(present)):
             by_prefix[cloud_range.prefix] = _State(cloud)
     mirrors: dict[Prefix, set[str]] = {}
     for mirror, text in subnets:
@@ -138,28 +124,21 @@ def _changes(
     return changes
 
 
-def _named(states: Sequence[_State]) -> list[Overlay]:
-    hashes = _netblock_names({state.netblocks for state in states if state.netblocks})
-    overlays = []
-    for cloud, netblocks, asn in states:
-        names = [cloud.name] if cloud else []
-        names += [hashes[netblocks]] if netblocks else []
-        names += [f"AS{asn}"] if asn is not None else []
-        overlays.append(
-            Overlay(
-                name="+".join(names),
-                provider=cloud.provider if cloud else None,
-                region=cloud.region or None if cloud else None,
-                border_group=cloud.border_group or None if cloud else None,
-                netblocks=netblocks,
-                asn=asn,
-            )
+def _named(states: Sequence[_State]) -> list[KnownNetwork]:
+    hashes = _netblock_hashes({state.netblocks for state in states if state.netblocks})
+    return [
+        KnownNetwork(
+            name=str(NetworkName(cloud, hashes.get(netblocks), asn)),
+            cloud=cloud,
+            netblocks=netblocks,
+            asn=asn,
         )
-    return overlays
+        for cloud, netblocks, asn in states
+    ]
 
 
-def _netblock_names(all_netblocks: set[tuple[Netblock, ...]]) -> dict[tuple[Netblock, ...], str]:
-    """`net-` and six hex digits of a hash; more where two would be the same."""
+def _netblock_hashes(all_netblocks: set[tuple[Netblock, ...]]) -> dict[tuple[Netblock, ...], str]:
+    """Six hex digits of a hash; more where two would be the same."""
     digests = {
         netblocks: hashlib.sha256(
             "\n".join(f"{block.prefix} {' '.join(block.mirrors)}" for block in netblocks).encode()
@@ -167,7 +146,7 @@ def _netblock_names(all_netblocks: set[tuple[Netblock, ...]]) -> dict[tuple[Netb
         for netblocks in all_netblocks
     }
     digits = next(n for n in count(6) if len({d[:n] for d in digests.values()}) == len(digests))
-    return {netblocks: f"net-{digest[:digits]}" for netblocks, digest in digests.items()}
+    return {netblocks: digest[:digits] for netblocks, digest in digests.items()}
 
 
 class NetworkLookup:
@@ -194,7 +173,7 @@ class NetworkLookup:
         try:
             prefix = parse_prefix(address)
             cloud, length = self._cloud_at(prefix)
-            if not cloud:
+            if cloud is None:
                 return None
             prefix = _with_length(prefix, length)
             for _ in range(prefix.length):
@@ -205,16 +184,14 @@ class NetworkLookup:
             return None
         return str(prefix)
 
-    def _cloud_at(self, prefix: Prefix) -> tuple[str, int]:
-        """The cloud part of the overlay's name ("": none) at a prefix's first address, and the
-        length of the network that says so."""
+    def _cloud_at(self, prefix: Prefix) -> tuple[CloudRegion | None, int]:
+        """The cloud region at a prefix's first address, and the length of the network that says so."""
         text = str(prefix).partition("/")[0]
         record, length = self._reader.get_with_prefix_len(text)
         name = record.get(KEY) if isinstance(record, dict) else None
-        first = name.partition("+")[0] if isinstance(name, str) else ""
-        return "" if first.startswith(("net-", "AS")) else first, length
+        return parse_network(name).cloud if isinstance(name, str) else None, length
 
-    def _is_all(self, cloud: str, prefix: Prefix) -> bool:
+    def _is_all(self, cloud: CloudRegion, prefix: Prefix) -> bool:
         address = prefix
         while address.address <= prefix.last:
             found, length = self._cloud_at(address)

@@ -1,6 +1,6 @@
 """All places in a city database, and how many clients each one probably has.
 
-The worker ranks mirrors for every place before anybody asks, and prices crowded mirrors by how many
+The worker ranks mirrors for every place before a client asks, and prices crowded mirrors by how many
 clients they would get; both need this scan. It goes over all networks of all files, once per
 database build (`place_scan` runs it beside the worker), and is kept on disk.
 
@@ -31,8 +31,9 @@ from app.geo import scan_cache
 from app.geo.copies import identity_of
 from app.geo.database import city_layout_of
 from app.geo.mmdb import DistinctRecords, Level, MmdbFile
-from app.geo.vendors import Layout, place_name
+from app.geo.vendors import Layout
 from app.model import GeoError
+from app.model.place import UNKNOWN_PLACE, Place, country_of, is_exact, place_of
 
 IPV4_CAP = 2.0**14
 IPV6_WEIGHT = 32.0
@@ -51,7 +52,7 @@ class PlaceTable:
     clients known to be in it, and NaN when none of them has coordinates. `ipv6_netblocks` counts /48s.
     """
 
-    names: list[str]
+    names: list[Place]
     latitude: Floats
     longitude: Floats
     ipv4_addresses: Floats
@@ -76,7 +77,7 @@ class PlaceTable:
 
 
 class _Stored(msgspec.Struct):
-    names: list[str]
+    names: list[Place]
     columns: dict[str, bytes]
 
 
@@ -127,7 +128,7 @@ class _Tally:
     Row 0 is of no place: what says nothing about where it is, is not counted."""
 
     def __init__(self) -> None:
-        self._places = {"": 0}
+        self._places = {UNKNOWN_PLACE: 0}
         self._continents: dict[str, str | None] = {}
         self._place_of_row = array("q", [0])
         self._latitudes = array("d", [nan])
@@ -136,7 +137,7 @@ class _Tally:
 
     def row_of(self, layout: Layout, record: object) -> int:
         location = layout.locate(record)
-        place = place_name(location)
+        place = location.place
         if not place:
             return 0
         if location.country is not None:
@@ -174,17 +175,18 @@ class _Tally:
             *(column[order] for column in (latitude, longitude, addresses, netblocks, clients)),
         )
 
-    def _of_whole_countries(self, names: list[str], totals: Floats) -> Floats:
+    def _of_whole_countries(self, names: list[Place], totals: Floats) -> Floats:
         """`totals` (a column per place), where a country or continent has the sum of all in it."""
         columns: dict[str, list[int]] = {}
         for column, name in enumerate(names):
-            country = name.partition("/")[0]
-            columns.setdefault(country, []).append(column)
-            if self._continents.get(country):
-                columns.setdefault(f"~{self._continents[country]}", []).append(column)
+            country = country_of(name)
+            columns.setdefault(country or name, []).append(column)
+            continent = self._continents.get(country) if country else None
+            if continent:
+                columns.setdefault(place_of(continent=continent), []).append(column)
         whole = totals.copy()
         for column, name in enumerate(names):
-            if "/" not in name:
+            if not is_exact(name):
                 whole[:, column] = totals[:, columns[name]].sum(axis=1)
         return whole
 

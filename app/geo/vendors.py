@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import floor
 from typing import Any, NamedTuple
 
 from geoip2.models import City
 
 from app.model import GeoError, Record
-from app.model.countries import CONTINENTS, places_by_code
+from app.model.countries import CONTINENTS
+from app.model.place import UNKNOWN_PLACE, Place, continent_in, country_of, place_of, places_by_code
 
 COUNTRY_ONLY_RADIUS_KM = 500
 
@@ -30,7 +30,7 @@ _IPINFO_KEYS = frozenset(
 )  # no other flat layout has them
 
 
-class Location(NamedTuple):
+class GeoipLocation(NamedTuple):
     """Where a record puts its addresses. Country is ISO 3166-1 alpha-2, continent one of CONTINENTS.
 
     Not `precise`: the coordinates, if any, stand for a whole country (its centre, often), so nothing
@@ -44,6 +44,14 @@ class Location(NamedTuple):
     city: str | None
     subdivision: str | None
     precise: bool
+
+    @property
+    def place(self) -> Place:
+        """The place in the class of a client here."""
+        coordinates = None
+        if self.precise and self.latitude is not None and self.longitude is not None:
+            coordinates = self.latitude, self.longitude
+        return place_of(self.country, self.continent, coordinates)
 
 
 class Details(Record, frozen=True, kw_only=True):
@@ -68,17 +76,16 @@ class Layout:
     fields: Callable[[dict[str, Any]], _Fields]
     nested: bool = False
 
-    def locate(self, record: object) -> Location:
+    def locate(self, record: object) -> GeoipLocation:
         if not isinstance(record, dict):
             return NOWHERE
         country, continent, latitude, longitude, city, subdivision, radius_km = self.fields(record)
         north, east = _coordinates(latitude, longitude) or (None, None)
         precise = north is not None and _is_local(city, subdivision, radius_km)
-        area = _area(country) if isinstance(country, str) else ""
-        whole = area.startswith("~")
-        return Location(
-            None if whole else area or None,
-            area[1:] if whole else _continent(continent),
+        known, whole = _meant(country) if isinstance(country, str) else _NOTHING
+        return GeoipLocation(
+            known,
+            whole or _continent(continent),
             north,
             east,
             _text(city),
@@ -86,16 +93,16 @@ class Layout:
             precise,
         )
 
-    def place(self, record: object) -> str:
-        """`place_name(locate(record))` without what every request would make in vain."""
+    def place(self, record: object) -> Place:
+        """`locate(record).place` without what every request would make in vain."""
         if not isinstance(record, dict):
-            return ""
+            return UNKNOWN_PLACE
         country, continent, latitude, longitude, city, subdivision, radius_km = self.fields(record)
-        return _name(
-            _area(country) if isinstance(country, str) else "",
-            continent,
-            _coordinates(latitude, longitude) if _is_local(city, subdivision, radius_km) else None,
-        )
+        known, whole = _meant(country) if isinstance(country, str) else _NOTHING
+        if known is None:
+            return place_of(None, whole or _continent(continent))
+        is_local = _is_local(city, subdivision, radius_km)
+        return place_of(known, None, _coordinates(latitude, longitude) if is_local else None)
 
     def describe(self, record: object) -> Details:
         if not isinstance(record, dict):
@@ -115,15 +122,7 @@ class Layout:
         )
 
 
-NOWHERE = Location(None, None, None, None, None, None, precise=False)
-
-
-def place_name(location: Location) -> str:
-    """The place in a client's class: `DE/50/8` (the cell's south-west corner), or `DE`, or `~EU`, or "" ."""
-    coordinates = None
-    if location.precise and location.latitude is not None and location.longitude is not None:
-        coordinates = location.latitude, location.longitude
-    return _name(location.country or "", location.continent, coordinates)
+NOWHERE = GeoipLocation(None, None, None, None, None, None, precise=False)
 
 
 def city_layout(name: str, database_type: str, records: Sequence[Any]) -> Layout:
@@ -212,20 +211,15 @@ IPINFO = Layout("IPinfo", _ipinfo_fields)
 # --- what fields mean ------------------------------------------------------------------------------
 
 
-def _name(area: str, continent: Any, coordinates: tuple[float, float] | None) -> str:
-    if len(area) == 2:  # a country
-        return area if coordinates is None else f"{area}/{floor(coordinates[0])}/{floor(coordinates[1])}"
-    if area:
-        return area
-    known = _continent(continent)
-    return "" if known is None else f"~{known}"
+_NOTHING = (None, None)
 
 
 @lru_cache(maxsize=1024)
-def _area(code: str) -> str:
-    """The country or continent that a code stands for, as a place's name; "" if it stands for none
-    (ZZ, XX, A1 for anonymous proxies, …), and the record's continent counts."""
-    return places_by_code().get(code.upper(), "") if code.isascii() else ""
+def _meant(code: str) -> tuple[str | None, str | None]:
+    """The country that a code stands for, or the continent. Where it stands for neither (ZZ, XX, A1 for
+    anonymous proxies, …), the record's own continent counts."""
+    place = places_by_code().get(code.upper()) if code.isascii() else None
+    return _NOTHING if place is None else (country_of(place), continent_in(place))
 
 
 def _continent(code: Any) -> str | None:

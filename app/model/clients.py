@@ -1,20 +1,52 @@
-"""Who is asking."""
+"""Client classes: all that an answer may depend on of the client that asks, and their text.
+
+The text is `place|network|spread|family`, such as `DE/50/8|aws:eu-central-1|17|4`. nginx computes
+the same text, keeps answers by it, and sends it along (`X-Client-Class`).
+"""
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+
+from app.model import network as networks
+from app.model import place as places
+from app.model.place import Place
+
+_CLASS = re.compile(rf"({places.PATTERN})\|({networks.CHARACTERS})\|([0-9]|[12][0-9]|3[01])\|([46])")
 
 
 class ClientClass(msgspec.Struct, frozen=True, gc=False):
-    """Everything about a client that an answer may depend on. `place`: "DE/50/8", "DE", "~EU" or
-    "". `network`: the name of an overlay, or "". `private`: mirrors' own networks count (they do
-    not when somebody asks as for another address)."""
+    """Clients of one class get the same answer to the same question."""
 
-    place: str
+    place: Place
+    #: The name of a network in the networks database (`NetworkName`); empty where none is known.
     network: str
+    #: 0 to 31, out of the address: spreads clients of one place over mirrors.
     spread: int
+    #: 4 or 6.
     family: int
+    #: Whether the client's own address is meant, so that private mirrors of its network count, and it
+    #: may be told of its netblocks. They do not count when it asks as for another address.
     private: bool = True
 
     def __str__(self) -> str:
         return f"{self.place}|{self.network}|{self.spread}|{self.family}"
+
+    @property
+    def shown(self) -> ClientClass:
+        """The class as the client may see it: one that asks as for another address is not told that
+        this address lies in a netblock that some mirror declares."""
+        if self.private:
+            return self
+        return msgspec.structs.replace(self, network=networks.without_netblocks(self.network))
+
+
+def parse_class(text: str) -> ClientClass | None:
+    """A class as `str(ClientClass)` writes it; None for any other text. A place in a country that is
+    none is left as it is, so that the answer is for the very class that nginx keeps it under."""
+    match = _CLASS.fullmatch(text)
+    if match is None:
+        return None
+    return ClientClass(match[1], match[2], int(match[3]), int(match[4]))

@@ -15,19 +15,11 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from app.model import Coordinates, Record
+from app.model.mirrors import Coordinates
+from app.model.values import Record
 
 CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
 """GeoNames' codes, which all GeoIP vendors use."""
-
-_PARTS_OF_CONTINENTS = {
-    "AN": "NA",  # the Netherlands Antilles, which are several countries now
-    "AP": "AS",  # Asia and the Pacific
-    "CS": "EU",  # Serbia and Montenegro
-    "EU": "EU",
-    "YU": "EU",  # Yugoslavia
-}
-"""What vendors write where a country should be, and is none."""
 
 
 class Country(Record, frozen=True, kw_only=True):
@@ -62,16 +54,6 @@ def continent_of(code: str) -> str | None:
     """One of CONTINENTS; None for what is no country's code."""
     country = countries().get(code)
     return country.continent if country else None
-
-
-@cache
-def places_by_code() -> Mapping[str, str]:
-    """What each code that may stand for a country in a GeoIP record means, as the name of a place:
-    `DE`, `GB` (of UK), or a continent, `~EU`. Any other code means nothing."""
-    places = {code: f"~{continent}" for code, continent in _PARTS_OF_CONTINENTS.items()}
-    for code, country in countries().items():
-        places |= {name: code for name in country.names if len(name) == 2}
-    return places
 
 
 def _plain(text: str) -> str:

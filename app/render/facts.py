@@ -11,6 +11,7 @@ from app.explain.evidence import hours, moment
 from app.explain.explanation import Explanation, QuestionFacts, Rank
 from app.explain.mirror_report import Location, MirrorReport, probed
 from app.model import Exclusion
+from app.model.place import region_in
 
 Row = tuple[str, str]
 TERMS = ("distance", "border", "continent", "load", "weight", "spread")
@@ -140,10 +141,10 @@ def answer_line(explanation: Explanation) -> str:
 
 
 def ranked_from(explanation: Explanation) -> str:
-    place = explanation.ranked_from
-    if place.startswith("@/"):
-        return f"the cloud region {place[2:]}"
-    return place or "nowhere in particular"
+    region = region_in(explanation.ranked_from)
+    if region is not None:
+        return f"the cloud region {region}"
+    return explanation.ranked_from or "nowhere in particular"
 
 
 def rank(entry: Rank) -> str:

@@ -23,6 +23,7 @@ class ListedMirror(Record, frozen=True, kw_only=True):
 
 class MirrorList(Record, frozen=True, kw_only=True):
     release: str
+    #: Empty for the directories of ISOs.
     repo: str
     arch: str | None
     reason: str
@@ -44,7 +45,7 @@ def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selectio
         ]
     answer = MirrorList(
         release=question.release,
-        repo=question.repo,
+        repo=question.repo or "",
         arch=question.arch or None,
         reason=selection.reason,
         generation=snapshot.generation,

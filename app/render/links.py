@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from app.render import metalink
-from app.request.question import Question
 
 
 def duplicates(others: Iterable[tuple[str, str | None]]) -> list[str]:
@@ -21,9 +20,8 @@ def duplicates(others: Iterable[tuple[str, str | None]]) -> list[str]:
     ]
 
 
-def described_by(question: Question) -> str:
-    """The metalink of the question's repo: it describes the repomd.xml, and no other file. The
-    address is relative, so that it is right behind any proxy."""
-    url = f"/metalink/{quote(question.release)}/{quote(question.repo)}"
-    arch = f"?arch={quote(question.arch)}" if question.arch else ""
-    return f'<{url}{arch}>; rel=describedby; type="{metalink.CONTENT_TYPE}"'
+def described_by(release: str, repo: str, arch: str) -> str:
+    """The metalink of a repo, for an arch if there is one: it describes the repomd.xml, and no other
+    file. The address is relative, so that it is right behind any proxy."""
+    url = f"/metalink/{quote(release)}/{quote(repo)}" + (f"?arch={quote(arch)}" if arch else "")
+    return f'<{url}>; rel=describedby; type="{metalink.CONTENT_TYPE}"'

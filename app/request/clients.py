@@ -7,13 +7,14 @@ answered for exactly that, so that the key it stores an answer under and the ans
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup
 from app.model import ClientClass
+from app.model.clients import parse_class
+from app.model.place import UNKNOWN_PLACE
 from app.request.address import (
     ClientAddress,
     TrustedProxies,
@@ -26,10 +27,6 @@ from app.request.parameters import BadValueError
 
 CLASS_HEADER = "HTTP_X_CLIENT_CLASS"
 
-_CLASS = re.compile(
-    r"((?:[A-Z]{2}(?:/-?[0-9]{1,2}/-?[0-9]{1,3})?|~[A-Z]{2})?)\|([A-Za-z0-9:/+._-]{0,200})\|([0-9]|[12][0-9]|3[01])\|([46])"
-)
-
 
 class Client(NamedTuple):
     address: ClientAddress
@@ -37,7 +34,7 @@ class Client(NamedTuple):
 
 
 class Clients:
-    """Who asks. `trusted`: whose headers are believed."""
+    """The clients of requests. `trusted`: the proxies whose headers are believed."""
 
     def __init__(self, trusted: TrustedProxies) -> None:
         self._trusted = trusted
@@ -45,7 +42,7 @@ class Clients:
     def caller(
         self, environ: Mapping[str, str], cities: CityDatabase | None, networks: NetworkLookup | None
     ) -> Client:
-        """Who sent this request."""
+        """The client that sent this request."""
         peer = environ.get("REMOTE_ADDR", "")
         address = client_address(peer, environ.get("HTTP_X_FORWARDED_FOR"), self._trusted)
         told = environ.get(CLASS_HEADER)
@@ -63,14 +60,6 @@ class Clients:
         return "https" in map(str.strip, claims) and self._trusted.believes(environ.get("REMOTE_ADDR", ""))
 
 
-def parse_class(text: str) -> ClientClass | None:
-    """A class as `str(ClientClass)` writes it; None for anything else."""
-    match = _CLASS.fullmatch(text)
-    if match is None:
-        return None
-    return ClientClass(match[1], match[2], int(match[3]), int(match[4]))
-
-
 def somebody(text: str, cities: CityDatabase | None, networks: NetworkLookup | None) -> Client:
     """The client whose address is given by `ip=`. Raises BadValueError."""
     address = parse_address(text.strip())
@@ -85,7 +74,7 @@ def classify(
 ) -> ClientClass:
     """`private`: the address is the caller's own, so that its networks' private mirrors count."""
     return ClientClass(
-        place=cities.place(address.ip) if cities else "",
+        place=cities.place(address.ip) if cities else UNKNOWN_PLACE,
         network=(networks.overlay_name(address.ip) if networks else None) or "",
         spread=spread(address.packed),
         family=family(address.packed),

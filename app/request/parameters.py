@@ -9,7 +9,6 @@ from app.clouds.regions import RegionError, parse_region
 from app.model import MirrorwiseError, Protocol, Record, SelectionPolicy
 from app.model.countries import country_code
 from app.model.words import escaped, nearest
-from app.snapshot.schema import region_key
 
 Format = Literal["text", "json", "metalink"]
 MAX_LIMIT = 50
@@ -40,7 +39,7 @@ class UnknownNameError(QuestionError):
 
 class Filters(Record, frozen=True, kw_only=True):
     """What limits the choice of mirrors. `protocols` in order of preference. `worldwide`: as for a
-    client of whom nothing is known. `region`: a `schema.region_key`."""
+    client of whom nothing is known. `region`: a key of `Snapshot.regions`."""
 
     protocols: tuple[Protocol, ...]
     countries: tuple[str, ...] = ()
@@ -107,10 +106,9 @@ class ParameterReader:
         if not asked:
             return None
         try:
-            found = parse_region(asked[:60])
+            return str(parse_region(asked[:60]))
         except RegionError as error:
             raise BadValueError("region", asked, str(error)) from error
-        return region_key(found.provider, found.region, found.border_group)
 
     def limit(self, parameters: Mapping[str, str]) -> int:
         text = parameters.get("limit", "")

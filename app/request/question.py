@@ -35,19 +35,16 @@ from app.request.parameters import (
     list_format,
 )
 
-ISOS = ""
-"""The repo name of the question for ISO directories."""
-
 
 class Question(Record, frozen=True, kw_only=True):
     """`release` is the full name of the one that was `asked` for by this name or an alias; `repo`
-    is `ISOS` for ISO directories; `arch` is "" when none was named or none matters. `path` is below
+    is None for ISO directories; `arch` is "" when none was named or none matters. `path` is below
     the base URL and the release. `vault`: the vault alone has it."""
 
     vault: bool
     asked: str
     release: str
-    repo: str
+    repo: str | None
     arch: str
     path: str
     filters: Filters
@@ -66,7 +63,7 @@ class _Asked(NamedTuple):
 
     asked: str
     release: str
-    repo: str
+    repo: str | None
     arch: str
     path: str
     vault: bool
@@ -206,7 +203,7 @@ class Parser:
     def _iso_question(self, asked: str, full: str, arch: str, parameters: Mapping[str, str]) -> Question:
         name = self._arch(arch, full)
         vault = in_vault(self.config, full)
-        return self._question(_Asked(asked, full, ISOS, name, iso_path(name), vault), parameters)
+        return self._question(_Asked(asked, full, None, name, iso_path(name), vault), parameters)
 
     def _question(self, what: _Asked, parameters: Mapping[str, str]) -> Question:
         return Question(

@@ -25,7 +25,7 @@ from app.geo.following import follow_cities
 from app.geo.mmdb import MmdbFile
 from app.logs import Faults
 from app.model import GeoError, MirrorwiseError, StoreError, digest_of
-from app.model.countries import places_by_code
+from app.model.place import places_by_code
 from app.settings import Network, Settings
 from app.snapshot.schema import decode
 from app.store import Store

@@ -28,6 +28,7 @@ from app.model import (
     ServiceConfig,
 )
 from app.model.countries import continent_of, countries
+from app.model.place import UNKNOWN_PLACE, country_of, is_exact, place_of
 from app.ranking import ranking
 from app.snapshot import eligibility
 from app.snapshot.networks import ClientNetworks
@@ -213,7 +214,7 @@ class _Place:
 
 
 def _places(inputs: Inputs) -> Iterator[_Place]:
-    yield _Place("", 0.0, 0.0, None, None)
+    yield _Place(UNKNOWN_PLACE, 0.0, 0.0, None, None)
     continents: dict[str, list[Coordinates]] = {}
     for name, country in countries().items():
         centre = country.centre
@@ -223,15 +224,15 @@ def _places(inputs: Inputs) -> Iterator[_Place]:
         x, y, z = ranking.unit_vectors([c.latitude for c in centres], [c.longitude for c in centres])
         latitude = np.degrees(np.arctan2(z.mean(), np.hypot(x.mean(), y.mean())))
         longitude = np.degrees(np.arctan2(y.mean(), x.mean()))
-        yield _Place("~" + letters, float(latitude), float(longitude), None, letters)
+        yield _Place(place_of(continent=letters), float(latitude), float(longitude), None, letters)
     for name, (code, where) in sorted(inputs.networks.region_places().items()):
         yield _Place(name, where.latitude, where.longitude, code, continent_of(code))
     if inputs.places is not None:
         table = inputs.places
         for name, latitude, longitude in zip(table.names, table.latitude, table.longitude, strict=True):
-            code = name.partition("/")[0]
-            if "/" in name:
-                yield _Place(name, float(latitude), float(longitude), code, continent_of(code))
+            home = country_of(name)
+            if is_exact(name) and home is not None:
+                yield _Place(name, float(latitude), float(longitude), home, continent_of(home))
 
 
 def _place_rows(inputs: Inputs, served: Sequence[ServedMirror], rankable: Sequence[int]) -> PlaceRows:

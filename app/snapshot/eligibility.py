@@ -119,7 +119,7 @@ def _with_probe(row: bytearray, state: MirrorState, questions: Questions) -> byt
                 row[number] = _OF_CONTENT[content]
     for key, has in state.isos.items():
         release, _, arch = key.partition("/")
-        iso_number = questions.number.get(question_key(release, "", arch))
+        iso_number = questions.number.get(question_key(release, None, arch))
         if iso_number is not None and row[iso_number] == Fate.UNKNOWN:
             row[iso_number] = Fate.GOOD if has else Fate.MISSING_REPO
     return row

@@ -18,11 +18,10 @@ import numpy.typing as npt
 
 from app.catalogue.catalogue import Directory, directories, question_key
 from app.model import Fate, Protocol, SnapshotError
+from app.model.place import wider_places
 from app.ranking import ranking
 from app.snapshot.schema import ServedMirror, Snapshot, decode
 from app.snapshot.tables import mirror_table, place_points
-
-GLOBAL_PLACE = ""
 
 Mask = npt.NDArray[np.bool_]
 """Which mirrors, by index."""
@@ -95,11 +94,10 @@ class LoadedSnapshot:
     # --- places ----------------------------------------------------------------------------------
 
     def row_of(self, place: str) -> int:
-        """The row of a client's place; one never seen falls back to its country, then continent,
-        then to the place of which nothing is known."""
+        """The row of a client's place, or of the narrowest of the wider places that is here."""
         row = self.rows.get(place)
         if row is None:
-            row = self.rows.get(place.partition("/")[0], self.rows[GLOBAL_PLACE])
+            row = next(self.rows[wider] for wider in wider_places(place) if wider in self.rows)
         return row
 
     def letters(self, row: int) -> tuple[str | None, str | None]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from app.clouds import PROVIDERS, regions
 from app.geo import networks
 from app.model import Coordinates, Pass
-from app.snapshot.schema import NetworkGroup, Overlay, Region, ServedMirror, region_key
+from app.model.network import CloudRegion
+from app.model.place import Place, region_place
+from app.snapshot.schema import NetworkGroup, Overlay, Region, ServedMirror
 
 MEASURED_ASN_KM = 1000.0
 """An ASN can span the world: a mirror that does not declare it serves it only in its own country
@@ -25,27 +27,26 @@ class ClientNetworks:
     mirrors' measured addresses are in, by mirror name."""
 
     digest: str | None = None
-    overlays: Sequence[networks.Overlay] = ()
+    overlays: Sequence[networks.KnownNetwork] = ()
     measured_asns: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def compile(self, mirrors: Sequence[ServedMirror]) -> tuple[dict[str, Overlay], dict[str, Region]]:
-        """The snapshot's overlays by name, and its cloud regions by `region_key`."""
+        """The snapshot's overlays by name, and its cloud regions by theirs."""
         number = {mirror.name: i for i, mirror in enumerate(mirrors)}
         overlays = {o.name: self._overlay(o, mirrors, number) for o in self.overlays}
         return overlays, self._regions(mirrors)
 
-    def region_places(self) -> dict[str, tuple[str, Coordinates]]:
-        """Country and coordinates of every cloud region whose place is known, by place name."""
+    def region_places(self) -> dict[Place, tuple[str, Coordinates]]:
+        """Country and coordinates of every cloud region of which they are known, by place."""
         places = {}
-        for provider, region, border_group in _known_regions():
-            location = regions.region_location(provider, border_group or region or "")
+        for known in _known_regions():
+            location = regions.region_location(known.provider, known.border_group or known.region or "")
             if location is not None:
-                name = _place_name(region_key(provider, region, border_group))
-                places[name] = (location.country, location.coordinates)
+                places[region_place(known)] = (location.country, location.coordinates)
         return places
 
     def _overlay(
-        self, overlay: networks.Overlay, mirrors: Sequence[ServedMirror], number: Mapping[str, int]
+        self, overlay: networks.KnownNetwork, mirrors: Sequence[ServedMirror], number: Mapping[str, int]
     ) -> Overlay:
         blocks = [[number[name] for name in block.mirrors if name in number] for block in overlay.netblocks]
         declared = [i for i, mirror in enumerate(mirrors) if overlay.asn in mirror.asns]
@@ -54,9 +55,7 @@ class ClientNetworks:
         return Overlay(
             exclusive=_groups(Pass.EXCLUSIVE, monopolies),
             netblocks=_groups(Pass.NETBLOCK, blocks),
-            region=region_key(overlay.provider, overlay.region, overlay.border_group)
-            if overlay.provider
-            else None,
+            region=str(overlay.cloud) if overlay.cloud else None,
             asn=overlay.asn,
             asns=self._asn_groups(overlay.asn, declared, mirrors),
         )
@@ -77,44 +76,31 @@ class ClientNetworks:
         return (*declaring, NetworkGroup(pass_=Pass.ASN, mirrors=measured, within_km=MEASURED_ASN_KM))
 
     def _regions(self, mirrors: Sequence[ServedMirror]) -> dict[str, Region]:
-        keys = {(o.provider, o.region, o.border_group) for o in self.overlays if o.provider}
+        published = {overlay.cloud for overlay in self.overlays if overlay.cloud}
         placed = self.region_places()
         compiled = {}
-        for provider, region, border_group in sorted(
-            keys | set(_known_regions()), key=lambda parts: region_key(*parts)
-        ):
-            key = region_key(provider, region, border_group)
-            names = (_place_name(key), _place_name(region_key(provider, region)))
-            compiled[key] = Region(
-                groups=_region_groups(provider, region, mirrors),
-                place=next((name for name in names if name in placed), None),
+        for region in sorted(published | set(_known_regions()), key=str):
+            places = (region_place(region), region_place(region._replace(border_group=None)))
+            compiled[str(region)] = Region(
+                groups=_region_groups(region, mirrors),
+                place=next((place for place in places if place in placed), None),
             )
         return compiled
 
 
-def _known_regions() -> list[tuple[str, str | None, str | None]]:
-    """(provider, region, border group) of everything in the table of regions."""
-    return [
-        (known.provider, known.region, known.border_group)
-        for provider in PROVIDERS
-        for known in regions.known_regions(provider)
-    ]
-
-
-def _place_name(key: str) -> str:
-    """Like a cell's name in that it has a slash: the place is known exactly."""
-    return f"@/{key}"
+def _known_regions() -> list[CloudRegion]:
+    """Everything in the table of regions."""
+    return [known for provider in PROVIDERS for known in regions.known_regions(provider)]
 
 
 def _groups(pass_: Pass, groups: Iterable[Sequence[int]]) -> tuple[NetworkGroup, ...]:
     return tuple(NetworkGroup(pass_=pass_, mirrors=tuple(group)) for group in groups if group)
 
 
-def _region_groups(
-    provider: str, region: str | None, mirrors: Sequence[ServedMirror]
-) -> tuple[NetworkGroup, ...]:
+def _region_groups(client: CloudRegion, mirrors: Sequence[ServedMirror]) -> tuple[NetworkGroup, ...]:
     """In the region; serving all regions; then the other regions of the continent, nearest first. A
     private mirror is for its own networks only, cloud or not."""
+    provider, region, _ = client
     mine = [i for i, m in enumerate(mirrors) if m.cloud_provider == provider and not m.private]
     everywhere = [i for i in mine if not mirrors[i].cloud_regions]
     if region is None:

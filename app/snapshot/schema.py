@@ -76,12 +76,6 @@ class Region(Record, frozen=True, kw_only=True):
     place: str | None = None
 
 
-def region_key(provider: str, region: str | None, border_group: str | None = None) -> str:
-    """The key of `Snapshot.regions`: "aws", "aws:us-east-1", "aws:us-east-1/us-east-1-bue-1"."""
-    key = f"{provider}:{region}" if region else provider
-    return f"{key}/{border_group}" if border_group else key
-
-
 class Overlay(Record, frozen=True, kw_only=True):
     """What the networks database's name for a client's network stands for. `region` is a key of
     `Snapshot.regions`; its groups come between netblocks and ASN."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from app.model.place import is_exact
 from app.ranking import ranking
 from app.snapshot.schema import ServedMirror
 
@@ -39,5 +40,5 @@ def place_points(
         vectors=ranking.unit_vectors(points[:, 0], points[:, 1]),
         country=letters(countries),
         continent=letters(continents),
-        wide=np.array(["/" not in name for name in names], np.bool_),
+        wide=np.array([not is_exact(name) for name in names], np.bool_),
     )

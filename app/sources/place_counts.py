@@ -10,17 +10,15 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from app.files import read_bytes
 from app.model import Finding, Severity, SourceError
+from app.model.place import parse_place
 
 MAX_BYTES = 16 * 1024**2
 HEADER = ["place", "clients"]
-
-_PLACE = re.compile(r"(?:[A-Z]{2}(?:/-?[0-9]{1,2}/-?[0-9]{1,3})?|~[A-Z]{2})?")
 
 
 def read_place_counts(path: Path) -> dict[str, float]:
@@ -40,12 +38,14 @@ def _read(path: Path, rows: Iterator[list[str]]) -> dict[str, float]:
         if not row:
             continue
         try:
-            place, text = row
+            name, text = row
             clients = float(text)
         except ValueError:
             raise _fault(path, number, "a line is a place and a number of clients: DE/50/8,1200") from None
-        if not _PLACE.fullmatch(place):
-            raise _fault(path, number, f"{place!r} is not a place such as DE/50/8, DE or ~EU")
+        try:
+            place = parse_place(name)
+        except ValueError as error:
+            raise _fault(path, number, str(error)) from error
         if not (math.isfinite(clients) and clients >= 0):
             raise _fault(path, number, f"{text!r} is not a number of clients")
         counts[place] = counts.get(place, 0.0) + clients

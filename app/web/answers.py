@@ -11,11 +11,10 @@ from urllib.parse import quote
 
 from app.answer.lists import MirrorLists, Selection
 from app.catalogue.catalogue import arches_meant, has_arch
-from app.explain.client_facts import shown_network
 from app.model import ClientClass
 from app.render import json, metalink, text
 from app.request.parameters import BadValueError, QuestionError
-from app.request.question import ISOS, Question
+from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 
 CACHE_CONTROL = "private, max-age=60"
@@ -76,7 +75,7 @@ def listed(lists: MirrorLists, client: ClientClass, question: Question) -> Answe
 
 def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
     """A metalink is of one repomd.xml, so of one repo and arch. Raises BadValueError."""
-    if question.repo == ISOS:
+    if question.repo is None:
         raise BadValueError("format", "metalink", "lists of ISO directories are text or json")
     if question.arch:
         return
@@ -112,7 +111,7 @@ def list_headers(
 ) -> tuple[tuple[str, str], ...]:
     headers = [
         ("X-Client-Place", client.place),
-        ("X-Client-Network", shown_network(client)),
+        ("X-Client-Network", client.shown.network),
         ("X-Mirrorlist-Reason", selection.reason),
         ("X-Mirrorlist-Generation", snapshot.generation),
         ("Cache-Control", CACHE_CONTROL),

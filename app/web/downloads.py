@@ -25,8 +25,9 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> A
     countries = [snapshot.mirrors[index].country for index in selection.mirrors]
     headers = [*list_headers(snapshot, client, selection), ("Location", location)]
     headers += [("Link", value) for value in links.duplicates(zip(urls[1:], countries[1:], strict=True))]
-    if download.is_repomd and has_metalink(snapshot, question):
-        headers.append(("Link", links.described_by(question)))
+    if question.repo and download.is_repomd and has_metalink(snapshot, question):
+        described_by = links.described_by(question.release, question.repo, question.arch)
+        headers.append(("Link", described_by))
     return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), tuple(headers))
 
 

@@ -20,6 +20,7 @@ from app.explain.client_facts import ClientFacts, Databases, client_facts
 from app.explain.explanation import Live, UnknownMirrorError, explain, schema
 from app.explain.inquiry import Inquiry
 from app.explain.mirror_report import mirror_report, mirror_reports
+from app.model.network import parse_network
 from app.render import html, text
 from app.render.explanation_text import client_text, explanation_text
 from app.request.clients import Client
@@ -59,7 +60,7 @@ def explained(current: Current, serving: Serving, client: Client, inquiry: Inqui
             return Answer(200, JSON, msgspec.json.encode(explanation) + b"\n", HEADERS)
         case "html":
             # As for the same address it gives the same, unless there are mirrors for it alone.
-            own = client.of.private and "net-" in client.of.network
+            own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
             page = html.explanation_page(explanation, wanted.parameters, url)
             return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *page_headers()))

@@ -5,7 +5,7 @@ mirror behind a CDN geolocates to the CDN."""
 from __future__ import annotations
 
 from app.geo.database import AsnDatabase, CityDatabase
-from app.geo.vendors import Location
+from app.geo.vendors import GeoipLocation
 from app.model import Coordinates, Mirror, MirrorState
 from app.model.countries import countries
 from app.snapshot.compile import MirrorLocation
@@ -49,7 +49,7 @@ class Locator:
     @staticmethod
     def _measured(
         cities: CityDatabase, mirror: Mirror, addresses: tuple[str, ...]
-    ) -> tuple[Coordinates | None, str | None, Location | None]:
+    ) -> tuple[Coordinates | None, str | None, GeoipLocation | None]:
         """GeoIP's answer counts only in the country that the file names, if it names one."""
         for address in addresses:
             found = cities.locate(address)

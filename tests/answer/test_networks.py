@@ -269,9 +269,7 @@ def test_a_region_has_its_own_place() -> None:
 
 def test_a_border_group_is_elsewhere_but_of_its_region() -> None:
     """Its clients belong to the parent region's mirror; below it they get what is near the zone."""
-    bue = an_overlay(
-        "aws:us-east-1/us-east-1-bue-1", provider="aws", region="us-east-1", border_group="us-east-1-bue-1"
-    )
+    bue = an_overlay("aws:us-east-1/us-east-1-bue-1")
     snapshot = load(
         in_cloud("overseas", "ashburn", "aws", "us-east-1"),
         a_mirror("ashburn", "ashburn"),
@@ -284,7 +282,7 @@ def test_a_border_group_is_elsewhere_but_of_its_region() -> None:
 
 def test_a_provider_without_a_region() -> None:
     """Addresses that a provider uses everywhere get the mirrors that serve all of its regions."""
-    overlay = an_overlay("aws", provider="aws")
+    overlay = an_overlay("aws")
     snapshot = load(*CLOUD, overlays=[overlay], config=a_config(selection=QUIET))
     assert served(snapshot, ask(snapshot, a_client(network="aws"))) == [
         *named("everywhere", reason="region"),
@@ -296,8 +294,6 @@ def test_netblock_and_region_in_the_order_of_the_passes() -> None:
     """A declared netblock inside a provider's range counts first, the region after it, then the ASN."""
     both = an_overlay(
         "aws:eu-central-1+net-1+AS64500",
-        provider="aws",
-        region="eu-central-1",
         netblocks=CAMPUS.netblocks,
         asn=64500,
     )

@@ -261,11 +261,9 @@ def test_across_passes() -> None:
         overlays=[
             an_overlay(
                 f"{AWS}+{OWN}",
-                provider="aws",
-                region="eu-central-1",
                 netblocks=(netblock("192.0.2.0/24", "inside"),),
             ),
-            an_overlay(AWS, provider="aws", region="eu-central-1"),
+            an_overlay(AWS),
         ],
     )
     both = explained(network, a_client(network=f"{AWS}+{OWN}"), question(network.config))

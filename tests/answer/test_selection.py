@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.geo.networks import Overlay
+from app.geo.networks import KnownNetwork
 from app.model import Content, Mirror, Repo, Status
 from tests.builders import (
     AS64500,
@@ -361,7 +361,7 @@ def test_an_overlay_or_place_that_is_not_known() -> None:
 
 def test_mirrors_of_an_overlay_that_are_gone() -> None:
     """A networks database may name mirrors that this snapshot no longer has."""
-    overlay: Overlay = an_overlay("net-1", netblocks=(netblock("192.0.2.0/24", "gone", "de"),))
+    overlay: KnownNetwork = an_overlay("net-1", netblocks=(netblock("192.0.2.0/24", "gone", "de"),))
     snapshot = load(*WORLD, overlays=[overlay])
     assert served(snapshot, ask(snapshot, a_client(network="net-1")))[0] == ("de", "netblock")
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from app.catalogue.catalogue import arches_meant, content_key, directories, expected_arches, is_expected
+from app.catalogue.catalogue import (
+    arches_meant,
+    content_key,
+    directories,
+    expected_arches,
+    is_expected,
+    iso_key,
+    parse_question_key,
+    question_key,
+)
 from app.model import Repo, ServiceConfig
+from tests.builders import a_config
 
 ARCHES = ("x86_64", "aarch64")
 CONFIG = ServiceConfig(
@@ -95,3 +105,23 @@ def test_a_directory_that_is_expected_nowhere_keeps_its_name() -> None:
     older = Repo(name="older", path="other/$basearch/", releases=("9.8",))
     vaulted = Repo(name="vaulted", path="other/$basearch/", vault=True)
     assert content_key(with_repos(older, vaulted), older, "10.2", "x86_64") == "10.2/older/x86_64"
+
+
+# --- keys --------------------------------------------------------------------------------------------
+
+
+def test_question_keys() -> None:
+    """The key of everything that mirrors can be asked for is read back; no two have the same."""
+    found = directories(a_config())
+    asked = [(directory.release, directory.repo, directory.arch) for directory in found]
+    keys = [question_key(*parts) for parts in asked]
+    assert [parse_question_key(key) for key in keys] == asked
+    assert len(set(keys)) == len(keys)
+
+
+def test_keys_as_files_have_them() -> None:
+    """Snapshots and state files name repos and ISOs like this."""
+    assert question_key("9.8", "baseos", "x86_64") == "9.8/baseos/x86_64"
+    assert question_key("9.8", "baseos", "") == "9.8/baseos/"
+    assert question_key("9.8", None, "x86_64") == "9.8//x86_64"
+    assert iso_key("9.8", "x86_64") == "9.8/x86_64"

@@ -132,7 +132,7 @@ def test_next_region_when_it_is_gone(clouds: Clouds) -> None:
 
 def test_border_group_is_elsewhere(clouds: Clouds, snapshot: LoadedSnapshot) -> None:
     """A client in Buenos Aires' zone belongs to us-east-1, and its geography is South America's."""
-    [network] = {o.name for o in clouds.overlays if o.border_group == "us-east-1-bue-1"}
+    [network] = {o.name for o in clouds.overlays if o.cloud and o.cloud.border_group == "us-east-1-bue-1"}
     place = region_location("aws", "us-east-1-bue-1")
     assert place is not None and place.country == "AR"
     selection = select(snapshot, ClientClass("US/39/-78", network, 0, 4), question(clouds.config))

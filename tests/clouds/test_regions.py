@@ -11,7 +11,6 @@ import pytest
 from app.clouds import PROVIDERS
 from app.clouds.read import read_cloud_folder
 from app.clouds.regions import (
-    CloudRegion,
     RegionError,
     canonical_region,
     nearest_spelling,
@@ -20,6 +19,7 @@ from app.clouds.regions import (
     regions_by_distance,
 )
 from app.model import MirrorwiseError
+from app.model.network import CloudRegion
 
 # Published in the ranges, but their providers have not said where they are.
 UNPLACED = {

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from app.explain.client_facts import ClientFacts, Databases, client_facts
 from app.explain.explanation import Explanation, Live, Rank, UnknownMirrorError, explain, schema
 from app.explain.inquiry import Inquiry
-from app.geo.networks import Overlay
+from app.geo.networks import KnownNetwork
 from app.model import ClientClass, Content, Endpoint, Exclusion, Mirror, MirrorState, Status
 from app.render.explanation_text import explanation_text
 from app.request.address import ClientAddress
@@ -125,12 +125,10 @@ def networks(draw: st.DrawFn) -> Network:
     names = [f"m{number:02}" for number in range(count)]
     inside = draw(st.lists(st.sampled_from(names), max_size=3, unique=True)) if names else []
     blocks = (netblock("192.0.2.0/24", *inside),) if inside else ()
-    overlays: list[Overlay] = [
+    overlays: list[KnownNetwork] = [
         an_overlay(OWN, netblocks=blocks),
-        an_overlay(AWS, provider="aws", region="eu-central-1"),
-        an_overlay(
-            f"{AWS}+{OWN}+AS64500", provider="aws", region="eu-central-1", netblocks=blocks, asn=64500
-        ),
+        an_overlay(AWS),
+        an_overlay(f"{AWS}+{OWN}+AS64500", netblocks=blocks, asn=64500),
         an_overlay("AS64500", asn=64500),
     ]
     probed = draw(st.lists(st.sampled_from(range(count)), unique=True)) if names else []
@@ -173,7 +171,7 @@ ASKED = st.fixed_dictionaries(
 
 def hidden_private(network: Network, client: ClientClass) -> set[str]:
     """Private mirrors of whose networks the client's is none."""
-    overlay = next((o for o in network.overlays if o.name == client.network), Overlay(name=""))
+    overlay = next((o for o in network.overlays if o.name == client.network), KnownNetwork(name=""))
     own = {name for block in overlay.netblocks for name in block.mirrors}
     own |= {m.name for m in network.mirrors if overlay.asn in m.asns}
     return {m.name for m in network.mirrors if m.private and not (client.private and m.name in own)}
@@ -512,7 +510,7 @@ def test_of_several_owners_the_rest_is_out_by_rank() -> None:
 def test_the_regions_place_for_others_is_by_rank() -> None:
     """Mirrors of the client's own region that a list has no room for are out by rank, not by region."""
     inside = [in_cloud(f"r{number}", "frankfurt", "aws", "eu-central-1") for number in range(3)]
-    network = Network([*inside, GOOD], overlays=[an_overlay(AWS, provider="aws", region="eu-central-1")])
+    network = Network([*inside, GOOD], overlays=[an_overlay(AWS)])
     explanation = explained(network, a_client(network=AWS), question(network.config, limit="3"))
     assert [entry.pass_ for entry in explanation.served] == ["region", "geography"]
     assert set(reasons(explanation).values()) == {"rank"}

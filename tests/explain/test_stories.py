@@ -274,9 +274,7 @@ def test_20_cloud_client(networks: NetworkLookup) -> None:
     """Provider, region, the prefix that says so (cut by nobody's netblock), and the pass that it brings."""
     client = Clients(TrustedProxies([])).caller({"REMOTE_ADDR": "192.0.2.225"}, None, networks)
     inside = in_cloud("inside", "frankfurt", "aws", "eu-central-1")
-    network = Network(
-        [inside, OTHER], overlays=[an_overlay("aws:eu-central-1", provider="aws", region="eu-central-1")]
-    )
+    network = Network([inside, OTHER], overlays=[an_overlay("aws:eu-central-1")])
     text = told(network, client.of, client.address, Databases(None, networks))
     assert "cloud aws eu-central-1, by 192.0.2.128/25" in text
     assert "1 inside.example.org" in text and "pass region;" in text

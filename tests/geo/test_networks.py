@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from app.clouds.overlap import netblock_findings
 from app.clouds.read import read_cloud_folder
 from app.geo.copies import verify
-from app.geo.networks import NetworkLookup, Networks, Overlay, build_networks
+from app.geo.networks import KnownNetwork, NetworkLookup, Networks, build_networks
 from app.geo.search_tree import Grower, encode_mmdb
 from app.model import GeoError, Severity
+from app.model.network import CloudRegion, parse_network
 from app.model.prefixes import CloudRange, parse_prefix
 
 Facts = tuple[str | None, str | None, str | None]  # provider, region, border group
@@ -27,11 +28,9 @@ Facts = tuple[str | None, str | None, str | None]  # provider, region, border gr
 
 def cloud_range(prefix: str, name: str) -> CloudRange:
     """`name` as an overlay's: aws:us-east-1/us-east-1-bue-1."""
-    provider, _, rest = name.partition(":")
-    region, _, group = rest.partition("/")
-    return CloudRange(
-        prefix=parse_prefix(prefix), provider=provider, region=region or None, border_group=group or None
-    )
+    cloud = parse_network(name).cloud
+    assert cloud is not None
+    return CloudRange(prefix=parse_prefix(prefix), **cloud._asdict())
 
 
 class Built:
@@ -44,7 +43,7 @@ class Built:
         self.overlays = {overlay.name: overlay for overlay in networks.overlays}
         assert len(self.overlays) == len(networks.overlays)
 
-    def overlay(self, address: str) -> Overlay | None:
+    def overlay(self, address: str) -> KnownNetwork | None:
         name = self.lookup.overlay_name(address)
         return None if name is None else self.overlays[name]
 
@@ -124,14 +123,14 @@ def test_combination(tmp_path: Path) -> None:
     )
     inside = built.overlay("192.0.2.65")
     assert inside is not None
-    assert (inside.provider, inside.region, inside.asn) == ("aws", "eu-central-1", 64497)
+    assert (inside.cloud, inside.asn) == (CloudRegion("aws", "eu-central-1"), 64497)
     assert [(block.prefix, block.mirrors) for block in inside.netblocks] == [
         ("192.0.2.64/26", ("annex", "lab")),
         ("192.0.0.0/16", ("campus",)),
     ]
     beside = built.overlay("192.0.2.200")
     assert beside is not None
-    assert (beside.region, beside.asn, len(beside.netblocks)) == ("eu-central-1", 64496, 1)
+    assert (beside.cloud, beside.asn, len(beside.netblocks)) == (inside.cloud, 64496, 1)
     outside = built.overlay("192.1.0.0")
     assert outside is not None
     assert outside.name == "AS64496"
@@ -351,7 +350,7 @@ def test_every_real_prefix(real_data: Path, tmp_path: Path) -> None:
         first, last = int(network.network_address), int(network.broadcast_address)
         for number in (first - 1, first, last, last + 1):
             overlay = built.overlay(str(kind(number)))
-            found = (overlay.provider, overlay.region, overlay.border_group) if overlay else None
+            found = tuple(overlay.cloud) if overlay and overlay.cloud else None
             checked += 1
             if found != oracle.facts(network.version, number):
                 wrong.append((text, str(kind(number)), found, oracle.facts(network.version, number)))
@@ -418,9 +417,9 @@ def check_address(
             )
         return network.prefixlen if meant.version == network.version and meant in network else -1
 
-    overlay = built.overlay(str(address)) or Overlay(name="")
+    overlay = built.overlay(str(address)) or KnownNetwork(name="")
     cloud = min(((-length(p), name) for p, name in ranges if length(p) >= 0), default=(0, ":"))[1]
-    assert f"{overlay.provider or ''}:{overlay.region or ''}" == cloud
+    assert str(overlay.cloud or ":") == cloud
     assert overlay.asn == min(((-length(p), asn) for p, asn in asns if length(p) >= 0), default=(0, None))[1]
     by_length: dict[int, set[str]] = {}
     for mirror, prefix in subnets:

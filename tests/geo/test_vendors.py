@@ -15,11 +15,10 @@ from app.geo.vendors import (
     IPINFO,
     MAXMIND,
     Details,
+    GeoipLocation,
     Layout,
-    Location,
     asn_of,
     city_layout,
-    place_name,
 )
 from app.model import GeoError
 from tests.geo.databases import dbip, ipinfo, maxmind
@@ -29,7 +28,7 @@ def without(record: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key not in keys}
 
 
-LUXEMBOURG = Location("LU", "EU", 49.61, 6.13, "Exampletown", "District", precise=True)
+LUXEMBOURG = GeoipLocation("LU", "EU", 49.61, 6.13, "Exampletown", "District", precise=True)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +56,13 @@ LUXEMBOURG = Location("LU", "EU", 49.61, 6.13, "Exampletown", "District", precis
         pytest.param(
             IPINFO,
             {"country": "Luxembourg", "country_code": "LU", "continent": "Europe", "continent_code": "EU"},
-            Location("LU", "EU", None, None, None, None, precise=False),
+            GeoipLocation("LU", "EU", None, None, None, None, precise=False),
             id="IPinfo, country by name and code",
         ),
         pytest.param(
             MAXMIND,
             {"continent": {"code": "EU"}},
-            Location(None, "EU", None, None, None, None, precise=False),
+            GeoipLocation(None, "EU", None, None, None, None, precise=False),
             id="continent only",
         ),
         pytest.param(
@@ -77,7 +76,7 @@ LUXEMBOURG = Location("LU", "EU", 49.61, 6.13, "Exampletown", "District", precis
         ),
     ],
 )
-def test_locate(layout: Layout, record: dict[str, Any], location: Location) -> None:
+def test_locate(layout: Layout, record: dict[str, Any], location: GeoipLocation) -> None:
     """The same facts come out of every vendor's record."""
     assert layout.locate(record) == location
 
@@ -161,7 +160,7 @@ NAMELESS = without(maxmind("LU", 49.61, 6.13), "city", "subdivisions")
 def test_place(layout: Layout, record: Any, place: str) -> None:
     """A cell needs a precise location and a country; otherwise country, continent, or nothing."""
     assert layout.place(record) == place
-    assert place_name(layout.locate(record)) == place
+    assert layout.locate(record).place == place
 
 
 FIELDS = [
@@ -187,7 +186,7 @@ anything = st.recursive(
 @given(record=anything)
 def test_malformed_records_never_raise(layout: Layout, record: Any) -> None:
     """Whatever stands in a record, it has a location, a place and a description, and they agree."""
-    assert layout.place(record) == place_name(layout.locate(record))
+    assert layout.place(record) == layout.locate(record).place
     assert isinstance(layout.describe(record), Details)
     assert 0 <= (asn_of(record) or 0) < 2**32
 

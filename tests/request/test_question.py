@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.model import Protocol, RepoName, ServiceConfig
 from app.request.parameters import BadValueError, Filters, ParameterReader, QuestionError, UnknownNameError
-from app.request.question import ISOS, Parser, Question
+from app.request.question import Parser, Question
 from tests.builders import a_config, policy
 
 REPO_NAMES = {
@@ -35,7 +35,7 @@ def with_parameters(**parameters: str) -> Question:
     return a_parser().parse_list(parameters)
 
 
-def meant(question: Question) -> tuple[str, str, str]:
+def meant(question: Question) -> tuple[str, str | None, str]:
     return question.release, question.repo, question.arch
 
 
@@ -154,7 +154,7 @@ def test_vault(release: str, repo: str, vault: bool) -> None:
 def test_isos() -> None:
     """ISO directories are asked for by release and arch."""
     question = a_parser().parse_isos({"limit": "3"}, "9", "X86_64")
-    assert (*meant(question), question.path) == ("9.8", ISOS, "x86_64", "isos/x86_64/")
+    assert (*meant(question), question.path) == ("9.8", None, "x86_64", "isos/x86_64/")
     assert (question.vault, question.limit) == (False, 3)
     assert a_parser().parse_isos({}, "9.7", "x86_64").vault
 

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.explain.mirror_report import mirror_report
+from app.model.clients import parse_class
 from app.render import html
 from app.render.metalink import metalink
-from app.request.clients import parse_class
 from tests.builders import a_client, a_mirror, a_repomd, load, question, select
 from tests.conftest import ROOT
 from tests.web.asking import FRANKFURT, PROXY, STRANGER, application, asking

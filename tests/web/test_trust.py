@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client
 
-from app.geo.networks import Overlay
+from app.geo.networks import KnownNetwork
 from app.settings import Settings
 from app.snapshot.schema import encode, generation_of
 from app.store import Publication, file_store
@@ -246,7 +246,7 @@ def test_nobody_but_a_private_mirror(tmp_path: Path) -> None:
     """Where nobody but a private mirror has something, those inside are sent to it, and the same question
     from outside is a 404 as often as it is asked."""
     corp = a_mirror("corp", "frankfurt", private=True, subnets=("10.20.0.0/16",))
-    overlay = Overlay(name="net-c0de", netblocks=(netblock("10.20.0.0/16", "corp"),))
+    overlay = KnownNetwork(name="net-c0de", netblocks=(netblock("10.20.0.0/16", "corp"),))
     compiled = Network(mirrors=[corp], config=without_origin(), overlays=[overlay]).compile()
     data = encode(compiled.snapshot)
     store = file_store(tmp_path)

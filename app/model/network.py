@@ -1,0 +1,73 @@
+"""Networks: the names of cloud regions, and of all that is known of a client's network.
+
+    aws                                       a provider's addresses that belong to no region
+    aws:us-east-1                             a cloud region
+    aws:us-east-1/us-east-1-bue-1             a border group (a local or wavelength zone) of a region
+    aws:us-east-1+net-3f2a1c+AS3320           a network: cloud region, declared netblocks, ASN; any of
+                                              them may be missing
+
+A network's name is safe to show but for its netblocks, and those are a hash: it tells neither the
+prefixes nor the mirrors that declare them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+CHARACTERS = "[A-Za-z0-9:/+._-]{0,200}"
+"""What a network's name is made of, as a regular expression. nginx has the same one."""
+
+_WORD = "[A-Za-z0-9._-]+"
+_REGION = f"(?P<provider>{_WORD})(?::(?P<region>{_WORD})(?:/(?P<border_group>{_WORD}))?)?"
+_NAME = re.compile(
+    rf"(?:(?!net-|AS[0-9]){_REGION}(?:\+|$))?"
+    r"(?:net-(?P<netblocks>[0-9a-f]+)(?:\+|$))?"
+    r"(?:AS(?P<asn>[0-9]{1,10}))?"
+)
+
+
+class CloudRegion(NamedTuple):
+    """A cloud provider's region, or a border group in one. Its text is its key in a snapshot."""
+
+    provider: str
+    #: None for addresses that the provider assigns to no region.
+    region: str | None = None
+    #: An AWS zone with a place of its own; `region` is the one that it belongs to.
+    border_group: str | None = None
+
+    def __str__(self) -> str:
+        region = f":{self.region}" if self.region else ""
+        return self.provider + region + (f"/{self.border_group}" if self.border_group else "")
+
+
+class NetworkName(NamedTuple):
+    """The parts of a network's name; its text is the name."""
+
+    cloud: CloudRegion | None = None
+    #: Hex digits of a hash of all declared netblocks that the network lies in.
+    netblocks: str | None = None
+    #: The ASN, if a mirror is in it.
+    asn: int | None = None
+
+    def __str__(self) -> str:
+        parts = [str(self.cloud)] if self.cloud else []
+        parts += [f"net-{self.netblocks}"] if self.netblocks else []
+        parts += [f"AS{self.asn}"] if self.asn is not None else []
+        return "+".join(parts)
+
+
+def parse_network(name: str) -> NetworkName:
+    """The parts of a name as `NetworkName` writes it. Any other text has none."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return NetworkName()
+    provider, region, border_group, netblocks, asn = match.groups()
+    cloud = CloudRegion(provider, region, border_group) if provider else None
+    found = NetworkName(cloud, netblocks, int(asn) if asn else None)
+    return found if str(found) == name else NetworkName()
+
+
+def without_netblocks(name: str) -> str:
+    """A network's name as anyone may see it."""
+    return str(parse_network(name)._replace(netblocks=None))
