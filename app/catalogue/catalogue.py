@@ -197,3 +197,9 @@ def carries(mirror: Mirror, directory: Directory) -> bool:
         and (not directory.repo or not mirror.repos or directory.repo in mirror.repos)
         and (not directory.arch or not mirror.arches or directory.arch in mirror.arches)
     )
+
+
+def needs_probe(mirror: Mirror) -> bool:
+    """Whether the prober has to say that a mirror is good. A private one cannot be asked from outside,
+    and one with `probe: false` is always taken as good."""
+    return mirror.probe and not mirror.private

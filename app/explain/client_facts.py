@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 
 from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import NetworkLookup
 from app.geo.vendors import NOWHERE, Details
-from app.model import ClientClass, Record
+from app.model import ClientClass, Record, about
 from app.model.network import CloudRegion, parse_network
 from app.model.place import UNKNOWN_PLACE, Precision, precision
 from app.model.words import printable
@@ -28,28 +29,26 @@ class Ignored(Record, frozen=True, kw_only=True):
 
 
 class GeoipDatabase(Record, frozen=True, kw_only=True):
-    """`built`: when its files were, each time once, oldest first."""
+    """The database that the place comes from."""
 
     vendor: str
-    built: tuple[datetime, ...]
+    built: Annotated[tuple[datetime, ...], about("When its files were built, oldest first.")]
 
 
 class ClientCloud(Record, frozen=True, kw_only=True):
-    """`prefix`: the widest around the client that is all in this region."""
+    """The cloud that the client is in."""
 
     provider: str
     region: str | None
     border_group: str | None
-    prefix: str | None
+    prefix: Annotated[str | None, about("The widest around the client that is all in this region.")]
 
 
 class ClientFacts(Record, frozen=True, kw_only=True):
-    """`found` says where the address was found. `precision`: what `place` is. `network` as it may be
-    shown (`ClientClass.shown`). `class` is what the answer depends on; `note` says when it is not what
-    follows from the address here."""
+    """What is known of the client."""
 
     address: str
-    found: str
+    found: Annotated[str, about("Where the address was found.")]
     ignored: tuple[Ignored, ...]
     family: str
     database: GeoipDatabase | None
@@ -62,13 +61,13 @@ class ClientFacts(Record, frozen=True, kw_only=True):
     longitude: float | None
     accuracy_radius_km: int | None
     place: str
-    precision: Precision
-    network: str
+    precision: Annotated[Precision, about("What the place is.")]
+    network: Annotated[str, about("As far as it may be shown.")]
     asn: int | None
     cloud: ClientCloud | None
-    spread: int
-    class_: str = msgspec.field(name="class")
-    note: str | None = None
+    spread: Annotated[int, about("0 to 31; it shares clients among near mirrors.")]
+    class_: Annotated[str, about("All that the answer depends on.")] = msgspec.field(name="class")
+    note: Annotated[str | None, about("Says when the class does not follow from the address.")] = None
 
 
 @dataclass(frozen=True)

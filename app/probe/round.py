@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.catalogue.catalogue import carries, own_module
+from app.catalogue.catalogue import carries, needs_probe, own_module
 from app.model import Mirror, MirrorState, SourceError
 from app.probe.judgement import Expectations, is_disabled, judge
 from app.probe.mirror import MirrorVisit
@@ -109,8 +109,7 @@ class Round:
 
 
 def chosen(mirrors: Iterable[Mirror], names: Sequence[str]) -> list[Mirror]:
-    """The mirrors of a round: the named ones, or all that need a state. Private mirrors cannot be judged
-    from outside their network, and those with `probe: false` are always taken as good."""
+    """The mirrors of a round: the named ones, or all that need a state."""
     if names:
         return [mirror for mirror in mirrors if mirror.name in names]
-    return [mirror for mirror in mirrors if mirror.probe and not mirror.private and not mirror.disabled]
+    return [mirror for mirror in mirrors if needs_probe(mirror) and not mirror.disabled]

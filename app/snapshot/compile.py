@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from app.catalogue.catalogue import needs_probe
 from app.catalogue.versions import acceptable
 from app.geo.places import PlaceTable
 from app.model import (
@@ -152,7 +153,7 @@ def _by_question(
 
 def _served(mirror: Mirror, inputs: Inputs) -> ServedMirror:
     location = inputs.locations.get(mirror.name, MirrorLocation())
-    state = inputs.states.get(mirror.name) if eligibility.needs_probe(mirror) else None
+    state = inputs.states.get(mirror.name) if needs_probe(mirror) else None
     country = mirror.country or location.country
     return ServedMirror(
         name=mirror.name,

@@ -18,7 +18,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from app.catalogue.catalogue import arches_meant, carries, directories, has_arch, question_key
+from app.catalogue.catalogue import (
+    arches_meant,
+    carries,
+    directories,
+    has_arch,
+    needs_probe,
+    question_key,
+)
 from app.model import (
     Content,
     Fate,
@@ -151,11 +158,6 @@ def fate_of_whole(
     if state.status is Status.STALE or (age_s is not None and age_s > config.allowed_outdate_s):
         return Fate.STALE
     return Fate.UNKNOWN
-
-
-def needs_probe(mirror: Mirror) -> bool:
-    """Private mirrors cannot be probed from outside, and `probe: false` ones are always good."""
-    return mirror.probe and not mirror.private
 
 
 def content_age_s(state: MirrorState) -> float | None:
