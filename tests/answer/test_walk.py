@@ -79,8 +79,10 @@ def _in_other_region(told: Told) -> bool:
 
 
 def _is_rank(told: Told) -> bool:
-    snapshot_fate = told.walk.plan.fates[told.standing.mirror]
-    return snapshot_fate <= Fate.PARTIAL and (told.standing.place or 0) > len(told.walk.served)
+    """Where filters and the prober's word give way, there may be more mirrors than the list holds, too."""
+    eligible = told.walk.plan.fates[told.standing.mirror] <= Fate.PARTIAL
+    gives_way = told.walk.reason is Pass.LAST_RESORT
+    return (eligible or gives_way) and (told.standing.place or 0) > len(told.walk.served)
 
 
 TRUE: dict[Fate, Callable[[Told], bool]] = {
@@ -118,7 +120,7 @@ def test_every_exclusion_is_checked_here() -> None:
     assert set(TRUE) == {fate for fate in Fate if fate.exclusion is not None}
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(network=networks(), client=CLIENTS | PLACELESS, parameters=ASKED)
 def test_the_account_agrees_with_the_list(
     network: Network, client: ClientClass, parameters: dict[str, str]
