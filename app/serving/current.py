@@ -48,13 +48,14 @@ _GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # it goes into headers
 @dataclass(frozen=True)
 class Serving:
     """One generation and what belongs to it. `status` is the status document, still encoded: only
-    explanations need it. `questions`: what the fast path knows, by `fastpath.target_of`."""
+    explanations need it. `questions`: what the fast path knows, by path and query: the label of the URL
+    form, and the question."""
 
     snapshot: LoadedSnapshot
     parser: Parser
     networks: NetworkLookup | None
     published_at_s: float
-    questions: Memo[str, Question]
+    questions: Memo[str, tuple[str, Question]]
     status_tag: str = ""
     status: bytes | None = None
 

@@ -12,10 +12,7 @@ from app.serving.current import Current
 from app.settings import Settings
 from app.store import Store, file_store
 from app.web.answers import UnknownFactsError, mirrorlist_instead, plain
-from app.web.counting import Counting
 from app.web.fastpath import FastPath
-from app.web.hosts import PlainHosts
-from app.web.paths import PlainPaths
 from app.web.routes import Routes, respond
 
 
@@ -31,8 +28,7 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
     clients = Clients(TrustedProxies(settings.trusted_proxies))
     Routes(current, clients).register(app)
     _register_errors(app)
-    counted = Counting(PlainPaths(PlainHosts(app.wsgi_app)), current.tally)
-    app.wsgi_app = FastPath(counted, current, clients, current.tally)  # type: ignore[method-assign]  # Flask's own way to wrap it
+    app.wsgi_app = FastPath(app.wsgi_app, current, clients)  # type: ignore[method-assign]  # Flask's own way to wrap it
     if follow:
         current.start()
     return app

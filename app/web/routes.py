@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
@@ -10,12 +11,13 @@ from werkzeug.routing import BaseConverter
 from app.request.clients import Client, Clients, somebody
 from app.request.download import parse_download
 from app.request.parameters import flag
-from app.request.question import Parser, Question
+from app.request.question import Question
 from app.serving.current import Current, Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
 from app.web.explanations import Kind, Wanted
-from app.web.fastpath import MAX_TARGET_CHARS, target_of
+from app.web.fastpath import remember
+from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
 
 Parameters = Mapping[str, str]
 
@@ -39,14 +41,8 @@ class Routes:
         app.url_map.strict_slashes = False
         app.url_map.converters["anything"] = AnyPath
         views: dict[str, Callable[..., Response]] = {
-            "/": self.front,
-            "/mirrorlist": self.mirrorlist,
-            "/mirrorlist/<release>/<repo>": self.mirrorlist,
-            "/metalink": self.metalink,
-            "/metalink/<release>/<repo>": self.metalink,
-            "/isolist/<release>/<arch>": self.isolist,
-            "/download": self.download,
-            "/download/<anything:path>": self.download,
+            **{rule: partial(self.listed, form) for form in LIST_FORMS for rule in form.rules},
+            **dict.fromkeys(DOWNLOAD.rules, self.download),
             "/explain": self.explain,
             "/explain/schema": self.explanation_schema,
             "/mirrors": self.mirrors,
@@ -61,14 +57,21 @@ class Routes:
 
     # --- lists -----------------------------------------------------------------------------------
 
-    def mirrorlist(self, release: str = "", repo: str = "") -> Response:
-        return self._listed(lambda parser, p: parser.parse_list(p, release, repo))
-
-    def metalink(self, release: str = "", repo: str = "") -> Response:
-        return self._listed(lambda parser, p: parser.parse_list({**p, "format": "metalink"}, release, repo))
-
-    def isolist(self, release: str, arch: str) -> Response:
-        return self._listed(lambda parser, p: parser.parse_isos(p, release, arch))
+    def listed(self, form: ListForm, **names: str) -> Response:
+        """`names`: the variables in the path."""
+        if form.needs_one_of and not any(name in request.args for name in form.needs_one_of):
+            return respond(pages.front(request.host_url))
+        serving = self.current.serving
+        if serving is None:
+            return respond(answers.no_snapshot())
+        parameters = request.args.to_dict()
+        question = form.parse(serving.parser, parameters, **names)
+        if flag(parameters, "explain"):
+            return self._explained(serving, question, parameters)
+        answer = answers.listed(serving.snapshot, self._client(parameters).of, question)
+        if not ABOUT_THE_CLIENT & parameters.keys():
+            remember(serving, request.environ, form.label, question)
+        return respond(answer)
 
     def download(self, path: str = "") -> Response:
         """The path is judged as it was sent, not as Flask decoded it."""
@@ -81,26 +84,6 @@ class Routes:
         if flag(parameters, "explain"):
             return self._explained(serving, download.question, parameters)
         return respond(downloads.downloaded(serving.snapshot, self._client(parameters).of, download))
-
-    def front(self) -> Response:
-        """CentOS's form if it names a repo, the page otherwise."""
-        if "release" in request.args or "repo" in request.args:
-            return self.mirrorlist()
-        return respond(pages.front(request.host_url))
-
-    def _listed(self, parse: Callable[[Parser, Parameters], Question]) -> Response:
-        serving = self.current.serving
-        if serving is None:
-            return respond(answers.no_snapshot())
-        parameters = request.args.to_dict()
-        question = parse(serving.parser, parameters)
-        if flag(parameters, "explain"):
-            return self._explained(serving, question, parameters)
-        answer = answers.listed(serving.snapshot, self._client(parameters).of, question)
-        target = target_of(request.environ)
-        if len(target) <= MAX_TARGET_CHARS and not ABOUT_THE_CLIENT & parameters.keys():
-            serving.questions.put(target, question)
-        return respond(answer)
 
     def _client(self, parameters: Parameters) -> Client:
         serving, cities = self.current.serving, self.current.cities

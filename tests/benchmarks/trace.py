@@ -81,7 +81,7 @@ def main() -> None:
         servers.publish(variables)
         app = create_app(read_settings(variables), file_store(Path(folder)), follow=False)
         app.extensions["mirrorwise"].refresh()
-        headers = {"X-Forwarded-For": CLIENT}
+        headers = [("X-Forwarded-For", CLIENT)]
         request = EnvironBuilder(path=target, headers=headers, environ_overrides={"REMOTE_ADDR": "127.0.0.1"})
         calls = traced(app.wsgi_app, request.get_environ())
     for call in calls:

@@ -30,6 +30,7 @@ from gunicorn.glogging import Logger
 from gunicorn.http import errors, wsgi
 from gunicorn.workers import gthread
 
+from app.web.forms import quick_path_pattern
 from app.web.server.response import Response
 
 HEADER_WITHIN_S = 10.0
@@ -40,9 +41,7 @@ USUAL_HEADER_BYTES = 1 << 11
 MAX_UNREAD_BYTES = 1 << 16
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
-_QUICK = re.compile(
-    rb"GET /(?:(?:mirrorlist|metalink|isolist|download)[/?]|\?)(?!\S*(?:%|explain))\S* HTTP/1\.1\r\n"
-)
+_QUICK = re.compile(rb"GET " + quick_path_pattern() + rb"(?!\S*(?:%|explain))\S* HTTP/1\.1\r\n")
 """Not what asks for an explanation, which takes a hundred times as long, or may do so encoded."""
 _BEGINNING = re.compile(
     rb"(?:\r\n?)?(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [^ \r\n]*(?: [HTP/0-9.]*(?:\r(?:\n.*)?)?)?)?)?", re.DOTALL
