@@ -5,13 +5,14 @@ from __future__ import annotations
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from app.render.metalink import UnknownFactsError
 from app.request.address import TrustedProxies
 from app.request.clients import Clients
 from app.request.parameters import BadValueError, QuestionError
 from app.serving.current import Current
 from app.settings import Settings
 from app.store import Store, file_store
-from app.web.answers import UnknownFactsError, mirrorlist_instead, plain
+from app.web.answers import mirrorlist_instead, plain
 from app.web.fastpath import FastPath
 from app.web.routes import Routes, respond
 
