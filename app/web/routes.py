@@ -94,8 +94,9 @@ class Routes:
         return self.clients.caller(request.environ, cities, networks)
 
     def _wanted(self, otherwise: Kind = "text") -> Wanted:
-        """How the request wants to be answered; `otherwise` for who takes anything, as curl does."""
-        kinds: dict[str, Kind] = {"text/plain": "text", "application/json": "json", "text/html": "html"}
+        """How the request wants to be answered; `otherwise` is for a client that takes anything, as curl
+        does."""
+        kinds = {type_.partition(";")[0]: kind for kind, type_ in explanations.CONTENT_TYPES.items()}
         offered = sorted(kinds, key=lambda content_type: kinds[content_type] != otherwise)
         parameters = request.args.to_dict()
         accepted = request.accept_mimetypes.best_match(offered)
