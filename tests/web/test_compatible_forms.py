@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.settings import SERVERS
 from tests.clients.service import Mirrorwise
 from tests.conftest import ROOT
 from tests.servers import Answer
@@ -24,14 +25,14 @@ repo_names:
 ABOUT = f"ip={FRANKFURT}"
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrorwise]:
-    """The sample network, with names of its own for repos."""
+@pytest.fixture(scope="module", params=SERVERS)
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrorwise]:
+    """The sample network, with names of its own for repos, on either worker of gunicorn."""
     data = tmp_path_factory.mktemp("forms") / "data"
     shutil.copytree(ROOT / "data", data)
     with (data / "config.yml").open("a") as config:
         config.write(REPO_NAMES)
-    service = Mirrorwise(data, tmp_path_factory.mktemp("var"))
+    service = Mirrorwise(data, tmp_path_factory.mktemp("var"), MIRRORWISE_SERVER=request.param)
     yield service
     service.stop()
 

@@ -26,7 +26,6 @@ from http import HTTPStatus
 from termios import TIOCOUTQ
 from typing import Any
 
-from gunicorn.glogging import Logger
 from gunicorn.http import errors, wsgi
 from gunicorn.workers import gthread
 
@@ -60,7 +59,7 @@ class Arrived(Enum):
     """Nothing that may follow makes a request of it."""
 
 
-class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class QuickWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Connections are `gthread.TConn`. `handle` and what it calls run in threads or, for quick requests,
     in the main loop, as does all the rest."""
 
@@ -272,15 +271,3 @@ def _shut(sock: socket.socket) -> None:
     """What gunicorn closes after that, it closes without waiting."""
     with suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
-
-
-class RootLogger(Logger):  # type: ignore[misc]  # as above
-    """To the root logger's handlers, instead of to its own."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        self.error_log.handlers.clear()
-        self.error_log.propagate = True
-
-    def access(self, *_: Any) -> None:
-        """The access log is the proxy's."""
