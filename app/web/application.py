@@ -18,8 +18,8 @@ from app.web.routes import Routes, respond
 
 
 def create_app(settings: Settings, store: Store, follow: bool = True, server: str | None = None) -> Flask:
-    """`follow`: keep up with the store in the background; without it whoever calls refreshes
-    `app.extensions["mirrorwise"]` themselves. `server`: as for `Current`."""
+    """The application. With `follow` it keeps up with the store in the background; otherwise the caller
+    refreshes `app.extensions["mirrorwise"]`. `server` is the same as for `Current`."""
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # GET and HEAD only
     # With Redis as the store, the last good snapshot is kept in files beside it.
@@ -53,5 +53,5 @@ def _register_errors(app: Flask) -> None:
 
 
 def status_of(error: QuestionError) -> int:
-    """400 for a value that can be mended, 404 for what does not exist here."""
+    """The HTTP status: 400 for a value that can be mended, 404 for what does not exist here."""
     return 400 if isinstance(error, BadValueError) else 404

@@ -1,4 +1,4 @@
-"""The URLs. Each view finds out who asks for what, and leaves the answer to `answers`."""
+"""The URLs. Each view finds out which client asks for what, and leaves the answer to `answers`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Routes:
     # --- lists -----------------------------------------------------------------------------------
 
     def listed(self, form: ListForm, **names: str) -> Response:
-        """`names`: the variables in the path."""
+        """A list, in a format of the client's choice. `names` are the variables in the path."""
         if form.needs_one_of and not any(name in request.args for name in form.needs_one_of):
             return respond(pages.front(request.host_url))
         serving = self.current.serving
@@ -74,7 +74,7 @@ class Routes:
         return respond(answer)
 
     def download(self, path: str = "") -> Response:
-        """The path is judged as it was sent, not as Flask decoded it."""
+        """A redirect to a file. The path is judged as it was sent, not as Flask decoded it."""
         serving, environ = self.current.serving, request.environ
         if serving is None:
             return respond(answers.no_snapshot())
@@ -119,7 +119,7 @@ class Routes:
         return self._explained(serving, serving.parser.parse_list(named), named)
 
     def _explained(self, serving: Serving, question: Question, named: Parameters) -> Response:
-        """`named`: the parameters, with what was put in for those that are missing."""
+        """`named` are the parameters, with what was put in for those that are missing."""
         parameters = request.args.to_dict()
         client, asked = self._client(parameters), explanations.asked_of(question, parameters, named)
         return respond(explanations.explained(self.current, serving, client, asked, self._wanted()))

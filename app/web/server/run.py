@@ -68,8 +68,8 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # as above
-    """`bind`: gunicorn's addresses; none: loopback and the settings' port. `make`: another
-    application than ours, for comparison."""
+    """gunicorn with our settings. `bind` are its addresses; if there are none, it is loopback and the
+    settings' port. `make` makes another application than ours, for comparison."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
             "http_parser": "auto",
             "control_socket_disable": True,
             "timeout": 30,
-            # So long idle connections delay our end, while nobody listens any more; answers take 1 ms.
+            # So long idle connections delay our end, while we accept no more; answers take 1 ms.
             "graceful_timeout": 2,
             "max_requests": 0,
             "forwarded_allow_ips": "",  # we read X-Forwarded-For ourselves
@@ -122,7 +122,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
     def _our_application(self) -> WSGIApplication:
         app = create_app(self._settings, open_store(self._settings, for_web=True), server=self._name)
         # What is there now stays. Without this, the collector looks through all of it from time to
-        # time, and nobody is answered for 25 ms.
+        # time, and no client is answered for 25 ms.
         gc.collect()
         gc.freeze()
         return app
