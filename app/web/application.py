@@ -12,9 +12,9 @@ from app.request.parameters import BadValueError, QuestionError
 from app.serving.current import Current
 from app.settings import Settings
 from app.store import Store, file_store
-from app.web.answers import mirrorlist_instead, plain
+from app.web.answers import mirrorlist_instead, no_snapshot, plain
 from app.web.fastpath import FastPath
-from app.web.routes import Routes, respond
+from app.web.routes import NoSnapshotError, Routes, respond
 
 
 def create_app(settings: Settings, store: Store, follow: bool = True, server: str | None = None) -> Flask:
@@ -44,6 +44,10 @@ def _register_errors(app: Flask) -> None:
     def unknown_facts(error: UnknownFactsError) -> Response:
         instead = mirrorlist_instead(request.path, request.query_string.decode("latin-1"))
         return respond(plain(status_of(error), f"{error} Use the mirrorlist instead: {instead}"))
+
+    @app.errorhandler(NoSnapshotError)
+    def nothing_yet(_: NoSnapshotError) -> Response:
+        return respond(no_snapshot())
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:

@@ -103,9 +103,9 @@ def asked_of(question: Question, parameters: Parameters, named: Parameters) -> A
     return Asked(question, (*put_in, *left_out), parameters.get("mirror") or None)
 
 
-def whoami(current: Current, client: Client, kind: Kind) -> Answer:
+def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind) -> Answer:
     """What is known of the client; a browser gets it as text too."""
-    facts = facts_of(current, current.serving, client)
+    facts = facts_of(current, serving, client)
     if kind == "json":
         return _answer("json", json.document(facts))
     return _answer("text", client_text(facts).encode())

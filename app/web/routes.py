@@ -25,6 +25,10 @@ ABOUT_THE_CLIENT = {"ip", "explain", "mirror"}
 """Parameters that make a request more than its question: the fast path leaves them alone."""
 
 
+class NoSnapshotError(Exception):
+    """Nothing has been published yet."""
+
+
 class AnyPath(BaseConverter):
     """Werkzeug's own "path" matches no line feed: that would be a 404 instead of a 400."""
 
@@ -61,33 +65,35 @@ class Routes:
         """A list, in a format of the client's choice. `names` are the variables in the path."""
         if form.needs_one_of and not any(name in request.args for name in form.needs_one_of):
             return respond(pages.front(request.host_url))
-        serving = self.current.serving
-        if serving is None:
-            return respond(answers.no_snapshot())
+        serving = self._serving()
         parameters = request.args.to_dict()
         question = form.parse(serving.parser, parameters, **names)
         if flag(parameters, "explain"):
             return self._explained(serving, question, parameters)
-        answer = answers.listed(serving.snapshot, self._client(parameters).of, question)
+        answer = answers.listed(serving.snapshot, self._client(serving, parameters).of, question)
         if not ABOUT_THE_CLIENT & parameters.keys():
             remember(serving, request.environ, form.label, question)
         return respond(answer)
 
     def download(self, path: str = "") -> Response:
         """A redirect to a file. The path is judged as it was sent, not as Flask decoded it."""
-        serving, environ = self.current.serving, request.environ
-        if serving is None:
-            return respond(answers.no_snapshot())
+        serving, environ = self._serving(), request.environ
         parameters = request.args.to_dict()
         secure = self.clients.came_by_https(environ)
         download = parse_download(serving.parser, downloads.sent_target(environ), parameters, secure)
         if flag(parameters, "explain"):
             return self._explained(serving, download.question, parameters)
-        return respond(downloads.downloaded(serving.snapshot, self._client(parameters).of, download))
+        return respond(downloads.downloaded(serving.snapshot, self._client(serving, parameters).of, download))
 
-    def _client(self, parameters: Parameters) -> Client:
-        serving, cities = self.current.serving, self.current.cities
-        networks = serving.networks if serving else None
+    def _serving(self) -> Serving:
+        """What this request is answered from, all of it. Raises NoSnapshotError."""
+        serving = self.current.serving
+        if serving is None:
+            raise NoSnapshotError
+        return serving
+
+    def _client(self, serving: Serving | None, parameters: Parameters) -> Client:
+        cities, networks = self.current.cities, serving.networks if serving else None
         asked = parameters.get("ip", "")
         if asked:
             return somebody(asked, cities, networks)
@@ -112,32 +118,29 @@ class Routes:
     # --- about the client and the process ------------------------------------------------------------
 
     def explain(self) -> Response:
-        serving = self.current.serving
-        if serving is None:
-            return respond(answers.no_snapshot())
+        serving = self._serving()
         named = explanations.with_defaults(serving.parser.config, request.args.to_dict())
         return self._explained(serving, serving.parser.parse_list(named), named)
 
     def _explained(self, serving: Serving, question: Question, named: Parameters) -> Response:
         """`named` are the parameters, with what was put in for those that are missing."""
         parameters = request.args.to_dict()
-        client, asked = self._client(parameters), explanations.asked_of(question, parameters, named)
+        client, asked = self._client(serving, parameters), explanations.asked_of(question, parameters, named)
         return respond(explanations.explained(self.current, serving, client, asked, self._wanted()))
 
     def explanation_schema(self) -> Response:
         return respond(explanations.explanation_schema())
 
     def mirrors(self, name: str = "") -> Response:
-        serving = self.current.serving
-        if serving is None:
-            return respond(answers.no_snapshot())
+        serving = self._serving()
         if name:
             return respond(explanations.mirror(self.current, serving, name, self._wanted("json")))
         return respond(explanations.mirrors(self.current, serving, self._wanted("json")))
 
     def whoami(self) -> Response:
-        client = self._client(request.args.to_dict())
-        return respond(explanations.whoami(self.current, client, self._wanted().kind))
+        serving = self.current.serving
+        client = self._client(serving, request.args.to_dict())
+        return respond(explanations.whoami(self.current, serving, client, self._wanted().kind))
 
     def healthz(self) -> Response:
         return respond(answers.plain(200, "alive"))

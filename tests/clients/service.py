@@ -9,10 +9,10 @@ from tests.servers import GunicornServer, WorkerProcess, environ
 
 
 class Mirrorwise(GunicornServer):
-    """Everything it writes goes into `var`; `url` has no "/" at its end. `more`: other variables."""
+    """Everything it writes goes into `var`; `url` has no "/" at its end."""
 
-    def __init__(self, data: Path, var: Path, **more: str) -> None:
-        variables = environ(data, var, GEOIP_CITY=str(ROOT / "data" / "geoip" / "city.mmdb"), **more)
+    def __init__(self, data: Path, var: Path) -> None:
+        variables = environ(data, var, GEOIP_CITY=str(ROOT / "data" / "geoip" / "city.mmdb"))
         worker = WorkerProcess(var, variables, "--once")
         assert worker.process.wait(timeout=60) == 0, worker.said()
         super().__init__(var, variables, processes=1)
