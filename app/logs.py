@@ -53,11 +53,12 @@ def set_up_logging(settings: Settings) -> None:
 
 # --- what is wrong at the moment ------------------------------------------------------------------
 
-MAX_PAUSE_S = 5.0
+MAX_PAUSE_S = 3.0
 
 
 def pause_s(refresh_s: float, failures: int) -> float:
-    """How long to wait before the next look: twice as long after each that failed in a row, up to 5 s."""
+    """How long to wait before the next look: twice as long after each that failed in a row, up to
+    3 s: worker and web may have to wait one after the other, and an edit is to be served within 10 s."""
     return max(refresh_s, min(refresh_s * 2.0 ** min(failures, 20), MAX_PAUSE_S))
 
 

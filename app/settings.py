@@ -34,7 +34,8 @@ LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 MAX_DEFAULT_CONCURRENCY = 16
 REDIS_URLS = (
     "redis://[user:password@]host[:port][/db], rediss://… (the same over TLS), unix:///path[?db=0], "
-    "or redis+sentinel://[user:password@]host:port,host:port/master[/db]"
+    "redis+sentinel://[user:password@]host:port,host:port/master[/db]"
+    "[?sentinel_username=…&sentinel_password=…], or rediss+sentinel://… (the same over TLS)"
 )
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
@@ -46,11 +47,14 @@ _HARMLESS_URL = re.compile(
 _SCHEME = re.compile(r"[a-z][a-z+]{0,20}://")
 _REDIS_URL = re.compile(rf"(?P<hosts>{_HOST})(?:/(?:(?P<db>[0-9]+)/?)?)?")
 _SENTINEL_URL = re.compile(rf"(?P<hosts>{_HOST}(?:,{_HOST})*)/(?P<master>[\w.-]+)(?:/(?P<db>[0-9]+)?)?")
+_TLS_KEYS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
+_SENTINEL_KEYS = {"sentinel_username", "sentinel_password"}
 _QUERY_KEYS = {
     "redis": {"db"},
-    "rediss": {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"},
+    "rediss": {"db", *_TLS_KEYS},
     "unix": {"db", "username", "password"},
-    "redis+sentinel": set[str](),
+    "redis+sentinel": _SENTINEL_KEYS,
+    "rediss+sentinel": _SENTINEL_KEYS | _TLS_KEYS,
 }
 
 
@@ -224,14 +228,16 @@ def _redis_url(text: str) -> SecretUrl:
     if parts.scheme == "unix":
         good = place == parts.path and parts.path.startswith("/")
     else:
-        match = (_SENTINEL_URL if parts.scheme == "redis+sentinel" else _REDIS_URL).fullmatch(place)
+        match = (_SENTINEL_URL if parts.scheme.endswith("+sentinel") else _REDIS_URL).fullmatch(place)
         good = match is not None and all(map(_has_good_port, match["hosts"].split(",")))
     if not good or not re.fullmatch("[0-9]+", query.get("db", "0")):
         raise refusal
     unknown = query.keys() - _QUERY_KEYS[parts.scheme]
     if unknown:
-        known = ", ".join(sorted(_QUERY_KEYS[parts.scheme])) or "nothing"
+        known = ", ".join(sorted(_QUERY_KEYS[parts.scheme]))
         raise ValueError(f"{without_password(text)!r} has a key after ? that is not known; known: {known}")
+    if "sentinel_username" in query and "sentinel_password" not in query:
+        raise ValueError(f"{without_password(text)!r} has a sentinel_username without a sentinel_password")
     return SecretUrl(text)
 
 

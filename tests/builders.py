@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from math import floor
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from app.answer.selection import Selection, select
+from app.answer.lists import MirrorLists, Selection
 from app.geo.networks import Netblock, Overlay
 from app.geo.places import PlaceTable
 from app.model import (
@@ -238,11 +239,22 @@ def ask(snapshot: LoadedSnapshot, client: ClientClass, repo: str = "baseos", **p
     return select(snapshot, client, question(snapshot.config, repo, **parameters))
 
 
+@lru_cache(maxsize=4)
+def lists_of(snapshot: LoadedSnapshot) -> MirrorLists:
+    """The lists of a snapshot, with what was remembered of them."""
+    return MirrorLists(snapshot)
+
+
+def select(snapshot: LoadedSnapshot, client: ClientClass, asked: Question) -> Selection:
+    """What a client gets for a question."""
+    return lists_of(snapshot).select(client, asked)
+
+
 def served(snapshot: LoadedSnapshot, selection: Selection) -> list[tuple[str, str]]:
     """(mirror without its domain, pass) in order."""
     return [
-        (snapshot.mirrors[item.mirror].name.removesuffix(".example.org"), item.reason)
-        for item in selection.served
+        (snapshot.mirrors[index].name.removesuffix(".example.org"), pass_)
+        for index, pass_ in zip(selection.mirrors, selection.passes, strict=True)
     ]
 
 

@@ -37,13 +37,13 @@ ALLOWED = {
     "store": "model files settings",
     # what is decided for the client that asks, and why
     "request": "model catalogue clouds geo snapshot",
-    "answer": "model catalogue request snapshot",
+    "answer": "model catalogue ranking request snapshot",
     "explain": "model catalogue geo ranking request snapshot answer",
     "render": "model catalogue request snapshot answer explain",
     "serving": "model settings logs store geo snapshot answer request",
     # the programs
     "web": "model catalogue settings logs store geo snapshot request answer explain render serving",
-    "worker": "model files settings logs clouds geo sources ranking snapshot store",
+    "worker": "model answer files settings logs clouds geo sources ranking snapshot store",
     "simulation": "model files settings logs sources ranking snapshot store worker",
     "site": "model settings logs geo snapshot store",
     "cli": "model settings logs clouds sources probe store request explain render serving web worker"

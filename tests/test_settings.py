@@ -151,6 +151,10 @@ def test_all_bad_values_are_named_together() -> None:
         "unix:///run/redis.sock?db=2&password=s3cret",
         "redis+sentinel://192.0.2.1:26379,192.0.2.2:26379,[2001:db8::3]:26379/mymaster/0",
         "redis+sentinel://user:s3cret@sentinel.example.org/mymaster",
+        "redis+sentinel://sentinel.example.org/mymaster/2?sentinel_password=s3cret",
+        "redis+sentinel://sentinel.example.org/mymaster?sentinel_username=web&sentinel_password=p%40ss",
+        "rediss+sentinel://user:p@ss@sentinel.example.org,[2001:db8::3]/mymaster?ssl_ca_certs=/etc/ssl/ca.pem"
+        "&sentinel_password=s3cret",
     ],
 )
 def test_redis_urls(url: str) -> None:
@@ -180,6 +184,10 @@ SECRET_URLS = {
     "no master": "redis+sentinel://user:s3cret@localhost:26379",
     "no sentinel": "redis+sentinel://user:s3cret@/mymaster",
     "sentinel with a key": "redis+sentinel://user:s3cret@localhost/mymaster?db=1",
+    "sentinel with a key of TLS": "redis+sentinel://user:s3cret@localhost/mymaster?ssl_ca_certs=/ca.pem",
+    "sentinel's user without a password": "redis+sentinel://:s3cret@localhost/mymaster?sentinel_username=web",
+    "sentinel's password for a server": "redis://localhost/0?sentinel_password=s3cret",
+    "TLS to sentinels without a master": "rediss+sentinel://user:s3cret@localhost:26379",
     "@ in a password in the query": "redis://localhost/0?password=p@s3cret",
 }
 
@@ -187,7 +195,9 @@ SECRET_URLS = {
 @pytest.mark.parametrize("url", SECRET_URLS.values(), ids=SECRET_URLS)
 def test_bad_redis_urls(url: str) -> None:
     """The message tells what is allowed, and has nothing of the password, however odd the URL."""
-    with pytest.raises(SettingsError, match=r"REDIS_URL: .*(allowed are redis://|known: )") as caught:
+    with pytest.raises(
+        SettingsError, match=r"REDIS_URL: .*(allowed are redis://|known: |without a sentinel_password)"
+    ) as caught:
         read_settings({"REDIS_URL": url})
     shown = str(caught.value).partition(" is not ")[0].partition(" has a key ")[0]
     assert "s3cret" not in str(caught.value)
@@ -202,6 +212,8 @@ def test_what_people_see_of_a_url() -> None:
         "redis://redis.example.org": "redis://redis.example.org",
         "unix:///run/redis.sock?password=s3cret": "unix:///run/redis.sock?***",
         "redis+sentinel://u:p@a:1,b:2/mymaster/0": "redis+sentinel://***@a:1,b:2/mymaster/0",
+        "redis+sentinel://a/mymaster?sentinel_password=s3cret": "redis+sentinel://a/mymaster?***",
+        "rediss+sentinel://u:p@a/mymaster?sentinel_password=s3@cret": "rediss+sentinel://***",
         "rediss://a b:s3cret": "rediss://***",
         "localhost:6379": "localhost:6379",
     }
@@ -219,7 +231,7 @@ PASSWORDS = st.text("ab12/?#@[]:%&=., \\", min_size=1, max_size=12).map(lambda t
 
 
 @given(
-    st.sampled_from(["redis://", "rediss://", "redis+sentinel://", "unix://", "", "redis:/"]),
+    st.sampled_from(["redis://", "rediss://", "rediss+sentinel://", "unix://", "", "redis:/"]),
     PASSWORDS,
     st.sampled_from(["localhost", "localhost:6379/0", "", "localhost/mymaster", "/run/redis.sock", "[::1"]),
 )

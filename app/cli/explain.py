@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 
 import click
 import msgspec
 
 from app.explain.client_facts import Databases, client_facts
-from app.explain.explanation import Asked, Explanation, explain
+from app.explain.explanation import Explanation, Live, explain
+from app.explain.inquiry import inquiry_of, with_defaults
 from app.model import MirrorwiseError
 from app.render.explanation_text import explanation_text
 from app.request.clients import somebody
 from app.serving.current import Current
 from app.settings import Settings
 from app.store import open_store
-from app.web.explanations import asked_of, live_of, with_defaults
 
 _STYLES: Mapping[str, Mapping[str, bool | str]] = {
     "heading": {"bold": True},
@@ -43,15 +44,15 @@ def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], 
     client = somebody(ip, current.cities, serving.networks)
     of = msgspec.structs.replace(client.of, private=private)
     named = with_defaults(serving.parser.config, parameters)
-    asked = asked_of(serving.parser.parse_list(named), parameters, named)
+    inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named, private)
     facts = client_facts(
         client.address._replace(source="the command line"),
         of,
         Databases(current.cities, serving.networks, current.asns),
     )
-    return explain(
-        live_of(current, serving), of, facts, Asked(asked.question, asked.defaulted, asked.mirror, private)
-    )
+    document = serving.status_document()
+    live = Live(serving.lists, document, current.cities, serving.published_at_s, time.time())
+    return explain(live, of, facts, inquiry)
 
 
 def show(explanation: Explanation, as_json: bool) -> None:

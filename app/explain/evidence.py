@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from app.answer.walk import Standing
 from app.catalogue.catalogue import arches_meant, content_key, expected_arches, in_vault
-from app.model import Content, Exclusion, Family, MirrorState, Status
+from app.model import Content, Family, Fate, MirrorState, Status
 from app.request.question import ISOS, Question
-from app.snapshot.eligibility import Tier, content_age_s, exclusion_code
+from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
-
-_NOT_CARRIED = exclusion_code(Exclusion.NOT_CARRIED)
 
 
 class Evidence(NamedTuple):
@@ -30,15 +29,19 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """A question about a snapshot's mirrors. `country`: the client's. `region`: the client's cloud
-    region, a `schema.region_key`. `owners`: the mirrors that have the client's network to themselves."""
+    """A question about a snapshot's mirrors, and what is known of the client that asks it."""
 
     snapshot: LoadedSnapshot
     question: Question
     states: Mapping[str, MirrorState]
+    #: The client's.
     country: str | None
+    #: The key of the client's cloud region.
     region: str | None
+    #: The mirrors that are listed.
     owners: tuple[str, ...] = ()
+    #: How many mirrors a list of any length would have.
+    contenders: int = 0
 
     def content_keys(self) -> list[str]:
         """The keys of `MirrorState.content` (or `isos`) that the question is about."""
@@ -64,26 +67,31 @@ def unexpected(case: Case) -> tuple[str, ...]:
     return (f"config.yml does not say that mirrors have {what}, so the prober does not look for it.",)
 
 
-def evidence(case: Case, index: int, reason: Exclusion) -> Evidence:
-    """For every reason but `rank` and `same address`, whose evidence is the order."""
-    mirror = case.snapshot.mirrors[index]
-    return _SENTENCES[reason](case, mirror, case.states.get(mirror.name))
+def evidence(case: Case, standing: Standing) -> Evidence:
+    """For a mirror that is not served."""
+    if standing.fate is Fate.RANK:
+        limit = case.question.limit
+        return Evidence(f"place {standing.place} of {case.contenders}, list of {limit}")
+    if standing.speaker is not None:
+        return Evidence(f"{case.snapshot.mirrors[standing.speaker].name} has it as well and comes first")
+    mirror = case.snapshot.mirrors[standing.mirror]
+    return _SENTENCES[standing.fate](case, mirror, case.states.get(mirror.name))
 
 
-def content_of(case: Case, mirror: ServedMirror, code: int) -> str:
+def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
     """What is known of the content that a mirror is listed for."""
     state = case.states.get(mirror.name)
     if case.question.repo == ISOS:
         found = {"there" for key in case.content_keys() if state and state.isos.get(key)}
     else:
         found = {state.content[key].value for key in case.content_keys() if state and key in state.content}
-    if code == Tier.PARTIAL:
+    if fate is Fate.PARTIAL:
         return "some of its arches"
-    if len(found) == 1 and code == Tier.GOOD:
+    if len(found) == 1 and fate is Fate.GOOD:
         return found.pop()
-    if code == Tier.GOOD:
+    if fate is Fate.GOOD:
         return " or ".join(sorted(found)) or "taken as good, not probed"
-    return "not looked at yet" if code == Tier.UNKNOWN else "not known to be good"
+    return "not looked at yet" if fate is Fate.UNKNOWN else "not known to be good"
 
 
 def moment(when: datetime) -> str:
@@ -117,10 +125,14 @@ def _unreachable(case: Case, mirror: ServedMirror, state: MirrorState | None) ->
 def _broken(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
     if state is None:
         return Evidence(_NO_STATE)
-    damaged = _with_verdict(case, state, Content.CORRUPT)
-    if state.status is not Status.BROKEN and damaged:
-        return Evidence(f"its repomd.xml of {damaged} is damaged, last asked {moment(state.probed_at)}")
     return _failing(state, state.reason or "what it answered is of no use")
+
+
+def _corrupt_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+    damaged = _with_verdict(case, state, Content.CORRUPT)
+    if state is None or not damaged:
+        return Evidence(_NO_STATE)
+    return Evidence(f"its repomd.xml of {damaged} is damaged, last asked {moment(state.probed_at)}")
 
 
 def _failing(state: MirrorState, why: str) -> Evidence:
@@ -131,24 +143,27 @@ def _failing(state: MirrorState, why: str) -> Evidence:
 def _stale(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
     if state is None:
         return Evidence(_NO_STATE)
-    config = case.snapshot.config
-    age_s = content_age_s(state)
-    behind = age_s is not None and age_s > config.allowed_outdate_s
-    replaced = _with_verdict(case, state, Content.STALE)
-    if state.status is not Status.STALE and not behind and replaced:
-        return Evidence(
-            f"its repomd.xml of {replaced} is one that the origin replaced more than "
-            f"{hours(config.probe.grace_s)} ago, last asked {moment(state.probed_at)}"
-        )
-    age = f"{hours(age_s)} old, {hours(config.allowed_outdate_s)} allowed" if age_s is not None else ""
+    age_s, allowed_s = content_age_s(state), case.snapshot.config.allowed_outdate_s
+    age = f"{hours(age_s)} old, {hours(allowed_s)} allowed" if age_s is not None else ""
     text = age or state.reason or "older than allowed"
     if state.since is None or state.status is not Status.STALE:
         return Evidence(f"{text}, last asked {moment(state.probed_at)}")
     return Evidence(f"{text}, since {moment(state.since)}", state.since)
 
 
-def _with_verdict(case: Case, state: MirrorState, verdict: Content) -> str:
-    return ", ".join(key for key in case.content_keys() if state.content.get(key) is verdict)
+def _stale_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+    replaced = _with_verdict(case, state, Content.STALE)
+    if state is None or not replaced:
+        return Evidence(_NO_STATE)
+    return Evidence(
+        f"its repomd.xml of {replaced} is one that the origin replaced more than "
+        f"{hours(case.snapshot.config.probe.grace_s)} ago, last asked {moment(state.probed_at)}"
+    )
+
+
+def _with_verdict(case: Case, state: MirrorState | None, verdict: Content) -> str:
+    content = state.content if state else {}
+    return ", ".join(key for key in case.content_keys() if content.get(key) is verdict)
 
 
 def _failures(state: MirrorState, families: Iterable[Family], protocols: Iterable[str] | None = None) -> str:
@@ -164,23 +179,28 @@ def _failures(state: MirrorState, families: Iterable[Family], protocols: Iterabl
 # --- what it carries -------------------------------------------------------------------------------
 
 
-def _not_carried(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+def _in_vault(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
     question = case.question
-    if question.vault:
-        past = in_vault(case.snapshot.config, question.release)
-        what = f"release {question.release}" if past else f"repo {question.repo}"
-        return Evidence(f"{what} is in the vault, on no mirror")
-    if state is not None:
-        missing = _with_verdict(case, state, Content.MISSING)
-        if question.repo == ISOS:
-            missing = ", ".join(f"isos/ of {k}" for k in case.content_keys() if state.isos.get(k) is False)
-        if missing:
-            return Evidence(f"{missing} is missing there, last asked {moment(state.probed_at)}")
-    return Evidence(_undeclared(case, mirror))
+    past = in_vault(case.snapshot.config, question.release)
+    what = f"release {question.release}" if past else f"repo {question.repo}"
+    return Evidence(f"{what} is in the vault, on no mirror")
 
 
-def _undeclared(case: Case, mirror: ServedMirror) -> str:
+def _missing_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+    missing = _with_verdict(case, state, Content.MISSING)
+    if case.question.repo == ISOS and state is not None:
+        missing = ", ".join(f"isos/ of {k}" for k in case.content_keys() if state.isos.get(k) is False)
+    if state is None or not missing:
+        return Evidence(_NO_STATE)
+    return Evidence(f"{missing} is missing there, last asked {moment(state.probed_at)}")
+
+
+def _undeclared(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
     """What its file leaves out; told from what the snapshot has it carry."""
+    return Evidence(_left_out(case, mirror))
+
+
+def _left_out(case: Case, mirror: ServedMirror) -> str:
     question, module = case.question, case.snapshot.config.modules.get(case.question.release)
     if module and not case.snapshot.addresses(mirror, question.release):
         return f"its file has no address for the module {module}, which release {question.release} is"
@@ -198,7 +218,11 @@ def _undeclared(case: Case, mirror: ServedMirror) -> str:
 
 
 def _carried(snapshot: LoadedSnapshot, index: int) -> list[str]:
-    return [key for key, codes in snapshot.codes.items() if codes[index] != _NOT_CARRIED]
+    return [
+        key
+        for key, fates in snapshot.fates.items()
+        if fates[index] not in (Fate.UNDECLARED, Fate.MISSING_REPO)
+    ]
 
 
 def _names(names: Iterable[str]) -> list[str]:
@@ -228,21 +252,34 @@ def _family(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evid
     if failing:
         return Evidence(f"its {name} does not work ({failing})")
     if works is None:
-        return Evidence(f"nobody has tried its {name} yet, and family={family[-1]} was asked for")
+        return Evidence(f"the prober has not tried its {name} yet, and family={family[-1]} was asked for")
     return Evidence(f"it has no {name} address, and family={family[-1]} was asked for")
 
 
-def _country(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
-    filters = case.question.filters
-    client = f"the client is in {case.country}" if case.country else "the client's country is not known"
-    where = f"it is in {mirror.country}" if mirror.country else "its country is not known"
-    if mirror.countries and case.country not in mirror.countries:
-        return Evidence(f"its file has it serve {', '.join(mirror.countries)} only, and {client}")
-    if case.country in mirror.exclude_countries:
-        return Evidence(f"its file keeps out clients from {case.country}, and {client}")
-    if filters.countries and mirror.country not in filters.countries:
-        return Evidence(f"{where}, and country={','.join(filters.countries)} was asked for")
-    return Evidence(f"{where}, and exclude_country={','.join(filters.exclude_countries)} was asked for")
+def _serves_others(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+    return Evidence(f"its file has it serve {', '.join(mirror.countries)} only, and {_client(case)}")
+
+
+def _keeps_out(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+    return Evidence(f"its file keeps out clients from {case.country}, and {_client(case)}")
+
+
+def _client(case: Case) -> str:
+    return f"the client is in {case.country}" if case.country else "the client's country is not known"
+
+
+def _other_country(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+    asked = f"country={','.join(case.question.filters.countries)}"
+    return Evidence(f"{_where(mirror)}, and {asked} was asked for")
+
+
+def _excluded_country(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+    asked = f"exclude_country={','.join(case.question.filters.exclude_countries)}"
+    return Evidence(f"{_where(mirror)}, and {asked} was asked for")
+
+
+def _where(mirror: ServedMirror) -> str:
+    return f"it is in {mirror.country}" if mirror.country else "its country is not known"
 
 
 # --- the client's network --------------------------------------------------------------------------
@@ -269,17 +306,24 @@ def _private(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evi
     return Evidence("for its own networks only, and this client is in none of them")
 
 
-_SENTENCES: dict[Exclusion, _Sentence] = {
-    Exclusion.DISABLED: _disabled,
-    Exclusion.NOT_PROBED: _not_probed,
-    Exclusion.UNREACHABLE: _unreachable,
-    Exclusion.BROKEN: _broken,
-    Exclusion.STALE: _stale,
-    Exclusion.NOT_CARRIED: _not_carried,
-    Exclusion.PROTOCOL: _protocol,
-    Exclusion.FAMILY: _family,
-    Exclusion.COUNTRY: _country,
-    Exclusion.REGION: _region,
-    Exclusion.EXCLUSIVE: _exclusive,
-    Exclusion.PRIVATE: _private,
+_SENTENCES: dict[Fate, _Sentence] = {
+    Fate.DISABLED: _disabled,
+    Fate.NOT_PROBED: _not_probed,
+    Fate.UNREACHABLE: _unreachable,
+    Fate.BROKEN: _broken,
+    Fate.CORRUPT_REPO: _corrupt_repo,
+    Fate.STALE: _stale,
+    Fate.STALE_REPO: _stale_repo,
+    Fate.MISSING_REPO: _missing_repo,
+    Fate.UNDECLARED: _undeclared,
+    Fate.IN_VAULT: _in_vault,
+    Fate.PROTOCOL: _protocol,
+    Fate.FAMILY: _family,
+    Fate.SERVES_OTHERS: _serves_others,
+    Fate.KEEPS_OUT: _keeps_out,
+    Fate.OTHER_COUNTRY: _other_country,
+    Fate.EXCLUDED_COUNTRY: _excluded_country,
+    Fate.OTHER_NETWORK: _private,
+    Fate.OWNED: _exclusive,
+    Fate.OTHER_REGION: _region,
 }

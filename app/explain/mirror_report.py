@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
+from app.answer.privacy import shown_to_all
 from app.explain.evidence import hours, moment
 from app.geo.database import CityDatabase
-from app.model import Coordinates, Exclusion, MirrorState, Protocol, Record
+from app.model import Coordinates, Exclusion, Fate, MirrorState, Protocol, Record, about
 from app.ranking import ranking
-from app.snapshot.eligibility import Tier, content_age_s, exclusion_of
+from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
 
-Standing = Literal["ok", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
+Overall = Literal["ok", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
 
 _OF_THE_WHOLE = {
     Exclusion.DISABLED: "switched off in its file",
@@ -33,57 +34,59 @@ _OF_THE_WHOLE = {
 
 
 class Cloud(Record, frozen=True, kw_only=True):
-    """Without `regions`: all of the provider's."""
+    """The cloud that a mirror is in."""
 
     provider: str
-    regions: tuple[str, ...]
+    regions: Annotated[tuple[str, ...], about("Those that it serves; none are all of the provider's.")]
 
 
 class MeasuredPlace(Record, frozen=True, kw_only=True):
-    """Where GeoIP puts an address of the mirror, and how far that is from where it is ranked."""
+    """Where GeoIP puts an address of the mirror."""
 
     address: str
     country: str | None
     city: str | None
-    distance_km: float | None
+    distance_km: Annotated[float | None, about("From where it is ranked.")]
 
 
 class Location(Record, frozen=True, kw_only=True):
-    """Where the mirror is for ranking. `taken_from`: None where nobody knows."""
+    """Where the mirror is ranked."""
 
     latitude: float | None
     longitude: float | None
     country: str | None
     city: str | None
-    taken_from: str | None
+    taken_from: Annotated[str | None, about("Who says so; null where nothing says it.")]
     measured: tuple[MeasuredPlace, ...] = ()
 
 
 class MirrorReport(Record, frozen=True, kw_only=True):
-    """`status` is that of the whole mirror: what keeps it out of all lists, or "ok". `content`: the
-    prober's verdict on each repo ("release/repo/arch") that it is meant to have, "unknown" if there is
-    none; `isos` likewise by "release/arch". `families`: None where nobody has tried. `age_s`: behind
-    the origin when it was probed."""
+    """What is known of one mirror."""
 
     mirror: str
-    status: Standing
-    reason: str | None
-    since: datetime | None
+    status: Annotated[Overall, about("What keeps the whole mirror out of all lists, or ok.")]
+    reason: Annotated[str | None, about("Why, in words.")]
+    since: Annotated[datetime | None, about("When this began.")]
     probed_at: datetime | None
-    failures: int
-    age_s: float | None
+    failures: Annotated[int, about("How many times in a row the prober failed.")]
+    age_s: Annotated[float | None, about("How far it was behind the origin when it was probed.")]
     protocols: tuple[Protocol, ...]
-    families: dict[str, bool | None]
+    families: Annotated[
+        dict[str, bool | None], about("Whether each works; null where the prober has not tried.")
+    ]
     location: Location
-    weight: float
+    weight: Annotated[float, about("Its capacity; 1 is ordinary.")]
     cloud: Cloud | None
     asns: tuple[int, ...]
-    countries: tuple[str, ...]
-    exclude_countries: tuple[str, ...]
+    countries: Annotated[tuple[str, ...], about("The only countries whose clients it serves; none are all.")]
+    exclude_countries: Annotated[tuple[str, ...], about("Countries whose clients it does not serve.")]
     sponsor: str | None
     sponsor_url: str | None
-    content: dict[str, str]
-    isos: dict[str, bool]
+    content: Annotated[
+        dict[str, str],
+        about("The prober's verdict by release/repo/arch, on all that it is meant to have."),
+    ]
+    isos: Annotated[dict[str, bool], about("By release/arch, whether it has the ISO directory.")]
 
 
 def mirror_report(
@@ -91,7 +94,7 @@ def mirror_report(
 ) -> MirrorReport:
     mirror = snapshot.mirrors[index]
     state = states.get(mirror.name)
-    status, reason = _standing(snapshot, index, state)
+    status, reason = overall(snapshot, index, state)
     return MirrorReport(
         mirror=mirror.name,
         status=status,
@@ -121,37 +124,33 @@ def mirror_reports(
     snapshot: LoadedSnapshot, states: Mapping[str, MirrorState], cities: CityDatabase | None
 ) -> list[MirrorReport]:
     """All mirrors but the private ones, by name."""
-    public = (index for index, mirror in enumerate(snapshot.mirrors) if not mirror.private)
-    return [mirror_report(snapshot, index, states, cities) for index in public]
+    return [mirror_report(snapshot, index, states, cities) for index in shown_to_all(snapshot)]
 
 
-def _standing(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> tuple[Standing, str | None]:
-    """Of everything that it is expected to have, what all have in common."""
-    codes = {codes[index] for _, codes in snapshot.expected}
-    if any(code <= Tier.PARTIAL for code in codes):
-        if state is None and Tier.GOOD not in codes:
-            return "not probed", "nobody has looked at it yet; it is served after those known to be good"
+def overall(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> tuple[Overall, str | None]:
+    """The one status that holds for everything that the mirror is expected to have."""
+    fate = Fate(snapshot.whole[index])
+    if fate is Fate.UNKNOWN and state is None:
+        return "not probed", "the prober has not looked at it; it is served after those known to be good"
+    if fate.exclusion is None:
         return "ok", None
-    reasons = {reason for code in codes if (reason := exclusion_of(code)) is not None}
-    reasons = (reasons - {Exclusion.NOT_CARRIED}) or {Exclusion.NOT_CARRIED}
-    worst = next(reason for reason in _OF_THE_WHOLE if reason in reasons)
+    said = state.reason if state and fate not in (Fate.DISABLED, Fate.NOT_PROBED) else None
     age_s = content_age_s(state) if state else None
-    said = state.reason if state and worst not in (Exclusion.DISABLED, Exclusion.NOT_PROBED) else None
-    if worst is Exclusion.STALE and said is None and age_s is not None:
+    if fate.exclusion is Exclusion.STALE and said is None and age_s is not None:
         said = f"{hours(age_s)} old, {hours(snapshot.config.allowed_outdate_s)} allowed"
-    standing: Standing = worst.value  # type: ignore[assignment]  # a key of the table above
-    return standing, said or _OF_THE_WHOLE[worst]
+    overall: Overall = fate.exclusion.value  # type: ignore[assignment]  # a key of the table above
+    return overall, said or _OF_THE_WHOLE[fate.exclusion]
 
 
 def _content(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> dict[str, str]:
     found: dict[str, str] = {}
-    for directory, codes in snapshot.expected:
+    for directory, fates in snapshot.expected:
         if not directory.repo:
             continue
         verdict = state.content.get(directory.key) if state else None
         if verdict is not None:
             found[directory.key] = verdict.value
-        elif exclusion_of(codes[index]) is not Exclusion.NOT_CARRIED:
+        elif fates[index] not in (Fate.UNDECLARED, Fate.MISSING_REPO):
             found[directory.key] = "unknown"
     return found
 

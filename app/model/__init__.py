@@ -18,10 +18,10 @@ from app.model.errors import (
     SourceError,
     StoreError,
 )
-from app.model.fates import Exclusion
+from app.model.fates import Exclusion, Fate, Pass
 from app.model.measured import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, Status
 from app.model.mirrors import Cloud, Coordinates, Mirror
-from app.model.values import FAMILIES, PROTOCOLS, Family, Protocol, Record
+from app.model.values import FAMILIES, PROTOCOLS, Family, Protocol, Record, about
 
 __all__ = [
     "FAMILIES",
@@ -33,11 +33,13 @@ __all__ = [
     "Endpoint",
     "Exclusion",
     "Family",
+    "Fate",
     "Finding",
     "GeoError",
     "Mirror",
     "MirrorState",
     "MirrorwiseError",
+    "Pass",
     "ProbePolicy",
     "ProbeRound",
     "Protocol",
@@ -53,4 +55,5 @@ __all__ = [
     "SourceError",
     "Status",
     "StoreError",
+    "about",
 ]

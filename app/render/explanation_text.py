@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from app.explain.client_facts import ClientFacts
 from app.explain.evidence import hours
-from app.explain.explanation import ExcludedMirror, Explanation, ServedMirror
+from app.explain.explanation import ExcludedEntry, Explanation, ServedEntry
 from app.render import facts
 from app.render.facts import Row
 
@@ -75,7 +75,7 @@ def _served(explanation: Explanation, paint: Paint) -> list[str]:
     return [*lines, ""]
 
 
-def _served_mirror(entry: ServedMirror, paint: Paint) -> list[str]:
+def _served_mirror(entry: ServedEntry, paint: Paint) -> list[str]:
     number, name = f"{entry.position:>4}", entry.mirror or f"(the {entry.pass_})"
     where = ", ".join(filter(None, (entry.city, entry.country)))
     lines = [f"{number} {paint(name, 'good')}" + (f"  {where}" if where else ""), f"     {entry.url}"]
@@ -97,7 +97,7 @@ def _excluded(explanation: Explanation, paint: Paint) -> list[str]:
     return [*lines, ""]
 
 
-def _excluded_mirror(entry: ExcludedMirror, paint: Paint) -> list[str]:
+def _excluded_mirror(entry: ExcludedEntry, paint: Paint) -> list[str]:
     """Two columns; a long name has its line to itself."""
     column = KM + 1 + NAME + 1
     start = f"{entry.distance_km or 0:>{KM},.0f} {entry.mirror:<{NAME}} "

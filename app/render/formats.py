@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.answer.selection import Selection
+from app.answer.lists import Selection
 from app.render import json, metalink, text
 from app.request.parameters import Format
 from app.request.question import Question

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from app.answer.selection import Selection
+from app.answer.lists import Selection
 from app.model import Record
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
@@ -36,11 +36,11 @@ def document(content: object) -> bytes:
 
 
 def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
-    if selection.served:
-        served = [(snapshot.mirrors[item.mirror], item.reason) for item in selection.served]
+    if selection.packed:
+        mirrors = (snapshot.mirrors[index] for index in selection.mirrors)
         listed = [
-            ListedMirror(url=url, mirror=mirror.name, country=mirror.country, reason=reason)
-            for url, (mirror, reason) in zip(selection.urls, served, strict=True)
+            ListedMirror(url=url, mirror=mirror.name, country=mirror.country, reason=pass_)
+            for url, mirror, pass_ in zip(selection.urls, mirrors, selection.passes, strict=True)
         ]
     else:
         listed = [

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from xml.sax.saxutils import escape, quoteattr
 
-from app.answer.selection import Selection
-from app.catalogue.catalogue import REPOMD, question_key
+from app.answer.lists import Selection
+from app.catalogue.catalogue import REPOMD
 from app.model import RepomdVersion
 from app.request.parameters import QuestionError
 from app.request.question import Question
@@ -29,7 +29,7 @@ class UnknownFactsError(QuestionError):
 def metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
     """Names the origin's repomd.xml, current first, then those still acceptable. Raises
     UnknownFactsError."""
-    versions = snapshot.repomd.get(question_key(question.release, question.repo, question.arch))
+    versions = snapshot.repomd.get(question.key)
     if not versions:
         raise UnknownFactsError(
             f"There is no metalink for {question.repo} of release {question.release}: "
@@ -58,9 +58,9 @@ def metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection)
 
 
 def _countries(snapshot: LoadedSnapshot, selection: Selection) -> list[str | None]:
-    if not selection.served:
+    if not selection.packed:
         return [None] * len(selection.urls)
-    return [snapshot.mirrors[item.mirror].country for item in selection.served]
+    return [snapshot.mirrors[index].country for index in selection.mirrors]
 
 
 def _version(version: RepomdVersion, indent: str) -> list[str]:

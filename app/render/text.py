@@ -6,7 +6,7 @@ mirrors: so the body holds URLs and line feeds only.
 
 from __future__ import annotations
 
-from app.answer.selection import Selection
+from app.answer.lists import Selection
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 

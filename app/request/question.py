@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from app.catalogue.catalogue import has_arch, in_vault, is_expected, iso_path, path_of
+from app.catalogue.catalogue import has_arch, in_vault, is_expected, iso_path, path_of, question_key
 from app.model import Record, Repo, ServiceConfig
 from app.model.countries import country_code
 from app.request.parameters import (
@@ -54,6 +54,11 @@ class Question(Record, frozen=True, kw_only=True):
     limit: int
     format: Format = "text"
     redirect: bool = False
+
+    @property
+    def key(self) -> str:
+        """Names the fates of mirrors for it, in the snapshot."""
+        return question_key(self.release, self.repo, self.arch)
 
 
 class _Asked(NamedTuple):

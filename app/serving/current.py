@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.answer.lists import MirrorLists
+from app.answer.memo import Memo
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import NetworkLookup
@@ -28,8 +30,8 @@ from app.request.question import Parser, Question
 from app.serving.tally import Tally, TallyFiles, counted
 from app.settings import Settings
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.memo import Memo
-from app.snapshot.status import Heartbeat, decode_heartbeat
+from app.snapshot.status import Heartbeat, Status, decode_heartbeat
+from app.snapshot.status import decode as decode_status
 from app.store import FileStore, Pointer, Publication, Store
 
 log = logging.getLogger("mirrorwise.web")
@@ -51,13 +53,24 @@ class Serving:
     explanations need it. `questions`: what the fast path knows, by path and query: the label of the URL
     form, and the question."""
 
-    snapshot: LoadedSnapshot
+    lists: MirrorLists
     parser: Parser
     networks: NetworkLookup | None
     published_at_s: float
     questions: Memo[str, tuple[str, Question]]
     status_tag: str = ""
     status: bytes | None = None
+
+    @property
+    def snapshot(self) -> LoadedSnapshot:
+        return self.lists.snapshot
+
+    def status_document(self) -> Status | None:
+        """One that cannot be read is as good as none."""
+        try:
+            return decode_status(self.status) if self.status else None
+        except SnapshotError:
+            return None
 
 
 class Current:
@@ -196,7 +209,7 @@ class Current:
         if snapshot.networks and blob is None:
             raise StoreError(f"the networks database {snapshot.networks[:16]} is not there")
         loaded = Serving(
-            snapshot=snapshot,
+            lists=MirrorLists(snapshot),
             parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
             networks=self._networks(snapshot.networks, blob),
             published_at_s=pointer.published_at_s,

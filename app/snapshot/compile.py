@@ -18,6 +18,7 @@ from app.model import (
     FAMILIES,
     Coordinates,
     Family,
+    Fate,
     Mirror,
     MirrorState,
     ProbeRound,
@@ -71,22 +72,24 @@ class Inputs:
 
 
 def compile_snapshot(inputs: Inputs) -> Compiled:
-    questions = eligibility.Questions(inputs.config)
-    codes = eligibility.codes(questions, inputs.mirrors, inputs.states, inputs.last_round)
-    unprobed = eligibility.codes(questions, inputs.mirrors, {}, None)
-    served = tuple(_served(mirror, inputs) for mirror in inputs.mirrors)
-    usable: npt.NDArray[np.bool_] = np.any(codes <= eligibility.Tier.PARTIAL, axis=0)
+    config, mirrors = inputs.config, inputs.mirrors
+    questions = eligibility.Questions(config)
+    whole = _whole(inputs, inputs.states, inputs.last_round)
+    fates = eligibility.fates(questions, mirrors, whole, inputs.states)
+    unprobed = eligibility.fates(questions, mirrors, _whole(inputs, {}, None), {})
+    served = tuple(_served(mirror, inputs) for mirror in mirrors)
+    usable: npt.NDArray[np.bool_] = np.any(fates <= Fate.PARTIAL, axis=0)
     rankable = tuple(i for i, mirror in enumerate(served) if mirror.public and usable[i])
     noise = ranking.noise_ranks([mirror.name for mirror in served])
-    rows, distinct = _rows(codes)
+    rows, distinct = _rows(fates)
     overlays, regions = inputs.networks.compile(served)
     snapshot = Snapshot(
         schema=SCHEMA,
-        config=inputs.config,
+        config=config,
         mirrors=served,
         questions=questions.keys,
         rows=rows,
-        codes=distinct,
+        fates=distinct,
         noise=noise.tobytes(),
         rankable=rankable,
         places=_place_rows(inputs, served, rankable),
@@ -96,19 +99,23 @@ def compile_snapshot(inputs: Inputs) -> Compiled:
         repomd=_by_question(_repomd(inputs), questions),
     )
     public = np.array([mirror.public for mirror in served], np.bool_)
-    reasons = (
-        eligibility.mirror_reason(inputs.config, mirror, inputs.states.get(mirror.name), inputs.last_round)
+    well = np.array(whole, np.uint8) <= Fate.PARTIAL
+    return Compiled(snapshot, eligibility.counts(questions, fates, unprobed, public, well))
+
+
+def _whole(inputs: Inputs, states: Mapping[str, MirrorState], last_round: ProbeRound | None) -> list[Fate]:
+    """The fate of each mirror as a whole."""
+    return [
+        eligibility.fate_of_whole(inputs.config, mirror, states.get(mirror.name), last_round)
         for mirror in inputs.mirrors
-    )
-    well = np.array([reason is None for reason in reasons], np.bool_)
-    return Compiled(snapshot, eligibility.counts(questions, codes, unprobed, public, well))
+    ]
 
 
-def _rows(codes: eligibility.Codes) -> tuple[tuple[int, ...], bytes]:
+def _rows(fates: eligibility.Fates) -> tuple[tuple[int, ...], bytes]:
     """The number of each question's row, and the rows, of which each is there once: where the prober
     does not look, most are equal."""
     numbers: dict[bytes, int] = {}
-    rows = tuple(numbers.setdefault(row.tobytes(), len(numbers)) for row in codes)
+    rows = tuple(numbers.setdefault(row.tobytes(), len(numbers)) for row in fates)
     return rows, b"".join(numbers)
 
 

@@ -1,8 +1,7 @@
 """Which mirror may be served for which question, decided once a refresh.
 
-For every release, repo and arch, every mirror has a code of one byte: a tier (it may be served,
-lower tiers first) or the reason why not. Reasons that depend on the request (protocol, family,
-country, region, rank) are not decided here.
+For every release, repo and arch, every mirror has a `Fate`. Fates that depend on the request or on
+the client (protocol, family, country, region, rank) are not decided here.
 
 That holds for repos in releases where they are not expected, too. The prober does not look there, so
 mirrors are served as unknown, but for one whose state says that it does not have the repo.
@@ -15,7 +14,6 @@ Partial mirrors are judged by what they carry.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +21,7 @@ import numpy.typing as npt
 from app.catalogue.catalogue import arches_meant, carries, directories, has_arch, question_key
 from app.model import (
     Content,
-    Exclusion,
+    Fate,
     Mirror,
     MirrorState,
     ProbeRound,
@@ -31,28 +29,6 @@ from app.model import (
     ServiceConfig,
     Status,
 )
-
-
-class Tier(IntEnum):
-    """GOOD: known to have it, or trusted to. UNKNOWN: nobody has looked yet. PARTIAL: asked for
-    without an arch, and it has some arches of several."""
-
-    GOOD = 1
-    UNKNOWN = 2
-    PARTIAL = 3
-
-
-_FIRST_EXCLUSION = 16
-_EXCLUSIONS = tuple(Exclusion)
-
-
-def exclusion_code(reason: Exclusion) -> int:
-    return _FIRST_EXCLUSION + _EXCLUSIONS.index(reason)
-
-
-def exclusion_of(code: int) -> Exclusion | None:
-    """The reason that a code stands for; None if it is a tier."""
-    return _EXCLUSIONS[code - _FIRST_EXCLUSION] if code >= _FIRST_EXCLUSION else None
 
 
 class Questions:
@@ -96,20 +72,17 @@ class Questions:
         return carried
 
 
-Codes = npt.NDArray[np.uint8]
+Fates = npt.NDArray[np.uint8]
 
 
-def codes(
-    questions: Questions,
-    mirrors: Sequence[Mirror],
-    states: Mapping[str, MirrorState],
-    last_round: ProbeRound | None,
-) -> Codes:
-    """The code of every question and mirror, shape (questions, mirrors)."""
+def fates(
+    questions: Questions, mirrors: Sequence[Mirror], whole: Sequence[Fate], states: Mapping[str, MirrorState]
+) -> Fates:
+    """The fate of every mirror for every question, shape (questions, mirrors). `whole`: the fate of each
+    mirror as a whole (`fate_of_whole`)."""
     table = np.empty((len(mirrors), len(questions.number)), np.uint8)
     declared: dict[object, npt.NDArray[np.bool_]] = {}
-    for row, mirror in zip(table, mirrors, strict=True):
-        state = states.get(mirror.name)
+    for row, mirror, fate in zip(table, mirrors, whole, strict=True):
         carried_like = (
             bool(mirror.addresses),
             frozenset(mirror.module_addresses),
@@ -119,23 +92,21 @@ def codes(
         )
         if carried_like not in declared:
             declared[carried_like] = questions.declared_by(mirror)
-        reason = mirror_reason(questions.config, mirror, state, last_round)
-        trusted = Tier.UNKNOWN if needs_probe(mirror) else Tier.GOOD
-        code = trusted if reason is None else exclusion_code(reason)
-        row[:] = np.where(declared[carried_like], code, exclusion_code(Exclusion.NOT_CARRIED))
-        if reason is None and state is not None and needs_probe(mirror):
+        row[:] = np.where(declared[carried_like], fate, Fate.UNDECLARED)
+        state = states.get(mirror.name)
+        if fate is Fate.UNKNOWN and state is not None:
             row[:] = np.frombuffer(_with_probe(bytearray(row), state, questions), np.uint8)
     for without, with_arch in questions.without_arch.items():
         table[:, without] = _over_arches(table[:, with_arch])
     return np.ascontiguousarray(table.T)
 
 
-_CONTENT_CODES: dict[Content, int] = {
-    Content.CURRENT: Tier.GOOD,
-    Content.PREVIOUS: Tier.GOOD,
-    Content.STALE: exclusion_code(Exclusion.STALE),
-    Content.MISSING: exclusion_code(Exclusion.NOT_CARRIED),
-    Content.CORRUPT: exclusion_code(Exclusion.BROKEN),
+_OF_CONTENT = {
+    Content.CURRENT: Fate.GOOD,
+    Content.PREVIOUS: Fate.GOOD,
+    Content.STALE: Fate.STALE_REPO,
+    Content.MISSING: Fate.MISSING_REPO,
+    Content.CORRUPT: Fate.CORRUPT_REPO,
 }
 
 
@@ -144,43 +115,42 @@ def _with_probe(row: bytearray, state: MirrorState, questions: Questions) -> byt
     are several times faster than numpy's numbers.)"""
     for key, content in state.content.items():
         for number in questions.by_content.get(key, ()):
-            if row[number] == Tier.UNKNOWN:
-                row[number] = _CONTENT_CODES[content]
+            if row[number] == Fate.UNKNOWN:
+                row[number] = _OF_CONTENT[content]
     for key, has in state.isos.items():
         release, _, arch = key.partition("/")
         iso_number = questions.number.get(question_key(release, "", arch))
-        if iso_number is not None and row[iso_number] == Tier.UNKNOWN:
-            row[iso_number] = Tier.GOOD if has else exclusion_code(Exclusion.NOT_CARRIED)
+        if iso_number is not None and row[iso_number] == Fate.UNKNOWN:
+            row[iso_number] = Fate.GOOD if has else Fate.MISSING_REPO
     return row
 
 
-def _over_arches(codes_by_arch: Codes) -> Codes:
-    """The codes of a question without arch, out of those of its arches, shape (mirrors, arches).
-    Of several reasons, the one that says most of the mirror: the lowest, "not carried" last."""
-    eligible = codes_by_arch < _FIRST_EXCLUSION
-    worst = np.where(eligible, codes_by_arch, 0).max(axis=1)
-    some = np.where(eligible.all(axis=1), worst, Tier.PARTIAL)
-    return np.where(eligible.any(axis=1), some, codes_by_arch.min(axis=1)).astype(np.uint8)
+def _over_arches(by_arch: Fates) -> Fates:
+    """The fates for a question without arch, out of those for its arches, shape (mirrors, arches)."""
+    eligible = by_arch <= Fate.PARTIAL
+    worst = np.where(eligible, by_arch, 0).max(axis=1)
+    some = np.where(eligible.all(axis=1), worst, Fate.PARTIAL)
+    return np.where(eligible.any(axis=1), some, by_arch.min(axis=1)).astype(np.uint8)
 
 
-def mirror_reason(
+def fate_of_whole(
     config: ServiceConfig, mirror: Mirror, state: MirrorState | None, last_round: ProbeRound | None
-) -> Exclusion | None:
-    """Why a mirror is not served for anything at all, if it is not."""
+) -> Fate:
+    """What holds for everything that a mirror is declared to carry, before its repos are looked at."""
     if mirror.disabled:
-        return Exclusion.DISABLED
+        return Fate.DISABLED
     if not needs_probe(mirror):
-        return None
+        return Fate.GOOD
     if state is None:
-        return Exclusion.NOT_PROBED if last_round else None
+        return Fate.NOT_PROBED if last_round else Fate.UNKNOWN
     if state.status is Status.UNREACHABLE:
-        return Exclusion.UNREACHABLE
+        return Fate.UNREACHABLE
     if state.status is Status.BROKEN:
-        return Exclusion.BROKEN
+        return Fate.BROKEN
     age_s = content_age_s(state)
     if state.status is Status.STALE or (age_s is not None and age_s > config.allowed_outdate_s):
-        return Exclusion.STALE
-    return None
+        return Fate.STALE
+    return Fate.UNKNOWN
 
 
 def needs_probe(mirror: Mirror) -> bool:
@@ -215,16 +185,16 @@ Marked = npt.NDArray[np.bool_]
 
 
 def counts(
-    questions: Questions, probed: Codes, unprobed: Codes, public: Marked, well: Marked
+    questions: Questions, probed: Fates, unprobed: Fates, public: Marked, well: Marked
 ) -> dict[str, Counts]:
-    """Of all that is expected, by arch; questions without one follow from these. `unprobed`: the codes
-    that there would be without the prober; `public` and `well`: which mirrors are so, shape (mirrors,)."""
-    declared = unprobed < _FIRST_EXCLUSION
+    """By question, of all that is expected, by arch; questions without one follow from these. `unprobed`:
+    the fates that there would be without the prober; `public`, `well`: which mirrors are so, (mirrors,)."""
+    declared = unprobed <= Fate.PARTIAL
     tables = {
         "declared": declared,
         "well": declared & well,
-        "eligible": probed < _FIRST_EXCLUSION,
-        "known": probed == Tier.GOOD,
+        "eligible": probed <= Fate.PARTIAL,
+        "known": probed == Fate.GOOD,
     }
     found = {name: (table & public).sum(axis=1).tolist() for name, table in tables.items()}
     return {

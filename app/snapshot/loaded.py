@@ -11,22 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from app.catalogue.catalogue import Directory, directories, question_key
-from app.model import Protocol, SnapshotError
+from app.model import Fate, Protocol, SnapshotError
 from app.ranking import ranking
-from app.snapshot.memo import Memo
 from app.snapshot.schema import ServedMirror, Snapshot, decode
 from app.snapshot.tables import mirror_table, place_points
 
 GLOBAL_PLACE = ""
-MAX_PLANS = 1000
-MAX_SELECTIONS = 2**17
-"""Some 400 bytes each: what a process may remember of its clients' answers."""
+
+Mask = npt.NDArray[np.bool_]
+"""Which mirrors, by index."""
 
 
 class Ranked(NamedTuple):
@@ -45,7 +44,7 @@ def _check_sizes(snapshot: Snapshot) -> None:
     cells = places.count * places.width
     sizes = (
         (len(snapshot.rows), len(snapshot.questions)),
-        (len(snapshot.codes), mirrors * (max(snapshot.rows, default=-1) + 1)),
+        (len(snapshot.fates), mirrors * (max(snapshot.rows, default=-1) + 1)),
         (len(snapshot.noise), mirrors * ranking.SPREADS),
         (places.names.count("\n") + 1, places.count),
         (len(places.points), 2 * 4 * places.count),
@@ -84,14 +83,11 @@ class LoadedSnapshot:
         self.rows = {name: row for row, name in enumerate(places.names.split("\n"))}
         width = len(self.mirrors)
         distinct = max(snapshot.rows, default=-1) + 1
-        codes = [snapshot.codes[row * width : (row + 1) * width] for row in range(distinct)]
-        self.codes = {key: codes[row] for key, row in zip(snapshot.questions, snapshot.rows, strict=True)}
-        self.plans: Memo[object, Any] = Memo(MAX_PLANS)
-        self.selections: Memo[object, Any] = Memo(MAX_SELECTIONS)
-        self._question_numbers: Memo[object, int] = Memo(MAX_PLANS)
-        self._numbers = count(1)
+        fates = [snapshot.fates[row * width : (row + 1) * width] for row in range(distinct)]
+        self.fates = {key: fates[row] for key, row in zip(snapshot.questions, snapshot.rows, strict=True)}
+        self._in_vault = bytes([Fate.IN_VAULT]) * width
         self._places = places
-        self._barred: dict[str | None, frozenset[int]] = {}
+        self._barred: dict[str | None, bytes] = {}
         self._candidates = np.frombuffer(places.candidates, np.uint16).reshape(shape)
         self._costs = np.frombuffer(places.costs, np.float32).reshape(shape)
         self.noise = np.frombuffer(snapshot.noise, np.uint8).reshape(width, ranking.SPREADS)
@@ -168,20 +164,15 @@ class LoadedSnapshot:
 
     # --- questions -------------------------------------------------------------------------------
 
-    def question_number(self, question: object) -> int:
-        """A number for each question that is asked: cheaper in a key than the question itself. One
-        that was forgotten gets a new number, never another question's."""
-        number = self._question_numbers.get(question)
-        if number is None:
-            number = next(self._numbers)
-            self._question_numbers.put(question, number)
-        return number
+    def fates_of(self, key: str) -> bytes:
+        """The fates of all mirrors for a question; what is not asked of mirrors, the vault alone has."""
+        return self.fates.get(key, self._in_vault)
 
     @cached_property
     def expected(self) -> tuple[tuple[Directory, bytes], ...]:
-        """What mirrors are expected to have, and the codes of all mirrors for it."""
+        """What mirrors are expected to have, and the fates of all mirrors for it."""
         return tuple(
-            (directory, self.codes[question_key(directory.release, directory.repo, directory.arch)])
+            (directory, self.fates[question_key(directory.release, directory.repo, directory.arch)])
             for directory in directories(self.config)
             if directory.expected
         )
@@ -193,15 +184,31 @@ class LoadedSnapshot:
         module = self.config.modules.get(release)
         return mirror.module_addresses.get(module, {}) if module else mirror.addresses
 
-    def barred_by_country(self, country: str | None) -> frozenset[int]:
-        """The mirrors that do not want clients from a country."""
+    def barred(self, country: str | None) -> bytes:
+        """By mirror 0, or the fate of one that does not want clients from this country."""
         barred = self._barred.get(country)
         if barred is None:
-            barred = frozenset(
-                index
-                for index, mirror in enumerate(self.mirrors)
-                if (mirror.countries and country not in mirror.countries)
-                or country in mirror.exclude_countries
-            )
-            self._barred[country] = barred
+            barred = self._barred[country] = bytes(_barred(mirror, country) for mirror in self.mirrors)
         return barred
+
+    @cached_property
+    def whole(self) -> bytes:
+        """The fate of each mirror over all that mirrors are expected to have: the best that it has."""
+        rows = np.array([list(fates) for _, fates in self.expected], np.uint8)
+        best: npt.NDArray[np.uint8] = rows.reshape(-1, len(self.mirrors)).min(axis=0, initial=Fate.UNDECLARED)
+        return best.tobytes()
+
+    @cached_property
+    def ipv6_works(self) -> Mask:
+        """Known to work, not merely not known to fail."""
+        return np.array([mirror.ipv6 is True for mirror in self.mirrors], np.bool_)
+
+    @cached_property
+    def ipv4_fails(self) -> Mask:
+        return np.array([mirror.ipv4 is False for mirror in self.mirrors], np.bool_)
+
+
+def _barred(mirror: ServedMirror, country: str | None) -> int:
+    if mirror.countries and country not in mirror.countries:
+        return Fate.SERVES_OTHERS
+    return Fate.KEEPS_OUT if country in mirror.exclude_countries else 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from app.clouds import regions
 from app.geo import networks
-from app.model import Coordinates
+from app.model import Coordinates, Pass
 from app.snapshot.schema import NetworkGroup, Overlay, Region, ServedMirror, region_key
 
 MEASURED_ASN_KM = 1000.0
@@ -52,8 +52,8 @@ class ClientNetworks:
         groups = [*blocks, declared]
         monopolies = ([i for i in group if mirrors[i].monopoly] for group in groups)
         return Overlay(
-            exclusive=_groups("exclusive", monopolies),
-            netblocks=_groups("netblock", blocks),
+            exclusive=_groups(Pass.EXCLUSIVE, monopolies),
+            netblocks=_groups(Pass.NETBLOCK, blocks),
             region=region_key(overlay.provider, overlay.region, overlay.border_group)
             if overlay.provider
             else None,
@@ -66,7 +66,7 @@ class ClientNetworks:
     ) -> tuple[NetworkGroup, ...]:
         if asn is None:
             return ()
-        declaring = _groups("asn", [[i for i in declared if mirrors[i].cloud_provider is None]])
+        declaring = _groups(Pass.ASN, [[i for i in declared if mirrors[i].cloud_provider is None]])
         measured = tuple(
             i
             for i, mirror in enumerate(mirrors)
@@ -74,7 +74,7 @@ class ClientNetworks:
         )
         if not measured:
             return declaring
-        return (*declaring, NetworkGroup(reason="asn", mirrors=measured, within_km=MEASURED_ASN_KM))
+        return (*declaring, NetworkGroup(pass_=Pass.ASN, mirrors=measured, within_km=MEASURED_ASN_KM))
 
     def _regions(self, mirrors: Sequence[ServedMirror]) -> dict[str, Region]:
         keys = {(o.provider, o.region, o.border_group) for o in self.overlays if o.provider}
@@ -106,8 +106,8 @@ def _place_name(key: str) -> str:
     return f"@/{key}"
 
 
-def _groups(reason: str, groups: Iterable[Sequence[int]]) -> tuple[NetworkGroup, ...]:
-    return tuple(NetworkGroup(reason=reason, mirrors=tuple(group)) for group in groups if group)
+def _groups(pass_: Pass, groups: Iterable[Sequence[int]]) -> tuple[NetworkGroup, ...]:
+    return tuple(NetworkGroup(pass_=pass_, mirrors=tuple(group)) for group in groups if group)
 
 
 def _region_groups(
@@ -118,11 +118,11 @@ def _region_groups(
     mine = [i for i, m in enumerate(mirrors) if m.cloud_provider == provider and not m.private]
     everywhere = [i for i in mine if not mirrors[i].cloud_regions]
     if region is None:
-        return _groups("region", [everywhere])
+        return _groups(Pass.REGION, [everywhere])
     here = [i for i in mine if region in mirrors[i].cloud_regions]
     near = []
     for other in regions.regions_by_distance(provider, region) if mine else ():
         there = tuple(i for i in mine if other in mirrors[i].cloud_regions and i not in here)
         if there:
-            near.append(NetworkGroup(reason="region", mirrors=there, nearby=True))
-    return (*_groups("region", [here, everywhere]), *near)
+            near.append(NetworkGroup(pass_=Pass.REGION, mirrors=there, nearby=True))
+    return (*_groups(Pass.REGION, [here, everywhere]), *near)

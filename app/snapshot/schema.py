@@ -13,9 +13,9 @@ import hashlib
 
 import msgspec
 
-from app.model import Coordinates, Protocol, Record, RepomdVersion, ServiceConfig, SnapshotError
+from app.model import Coordinates, Pass, Protocol, Record, RepomdVersion, ServiceConfig, SnapshotError
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class ServedMirror(Record, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class NetworkGroup(Record, frozen=True, kw_only=True):
     `within_km`: only those in the client's country or that near (undeclared ASN matches).
     `nearby`: another region than the client's; of several such groups one is enough."""
 
-    reason: str  # exclusive, netblock, region, asn
+    pass_: Pass = msgspec.field(name="pass")
     mirrors: tuple[int, ...]
     within_km: float | None = None
     nearby: bool = False
@@ -106,7 +106,7 @@ class PlaceRows(Record, frozen=True, kw_only=True):
 class Snapshot(Record, frozen=True, kw_only=True):
     """`mirrors` are sorted by name; everything else names them by index. `questions` are the keys
     "release/repo/arch" (arch empty: asked without one, or none matters; repo empty: ISOs), and `rows`
-    the number of each one's row in `codes`, which holds one byte (`eligibility`) a mirror, row by row:
+    the number of each one's row in `fates`, which holds one byte (`Fate`) a mirror, row by row:
     equal rows are there once. `repomd` is by the same keys. `noise`: uint8 (mirrors, 32),
     `ranking.noise_ranks`. `rankable`: indexes of the mirrors that `places` ranks."""
 
@@ -115,7 +115,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     mirrors: tuple[ServedMirror, ...]
     questions: tuple[str, ...]
     rows: tuple[int, ...]
-    codes: bytes
+    fates: bytes
     noise: bytes
     rankable: tuple[int, ...]
     places: PlaceRows

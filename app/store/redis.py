@@ -1,8 +1,9 @@
 """The store in Redis or Valkey, any version since 6.0.9 and without scripts or modules.
 
 All keys are below `PREFIX`, whose number changes when their meaning does, so that two versions of
-Mirrorwise can share a server. For an ACL: `~mirrorwise:1:*` with GET, SET, APPEND, EXISTS, DEL,
-UNLINK, PERSIST, WATCH, UNWATCH, MULTI, EXEC for the worker; GET is enough for web.
+Mirrorwise can share a server. For an ACL: `~{mirrorwise:1}:*` with GET, SET, APPEND, EXISTS, DEL,
+UNLINK, PERSIST, WATCH, UNWATCH, MULTI, EXEC for the worker; GET is enough for web; SELECT for both
+where the database is not 0.
 
 The index is replaced in a WATCH/MULTI/EXEC that watches the lease too, so a worker whose lease has
 expired cannot publish, however late its commands arrive. Objects are written before, with a time to
@@ -11,20 +12,24 @@ keys (`maxmemory-policy` other than noeviction) may lose a snapshot, which then 
 
 A timeout is 2 s without any progress, not for the whole: a snapshot of 15 MB passes slow links.
 A connection that died in the pool is replaced once, silently; timeouts are never retried.
+
+Behind one address (a DNS name, a virtual IP) another server may take over while connections stay
+with the former one, which may refuse us, hang, or answer as if nothing had happened. So every error
+drops the idle connections, and without an error they are renewed every `RENEW_S`: whatever the
+former server does, the next look after that resolves the name and connects anew. Not so behind
+Sentinel, which ends the connections to a former master itself, and may be away for a while.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import TypeVar
 
 import redis
-from redis.backoff import NoBackoff
 from redis.client import Pipeline
-from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError, Sentinel, SlaveNotFoundError
 
 from app.model import StoreError
 from app.settings import SecretUrl
@@ -39,20 +44,18 @@ from app.store.index import (
     missing_objects,
 )
 from app.store.protocol import NotOursError
+from app.store.redis_connect import client_at
+from app.store.redis_errors import code_of, sentence
 
-PREFIX = "mirrorwise:1:"
+PREFIX = "{mirrorwise:1}:"  # the braces give all keys one slot in a cluster
 INDEX = PREFIX + "index"
 LEASE = PREFIX + "lease"
 HEARTBEAT = PREFIX + "heartbeat"
 OBJECT = PREFIX + "object:"  # + SHA-256
 
-TIMEOUT_S = 2.0
+RENEW_S = 5.0
 PIECE_BYTES = 1 << 20
 TRIES = 10
-SENTINEL_PORT = 26379
-
-_DOWN = ("refused", "reset by peer", "closed by server", "Broken pipe")
-"""What one and the same server says while it goes down and stays so: one fault, so one sentence."""
 
 T = TypeVar("T")
 
@@ -60,31 +63,18 @@ T = TypeVar("T")
 class RedisStore(IndexedStore):
     """`where` names the server in messages. Connects at the first command, not before."""
 
-    def __init__(self, client: redis.Redis, where: str) -> None:
+    def __init__(self, client: redis.Redis, where: str, sentinels: list[redis.Redis] | None = None) -> None:
         self.where = f"Redis at {where}"
         self._client = client
-        self._sentinels: list[redis.Redis] = []
+        self._sentinels = sentinels or []
+        self._renew_at = math.inf if self._sentinels else 0.0
 
     @classmethod
     def at(cls, url: SecretUrl, replica: bool = False) -> RedisStore:
         """The server at a URL that settings has checked. `replica`: behind Sentinel, read from any
         replica, or from the master while there is none."""
-        if not url.value.startswith("redis+sentinel://"):
-            return cls(redis.Redis.from_url(url.value, **_connection_options()), str(url))
-        parts = urlsplit(url.value)
-        master, _, db = parts.path.strip("/").partition("/")
-        sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-            [_host_and_port(text) for text in parts.netloc.rpartition("@")[2].split(",")],
-            sentinel_kwargs=_connection_options(),
-            username=unquote(parts.netloc.rpartition("@")[0].partition(":")[0]) or None,
-            password=unquote(parts.netloc.rpartition("@")[0].partition(":")[2]) or None,
-            db=int(db or 0),
-            **_connection_options(),
-        )
-        client_for = sentinel.slave_for if replica else sentinel.master_for
-        store = cls(client_for(master), str(url))  # type: ignore[no-untyped-call]  # as above
-        store._sentinels = sentinel.sentinels
-        return store
+        client, sentinels = client_at(url, replica)
+        return cls(client, str(url), sentinels)
 
     def lease(self, owner: str, ttl_s: float) -> bool:
         ttl_ms = max(1, round(ttl_s * 1000))
@@ -146,8 +136,10 @@ class RedisStore(IndexedStore):
     def _holds(self, key: str, data: bytes) -> bool:
         try:
             return _get(self._client, key) == data
-        except redis.ResponseError:
-            return False  # of another type: SET replaces it
+        except redis.ResponseError as error:
+            if code_of(error) != "WRONGTYPE":
+                raise
+            return False  # SET replaces it
 
     def _swap(self, swap: Swap) -> None:
         needs = {*swap.adds, *swap.needs}
@@ -176,14 +168,19 @@ class RedisStore(IndexedStore):
         """One that cannot be used is taken for none: the swap mends it."""
         try:
             return decode_index(_get(pipe, INDEX), self.where)
-        except (StoreError, redis.ResponseError):
+        except StoreError:
+            return Index()
+        except redis.ResponseError as error:
+            if code_of(error) != "WRONGTYPE":
+                raise
             return Index()
 
     # --- talking to the server --------------------------------------------------------------------
 
     def _transact(self, step: Callable[[Pipeline], T], *watched: str) -> T:
         """Run `step` between WATCH and EXEC; again when a watched key changed meanwhile (a renewed
-        lease, an expired object) or the connection died."""
+        lease, an expired object), and once when the connection died."""
+        died = False
         with self._spoken(), self._client.pipeline() as pipe:
             for _ in range(TRIES):
                 try:
@@ -191,67 +188,37 @@ class RedisStore(IndexedStore):
                     result = step(pipe)
                     pipe.execute()
                     return result
-                except redis.WatchError:
-                    continue
+                except redis.WatchError as error:
+                    cause = error.__context__
+                if isinstance(cause, redis.ConnectionError):
+                    if died:
+                        raise cause
+                    died = True
         raise StoreError(f"{self.where}: others kept changing {watched[0]}; gave up after {TRIES} tries")
 
     @contextmanager
     def _spoken(self) -> Iterator[None]:
-        """Errors of the client library as sentences, without what they quote: commands, payloads,
-        and connections with their passwords."""
+        """Errors of the client library as sentences, and no connection for longer than it is good."""
+        if time.monotonic() >= self._renew_at:
+            self._drop_connections()
         try:
             yield
         except (redis.RedisError, OSError, ValueError) as error:
-            kind = NotOursError if "WRONGTYPE" in str(error) else StoreError
-            raise kind(f"{self.where}: {_sentence(error)}") from error
+            self._drop_connections()
+            if code_of(error) == "WRONGTYPE":
+                problem = (
+                    f"one of the keys {PREFIX}* was written by something else and has another type; delete it"
+                )
+                raise NotOursError(f"{self.where}: {problem}") from error
+            who = "the Redis server" if self._sentinels else "it"
+            raise StoreError(f"{self.where}: {sentence(error, who)}") from error
 
-
-def _sentence(error: Exception) -> str:
-    match error:
-        case MasterNotFoundError():
-            return "no sentinel knows a reachable master of that name"
-        case SlaveNotFoundError():
-            return "no sentinel knows a reachable replica or master of that name"
-        case redis.TimeoutError() | TimeoutError():
-            return f"no answer within {TIMEOUT_S:g} s"
-        case redis.AuthenticationError() | redis.exceptions.NoPermissionError():
-            return f"user or password not accepted, or not allowed to do this ({_reason(error)})"
-        case redis.exceptions.OutOfMemoryError():
-            return f"out of memory ({_reason(error)})"
-        case redis.ReadOnlyError():
-            return f"it is a read-only replica ({_reason(error)})"
-        case redis.BusyLoadingError():
-            return "it is still loading its data"
-        case redis.ConnectionError() if any(words in str(error) for words in _DOWN):
-            return "not connected (it refuses or closes connections)"
-        case redis.ConnectionError():
-            return f"not connected ({_reason(error)})"
-        case redis.ResponseError() if "WRONGTYPE" in str(error):
-            return f"one of the keys {PREFIX}* was written by something else and has another type; delete it"
-        case _:
-            return f"refused ({_reason(error)})"
-
-
-def _reason(error: Exception) -> str:
-    """The error's own text; of one from a pipeline, only what follows the quoted command."""
-    return str(error).rpartition("caused error: ")[2][:200].rstrip(".") or type(error).__name__
-
-
-def _connection_options() -> dict[str, Any]:
-    # RESP2, because RESP3 needs a newer server and brings nothing to plain gets and sets.
-    return {
-        "protocol": 2,
-        "socket_connect_timeout": TIMEOUT_S,
-        "socket_timeout": TIMEOUT_S,
-        "retry": Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-    }
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]"):
-        host, port = text, str(SENTINEL_PORT)
-    return host.strip("[]"), int(port)
+    def _drop_connections(self) -> None:
+        """All that are idle: the next command resolves the name and connects anew."""
+        if not self._sentinels:
+            self._renew_at = time.monotonic() + RENEW_S
+        for client in (self._client, *self._sentinels):
+            client.connection_pool.disconnect(inuse_connections=False)
 
 
 def _get(client: redis.Redis, key: str) -> bytes | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import quote
 
-from app.answer.selection import Selection, select
-from app.catalogue.catalogue import arches_meant, has_arch, question_key
+from app.answer.lists import MirrorLists, Selection
+from app.catalogue.catalogue import arches_meant, has_arch
 from app.explain.client_facts import shown_network
 from app.model import ClientClass
 from app.render import text
@@ -51,11 +51,12 @@ def no_snapshot() -> Answer:
     )
 
 
-def listed(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> Answer:
+def listed(lists: MirrorLists, client: ClientClass, question: Question) -> Answer:
     """The answer to a question about mirrors, in the format it asks for. Raises QuestionError."""
+    snapshot = lists.snapshot
     if question.format == "metalink":
         _check_metalink(snapshot, question)
-    selection = select(snapshot, client, question)
+    selection = lists.select(client, question)
     if selection.is_empty:
         raise NobodyError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
     headers = list_headers(snapshot, client, selection)
@@ -86,7 +87,7 @@ def mirrorlist_instead(path: str, query: str) -> str:
 
 
 def has_metalink(snapshot: LoadedSnapshot, question: Question) -> bool:
-    return question_key(question.release, question.repo, question.arch) in snapshot.repomd
+    return question.key in snapshot.repomd
 
 
 def list_headers(

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.answer.selection import select
+from app.answer.lists import MirrorLists
 from app.model import ClientClass
 from app.render import links, text
 from app.request.download import Download
-from app.snapshot.loaded import LoadedSnapshot
 from app.web.answers import Answer, NobodyError, has_metalink, list_headers, plain
 
 
-def downloaded(snapshot: LoadedSnapshot, client: ClientClass, download: Download) -> Answer:
+def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> Answer:
     """A redirect; or a 404 where only http is left (the vault, the origin) for a client that came by
     https. Raises NobodyError."""
-    question = download.question
-    selection = select(snapshot, client, question)
+    question, snapshot = download.question, lists.snapshot
+    selection = lists.select(client, question)
     urls = [url + download.rest for url in selection.urls]
     if not urls:
         raise NobodyError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
     location = urls[0]
     if download.secure and not location.startswith("https://"):
         return plain(404, f"There is no https address of this. It is at {location}")
-    countries = [snapshot.mirrors[item.mirror].country for item in selection.served]
+    countries = [snapshot.mirrors[index].country for index in selection.mirrors]
     headers = [*list_headers(snapshot, client, selection), ("Location", location)]
     headers += [("Link", value) for value in links.duplicates(zip(urls[1:], countries[1:], strict=True))]
     if download.is_repomd and has_metalink(snapshot, question):

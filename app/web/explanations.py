@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 from urllib.parse import quote, urlencode
 
+from app.answer.privacy import shown_to_all
 from app.explain.client_facts import ClientFacts, Databases, client_facts
-from app.explain.explanation import Asked, Live, UnknownMirrorError, explain, schema
+from app.explain.explanation import Live, UnknownMirrorError, explain, schema
+from app.explain.inquiry import Inquiry
 from app.explain.mirror_report import mirror_report, mirror_reports
-from app.model import ServiceConfig, SnapshotError
 from app.render import html, json, text
 from app.render.explanation_text import client_text, explanation_text
 from app.request.clients import Client
-from app.request.question import Question
 from app.serving.current import Current, Serving
-from app.snapshot import status
 from app.web.answers import Answer
 from app.web.pages import NO_STORE, page_headers
 
@@ -36,8 +35,6 @@ CONTENT_TYPES: dict[Kind, str] = {
 Parameters = Mapping[str, str]
 
 HEADERS = (NO_STORE, ("Vary", "Accept"))
-OPTIONAL = ("arch", "protocol", "family", "limit")
-"""Parameters that have a default."""
 
 
 @dataclass(frozen=True)
@@ -57,32 +54,10 @@ class Wanted:
         return f"{self.base}{quote(self.path)}" + (f"?{query}" if query else "")
 
 
-def with_defaults(config: ServiceConfig, parameters: Parameters) -> dict[str, str]:
-    """The parameters of a mirrorlist, with a release and a repo put in where they name none: the last
-    release in config.yml that is no module's, and the first repo."""
-    if "path" in parameters:
-        return dict(parameters)
-    plain = [release for release in config.releases if release not in config.modules] or config.releases
-    found = {name: value for name, value in parameters.items() if value or name not in ("release", "repo")}
-    if "repo" not in found:
-        found["repo"] = config.repos[0].name
-    if "release" not in found and not _names_release(config, found["repo"].strip("/").lower()):
-        found["release"] = plain[-1]
-    return found
-
-
-def _names_release(config: ServiceConfig, repo: str) -> bool:
-    """Whether a repo's name says the release too, as MirrorManager's `<repo>-<release>` does, or a name
-    in `repo_names:` that stands for one."""
-    special = {name.lower() for name, meaning in config.repo_names.items() if meaning.release}
-    releases = (*config.releases, *config.aliases, *config.vault_releases)
-    return repo in special or repo.endswith(tuple(f"-{release.lower()}" for release in releases))
-
-
-def explained(current: Current, serving: Serving, client: Client, asked: Asked, wanted: Wanted) -> Answer:
+def explained(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
     """Why this client gets this list. Raises UnknownMirrorError."""
     live = live_of(current, serving)
-    explanation = explain(live, client.of, facts_of(current, serving, client), asked)
+    explanation = explain(live, client.of, facts_of(current, serving, client), inquiry)
     match wanted.kind:
         case "json":
             return _answer("json", json.document(explanation))
@@ -93,14 +68,6 @@ def explained(current: Current, serving: Serving, client: Client, asked: Asked, 
             return _answer("html", html.explanation_page(explanation, wanted.parameters, url))
         case "text":
             return _answer("text", explanation_text(explanation).encode())
-
-
-def asked_of(question: Question, parameters: Parameters, named: Parameters) -> Asked:
-    """What is to be explained. `parameters` are the request's; `named` are the same with what was put in
-    for those that are missing."""
-    put_in = [name for name in ("release", "repo") if name in named and not parameters.get(name)]
-    left_out = [name for name in OPTIONAL if not parameters.get(name)]
-    return Asked(question, (*put_in, *left_out), parameters.get("mirror") or None)
 
 
 def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind) -> Answer:
@@ -121,7 +88,7 @@ def mirrors(current: Current, serving: Serving, wanted: Wanted) -> Answer:
 def mirror(current: Current, serving: Serving, name: str, wanted: Wanted) -> Answer:
     """One mirror. Raises UnknownMirrorError, for a private one too."""
     live = live_of(current, serving)
-    public = {m.name.lower(): i for i, m in enumerate(live.snapshot.mirrors) if not m.private}
+    public = {live.snapshot.mirrors[i].name.lower(): i for i in shown_to_all(live.snapshot)}
     index = public.get(name.lower())
     if index is None:
         raise UnknownMirrorError(name, list(public))
@@ -144,12 +111,9 @@ def explanation_schema() -> Answer:
 
 
 def live_of(current: Current, serving: Serving) -> Live:
-    """What explanations are made from. A status document that cannot be read counts as none."""
-    try:
-        document = status.decode(serving.status) if serving.status else None
-    except SnapshotError:
-        document = None
-    return Live(serving.snapshot, document, current.cities, serving.published_at_s, time.time())
+    """What explanations are made from."""
+    document = serving.status_document()
+    return Live(serving.lists, document, current.cities, serving.published_at_s, time.time())
 
 
 def facts_of(current: Current, serving: Serving | None, client: Client) -> ClientFacts:

@@ -55,7 +55,7 @@ class FastPath:
         form, question = remembered
         client = self._clients.caller(environ, self._current.cities, serving.networks)
         try:
-            status, content_type, body, headers = listed(serving.snapshot, client.of, question)
+            status, content_type, body, headers = listed(serving.lists, client.of, question)
         except QuestionError:  # the ordinary way has the words
             return self._ordinary(environ, start_response, started)
         length = str(len(body))

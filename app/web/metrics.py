@@ -21,12 +21,11 @@ from prometheus_client.core import (
     SummaryMetricFamily,
 )
 
-from app.explain.explanation import Live
-from app.explain.mirror_report import Standing, mirror_reports
-from app.serving.current import Current
+from app.answer.privacy import shown_to_all
+from app.explain.mirror_report import Overall, overall
+from app.serving.current import Current, Serving
 from app.serving.tally import BUCKETS_S, Counted, Key
 from app.snapshot.status import Heartbeat
-from app.web.explanations import live_of
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -67,7 +66,7 @@ class _Collector:
                 " list.",
                 self._age_s(serving.published_at_s),
             )
-            yield _mirrors(live_of(self._current, serving))
+            yield _mirrors(serving)
         yield self._databases()
         heartbeat = self._current.heartbeat
         if heartbeat is not None:
@@ -148,13 +147,18 @@ def _processes(alive: list[Counted]) -> Iterator[Metric]:
     )
 
 
-def _mirrors(live: Live) -> Metric:
-    standings = Counter(report.status for report in mirror_reports(live.snapshot, live.states, None))
+def _mirrors(serving: Serving) -> Metric:
+    document, snapshot = serving.status_document(), serving.snapshot
+    states = document.states if document else {}
+    counts = Counter(
+        overall(snapshot, index, states.get(snapshot.mirrors[index].name))[0]
+        for index in shown_to_all(snapshot)
+    )
     mirrors = GaugeMetricFamily(
         "mirrorwise_mirrors", "Public mirrors by status, as /mirrors shows it.", labels=["status"]
     )
-    for standing in get_args(Standing):
-        mirrors.add_metric([standing], standings[standing])
+    for name in get_args(Overall):
+        mirrors.add_metric([name], counts[name])
     return mirrors
 
 

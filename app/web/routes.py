@@ -8,6 +8,7 @@ from functools import partial
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
+from app.explain.inquiry import inquiry_of, with_defaults
 from app.request.clients import Client, Clients, somebody
 from app.request.download import parse_download
 from app.request.parameters import flag
@@ -70,7 +71,7 @@ class Routes:
         question = form.parse(serving.parser, parameters, **names)
         if flag(parameters, "explain"):
             return self._explained(serving, question, parameters)
-        answer = answers.listed(serving.snapshot, self._client(serving, parameters).of, question)
+        answer = answers.listed(serving.lists, self._client(serving, parameters).of, question)
         if not ABOUT_THE_CLIENT & parameters.keys():
             remember(serving, request.environ, form.label, question)
         return respond(answer)
@@ -83,7 +84,7 @@ class Routes:
         download = parse_download(serving.parser, downloads.sent_target(environ), parameters, secure)
         if flag(parameters, "explain"):
             return self._explained(serving, download.question, parameters)
-        return respond(downloads.downloaded(serving.snapshot, self._client(serving, parameters).of, download))
+        return respond(downloads.downloaded(serving.lists, self._client(serving, parameters).of, download))
 
     def _serving(self) -> Serving:
         """What this request is answered from, all of it. Raises NoSnapshotError."""
@@ -119,14 +120,14 @@ class Routes:
 
     def explain(self) -> Response:
         serving = self._serving()
-        named = explanations.with_defaults(serving.parser.config, request.args.to_dict())
+        named = with_defaults(serving.parser.config, request.args.to_dict())
         return self._explained(serving, serving.parser.parse_list(named), named)
 
     def _explained(self, serving: Serving, question: Question, named: Parameters) -> Response:
         """`named` are the parameters, with what was put in for those that are missing."""
         parameters = request.args.to_dict()
-        client, asked = self._client(serving, parameters), explanations.asked_of(question, parameters, named)
-        return respond(explanations.explained(self.current, serving, client, asked, self._wanted()))
+        client, inquiry = self._client(serving, parameters), inquiry_of(question, parameters, named)
+        return respond(explanations.explained(self.current, serving, client, inquiry, self._wanted()))
 
     def explanation_schema(self) -> Response:
         return respond(explanations.explanation_schema())

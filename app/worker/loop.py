@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
+from app.answer.privacy import is_for_all
 from app.files import Marks
 from app.logs import Faults, pause_s
 from app.model import MirrorState, SnapshotError, SourceError, StoreError
@@ -292,9 +293,9 @@ class Worker:
             self._beat_at = now
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return
-        private = {mirror.name for mirror in self.reader.people.definitions.values() if mirror.private}
+        hidden = {m.name for m in self.reader.people.definitions.values() if not is_for_all(m)}
         status = Status(
-            states={name: state for name, state in self.reader.probe.states.items() if name not in private},
+            states={name: state for name, state in self.reader.probe.states.items() if name not in hidden},
             inputs_read_s=self.reader.read_s,
             faults=self.faults.current,
         )

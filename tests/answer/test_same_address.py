@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from app.answer.selection import select
-from app.explain.explanation import Asked, Explanation, explain
+from app.explain.explanation import Explanation, explain
+from app.explain.inquiry import Inquiry
 from app.model import ClientClass, Content, Exclusion, Mirror, Status
 from app.render.explanation_text import explanation_text
 from app.render.html import explanation_page
@@ -31,8 +31,10 @@ from tests.builders import (
     a_state,
     an_overlay,
     in_cloud,
+    lists_of,
     netblock,
     question,
+    select,
     without_origin,
 )
 from tests.builders import listed as names_listed
@@ -66,7 +68,7 @@ def urls_in(snapshot: LoadedSnapshot, client: ClientClass, asked: Question) -> d
 
     def answer(**changes: Any) -> Answer | None:
         try:
-            return listed(snapshot, client, msgspec.structs.replace(asked, **changes))
+            return listed(lists_of(snapshot), client, msgspec.structs.replace(asked, **changes))
         except (NobodyError, UnknownFactsError):
             return None
 
@@ -79,7 +81,7 @@ def urls_in(snapshot: LoadedSnapshot, client: ClientClass, asked: Question) -> d
         urls = re.findall(r"<url [^>]*>(.*?)repodata/repomd.xml</url>", metalink.body.decode())
         found["metalink"] = urls
     if text:
-        link = downloaded(snapshot, client, Download(asked, "", secure=False))
+        link = downloaded(lists_of(snapshot), client, Download(asked, "", secure=False))
         values = [value for name, value in link.headers if name == "Link"]
         found["download"] = [
             dict(link.headers)["Location"],
@@ -127,7 +129,7 @@ def test_no_list_holds_an_address_twice(
         assert len(urls) == len(set(urls))
 
     live = live_of(snapshot, network)
-    explanation = explain(live, client, facts_of(client), Asked(asked))
+    explanation = explain(live, client, facts_of(client), Inquiry(asked))
     out = [entry for entry in explanation.excluded if entry.reason is Exclusion.SAME_ADDRESS]
     by_name = {mirror.name: mirror for mirror in network.mirrors}
     first = {entry.mirror for entry in explanation.served} | {
@@ -312,6 +314,6 @@ def test_a_private_twin_is_named_inside() -> None:
 def test_the_command_line_outside() -> None:
     """It sees the private mirror, whose reason is that it is private."""
     network = secret_network()
-    asked = Asked(question(network.config), private=True)
+    asked = Inquiry(question(network.config), private=True)
     explanation = explained(network, a_client("frankfurt"), asked)
     assert reasons(explanation) == {"secret": "private"}

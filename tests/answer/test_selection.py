@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from app.answer.selection import select
 from app.geo.networks import Overlay
 from app.model import Content, Mirror, Repo, Status
 from tests.builders import (
@@ -28,6 +27,7 @@ from tests.builders import (
     named,
     netblock,
     question,
+    select,
     served,
     without_origin,
 )
@@ -249,7 +249,7 @@ def test_nobody_eligible(parameters: dict[str, str], url: str) -> None:
     """The origin answers alone, each module's own."""
     snapshot = load(*PAIR, states=DOWN)
     selection = ask(snapshot, a_client(), **parameters)
-    assert (selection.served, selection.reason, selection.urls) == ((), "origin", [url])
+    assert (selection.mirrors, selection.reason, selection.urls) == ([], "origin", [url])
 
 
 def test_filters_that_nobody_meets() -> None:
@@ -321,7 +321,7 @@ def test_vault(release: str, repo: str, url: str) -> None:
     """What only the vault has is answered with the vault, to everybody."""
     snapshot = load(*WORLD)
     selection = ask(snapshot, a_client(), repo, release=release)
-    assert (selection.served, selection.reason, selection.urls) == ((), "vault", [url])
+    assert (selection.mirrors, selection.reason, selection.urls) == ([], "vault", [url])
 
 
 def test_modules_have_their_own_addresses() -> None:

@@ -1,4 +1,4 @@
-"""A TCP line between a program and its server that can be made slow."""
+"""A TCP line between a program and its server that can be made slow, or lead to another server."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ TICK_S = 0.05
 
 class SlowLine:
     """Passes on what comes, in both directions, to a loopback port. `delay_s`: before each piece;
-    `bytes_per_s`: of each connection, in each direction. Both may be changed at any time."""
+    `bytes_per_s`: of each connection, in each direction; `target`: the port that new connections go
+    to, as when a virtual IP moves; established ones stay. All may be changed at any time."""
 
     def __init__(self, target: int) -> None:
         self.delay_s = 0.0
         self.bytes_per_s: float | None = None
-        self._target = target
+        self.target = target
         self._server = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
@@ -49,7 +50,7 @@ class SlowLine:
                 thread.start()
 
     def _connect(self, client: socket.socket) -> None:
-        with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as server:
+        with client, suppress(OSError), socket.create_connection(("127.0.0.1", self.target)) as server:
             self._open |= {client, server}
             forth = threading.Thread(target=self._pass, args=(client, server))
             forth.start()

@@ -3,7 +3,6 @@ with a user for each part."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,16 +13,9 @@ from app.model import StoreError
 from app.settings import SecretUrl
 from app.store.redis import RedisStore
 from tests.chaos.service import Crowd, Service, lists, reasons, says
-from tests.conftest import RedisServer, free_port, need_program, wait_until
-from tests.store.test_sentinel import PASSWORD, Watched
-
-WORKER_RULES = (
-    "~mirrorwise:1:*",
-    *("+get", "+set", "+append", "+exists", "+del", "+unlink", "+persist"),
-    *("+watch", "+unwatch", "+multi", "+exec", "+select"),
-)
-WEB_RULES = ("~mirrorwise:1:*", "+get", "+select")
-"""What the README tells people to allow."""
+from tests.conftest import RedisServer, free_port, wait_until
+from tests.store.conftest import readme_users
+from tests.store.test_sentinel import PASSWORD, Authority, Watched, arguments
 
 
 def settled(service: Service, edit: str) -> None:
@@ -39,7 +31,7 @@ def test_sentinel_failover(service: Service, tmp_path: Path) -> None:
         folder.mkdir()
         watched = Watched(folder)
         stack.callback(watched.stop)
-        service.on(watched.url)
+        service.on(watched.url())
         service.start_worker()
         web = service.start_web()
         settled(service, service.edit())
@@ -88,26 +80,16 @@ def guarded(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The worker's URL and web's, of a server that speaks nothing but TLS, with a user for each."""
     folder = tmp_path / "guarded"
     folder.mkdir()
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    options = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-    subprocess.run(
-        [
-            *(need_program("openssl"), "req", *options.split(), "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    port = free_port()
+    authority, port = Authority(folder), free_port()
+    users = readme_users()
     server = RedisServer(
         folder,
-        *("--tls-port", str(port), "--tls-auth-clients", "no", "--tls-ca-cert-file", str(certificate)),
-        *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
-        *("--user", "worker", "on", ">w0rk", *WORKER_RULES),
-        *("--user", "web", "on", ">r3ad", *WEB_RULES),
+        *arguments(authority.options(port)),
+        *("--user", "worker", "on", ">w0rk", *users["worker"]),
+        *("--user", "web", "on", ">r3ad", *users["web"]),
         *("--user", "default", "off"),
     )
-    at = f"127.0.0.1:{port}/0?ssl_ca_certs={certificate}"
+    at = f"127.0.0.1:{port}/0?ssl_ca_certs={authority.certificate}"
     yield f"rediss://worker:w0rk@{at}", f"rediss://web:r3ad@{at}"
     server.stop()
 
@@ -124,7 +106,7 @@ def test_tls_and_users(service: Service, guarded: tuple[str, str]) -> None:
     service.worker.stop()  # gives its lease back, which takes DEL
     assert "WARNING" not in service.worker.said() + web.said()
     reader = RedisStore.at(SecretUrl(guarded[1]))
-    with pytest.raises(StoreError, match="not allowed to do this"):
+    with pytest.raises(StoreError, match="does not allow the user to do this"):
         reader.beat(b"")
     reader.close()
     assert "r3ad" not in web.said() and "w0rk" not in service.worker.said()

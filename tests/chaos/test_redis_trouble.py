@@ -110,12 +110,12 @@ class Trouble(NamedTuple):
 
 
 TROUBLES = {
-    "killed, and back empty": Trouble(kill, start, "not connected"),
-    "hung": Trouble(hang, go_on, "no answer within 2 s"),
-    "slow": Trouble(slow_down, speed_up, "no answer within 2 s"),
-    "full": Trouble(fill, make_room, "out of memory", web=False),
-    "a read-only replica": Trouble(demote, promote, "read-only replica", web=False),
-    "password changed": Trouble(change_password, change_it_back, "user or password not accepted"),
+    "killed, and back empty": Trouble(kill, start, "is not connected"),
+    "hung": Trouble(hang, go_on, "gives no answer within 2 s"),
+    "slow": Trouble(slow_down, speed_up, "gives no answer within 2 s"),
+    "full": Trouble(fill, make_room, "is out of memory", web=False),
+    "a read-only replica": Trouble(demote, promote, "is a read-only replica", web=False),
+    "password changed": Trouble(change_password, change_it_back, "asks for a password"),
 }
 
 
@@ -142,7 +142,7 @@ def test_trouble(running: Running, trouble: Trouble) -> None:
         if trouble.worker:
             wait_until(lambda: trouble.words in said(0), "the worker notices")
         if trouble.web:
-            wait_until(says(web, f"store: Redis at {service.line.url}: {trouble.words}"), "web")
+            wait_until(says(web, f"store: Redis at {service.line.url}: it {trouble.words}"), "web")
         asked = crowd.asked
         wait_until(lambda: crowd.asked > asked + 50, "people still ask")
         trouble.end(running)
@@ -199,7 +199,7 @@ def newer_schema(on: Running) -> None:
 
 def misfitting_tables(on: Running) -> None:
     """Well-formed, and yet every request would fail."""
-    publish(on, schema.encode(msgspec.structs.replace(snapshot_there(on), codes=b"")))
+    publish(on, schema.encode(msgspec.structs.replace(snapshot_there(on), fates=b"")))
 
 
 def damaged(on: Running) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from app.answer.lists import MirrorLists
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup
 from app.model import StoreError
@@ -88,7 +89,7 @@ class Witness:
         question = parser.parse_list({"arch": "x86_64"}, "9", "baseos")
         self.expected[there] = {
             address: listed(
-                snapshot,
+                MirrorLists(snapshot),
                 self._clients.caller(
                     {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": address}, self._cities, networks
                 ).of,

@@ -121,10 +121,10 @@ def test_line_slower_than_the_lease(
 
 
 def test_pauses_grow() -> None:
-    """After failures it is looked more rarely, never more rarely than every 5 s, and never more often
+    """After failures it is looked more rarely, never more rarely than every 3 s, and never more often
     than was set."""
     pauses = [pause_s(0.5, failures) for failures in range(7)]
-    assert pauses == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
+    assert pauses == [0.5, 1.0, 2.0, 3.0, 3.0, 3.0, 3.0]
     assert pause_s(30.0, 10_000) == 30.0
     assert pause_s(0.05, 10_000) == MAX_PAUSE_S
 

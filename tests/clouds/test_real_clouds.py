@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from app.answer.selection import select
 from app.clouds.read import read_cloud_folder
 from app.clouds.regions import region_location, regions_by_distance
 from app.geo.networks import NetworkLookup, build_networks
@@ -24,7 +23,7 @@ from app.snapshot.networks import ClientNetworks
 from app.snapshot.schema import encode, generation_of
 from app.sources.mirror_files import read_mirror
 from app.sources.service_config import read_service_config
-from tests.builders import a_state, question
+from tests.builders import a_state, question, select
 
 PROVIDERS = ("aws", "azure", "gcp", "oci")
 CLIENTS = 1_000

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.explain.client_facts import ClientFacts, Databases, client_facts
-from app.explain.explanation import Asked, Explanation, Live, Rank, UnknownMirrorError, explain, schema
+from app.explain.explanation import Explanation, Live, Rank, UnknownMirrorError, explain, schema
+from app.explain.inquiry import Inquiry
 from app.geo.networks import Overlay
 from app.model import ClientClass, Content, Endpoint, Exclusion, Mirror, MirrorState, Status
 from app.render.explanation_text import explanation_text
@@ -35,6 +36,7 @@ from tests.builders import (
     an_overlay,
     endpoints,
     in_cloud,
+    lists_of,
     netblock,
     question,
     without_origin,
@@ -48,17 +50,17 @@ def facts_of(client: ClientClass) -> ClientFacts:
     return client_facts(ClientAddress("192.0.2.1", bytes([192, 0, 2, 1]), "socket"), client, Databases())
 
 
-def explained(network: Network, client: ClientClass, asked: Asked | Question) -> Explanation:
+def explained(network: Network, client: ClientClass, asked: Inquiry | Question) -> Explanation:
     """Of a network as it would be served, a minute after it was published."""
     live = live_of(network.load(), network)
-    what = asked if isinstance(asked, Asked) else Asked(asked)
+    what = asked if isinstance(asked, Inquiry) else Inquiry(asked)
     return explain(live, client, facts_of(client), what)
 
 
 def live_of(snapshot: LoadedSnapshot, network: Network) -> Live:
     states = {state.mirror: state for state in network.states}
     status = StatusDocument(states=states, inputs_read_s={"config": NOW.timestamp()})
-    return Live(snapshot, status, None, NOW.timestamp(), NOW.timestamp() + 60)
+    return Live(lists_of(snapshot), status, None, NOW.timestamp(), NOW.timestamp() + 60)
 
 
 def reasons(explanation: Explanation) -> dict[str, str]:
@@ -185,7 +187,7 @@ def test_every_mirror_exactly_once(network: Network, client: ClientClass, parame
     snapshot = network.load()
     what = question(network.config, **parameters)
     live = live_of(snapshot, network)
-    explanation = explain(live, client, facts_of(client), Asked(what))
+    explanation = explain(live, client, facts_of(client), Inquiry(what))
 
     served = [entry.mirror for entry in explanation.served if entry.mirror is not None]
     named = Counter([*served, *(entry.mirror for entry in explanation.excluded)])
@@ -194,12 +196,12 @@ def test_every_mirror_exactly_once(network: Network, client: ClientClass, parame
 
     body = "".join(f"{entry.url}\n" for entry in explanation.served).encode()
     try:
-        assert body == listed(snapshot, client, what).body
+        assert body == listed(lists_of(snapshot), client, what).body
     except QuestionError:
         assert body == b""
     assert [entry.position for entry in explanation.served] == list(range(1, len(explanation.served) + 1))
 
-    inside = explain(live, client, facts_of(client), Asked(what, private=True))
+    inside = explain(live, client, facts_of(client), Inquiry(what, private=True))
     names = [entry.mirror for entry in inside.served if entry.mirror]
     assert sorted([*names, *(entry.mirror for entry in inside.excluded)]) == sorted(everybody)
 
@@ -243,12 +245,12 @@ def test_a_place_is_where_a_longer_list_would_have_it(
     )
     different = len(towns) - max(0, sum(host is not None for _, host in towns) - 1)
     live, facts = live_of(network.load(), network), facts_of(client)
-    for entry in explain(live, client, facts, Asked(question(network.config, limit="2"))).excluded:
+    for entry in explain(live, client, facts, Inquiry(question(network.config, limit="2"))).excluded:
         if entry.reason is Exclusion.SAME_ADDRESS:
             continue
         place = int(entry.evidence.split()[1])
         assert entry.evidence == f"place {place} of {different}, list of 2"
-        longer = explain(live, client, facts, Asked(question(network.config, limit=str(place))))
+        longer = explain(live, client, facts, Inquiry(question(network.config, limit=str(place))))
         assert longer.served[-1].mirror == entry.mirror
 
 
@@ -389,7 +391,7 @@ NO_HTTPS = {
             M,
             None,
             {"family": "6"},
-            ("family", "nobody has tried its IPv6 yet, and family=6 was asked for"),
+            ("family", "the prober has not tried its IPv6 yet, and family=6 was asked for"),
             id="family unknown",
         ),
         pytest.param(
@@ -480,8 +482,8 @@ def test_not_probed() -> None:
 def test_without_a_status_document() -> None:
     """The reason stands without its evidence: the document may be lost, the decision is not."""
     network = Network([M, GOOD], states=[a_state("m", Status.UNREACHABLE), a_state("good")], last_round=ROUND)
-    live = Live(network.load(), None, None, 0, 0)
-    (entry,) = explain(live, PARIS, facts_of(PARIS), Asked(question(network.config))).excluded
+    live = Live(lists_of(network.load()), None, None, 0, 0)
+    (entry,) = explain(live, PARIS, facts_of(PARIS), Inquiry(question(network.config))).excluded
     assert entry.reason is Exclusion.UNREACHABLE
     assert "record is not at hand" in entry.evidence
 
@@ -531,7 +533,7 @@ WITH_SECRET = Network(
 def test_one_mirror_wherever_it_stands() -> None:
     """`mirror=` shows that one alone, with its place, and counts all the others."""
     network = Network([GOOD, a_mirror("far", "tokyo"), a_mirror("farther", "sydney")])
-    asked = Asked(question(network.config, limit="1"), mirror="FAR.example.org")
+    asked = Inquiry(question(network.config, limit="1"), mirror="FAR.example.org")
     explanation = explained(network, PARIS, asked)
     assert (explanation.served, explanation.served_count, explanation.excluded_count) == ((), 1, 2)
     assert [entry.mirror for entry in explanation.excluded] == ["far.example.org"]
@@ -543,7 +545,7 @@ def test_a_private_mirror_is_one_that_does_not_exist() -> None:
     messages, texts = [], []
     for network in (WITH_SECRET, replace(WITH_SECRET, mirrors=[GOOD])):
         with pytest.raises(UnknownMirrorError) as raised:
-            explained(network, PARIS, Asked(question(network.config), mirror="secret.example.org"))
+            explained(network, PARIS, Inquiry(question(network.config), mirror="secret.example.org"))
         messages.append(str(raised.value))
         explanation = explained(network, PARIS, question(network.config))
         texts.append(explanation_text(msgspec.structs.replace(explanation, generation="")))
@@ -566,7 +568,7 @@ def test_a_private_mirror_is_seen_from_its_own_network(private: bool, served: bo
 
 def test_the_command_line_sees_private_mirrors() -> None:
     """With the reason that nobody else is told."""
-    explanation = explained(WITH_SECRET, PARIS, Asked(question(WITH_SECRET.config), private=True))
+    explanation = explained(WITH_SECRET, PARIS, Inquiry(question(WITH_SECRET.config), private=True))
     assert reasons(explanation) == {"secret": "private"}
 
 
@@ -575,5 +577,5 @@ def test_the_schema_says_what_there_is() -> None:
     parts = schema()["$defs"]
     promised = {"client", "question", "served", "excluded", "generation"}
     assert promised <= set(parts["Explanation"]["required"])
-    assert "pass" in parts["ServedMirror"]["properties"]
+    assert "pass" in parts["ServedEntry"]["properties"]
     assert sorted(parts["Exclusion"]["enum"]) == sorted(Exclusion)

@@ -35,7 +35,8 @@ from pathlib import Path
 import pytest
 
 from app.explain.client_facts import Databases, client_facts
-from app.explain.explanation import Asked, Live, explain
+from app.explain.explanation import Live, explain
+from app.explain.inquiry import Inquiry
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup, build_networks
 from app.model import ClientClass, Content, Coordinates, Endpoint, MirrorState, Status
@@ -53,6 +54,7 @@ from tests.builders import (
     a_state,
     an_overlay,
     in_cloud,
+    lists_of,
     netblock,
     question,
 )
@@ -75,9 +77,9 @@ def told(
     """The whole text, its line breaks and columns undone."""
     databases = databases or Databases()
     status = StatusDocument(states={state.mirror: state for state in network.states})
-    live = Live(network.load(), status, databases.cities, NOW.timestamp(), NOW.timestamp() + 90)
+    live = Live(lists_of(network.load()), status, databases.cities, NOW.timestamp(), NOW.timestamp() + 90)
     address = address or ClientAddress("192.0.2.1", bytes([192, 0, 2, 1]), "socket")
-    asked = Asked(question(network.config, **parameters), mirror=mirror)
+    asked = Inquiry(question(network.config, **parameters), mirror=mirror)
     text = explanation_text(explain(live, client, client_facts(address, client, databases), asked))
     return " ".join(text.split())
 

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.answer.selection import select
 from app.logs import Faults
 from app.model import ClientClass, Coordinates, Mirror
 from app.ranking import prices, ranking
@@ -25,7 +24,7 @@ from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode
 from app.worker.pricing import solved
 from app.worker.reader import InputReader
-from tests.builders import NOW, TOWN_CELLS, TOWNS, Network, a_config, a_mirror, cell, policy, question
+from tests.builders import NOW, TOWN_CELLS, TOWNS, Network, a_config, a_mirror, cell, policy, question, select
 from tests.conftest import ROOT
 
 SPREAD_KM = 60.0
@@ -260,10 +259,10 @@ def test_first_mirrors_of_the_sample(sample: tuple[LoadedSnapshot, dict[str, flo
     first = prices.first_mirrors(market.demand, market.load_of(load))
     assert len(market.rows) == len(snapshot.rows) > 300
     for row, ours in zip(market.rows.tolist(), first, strict=True):
-        barred = snapshot.barred_by_country(snapshot.letters(row)[0])
+        barred = snapshot.barred(snapshot.letters(row)[0])
         for spread in range(SPREADS):
             order = snapshot.near(row, spread)[0]
-            served = next(index for index in order if index not in barred)
+            served = next(index for index in order if not barred[index])
             assert market.names[ours[spread]] == snapshot.mirrors[served].name
 
 

@@ -17,7 +17,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from app.answer.selection import select
 from app.logs import Faults
 from app.model import ClientClass
 from app.ranking import prices
@@ -34,7 +33,7 @@ from app.store import Publication, file_store
 from app.web import create_app
 from app.worker.pricing import solved
 from app.worker.reader import InputReader
-from tests.builders import NOW
+from tests.builders import NOW, select
 
 pytestmark = pytest.mark.slow
 

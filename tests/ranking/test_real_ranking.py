@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from app.answer.selection import select
 from app.geo.places import PlaceTable
 from app.logs import Faults
 from app.model import ClientClass
@@ -25,7 +24,7 @@ from app.snapshot.compile import compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode, generation_of
 from app.worker.reader import InputReader
-from tests.builders import NOW
+from tests.builders import NOW, select
 
 pytestmark = pytest.mark.slow
 

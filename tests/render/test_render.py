@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.answer.selection import select
 from app.render import json, metalink, text
 from app.render.formats import LIST_FORMATS
 from app.render.metalink import UnknownFactsError
@@ -27,10 +26,12 @@ from tests.builders import (
     a_repomd,
     an_overlay,
     ask,
+    lists_of,
     load,
     netblock,
     policy,
     question,
+    select,
     without_origin,
 )
 
@@ -50,7 +51,7 @@ def a_snapshot(**changes: Any) -> LoadedSnapshot:
 def answer(repo: str = "baseos", **parameters: str) -> Answer:
     """What a client in Frankfurt gets."""
     snapshot = a_snapshot()
-    return listed(snapshot, a_client(), question(snapshot.config, repo, **parameters))
+    return listed(lists_of(snapshot), a_client(), question(snapshot.config, repo, **parameters))
 
 
 def test_every_format_has_its_row() -> None:
@@ -116,7 +117,7 @@ def test_json() -> None:
     """What was asked, who is served and by which pass, in the names of the contract."""
     snapshot = a_snapshot()
     asked = question(snapshot.config, format="json", limit="2")
-    found = listed(snapshot, a_client(), asked)
+    found = listed(lists_of(snapshot), a_client(), asked)
     assert found.content_type == json.CONTENT_TYPE == "application/json"
     assert found.body.endswith(b"}\n")
     assert msgspec.json.decode(found.body) == {
@@ -225,7 +226,7 @@ def test_preference_stays_above_zero() -> None:
     """Also in the longest list."""
     snapshot = load(*(a_mirror(f"m{n:02}", "frankfurt") for n in range(60)), repomd=REPOMD)
     asked = question(snapshot.config, format="metalink", limit="50")
-    root = ET.fromstring(listed(snapshot, a_client(), asked).body)  # noqa: S314 - our own answer
+    root = ET.fromstring(listed(lists_of(snapshot), a_client(), asked).body)  # noqa: S314 - our own answer
     preferences = [int(item.get("preference", "0")) for item in root.iter(f"{META}url")]
     assert preferences == list(range(100, 50, -1))
 
@@ -242,7 +243,7 @@ def test_publication_date_in_another_zone() -> None:
     """A time with an offset is given in GMT."""
     seen_at = NOW.astimezone(timezone(timedelta(hours=2)))
     snapshot = a_snapshot(repomd={"9.8/baseos/x86_64": (a_repomd(seen_at=seen_at),)})
-    found = listed(snapshot, a_client(), question(snapshot.config, format="metalink"))
+    found = listed(lists_of(snapshot), a_client(), question(snapshot.config, format="metalink"))
     assert b'pubdate="Fri, 20 Nov 2026 10:15:00 GMT"' in found.body
 
 
@@ -284,7 +285,7 @@ def test_metalink_of_isos() -> None:
     snapshot = a_snapshot()
     parser = Parser(snapshot.config, ParameterReader(snapshot.policy))
     with pytest.raises(BadValueError, match="ISO"):
-        listed(snapshot, a_client(), parser.parse_isos({"format": "metalink"}, "9", "x86_64"))
+        listed(lists_of(snapshot), a_client(), parser.parse_isos({"format": "metalink"}, "9", "x86_64"))
 
 
 # --- around the body ----------------------------------------------------------------------------------
@@ -293,7 +294,7 @@ def test_metalink_of_isos() -> None:
 def test_headers() -> None:
     """Who was recognised, who is first and why, of which generation."""
     snapshot = a_snapshot()
-    found = listed(snapshot, a_client("munich", network="AS64500"), question(snapshot.config))
+    found = listed(lists_of(snapshot), a_client("munich", network="AS64500"), question(snapshot.config))
     assert dict(found.headers) == {
         "X-Client-Place": "DE/48/11",
         "X-Client-Network": "AS64500",
@@ -325,7 +326,7 @@ def test_a_declared_netblock_is_shown_to_its_own_clients_only(
 ) -> None:
     """Who asks as for another address does not learn that it is in somebody's netblock."""
     snapshot = a_snapshot()
-    found = listed(snapshot, a_client(network=network, private=private), question(snapshot.config))
+    found = listed(lists_of(snapshot), a_client(network=network, private=private), question(snapshot.config))
     assert dict(found.headers)["X-Client-Network"] == shown
 
 
@@ -336,8 +337,8 @@ def test_strangers_cannot_tell_a_private_network() -> None:
         *MIRRORS, a_mirror("campus", "frankfurt", private=True, monopoly=True), overlays=[overlay]
     )
     asked = question(snapshot.config)
-    within = listed(snapshot, a_client(network="net-1", private=False), asked)
-    assert within == listed(snapshot, a_client(private=False), asked)
+    within = listed(lists_of(snapshot), a_client(network="net-1", private=False), asked)
+    assert within == listed(lists_of(snapshot), a_client(private=False), asked)
 
 
 @pytest.mark.parametrize("format_", ["text", "json", "metalink"])
@@ -353,7 +354,7 @@ def test_nobody_at_all() -> None:
     """Not an empty list, which a client takes for a broken one: an error that says what is missing."""
     snapshot = load(config=without_origin())
     with pytest.raises(NobodyError, match=r"No mirror carries 9\.8/BaseOS/x86_64/os/"):
-        listed(snapshot, a_client(), question(snapshot.config))
+        listed(lists_of(snapshot), a_client(), question(snapshot.config))
 
 
 def test_plain_texts() -> None:
@@ -372,7 +373,10 @@ def test_the_same_list_in_every_format() -> None:
         return question(snapshot.config, format=format_)
 
     urls = select(snapshot, a_client(), asked("text")).urls
-    bodies = {name: listed(snapshot, a_client(), asked(name)).body for name in ("text", "json", "metalink")}
+    bodies = {
+        name: listed(lists_of(snapshot), a_client(), asked(name)).body
+        for name in ("text", "json", "metalink")
+    }
     assert bodies["text"].decode().splitlines() == urls
     assert [item["url"] for item in msgspec.json.decode(bodies["json"])["mirrors"]] == urls
     found = [str(item.text) for item in ET.fromstring(bodies["metalink"]).iter(f"{META}url")]  # noqa: S314 - our own answer

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from app.answer.selection import select
 from app.explain.client_facts import Databases, client_facts
-from app.explain.explanation import Asked, Live, explain
+from app.explain.explanation import Live, explain
+from app.explain.inquiry import Inquiry
 from app.model import Content, Mirror, MirrorState, Repo, RepoName, ServiceConfig, Status
 from app.request.address import ClientAddress
 from app.request.download import parse_download
 from app.request.parameters import ParameterReader, UnknownNameError
 from app.request.question import Parser, Question
-from tests.builders import NOW, ROUND, Network, a_client, a_config, a_mirror, a_state
+from tests.builders import NOW, ROUND, Network, a_client, a_config, a_mirror, a_state, lists_of, select
 
 CONFIG = a_config(
     releases=("9.8", "10.2", "10-kitten"),
@@ -212,10 +212,10 @@ def test_the_origin_of_a_module() -> None:
 def test_the_explanation_says_what_was_not_expected(release: str, arch: str, note: str | None) -> None:
     """Why the prober knows nothing of what is served."""
     question = FORMS["AlmaLinux"](release, "crb", arch)
-    live = Live(Network([WELL], config=CONFIG).load(), None, None, NOW.timestamp(), NOW.timestamp())
+    live = Live(lists_of(Network([WELL], config=CONFIG).load()), None, None, NOW.timestamp(), NOW.timestamp())
     client = a_client()
     facts = client_facts(ClientAddress("192.0.2.1", bytes([192, 0, 2, 1]), "socket"), client, Databases())
-    notes = [text for text in explain(live, client, facts, Asked(question)).notes if "config.yml" in text]
+    notes = [text for text in explain(live, client, facts, Inquiry(question)).notes if "config.yml" in text]
     assert len(notes) == (note is not None)
     assert note is None or note in notes[0]
 

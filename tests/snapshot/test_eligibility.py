@@ -7,22 +7,20 @@ from typing import Any
 
 import pytest
 
-from app.model import Content, Exclusion, Mirror, MirrorState, ProbeRound, Repo, ServiceConfig, Status
+from app.model import Content, Exclusion, Fate, Mirror, MirrorState, ProbeRound, Repo, ServiceConfig, Status
 from app.snapshot.eligibility import (
     Questions,
-    Tier,
-    codes,
     content_age_s,
-    exclusion_code,
-    exclusion_of,
+    fate_of_whole,
+    fates,
 )
 from tests.builders import NOW, ROUND, a_config, a_mirror, a_state, in_cloud
 
 BASEOS = "9.8/baseos/x86_64"
 STALE_AGE = timedelta(hours=14)
-GOOD, UNKNOWN, PARTIAL = Tier.GOOD, Tier.UNKNOWN, Tier.PARTIAL
+GOOD, UNKNOWN, PARTIAL = Fate.GOOD, Fate.UNKNOWN, Fate.PARTIAL
 
-Verdict = Tier | Exclusion
+Verdict = Fate | Exclusion
 
 KITTEN = {"kitten": {"https": "https://m.example.org/kitten/"}}
 
@@ -41,12 +39,13 @@ def verdicts(
     """What is decided of one mirror, by question."""
     questions = Questions(config or a_config())
     states = {mirror.name: state} if state else {}
-    column = codes(questions, [mirror], states, last_round)[:, 0].tolist()
-    return {key: exclusion_of(code) or Tier(code) for key, code in zip(questions.keys, column, strict=True)}
+    as_a_whole = [fate_of_whole(questions.config, mirror, state, last_round)]
+    column = map(Fate, fates(questions, [mirror], as_a_whole, states)[:, 0].tolist())
+    return {key: fate.exclusion or fate for key, fate in zip(questions.keys, column, strict=True)}
 
 
 def carried(found: dict[str, Verdict]) -> set[str]:
-    return {key for key, verdict in found.items() if isinstance(verdict, Tier)}
+    return {key for key, verdict in found.items() if isinstance(verdict, Fate)}
 
 
 def test_questions_are_what_mirrors_can_be_asked_for() -> None:
@@ -131,7 +130,9 @@ def test_one_state_file_alone() -> None:
     questions = Questions(a_config())
     mirrors = [whole("a"), whole("b")]
     state = a_state("a", content={BASEOS: Content.CURRENT})
-    table = codes(questions, mirrors, {state.mirror: state}, None)
+    states = {state.mirror: state}
+    as_a_whole = [fate_of_whole(questions.config, m, states.get(m.name), None) for m in mirrors]
+    table = fates(questions, mirrors, as_a_whole, states)
     assert table[questions.number[BASEOS]].tolist() == [GOOD, UNKNOWN]
     assert set(table[:, 1].tolist()) == {UNKNOWN}
 
@@ -350,6 +351,6 @@ def test_without_an_arch_a_repo_of_one_arch_is_whole() -> None:
 
 def test_codes_and_reasons_are_each_others_inverse() -> None:
     """A tier is no exclusion, and each exclusion has a code above all tiers."""
-    assert [exclusion_of(tier) for tier in Tier] == [None, None, None]
-    assert [exclusion_of(exclusion_code(reason)) for reason in Exclusion] == list(Exclusion)
-    assert min(map(exclusion_code, Exclusion)) > max(Tier)
+    assert [fate for fate in Fate if fate.exclusion is None] == [GOOD, UNKNOWN, PARTIAL]
+    assert {fate.exclusion for fate in Fate} == {None, *Exclusion}
+    assert min(fate for fate in Fate if fate.exclusion) > PARTIAL

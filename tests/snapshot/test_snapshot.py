@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.answer.memo import Memo
 from app.model import (
     ClientClass,
     Content,
@@ -27,7 +28,6 @@ from app.ranking import ranking
 from app.ranking.ranking import CANDIDATES
 from app.snapshot.eligibility import Counts
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.memo import Memo
 from app.snapshot.schema import SCHEMA, decode, digest_of, encode, generation_of, region_key
 from tests.builders import (
     NOW,
@@ -400,8 +400,8 @@ def test_equal_rows_are_stored_once() -> None:
         for some in (repos, more)
     )
     assert len(other.questions) > len(one.questions) + 50
-    assert one.codes == other.codes
-    assert len(one.codes) == 2 * len(set(one.rows))
+    assert one.fates == other.fates
+    assert len(one.fates) == 2 * len(set(one.rows))
 
 
 VERSIONS = tuple(

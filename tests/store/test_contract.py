@@ -1,4 +1,4 @@
-"""What every store promises, held against files, a real Redis and a fake one."""
+"""What every store promises, held against files, a real Redis, one in cluster mode, and a fake one."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,10 @@ from app.model import StoreError
 from app.settings import SecretUrl, read_settings
 from app.store import FileStore, LeaseLost, Store, open_store
 from app.store.index import Index, Swap, encode_index
-from app.store.redis import HEARTBEAT, INDEX, LEASE, OBJECT, PREFIX, TIMEOUT_S, RedisStore
+from app.store.redis import HEARTBEAT, INDEX, LEASE, OBJECT, PREFIX, RedisStore
+from app.store.redis_errors import TIMEOUT_S
 from tests.conftest import RedisServer, free_port, wait_until
-from tests.store.conftest import publication
+from tests.store.conftest import ClusterNode, publication, readme_users
 
 
 @contextmanager
@@ -121,7 +122,7 @@ def test_endless_conflict_ends(store: RedisStore, client: redis.Redis) -> None:
         return index
 
     store.publish(publication("a"), owner=None)
-    with pytest.raises(StoreError, match=r"others kept changing mirrorwise:1:index"):
+    with pytest.raises(StoreError, match=r"others kept changing {mirrorwise:1}:index"):
         store._swap(Swap(change=disturbed, adds={}))
 
 
@@ -172,7 +173,7 @@ def test_nobody_listens() -> None:
     port = free_port()
     with opened(f"redis://user:s3cret@127.0.0.1:{port}/0") as store:
         for name, method in every_method(store).items():
-            with pytest.raises(StoreError, match=rf"127.0.0.1:{port}/0: not connected") as caught:
+            with pytest.raises(StoreError, match=rf"127.0.0.1:{port}/0: it is not connected") as caught:
                 method()
             assert "s3cret" not in str(caught.value), name
 
@@ -272,7 +273,7 @@ def test_a_full_server(redis_server: RedisServer) -> None:
             lambda: store.beat(b""),
             lambda: store.lease("one", 30),
         ):
-            with pytest.raises(StoreError, match=r"out of memory \((OOM )?command not allowed"):
+            with pytest.raises(StoreError, match=r"is out of memory \(OOM: command not allowed"):
                 attempt()
         assert store.snapshot("a") == b"snapshot of a"
         client.config_set("maxmemory", "0")
@@ -303,7 +304,7 @@ def test_keys_of_another_type(store: RedisStore, client: redis.Redis, method: st
     if method in ("put_blob", "publish", "remember", "publish_status", "beat"):
         every_method(store)[method]()
     else:
-        with pytest.raises(StoreError, match=r"one of the keys mirrorwise:1:\* .* another type"):
+        with pytest.raises(StoreError, match=r"one of the keys {mirrorwise:1}:\* .* another type"):
             every_method(store)[method]()
 
 
@@ -365,44 +366,57 @@ def test_something_else_listens_there(answer: bytes) -> None:
 # --- getting in ------------------------------------------------------------------------------------
 
 
-def test_passwords_and_users(redis_server: RedisServer) -> None:
-    """Right ones get in, wrong ones get a sentence without the password; a user with the documented
-    commands can do everything, and one who may only GET can read everything."""
-    at = f"127.0.0.1:{redis_server.port}/0"
-    commands = "+get +set +append +exists +del +unlink +persist +watch +unwatch +multi +exec +select"
+@pytest.mark.parametrize("db", [0, 3])
+def test_the_users_of_the_readme(redis_server: RedisServer, db: int) -> None:
+    """The worker's user can do everything and web's can read everything; for a database other than 0
+    each needs SELECT, and its absence is called what it is."""
+    at = f"127.0.0.1:{redis_server.port}/{db}"
+    rules = {user: readme_users()[user] for user in ("worker", "web")}
     with redis.Redis(port=redis_server.port) as client:
-        client.execute_command(
-            "ACL", "SETUSER", "worker", "on", ">w0rk3r", f"~{PREFIX}*", "-@all", *commands.split()
-        )
-        client.execute_command(
-            "ACL", "SETUSER", "web", "on", ">r34d3r", f"~{PREFIX}*", "-@all", "+get", "+select"
-        )
-        client.config_set("requirepass", "s3cret")
-        client.close()
-    with opened(f"redis://worker:w0rk3r@{at}") as worker:
+        for user, allowed in rules.items():
+            client.execute_command("ACL", "SETUSER", user, "on", ">s3cret", *allowed)
+        if db:
+            for user in rules:
+                refusal = pytest.raises(StoreError, match=r"does not allow the user .*NOPERM.*select")
+                with opened(f"redis://{user}:s3cret@{at}") as store, refusal:
+                    store.pointer()
+                client.execute_command("ACL", "SETUSER", user, "+select")
+    with opened(f"redis://worker:s3cret@{at}") as worker:
         for name, method in every_method(worker).items():
             method()
             assert name
-    with opened(f"redis://web:r34d3r@{at}") as web:
+    with opened(f"redis://web:s3cret@{at}") as web:
         assert web.snapshot("b") == b"snapshot of b"
         assert web.memory() is not None
-        with pytest.raises(StoreError, match="not allowed to do this"):
+        with pytest.raises(StoreError, match=r"it does not allow the user to do this \(NOPERM: "):
             web.publish_status(b"")
-    for url in (f"redis://:wr0ng@{at}", f"redis://web:wr0ng@{at}", f"redis://{at}"):
-        with opened(url) as store, pytest.raises(StoreError, match="user or password not accepted") as caught:
+
+
+def test_passwords(redis_server: RedisServer) -> None:
+    """Right ones get in; wrong and missing ones are called so, and not shown."""
+    at = f"127.0.0.1:{redis_server.port}/0"
+    with redis.Redis(port=redis_server.port) as client:
+        client.config_set("requirepass", "s3cret")
+    refused = {
+        f"redis://:wr0ng@{at}": r"it does not accept the user or the password \(WRONGPASS: ",
+        f"redis://web:wr0ng@{at}": r"it does not accept the user or the password \(WRONGPASS: ",
+        f"redis://{at}": r"it asks for a password, and the URL gives none \(NOAUTH: ",
+    }
+    for url, words in refused.items():
+        with opened(url) as store, pytest.raises(StoreError, match=words) as caught:
             store.pointer()
         assert "wr0ng" not in str(caught.value)
     with opened(f"redis://:s3cret@{at}") as store:
-        assert store.pointer() is not None
+        assert store.pointer() is None
 
 
 def test_a_password_changed_while_connected(redis_server: RedisServer) -> None:
-    """Open connections go on; a new one says that it is not accepted any more."""
+    """Open connections go on; a new one says that it needs a password now."""
     with opened(redis_server.url) as store, redis.Redis(port=redis_server.port) as client:
         store.publish(publication("a"), owner=None)
         client.config_set("requirepass", "s3cret")
         client.client_kill_filter(_type="normal", skipme=True)
-        with pytest.raises(StoreError, match="user or password not accepted"):
+        with pytest.raises(StoreError, match="asks for a password"):
             store.pointer()
         client.config_set("requirepass", "")
         assert store.pointer() is not None
@@ -437,3 +451,68 @@ def test_open_store_follows_the_settings(empty_redis: RedisServer, tmp_path: Pat
     assert (tmp_path / "store" / "index.json").is_file()
     for store in (files, *both):
         store.close()
+
+
+# --- cluster mode ----------------------------------------------------------------------------------
+
+
+def test_cluster_mode_has_one_database(session_cluster: ClusterNode) -> None:
+    """Another number in the URL is refused with what to do."""
+    words = r"has database 0 only; leave the number out of the URL"
+    url = session_cluster.url.removesuffix("0") + "3"
+    with opened(url) as store, pytest.raises(StoreError, match=words):
+        store.pointer()
+
+
+@pytest.fixture
+def two_nodes(tmp_path: Path) -> Iterator[tuple[ClusterNode, ClusterNode]]:
+    """A cluster whose second node has all the slots."""
+    with ExitStack() as stack:
+        nodes = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            nodes.append(ClusterNode(tmp_path / name))
+            stack.callback(nodes[-1].stop)
+        without, with_slots = nodes
+        with_slots.take_slots()
+        with redis.Redis(port=without.port) as client:
+            client.cluster("MEET", "127.0.0.1", with_slots.port, with_slots.cluster_port)
+            wait_until(
+                lambda: client.cluster("INFO")["cluster_state"] == "ok", "the nodes knowing each other"
+            )
+        yield without, with_slots
+
+
+def test_the_wrong_node_of_a_cluster(two_nodes: tuple[ClusterNode, ClusterNode]) -> None:
+    """It is told which one holds our keys, and what to do; that one serves."""
+    without, with_slots = two_nodes
+    with opened(without.url) as store:
+        for name, method in every_method(store).items():
+            words = (
+                rf"another node holds our keys; put that node into the URL \(MOVED: .*:{with_slots.port}\)"
+            )
+            with pytest.raises(StoreError, match=words):
+                method()
+            assert name
+    with opened(with_slots.url) as store:
+        store.publish(publication("a"), owner=None)
+        assert store.snapshot("a") == b"snapshot of a"
+
+
+def test_a_slot_on_its_way(two_nodes: tuple[ClusterNode, ClusterNode]) -> None:
+    """While the keys are being moved to another node, too."""
+    target, source = two_nodes
+    with redis.Redis(port=source.port) as client, redis.Redis(port=target.port) as other:
+        slot = client.cluster("KEYSLOT", PREFIX)
+        other.cluster("SETSLOT", slot, "IMPORTING", client.cluster("MYID").decode())
+        client.cluster("SETSLOT", slot, "MIGRATING", other.cluster("MYID").decode())
+    words = rf"is handing our keys to another node .* once it has them \(ASK: .*:{target.port}\)"
+    with opened(source.url) as store, pytest.raises(StoreError, match=words):
+        store.pointer()
+
+
+def test_all_keys_have_one_slot(empty_cluster: ClusterNode) -> None:
+    """So that they may be watched and changed together."""
+    with redis.Redis(port=empty_cluster.port) as client:
+        slots = {client.cluster("KEYSLOT", key) for key in (INDEX, LEASE, HEARTBEAT, OBJECT + "0" * 64)}
+    assert len(slots) == 1

@@ -11,7 +11,7 @@ from app.request.parameters import ParameterReader
 from app.request.question import Parser
 from app.snapshot.loaded import LoadedSnapshot
 from app.web import answers, downloads
-from tests.builders import a_client, a_config, a_mirror, a_state, load
+from tests.builders import a_client, a_config, a_mirror, a_state, lists_of, load
 from tests.servers import Answer
 from tests.web.asking import FRANKFURT, STRANGER, TOKYO, Ask
 
@@ -101,7 +101,7 @@ def test_only_http_is_left(path: str) -> None:
 def redirect(snapshot: LoadedSnapshot, path: str, secure: bool = False) -> answers.Answer:
     parser = Parser(snapshot.config, ParameterReader(snapshot.policy))
     download = parse_download(parser, f"/download/{path}", {}, secure)
-    return downloads.downloaded(snapshot, a_client("frankfurt"), download)
+    return downloads.downloaded(lists_of(snapshot), a_client("frankfurt"), download)
 
 
 def location(snapshot: LoadedSnapshot, path: str) -> str:

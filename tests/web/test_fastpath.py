@@ -103,4 +103,4 @@ def test_memory_is_bounded(app: Flask) -> None:
     remembered = len(current.serving.questions)
     ask(f"{LIST}&nonsense={'x' * 400}")
     assert len(current.serving.questions) == remembered
-    assert len(current.serving.snapshot.selections) == 1
+    assert len(current.serving.lists.selections) == 1

@@ -16,12 +16,11 @@ from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.answer.selection import select
 from app.explain.mirror_report import mirror_report
 from app.render import html
 from app.render.metalink import metalink
 from app.request.clients import parse_class
-from tests.builders import a_client, a_mirror, a_repomd, load, question
+from tests.builders import a_client, a_mirror, a_repomd, load, question, select
 from tests.conftest import ROOT
 from tests.web.asking import FRANKFURT, PROXY, STRANGER, application, asking
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from app.answer.selection import select
 from app.model import ClientClass, Mirror, MirrorState, ProbeRound, Status
 from app.request.parameters import ParameterReader
 from app.request.question import Parser
@@ -20,6 +19,7 @@ from app.snapshot.status import decode as decode_status
 from app.store import FileStore, Store
 from app.worker import memory
 from app.worker.loop import Worker
+from tests.builders import select
 from tests.conftest import ROOT
 
 CITY = ROOT / "data" / "geoip" / "city.mmdb"
@@ -155,7 +155,7 @@ def listed(store: Store, place: str = "DE", question: str = QUESTION) -> list[st
     parser = Parser(snapshot.config, ParameterReader(snapshot.policy))
     client = ClientClass(place, network="", spread=0, family=4, private=False)
     parsed = parser.parse_list({"arch": arch, "limit": "50"}, release, repo)
-    return [snapshot.mirrors[item.mirror].name for item in select(snapshot, client, parsed).served]
+    return [snapshot.mirrors[index].name for index in select(snapshot, client, parsed).mirrors]
 
 
 def address(store: Store, name: str) -> str | None:

@@ -1,0 +1,86 @@
+"""The part of an answer that does not depend on the client, but for its country.
+
+A plan has the fate of every mirror for a question, the filters of the request included, and the base
+URL that would be listed of each. It is made of whole columns, because any client can ask for filters
+that no client asked for before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.model import Fate, Protocol
+from app.ranking.ranking import letters_code
+from app.request.parameters import Filters
+from app.snapshot.loaded import LoadedSnapshot, Mask
+
+
+@dataclass(frozen=True)
+class Bases:
+    """The base URLs to list for a release, and for protocols in order of preference."""
+
+    #: By mirror; None where it offers none of the protocols.
+    urls: tuple[str | None, ...]
+    missing: Mask
+    #: Where several mirrors have the same base URL, as the sites of one anycast address do: by each of
+    #: them, all of them.
+    twins: Mapping[int, frozenset[int]]
+
+
+def bases_of(snapshot: LoadedSnapshot, release: str, protocols: Iterable[Protocol]) -> Bases:
+    """The base URLs of all mirrors."""
+    protocols = tuple(protocols)
+    offered = (snapshot.addresses(mirror, release) for mirror in snapshot.mirrors)
+    urls = tuple(next((urls[p] for p in protocols if p in urls), None) for urls in offered)
+    sites: dict[str, list[int]] = {}
+    for index, url in enumerate(urls):
+        if url is not None:
+            sites.setdefault(url, []).append(index)
+    twins = {index: frozenset(group) for group in sites.values() if len(group) > 1 for index in group}
+    return Bases(urls, np.array([url is None for url in urls], np.bool_), twins)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of each mirror, as far as question and country tell."""
+
+    #: The `Fate` of every mirror, a byte each.
+    fates: bytes
+    bases: Bases
+    #: The lowest fate of the mirrors that geography ranks.
+    first_tier: int
+
+
+def make_plan(snapshot: LoadedSnapshot, key: str, filters: Filters, bases: Bases, barred: bytes) -> Plan:
+    """`key`: of `Snapshot.questions`. `barred`: `LoadedSnapshot.barred` for the client's country."""
+    fates = np.frombuffer(snapshot.fates_of(key), np.uint8).copy()
+    for fate, mask in _refusals(snapshot, filters, bases, np.frombuffer(barred, np.uint8)):
+        fates[mask & (fates <= Fate.PARTIAL)] = fate
+    ranked = fates[np.asarray(snapshot.rankable, np.intp)]
+    return Plan(fates.tobytes(), bases, int(ranked.min(initial=Fate.RANK)))
+
+
+def _refusals(
+    snapshot: LoadedSnapshot, filters: Filters, bases: Bases, barred: npt.NDArray[np.uint8]
+) -> Iterator[tuple[Fate, Mask]]:
+    """The fates that a request can give, each with the mirrors that get it unless an earlier one did."""
+    yield Fate.PROTOCOL, bases.missing
+    if filters.family == 6:
+        yield Fate.FAMILY, ~snapshot.ipv6_works
+    elif filters.family == 4:
+        yield Fate.FAMILY, snapshot.ipv4_fails
+    for fate in (Fate.SERVES_OTHERS, Fate.KEEPS_OUT):
+        yield fate, barred == fate
+    if filters.countries:
+        yield Fate.OTHER_COUNTRY, ~_in(snapshot, filters.countries)
+    if filters.exclude_countries:
+        yield Fate.EXCLUDED_COUNTRY, _in(snapshot, filters.exclude_countries)
+
+
+def _in(snapshot: LoadedSnapshot, countries: Iterable[str]) -> Mask:
+    """The mirrors in one of these countries."""
+    return np.isin(snapshot.table.country, [letters_code(country) for country in countries])

@@ -1,0 +1,287 @@
+"""The one walk: which mirrors a client is served, in which pass, and the one reason why not the others.
+
+The passes, each ordered by `rank_km` within what stands alike:
+1. exclusive: mirrors with `monopoly: true` whose netblock or declared ASN the client is in. They
+   stand alone while one of them is eligible.
+2. netblock: declared subnets that contain the client, most specific first.
+3. region: mirrors in the client's cloud region, then those that serve all regions of the provider,
+   then the provider's nearest other region on the continent. Two places of a list stay for others.
+4. asn: mirrors that declare the client's ASN, then near ones whose own address is in it.
+5. geography: every public mirror that is not in a cloud.
+
+Within a pass, mirrors known to have the content come before those that the prober has not looked at,
+and for IPv6 clients those whose IPv6 is known to work come first. Of mirrors with the same base URL
+the first one stands for all. Where no mirror is eligible, the origin answers; without an origin, the
+public mirrors that carry it by declaration do.
+
+A walk that keeps an account goes on where the list is full: what it meets then is what a longer list
+would have. All that is said elsewhere of a mirror's fate is read from this account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import count
+from typing import NamedTuple
+
+from app.answer.plan import Plan
+from app.answer.privacy import is_for_all, own_mirrors, servable
+from app.model import ClientClass, Fate, Pass, ServiceConfig
+from app.request.question import Question
+from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.schema import NetworkGroup, Overlay, Region
+
+PLACES_FOR_OTHERS = 2
+"""How many places of a list the client's cloud provider cannot take."""
+
+_NO_NETWORK = Overlay()
+_LAST_RESORT = frozenset(
+    {Fate.NOT_PROBED, Fate.UNREACHABLE, Fate.BROKEN, Fate.CORRUPT_REPO, Fate.STALE, Fate.STALE_REPO}
+)
+
+
+class Standing(NamedTuple):
+    """What became of one mirror."""
+
+    mirror: int
+    fate: Fate
+    #: The pass that took it; None for a mirror that is not served.
+    pass_: Pass | None = None
+    #: In the list, from 1; of `RANK`, where a longer list would have it.
+    place: int | None = None
+    #: Of `SAME_ADDRESS`, the mirror that stands for this one.
+    speaker: int | None = None
+
+
+def region_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> str | None:
+    """The key of the cloud region that counts: the one asked for, or the one that the client is in."""
+    overlay = snapshot.overlays.get(client.network)
+    return question.filters.region or (overlay.region if overlay else None)
+
+
+def row_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> int:
+    """The row of the place that distances are measured from: a cloud region's own, rather than the
+    place that GeoIP has for its addresses."""
+    if question.filters.worldwide:
+        return snapshot.row_of("")
+    region = snapshot.regions.get(region_of(snapshot, client, question) or "")
+    return snapshot.row_of(region.place if region and region.place else client.place)
+
+
+def origin_of(config: ServiceConfig, release: str) -> str | None:
+    """The base URL of the origin of a release, where there is one."""
+    module = config.modules.get(release)
+    return config.module_origins.get(module) if module else config.origin
+
+
+class Walk:
+    """The way of a class of clients through the passes, for one question. `run` fills `served` and
+    `passes` (parallel, in the list's order), `reason`, and `alone`, the base URL of the vault or the
+    origin where that is the answer."""
+
+    def __init__(
+        self, snapshot: LoadedSnapshot, client: ClientClass, question: Question, plan: Plan, row: int
+    ) -> None:
+        self.served: list[int] = []
+        self.passes: list[Pass] = []
+        self.reason = Pass.LAST_RESORT
+        self.alone: str | None = None
+        self._snapshot = snapshot
+        self._client = client
+        self._question = question
+        self.plan = plan
+        self.row = row
+        self._overlay = snapshot.overlays.get(client.network, _NO_NETWORK)
+        self._met: set[int] = set()  # what no later pass can take: with each mirror its twins
+        self._waiting: list[int] | None = None
+
+    def run(self) -> None:
+        config = self._snapshot.config
+        if self._question.vault and config.vault_url:
+            self.reason, self.alone = Pass.VAULT, config.vault_url
+            return
+        self._go_through()
+        if self.served:
+            unavailable = self.passes[0] is not Pass.EXCLUSIVE and bool(self.owners())
+            self.reason = Pass.EXCLUSIVE_UNAVAILABLE if unavailable else self.passes[0]
+            return
+        self.alone = origin_of(config, self._question.release)
+        if self.alone is not None:
+            self.reason = Pass.ORIGIN
+        else:
+            self._take(self._hopeful(), Pass.LAST_RESORT, self._question.limit)
+
+    def standings(self) -> Iterator[Standing]:
+        """Walks to the end. Of every mirror once: those served, in the list's order, then those that
+        only its length left out, in order, then all others by index."""
+        waiting: list[int] = []
+        self._waiting = waiting
+        self.run()
+        fates, places = self.plan.fates, count(1)
+        for mirror, pass_ in zip(self.served, self.passes, strict=True):
+            yield Standing(mirror, Fate(fates[mirror]), pass_, next(places))
+        for mirror in waiting:
+            yield Standing(mirror, Fate.RANK, place=next(places))
+        order = [*self.served, *waiting]
+        twins = self.plan.bases.twins
+        speakers = {twin: mirror for mirror in order for twin in twins.get(mirror, ())}
+        own = own_mirrors(self._client, self._overlay)
+        for mirror in sorted(set(range(len(fates))).difference(order)):
+            fate = self._left_out(mirror, mirror in own, mirror in speakers)
+            yield Standing(mirror, fate, speaker=speakers[mirror] if fate is Fate.SAME_ADDRESS else None)
+
+    def owners(self) -> list[int]:
+        """The mirrors that have the network of the client to themselves."""
+        return [
+            index
+            for group in self._overlay.exclusive
+            for index in servable(self._snapshot, self._client, group.mirrors)
+        ]
+
+    # --- the passes ------------------------------------------------------------------------------
+
+    def _go_through(self) -> None:
+        limit = self._question.limit
+        self._add(self._overlay.exclusive, limit)
+        if self.served:
+            return
+        self._add(self._overlay.netblocks, limit)
+        region = self._region()
+        if region is not None:
+            self._add(region.groups, max(1, limit - PLACES_FOR_OTHERS))
+        self._add(self._overlay.asns, limit)
+        self._add_geography(limit)
+
+    def _region(self) -> Region | None:
+        if self._question.filters.worldwide:
+            return None
+        return self._snapshot.regions.get(region_of(self._snapshot, self._client, self._question) or "")
+
+    def _add(self, groups: Iterable[NetworkGroup], limit: int) -> None:
+        """Take the groups' eligible mirrors, a group after the other, up to `limit` in all."""
+        fates = self.plan.fates
+        nearby = False
+        for group in groups:
+            if (len(self.served) >= limit and self._waiting is None) or (nearby and group.nearby):
+                return
+            indexes = servable(self._snapshot, self._client, group.mirrors)
+            eligible = [i for i in indexes if fates[i] <= Fate.PARTIAL and i not in self._met]
+            ordered = self._preferred(self._by_rank(group, eligible))
+            nearby = nearby or (group.nearby and bool(ordered))
+            self._take(ordered, group.pass_, limit)
+
+    def _by_rank(self, group: NetworkGroup, indexes: list[int]) -> list[int]:
+        """In order, without those that are too far for the group."""
+        if not indexes:
+            return []
+        ranked = self._snapshot.rank(self.row, self._client.spread, indexes)
+        if group.within_km is None:
+            return ranked.indexes
+        country = self._snapshot.letters(self.row)[0]
+        if country is None:  # at distance zero from all mirrors, which says nothing of which are near
+            return []
+        mirrors, distances = self._snapshot.mirrors, ranked.terms.distance[0].tolist()
+        return [
+            index
+            for index, distance_km in zip(ranked.indexes, distances, strict=True)
+            if distance_km <= group.within_km or mirrors[index].country == country
+        ]
+
+    def _add_geography(self, limit: int) -> None:
+        missing = max(0, limit - len(self.served))
+        if not missing and self._waiting is None:
+            return
+        order, everything = self._snapshot.near(self.row, self._client.spread)
+        chosen = self._first_tier(order, missing) if self._waiting is None else []
+        if len(chosen) < missing or self._waiting is not None:
+            if not everything:
+                order = self._snapshot.far(self.row, self._client.spread)
+            fates = self.plan.fates
+            eligible = [i for i in order if fates[i] <= Fate.PARTIAL and i not in self._met]
+            chosen = self._distinct(sorted(eligible, key=lambda i: fates[i]))
+        # IPv6 comes first among those of a list, but brings no farther mirror into it.
+        self._take(
+            self._preferred(chosen[: max(missing, 0)]) + chosen[max(missing, 0) :], Pass.GEOGRAPHY, limit
+        )
+
+    def _first_tier(self, order: list[int], missing: int) -> list[int]:
+        """Up to `missing` of the lowest tier, which stands before all others; none if none is eligible."""
+        fates, tier, met = self.plan.fates, self.plan.first_tier, self._met
+        chosen: list[int] = []
+        if tier > Fate.PARTIAL:
+            return chosen
+        if self.plan.bases.twins:
+            order = self._distinct([i for i in order if fates[i] == tier and i not in met])
+        for index in order:
+            if fates[index] == tier and index not in met:
+                chosen.append(index)
+                if len(chosen) == missing:
+                    break
+        return chosen
+
+    def _hopeful(self) -> list[int]:
+        """The last resort, by rank: public mirrors that carry it by declaration, whatever the prober last
+        said of them. The filters of the request give way as well, but for the protocol; what a mirror
+        says of the countries that it serves does not."""
+        snapshot, row = self._snapshot, self.row
+        bases, barred = self.plan.bases.urls, snapshot.barred(snapshot.letters(row)[0])
+        fates = snapshot.fates_of(self._question.key)
+        hopeful = [
+            index
+            for index, fate in enumerate(fates)
+            if (fate <= Fate.PARTIAL or fate in _LAST_RESORT)
+            and snapshot.mirrors[index].public
+            and bases[index] is not None
+            and not barred[index]
+        ]
+        return snapshot.rank(row, self._client.spread, hopeful).indexes if hopeful else []
+
+    # --- taking ----------------------------------------------------------------------------------
+
+    def _preferred(self, order: list[int]) -> list[int]:
+        """Stable: what is known to be there first, and for IPv6 clients what is known to answer."""
+        fates, mirrors = self.plan.fates, self._snapshot.mirrors
+        if self._client.family == 6:
+            return sorted(order, key=lambda i: (fates[i], not mirrors[i].ipv6))
+        return sorted(order, key=lambda i: fates[i])
+
+    def _distinct(self, order: list[int]) -> list[int]:
+        """Without those whose base URL an earlier one has."""
+        twins = self.plan.bases.twins
+        if not twins:
+            return order
+        gone: set[int] = set()
+        found = []
+        for index in order:
+            if index not in gone:
+                found.append(index)
+                gone |= twins.get(index, frozenset())
+        return found
+
+    def _take(self, order: list[int], pass_: Pass, limit: int) -> None:
+        """Into the list as far as there is room; what waits behind it is kept in an account only."""
+        order = self._distinct(order)
+        room = max(0, limit - len(self.served))
+        taken = order[:room]
+        self.served += taken
+        self.passes += [pass_] * len(taken)
+        if self._waiting is not None:
+            self._waiting += order[room:]
+            taken = order
+        self._met.update(taken)
+        twins = self.plan.bases.twins
+        if twins:
+            self._met.update(*(twins.get(index, ()) for index in taken))
+
+    # --- why not ---------------------------------------------------------------------------------
+
+    def _left_out(self, index: int, own: bool, spoken_for: bool) -> Fate:
+        """Why a mirror that the walk did not meet is in no list for the client, however long."""
+        mirror, fate = self._snapshot.mirrors[index], Fate(self.plan.fates[index])
+        if not (own or is_for_all(mirror)):
+            return Fate.OTHER_NETWORK
+        if fate > Fate.PARTIAL:
+            return fate
+        if spoken_for:
+            return Fate.SAME_ADDRESS
+        return Fate.OWNED if self.reason is Pass.EXCLUSIVE else Fate.OTHER_REGION
