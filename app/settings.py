@@ -22,6 +22,9 @@ from app.model import SettingsError
 Network = IPv4Network | IPv6Network
 T = TypeVar("T")
 
+ServerKind = Literal["quick", "gthread"]
+SERVERS: tuple[ServerKind, ...] = ("quick", "gthread")
+
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error", "critical")
 
@@ -80,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refresh_s: float = 0.5
     port: int = 8080
     web_concurrency: int = 2
+    server: ServerKind = "quick"
     log_level: LogLevel = "info"
     log_format: LogFormat = "text"
 
@@ -109,6 +113,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         refresh_s=read("REFRESH_SECONDS", _refresh_s, 0.5),
         port=read("PORT", _between(1, 65535), 8080),
         web_concurrency=read("WEB_CONCURRENCY", _between(1, 256), default_concurrency()),
+        server=read("MIRRORWISE_SERVER", _one_of(SERVERS), "quick"),
         log_level=read("LOG_LEVEL", _one_of(LOG_LEVELS), "info"),
         log_format=read("LOG_FORMAT", _one_of(LOG_FORMATS), "text"),
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.web.forms import URL_FORMS
 from tests.conftest import ROOT
 
 APP = ROOT / "app"
@@ -177,6 +178,29 @@ def test_places_and_networks_are_written_in_one_module_each() -> None:
         if node.value.startswith(mark)
     }
     assert writers == {("@/", "model/place.py"), ("net-", "model/network.py")}
+
+
+def test_one_room_knows_gunicorn() -> None:
+    """What lives on the server's insides is in `web/server`; the rest is any WSGI server's."""
+    users = {
+        path.relative_to(APP).parent.as_posix()
+        for path in APP.rglob("*.py")
+        if any(name.split(".")[0] == "gunicorn" for name in imports_of(path))
+    }
+    assert users == {"web/server"}
+
+
+def test_one_table_has_the_url_forms() -> None:
+    """The routes of forms, their labels and what is quick are made from `web/forms.py`: no other module of
+    the web process spells out their paths."""
+    firsts = {rule.split("/")[1] for form in URL_FORMS for rule in form.rules} - {""}
+    spelt = {
+        path.relative_to(APP).as_posix()
+        for path in (APP / "web").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in firsts | {f"/{first}" for first in firsts}
+    }
+    assert spelt <= {"web/forms.py", "web/answers.py"}  # which names the mirrorlist instead of a metalink
 
 
 LEFT_OUT = [

@@ -27,6 +27,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         refresh_s=0.5,
         port=8080,
         web_concurrency=default_concurrency(),
+        server="quick",
         log_level="info",
         log_format="text",
     )
@@ -55,6 +56,7 @@ def test_everything_can_be_set() -> None:
             "REFRESH_SECONDS": "1.5",
             "PORT": "80",
             "WEB_CONCURRENCY": "8",
+            "MIRRORWISE_SERVER": "gthread",
             "LOG_LEVEL": "WARNING",
             "LOG_FORMAT": "json",
         }
@@ -70,6 +72,7 @@ def test_everything_can_be_set() -> None:
         refresh_s=1.5,
         port=80,
         web_concurrency=8,
+        server="gthread",
         log_level="warning",
         log_format="json",
     )
@@ -100,6 +103,7 @@ def test_nobody_can_be_trusted() -> None:
         ("REFRESH_SECONDS", "inf", "0.05 to 3600"),
         ("REFRESH_SECONDS", "soon", "'soon'"),
         ("LOG_LEVEL", "loud", "'loud' is not allowed; allowed are debug, info, warning, error, critical"),
+        ("MIRRORWISE_SERVER", "gevent", "'gevent' is not allowed; allowed are quick, gthread"),
         ("LOG_FORMAT", "xml", "'xml' is not allowed; allowed are text, json"),
         ("GEOIP_CITY", ",", "',' names no file; allowed are paths"),
         ("MIRRORWISE_DATA", "a\0b", "is not a path"),

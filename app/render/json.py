@@ -1,4 +1,4 @@
-"""The same list for programs: `format=json`."""
+"""JSON: what programs read, and a list as such (`format=json`)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ class MirrorList(Record, frozen=True, kw_only=True):
     mirrors: list[ListedMirror]
 
 
+def document(content: object) -> bytes:
+    """A record, or several, with a line feed at the end."""
+    return msgspec.json.encode(content) + b"\n"
+
+
 def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
     if selection.packed:
         mirrors = (snapshot.mirrors[index] for index in selection.mirrors)
@@ -51,4 +56,4 @@ def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selectio
         generation=snapshot.generation,
         mirrors=listed,
     )
-    return msgspec.json.encode(answer) + b"\n"
+    return document(answer)

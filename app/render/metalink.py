@@ -7,13 +7,14 @@ http://fedorahosted.org/mirrormanager. librepo takes mirrors in document order a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from email.utils import formatdate
 from xml.sax.saxutils import escape, quoteattr
 
 from app.answer.lists import Selection
 from app.catalogue.catalogue import REPOMD
 from app.model import RepomdVersion
+from app.request.parameters import QuestionError
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 
@@ -21,10 +22,19 @@ CONTENT_TYPE = "application/metalink+xml"
 _HASHES = ("md5", "sha1", "sha256", "sha512")
 
 
-def metalink(
-    snapshot: LoadedSnapshot, question: Question, selection: Selection, versions: Sequence[RepomdVersion]
-) -> bytes:
-    """`versions`: the origin's repomd.xml, current first, then those still acceptable."""
+class UnknownFactsError(QuestionError):
+    """A metalink was asked for, and the repo's repomd.xml is not known."""
+
+
+def metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
+    """Names the origin's repomd.xml, current first, then those still acceptable. Raises
+    UnknownFactsError."""
+    versions = snapshot.repomd.get(question.key)
+    if not versions:
+        raise UnknownFactsError(
+            f"There is no metalink for {question.repo} of release {question.release}: "
+            "its repomd.xml is not known here."
+        )
     current, *older = versions
     countries = _countries(snapshot, selection)
     lines = [

@@ -7,9 +7,11 @@ mirrors: so the body holds URLs and line feeds only.
 from __future__ import annotations
 
 from app.answer.lists import Selection
+from app.request.question import Question
+from app.snapshot.loaded import LoadedSnapshot
 
 CONTENT_TYPE = "text/plain; charset=utf-8"
 
 
-def mirrorlist(selection: Selection) -> bytes:
+def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
     return "".join([url + "\n" for url in selection.urls]).encode()

@@ -121,8 +121,9 @@ class ParameterReader:
 
 def list_format(parameters: Mapping[str, str]) -> Format:
     text = parameters.get("format", "").lower() or "text"
-    if text not in get_args(Format):
-        raise BadValueError("format", text, "use text, json or metalink")
+    known = get_args(Format)
+    if text not in known:
+        raise BadValueError("format", text, f"use {', '.join(known[:-1])} or {known[-1]}")
     return cast(Format, text)
 
 

@@ -35,8 +35,8 @@ class Serving:
     #: None if the generation has no networks database.
     networks: NetworkLookup | None
     published_at_s: float
-    #: The questions that the fast path has answered before, by `fastpath.target_of`.
-    questions: Memo[str, Question]
+    #: What was asked before, by path and query: the label of the URL form, and the question.
+    questions: Memo[str, tuple[str, Question]]
     #: Which status document `status` is (`Pointer.status`).
     status_tag: str = ""
     #: The status document, still encoded, because only explanations need it.

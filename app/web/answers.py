@@ -12,7 +12,8 @@ from urllib.parse import quote
 from app.answer.lists import MirrorLists, Selection
 from app.catalogue.catalogue import arches_meant, has_arch
 from app.model import ClientClass
-from app.render import json, metalink, text
+from app.render import text
+from app.render.formats import LIST_FORMATS
 from app.request.parameters import BadValueError, QuestionError
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
@@ -32,10 +33,6 @@ class Answer(NamedTuple):
     content_type: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
-
-
-class UnknownFactsError(QuestionError):
-    """A metalink was asked for, and nobody knows the repo's repomd.xml."""
 
 
 def plain(status: int, message: str, *headers: tuple[str, str]) -> Answer:
@@ -65,12 +62,8 @@ def listed(lists: MirrorLists, client: ClientClass, question: Question) -> Answe
     if question.redirect:
         location = selection.urls[0]
         return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), (*headers, ("Location", location)))
-    if question.format == "json":
-        return Answer(200, json.CONTENT_TYPE, json.mirrorlist(snapshot, question, selection), headers)
-    if question.format == "metalink":
-        body = _metalink(snapshot, question, selection)
-        return Answer(200, metalink.CONTENT_TYPE, body, headers)
-    return Answer(200, text.CONTENT_TYPE, text.mirrorlist(selection), headers)
+    content_type, render = LIST_FORMATS[question.format]
+    return Answer(200, content_type, render(snapshot, question, selection), headers)
 
 
 def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
@@ -83,16 +76,6 @@ def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
     if has_arch(repo):
         arches = ", ".join(arches_meant(snapshot.config, repo, question.release))
         raise BadValueError("arch", "", f"a metalink needs one of: {arches}")
-
-
-def _metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
-    versions = snapshot.repomd.get(question.key)
-    if not versions:
-        raise UnknownFactsError(
-            f"There is no metalink for {question.repo} of release {question.release}: "
-            "its repomd.xml is not known here."
-        )
-    return metalink.metalink(snapshot, question, selection, versions)
 
 
 def mirrorlist_instead(path: str, query: str) -> str:

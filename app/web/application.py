@@ -5,23 +5,21 @@ from __future__ import annotations
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from app.render.metalink import UnknownFactsError
 from app.request.address import TrustedProxies
 from app.request.clients import Clients
 from app.request.parameters import BadValueError, QuestionError
 from app.serving.current import Current
 from app.settings import Settings
 from app.store import Store, file_store
-from app.web.answers import UnknownFactsError, mirrorlist_instead, plain
-from app.web.counting import Counting
+from app.web.answers import mirrorlist_instead, no_snapshot, plain
 from app.web.fastpath import FastPath
-from app.web.hosts import PlainHosts
-from app.web.paths import PlainPaths
-from app.web.routes import Routes, respond
+from app.web.routes import NoSnapshotError, Routes, respond
 
 
 def create_app(settings: Settings, store: Store, follow: bool = True, server: str | None = None) -> Flask:
-    """`follow`: keep up with the store in the background; without it whoever calls refreshes
-    `app.extensions["mirrorwise"]` themselves. `server`: as for `Current`."""
+    """The application. With `follow` it keeps up with the store in the background; otherwise the caller
+    refreshes `app.extensions["mirrorwise"]`. `server` is the same as for `Current`."""
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # GET and HEAD only
     # With Redis as the store, the last good snapshot is kept in files beside it.
@@ -31,8 +29,7 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
     clients = Clients(TrustedProxies(settings.trusted_proxies))
     Routes(current, clients).register(app)
     _register_errors(app)
-    counted = Counting(PlainPaths(PlainHosts(app.wsgi_app)), current.tally)
-    app.wsgi_app = FastPath(counted, current, clients, current.tally)  # type: ignore[method-assign]  # Flask's own way to wrap it
+    app.wsgi_app = FastPath(app.wsgi_app, current, clients)  # type: ignore[method-assign]  # Flask's own way to wrap it
     if follow:
         current.start()
     return app
@@ -48,6 +45,10 @@ def _register_errors(app: Flask) -> None:
         instead = mirrorlist_instead(request.path, request.query_string.decode("latin-1"))
         return respond(plain(status_of(error), f"{error} Use the mirrorlist instead: {instead}"))
 
+    @app.errorhandler(NoSnapshotError)
+    def nothing_yet(_: NoSnapshotError) -> Response:
+        return respond(no_snapshot())
+
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
         allow = error.get_headers()
@@ -56,5 +57,5 @@ def _register_errors(app: Flask) -> None:
 
 
 def status_of(error: QuestionError) -> int:
-    """400 for a value that can be mended, 404 for what does not exist here."""
+    """The HTTP status: 400 for a value that can be mended, 404 for what does not exist here."""
     return 400 if isinstance(error, BadValueError) else 404

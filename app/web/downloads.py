@@ -12,8 +12,8 @@ from app.web.answers import Answer, NobodyError, has_metalink, list_headers, pla
 
 
 def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> Answer:
-    """302, or 404 where only http is left (the vault, the origin) for a client that came by https.
-    Raises NobodyError."""
+    """A redirect; or a 404 where only http is left (the vault, the origin) for a client that came by
+    https. Raises NobodyError."""
     question, snapshot = download.question, lists.snapshot
     selection = lists.select(client, question)
     urls = [url + download.rest for url in selection.urls]

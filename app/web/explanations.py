@@ -1,19 +1,17 @@
-"""Answers that say why: an explanation of a list, what is known of the caller and of the mirrors.
+"""Answers that say why: an explanation of a list, what is known of the client and of the mirrors.
 
-As text, JSON or a page, whichever the client prefers; a client that takes anything, as curl does,
-gets text (of mirrors: JSON). They are made for people, so they are not cached, and cost what they
-cost.
+They come as text, JSON or a page, whichever the client prefers; a client that takes anything, as curl
+does, gets text (JSON where it asks about mirrors). They are made for people, so they are not cached, and
+may take longer than a list.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import quote, urlencode
-
-import msgspec
 
 from app.answer.privacy import shown_to_all
 from app.explain.client_facts import ClientFacts, Databases, client_facts
@@ -21,15 +19,21 @@ from app.explain.explanation import Live, UnknownMirrorError, explain, schema
 from app.explain.inquiry import Inquiry
 from app.explain.mirror_report import mirror_report, mirror_reports
 from app.model.network import parse_network
-from app.render import html, text
+from app.render import html, json, text
 from app.render.explanation_text import client_text, explanation_text
 from app.request.clients import Client
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import Answer
-from app.web.pages import JSON, NO_STORE, page_headers
+from app.web.pages import NO_STORE, page_headers
 
+T = TypeVar("T")
 Kind = Literal["text", "json", "html"]
+CONTENT_TYPES: dict[Kind, str] = {
+    "text": text.CONTENT_TYPE,
+    "json": json.CONTENT_TYPE,
+    "html": html.CONTENT_TYPE,
+}
 Parameters = Mapping[str, str]
 
 HEADERS = (NO_STORE, ("Vary", "Accept"))
@@ -37,72 +41,79 @@ HEADERS = (NO_STORE, ("Vary", "Accept"))
 
 @dataclass(frozen=True)
 class Wanted:
-    """How an explanation was asked for: `parameters` of the request, its `path`, and the service's
-    own address (`https://mirrors.example.org`) as the client knows it."""
+    """How a request wants to be answered."""
 
     kind: Kind
+    #: The request's query.
     parameters: Parameters
     path: str
+    #: The service's own address as the client knows it, such as `https://mirrors.example.org`.
     base: str
 
     def url(self, **more: str) -> str:
-        """Where the same is, to be asked for with curl."""
+        """The URL of the same answer, with `more` parameters, for the command with curl on a page."""
         query = urlencode({**self.parameters, **more})
         return f"{self.base}{quote(self.path)}" + (f"?{query}" if query else "")
 
 
 def explained(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
-    """Raises UnknownMirrorError."""
+    """Why this client gets this list. Raises UnknownMirrorError."""
     live = live_of(current, serving)
     explanation = explain(live, client.of, facts_of(current, serving, client), inquiry)
     match wanted.kind:
         case "json":
-            return Answer(200, JSON, msgspec.json.encode(explanation) + b"\n", HEADERS)
+            return _answer("json", json.document(explanation))
         case "html":
-            # As for the same address it gives the same, unless there are mirrors for it alone.
+            # With this `ip=` the explanation is the same, unless there are mirrors for the client alone.
             own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
-            page = html.explanation_page(explanation, wanted.parameters, url)
-            return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *page_headers()))
-    return Answer(200, text.CONTENT_TYPE, explanation_text(explanation).encode(), HEADERS)
+            return _answer("html", html.explanation_page(explanation, wanted.parameters, url))
+        case "text":
+            return _answer("text", explanation_text(explanation).encode())
 
 
-def whoami(current: Current, client: Client, kind: Kind) -> Answer:
-    facts = facts_of(current, current.serving, client)
+def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind) -> Answer:
+    """What is known of the client; a browser gets it as text too."""
+    facts = facts_of(current, serving, client)
     if kind == "json":
-        return Answer(200, JSON, msgspec.json.encode(facts) + b"\n", HEADERS)
-    return Answer(200, text.CONTENT_TYPE, client_text(facts).encode(), HEADERS)
+        return _answer("json", json.document(facts))
+    return _answer("text", client_text(facts).encode())
 
 
 def mirrors(current: Current, serving: Serving, wanted: Wanted) -> Answer:
-    """All that are not private."""
+    """All mirrors that are not private."""
     live = live_of(current, serving)
     reports = mirror_reports(live.snapshot, live.states, live.cities)
-    if wanted.kind == "html":
-        page = html.mirrors_page(reports, wanted.url())
-        return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *page_headers()))
-    return Answer(200, JSON, msgspec.json.encode(reports) + b"\n", HEADERS)
+    return _reported(reports, html.mirrors_page, wanted)
 
 
 def mirror(current: Current, serving: Serving, name: str, wanted: Wanted) -> Answer:
-    """Raises UnknownMirrorError, for a private one too."""
+    """One mirror. Raises UnknownMirrorError, for a private one too."""
     live = live_of(current, serving)
     public = {live.snapshot.mirrors[i].name.lower(): i for i in shown_to_all(live.snapshot)}
     index = public.get(name.lower())
     if index is None:
         raise UnknownMirrorError(name, list(public))
-    report = mirror_report(live.snapshot, index, live.states, live.cities)
+    return _reported(mirror_report(live.snapshot, index, live.states, live.cities), html.mirror_page, wanted)
+
+
+def _reported(report: T, page: Callable[[T, str], bytes], wanted: Wanted) -> Answer:
     if wanted.kind == "html":
-        page = html.mirror_page(report, wanted.url())
-        return Answer(200, html.CONTENT_TYPE, page, (*HEADERS, *page_headers()))
-    return Answer(200, JSON, msgspec.json.encode(report) + b"\n", HEADERS)
+        return _answer("html", page(report, wanted.url()))
+    return _answer("json", json.document(report))
+
+
+def _answer(kind: Kind, body: bytes) -> Answer:
+    headers = (*HEADERS, *page_headers()) if kind == "html" else HEADERS
+    return Answer(200, CONTENT_TYPES[kind], body, headers)
 
 
 def explanation_schema() -> Answer:
-    return Answer(200, "application/schema+json", msgspec.json.encode(schema()) + b"\n")
+    return Answer(200, "application/schema+json", json.document(schema()))
 
 
 def live_of(current: Current, serving: Serving) -> Live:
+    """What explanations are made from."""
     document = serving.status_document()
     return Live(serving.lists, document, current.cities, serving.published_at_s, time.time())
 

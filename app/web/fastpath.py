@@ -1,4 +1,4 @@
-"""Answers to what was asked before, before Flask's request machinery.
+"""Answers to what was asked before, before Flask's request machinery; and the count of all requests.
 
 A request for a list whose question was parsed before (the same path and query, of the same
 generation) needs nothing but the client's class: it is answered at once, out of the snapshot's memory
@@ -8,65 +8,93 @@ the next request needs. Both end in `answers.listed`: what is answered cannot de
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.request.clients import Clients
 from app.request.parameters import QuestionError
+from app.request.question import Question
 from app.serving.current import Current
-from app.serving.tally import Tally
-from app.web.answers import NOSNIFF, Answer, listed
-from app.web.counting import form_of, reason_in
+from app.serving.generation import Serving
+from app.web.answers import NOSNIFF, listed
+from app.web.forms import label_of
+from app.web.plain import plain_host, plain_path
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 MAX_TARGET_CHARS = 300
-"""Longer ones are not remembered: nobody asks them twice."""
+"""Longer ones are not remembered: no client asks them twice."""
+
+_TARGET = "mirrorwise.target"
+"""The key in the environment of what a question is remembered by: path and query as they came."""
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 class FastPath:
-    """WSGI middleware around `app`."""
+    """WSGI middleware around `app`, which sees every request in its plain form."""
 
-    def __init__(self, app: WSGIApplication, current: Current, clients: Clients, tally: Tally) -> None:
+    def __init__(self, app: WSGIApplication, current: Current, clients: Clients) -> None:
         self._app = app
         self._current = current
         self._clients = clients
-        self._tally = tally
+        self._tally = current.tally
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = perf_counter()
-        answer = self._answer(environ)
-        if answer is None:
-            return self._app(environ, start_response)
-        status, content_type, body, headers = answer
+        target = environ[_TARGET] = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
+        serving = self._current.serving
+        if serving is None or environ["REQUEST_METHOD"] != "GET":
+            return self._ordinary(environ, start_response, started)
+        remembered = serving.questions.get(target)
+        if remembered is None:
+            return self._ordinary(environ, start_response, started)
+        form, question = remembered
+        client = self._clients.caller(environ, self._current.cities, serving.networks)
+        try:
+            status, content_type, body, headers = listed(serving.lists, client.of, question)
+        except QuestionError:  # the ordinary way has the words
+            return self._ordinary(environ, start_response, started)
         length = str(len(body))
         start_response(
             _STATUS_LINES[status],
             [("Content-Type", content_type), ("Content-Length", length), NOSNIFF, *headers],
         )
         self._tally.memo_hits += 1
-        self._tally.add((form_of(environ), status, reason_in(headers)), perf_counter() - started)
+        self._tally.add((form, status, _reason_in(headers)), perf_counter() - started)
         return [body]
 
-    def _answer(self, environ: WSGIEnvironment) -> Answer | None:
-        serving = self._current.serving
-        if serving is None or environ["REQUEST_METHOD"] != "GET":
-            return None
-        question = serving.questions.get(target_of(environ))
-        if question is None:
-            return None
-        client = self._clients.caller(environ, self._current.cities, serving.networks)
-        try:
-            return listed(serving.lists, client.of, question)
-        except QuestionError:
-            return None  # the ordinary way has the words
+    def _ordinary(
+        self, environ: WSGIEnvironment, start_response: StartResponse, started: float
+    ) -> Iterable[bytes]:
+        """Flask's answer. It is counted when it begins; ours are complete by then."""
+        environ["PATH_INFO"] = plain_path(environ["PATH_INFO"])
+        environ["HTTP_HOST"] = plain_host(environ.get("HTTP_HOST", ""))
+        form = label_of(environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
+
+        def begin(
+            status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
+        ) -> Callable[[bytes], Any]:
+            self._tally.add((form, int(status[:3]), _reason_in(headers)), perf_counter() - started)
+            return start_response(status, headers, exc_info)
+
+        return self._app(environ, begin)
 
 
-def target_of(environ: WSGIEnvironment) -> str:
-    """What a question is remembered by: path and query as they came."""
-    return f"{environ.get('PATH_INFO', '')}?{environ.get('QUERY_STRING', '')}"
+def remember(serving: Serving, environ: WSGIEnvironment, form: str, question: Question) -> None:
+    """Keep the question of a request, and the label of its form, for requests with the same target."""
+    target: str = environ[_TARGET]
+    if len(target) <= MAX_TARGET_CHARS:
+        serving.questions.put(target, (form, question))
+
+
+def _reason_in(headers: Iterable[tuple[str, str]]) -> str:
+    """The pass that gave the first mirror; "" for an answer that is no list."""
+    for name, value in headers:
+        if name == "X-Mirrorlist-Reason":
+            return value
+    return ""

@@ -34,7 +34,7 @@ _MISSES = "Behind a caching nginx these are its misses alone; totals come from i
 
 
 def exposition(current: Current) -> bytes:
-    """Everything, as a scrape gets it."""
+    """The answer to a scrape."""
     current.write_tally()
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(current))
@@ -42,7 +42,7 @@ def exposition(current: Current) -> bytes:
 
 
 class _Collector:
-    """Made for one scrape."""
+    """Makes the metrics of one scrape."""
 
     def __init__(self, current: Current) -> None:
         self._current = current
@@ -61,26 +61,17 @@ class _Collector:
         )
         serving = self._current.serving
         if serving is not None:
-            yield from self._snapshot(serving)
+            yield GaugeMetricFamily(
+                "mirrorwise_snapshot_age_seconds",
+                "Since the snapshot in use was published. It grows while nothing changes that decides a"
+                " list.",
+                self._age_s(serving.published_at_s),
+            )
+            yield _mirrors(serving)
         yield self._databases()
         heartbeat = self._current.heartbeat
         if heartbeat is not None:
             yield from _worker(heartbeat, self._now)
-
-    def _snapshot(self, serving: Serving) -> Iterator[Metric]:
-        age = GaugeMetricFamily(
-            "mirrorwise_snapshot_age_seconds",
-            "Since the snapshot in use was published. It grows while nothing changes that decides a list.",
-        )
-        age.add_metric([], self._age_s(serving.published_at_s))
-        yield age
-        mirrors = GaugeMetricFamily(
-            "mirrorwise_mirrors", "Public mirrors by status, as /mirrors shows it.", labels=["status"]
-        )
-        counts = _by_status(serving)
-        for name in get_args(Overall):
-            mirrors.add_metric([name], counts[name])
-        yield mirrors
 
     def _databases(self) -> Metric:
         ages = GaugeMetricFamily(
@@ -100,9 +91,8 @@ class _Collector:
 # --- what web processes counted --------------------------------------------------------------------
 
 
-def _requests(processes: Iterable[Counted]) -> Iterator[Metric]:
-    """Those of processes that have ended count too."""
-    processes = list(processes)
+def _requests(processes: list[Counted]) -> Iterator[Metric]:
+    """What was answered, by processes that have ended too."""
     requests = CounterMetricFamily(
         "mirrorwise_requests",
         "Requests by URL form, HTTP status, and the pass that gave the first mirror (empty where no list"
@@ -114,21 +104,17 @@ def _requests(processes: Iterable[Counted]) -> Iterator[Metric]:
     yield requests
     buckets = [sum(column) for column in zip(*(p.buckets for p in processes), strict=False)]
     names = [*map(str, BUCKETS_S), "+Inf"]
-    latency = HistogramMetricFamily(
+    yield HistogramMetricFamily(
         "mirrorwise_request_duration_seconds",
         f"From a request's arrival in the application to its answer, without the network. {_MISSES}",
-    )
-    latency.add_metric(
-        [],
         list(zip(names, accumulate(buckets or [0] * len(names)), strict=True)),
-        sum_value=sum(process.seconds for process in processes),
+        sum(process.seconds for process in processes),
     )
-    yield latency
-    hits = CounterMetricFamily(
-        "mirrorwise_memo_hits", f"Requests whose question the process had answered before. {_MISSES}"
+    yield CounterMetricFamily(
+        "mirrorwise_memo_hits",
+        f"Requests whose question the process had answered before. {_MISSES}",
+        sum(process.memo_hits for process in processes),
     )
-    hits.add_metric([], sum(process.memo_hits for process in processes))
-    yield hits
 
 
 def _requests_by_key(processes: Iterable[Counted]) -> Counter[Key]:
@@ -155,54 +141,62 @@ def _processes(alive: list[Counted]) -> Iterator[Metric]:
         "Web processes that find something at fault now, by source; /readyz says what.",
         Counter(source for process in alive for source in process.faults),
     )
-    lookups = GaugeMetricFamily(
+    yield GaugeMetricFamily(
         "mirrorwise_geoip_lookup_failures",
         "Lookups that failed in the GeoIP city database in use: it is damaged.",
+        sum(process.lookup_failures for process in alive),
     )
-    lookups.add_metric([], sum(process.lookup_failures for process in alive))
-    yield lookups
 
 
-def _by_status(serving: Serving) -> Counter[str]:
+def _mirrors(serving: Serving) -> Metric:
     document, snapshot = serving.status_document(), serving.snapshot
     states = document.states if document else {}
-    return Counter(
+    counts = Counter(
         overall(snapshot, index, states.get(snapshot.mirrors[index].name))[0]
         for index in shown_to_all(snapshot)
     )
+    mirrors = GaugeMetricFamily(
+        "mirrorwise_mirrors", "Public mirrors by status, as /mirrors shows it.", labels=["status"]
+    )
+    for name in get_args(Overall):
+        mirrors.add_metric([name], counts[name])
+    return mirrors
 
 
 # --- what the worker counted -----------------------------------------------------------------------
 
 
 def _worker(heartbeat: Heartbeat, now: float) -> Iterator[Metric]:
-    gauges = {
-        "mirrorwise_worker_heartbeat_age_seconds": (
-            "Since the last sign of life of the worker that publishes.",
-            max(0.0, now - heartbeat.at_s),
-        ),
-        "mirrorwise_worker_start_time_seconds": (
-            "When that worker started, in epoch seconds; its counts are since then.",
-            heartbeat.started_at_s,
-        ),
-        "mirrorwise_worker_guard_holding": (
-            "1 while a snapshot is held back that would halve some list; /readyz says which.",
-            float(heartbeat.guard is not None),
-        ),
-    }
-    for name, (text, value) in gauges.items():
-        gauge = GaugeMetricFamily(name, text)
-        gauge.add_metric([], value)
-        yield gauge
-    steps = SummaryMetricFamily("mirrorwise_worker_step_seconds", "Steps of the worker: looks at everything.")
-    steps.add_metric([], count_value=heartbeat.steps, sum_value=heartbeat.step_seconds)
-    yield steps
-    compiles = SummaryMetricFamily("mirrorwise_worker_compile_seconds", "Snapshots compiled by the worker.")
-    compiles.add_metric([], count_value=heartbeat.compiles, sum_value=heartbeat.compile_seconds)
-    yield compiles
-    publications = CounterMetricFamily("mirrorwise_worker_publications", "Generations that it published.")
-    publications.add_metric([], heartbeat.publications)
-    yield publications
+    yield GaugeMetricFamily(
+        "mirrorwise_worker_heartbeat_age_seconds",
+        "Since the last sign of life of the worker that publishes.",
+        max(0.0, now - heartbeat.at_s),
+    )
+    yield GaugeMetricFamily(
+        "mirrorwise_worker_start_time_seconds",
+        "When that worker started, in epoch seconds; its counts are since then.",
+        heartbeat.started_at_s,
+    )
+    yield GaugeMetricFamily(
+        "mirrorwise_worker_guard_holding",
+        "1 while a snapshot is held back that would halve some list; /readyz says which.",
+        float(heartbeat.guard is not None),
+    )
+    yield SummaryMetricFamily(
+        "mirrorwise_worker_step_seconds",
+        "Steps of the worker: looks at everything.",
+        heartbeat.steps,
+        heartbeat.step_seconds,
+    )
+    yield SummaryMetricFamily(
+        "mirrorwise_worker_compile_seconds",
+        "Snapshots compiled by the worker.",
+        heartbeat.compiles,
+        heartbeat.compile_seconds,
+    )
+    yield CounterMetricFamily(
+        "mirrorwise_worker_publications", "Generations that it published.", heartbeat.publications
+    )
     yield _by_source(
         GaugeMetricFamily,
         "mirrorwise_worker_faults",
@@ -226,7 +220,8 @@ def _by_source(
     text: str,
     numbers: Mapping[str, int],
 ) -> Metric:
-    """With a store that has always been well as 0: an alert on what is not there would never fire."""
+    """A metric with the label `source`. A store that has always been well is 0: an alert on what is not
+    there would never fire."""
     metric = family(name, text, labels=["source"])
     for source, number in sorted({"store": 0, **numbers}.items()):
         metric.add_metric([source], number)
@@ -234,7 +229,4 @@ def _by_source(
 
 
 def _sum(several: Iterable[Mapping[str, int]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for counts in several:
-        total.update(counts)
-    return total
+    return sum(map(Counter, several), Counter())

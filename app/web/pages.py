@@ -12,14 +12,12 @@ from app.serving.current import Current
 from app.web.answers import Answer
 from app.web.readiness import reasons
 
-HTML = "text/html; charset=utf-8"
-JSON = "application/json"
 NO_STORE = ("Cache-Control", "no-store")
 
 
 @cache
 def page_headers() -> tuple[tuple[str, str], ...]:
-    """Of everything that is HTML: it may have our style sheet, forms to ourselves, and nothing else."""
+    """The headers of HTML answers: a page may use our style sheet, send forms to us, and nothing else."""
     policy = (
         f"default-src 'none'; style-src '{html.style_digest()}'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
@@ -28,7 +26,7 @@ def page_headers() -> tuple[tuple[str, str], ...]:
 
 
 def front(base: str) -> Answer:
-    """`base`: the URL that the page was asked for at."""
+    """The front page. `base` is the URL at which the client asked for it."""
     url = escape(base.rstrip("/"))
     body = f"""<!doctype html>
 <html lang="en">
@@ -47,12 +45,13 @@ def front(base: str) -> Answer:
 </ul>
 </html>
 """
-    return Answer(200, HTML, body.encode(), page_headers())
+    return Answer(200, html.CONTENT_TYPE, body.encode(), page_headers())
 
 
 def ready(current: Current) -> Answer:
-    """200 as soon as there is a snapshot, with what is wrong in the body: taking every node out of
-    service because the worker died would be worse than serving an older list."""
+    """Whether this process has something to serve. It is 200 as soon as there is a snapshot, and the
+    body says what is wrong: if the worker died, every node would otherwise be taken out of service,
+    which is worse than an older list."""
     serving, now = current.serving, time.time()
     if serving is None:
         lines = ["no snapshot yet"]

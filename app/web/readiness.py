@@ -1,7 +1,7 @@
-"""What is wrong with the service as this process sees it, in sentences, for `/readyz`.
+"""Sentences about what is wrong with the service, as this process sees it, for `/readyz`.
 
-Whoever can ask may see them: of what the worker finds at fault in files there are numbers only,
-because names of files are names of mirrors, private ones too.
+Any client that reaches `/readyz` may read them. So the faults that the worker finds in files are only
+counted there: the name of a file is the name of a mirror, which may be private.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from app.serving.current import Current
 from app.snapshot.status import Heartbeat
 
-SILENT_AFTER_S = 60.0  # it beats every 5 s, but not within a step: reading a new database takes a while
+SILENT_AFTER_S = 60.0
+"""The worker beats every 5 s, but not within a step, and reading a new database takes a while."""
 OLD_AFTER_S = 24 * 3600.0
 OWN_SOURCES = ("guard", "store")
-"""Of the worker's sources those that are named otherwise, or cannot be told while they last."""
+"""Sources of the worker's faults that are not counted here: the guard has a sentence of its own, and
+while the store fails no heartbeat arrives."""
 
 
 def reasons(current: Current, now: float) -> Iterator[str]:
-    """One line each; none if all is well. `now` in epoch seconds."""
+    """Yields a line for each thing that is wrong. `now` is in epoch seconds."""
     yield from (f"{subject}: {fault}" for subject, fault in sorted(current.faults.current.items()))
     failures = current.cities.failures if current.cities else 0
     if failures:
@@ -29,7 +31,7 @@ def reasons(current: Current, now: float) -> Iterator[str]:
     age_s = now - serving.published_at_s
     if age_s > OLD_AFTER_S:
         yield f"snapshot: nothing new has been published for {age_s / 3600:.0f} h"
-    if "store" not in current.faults.current:  # else nobody knows
+    if "store" not in current.faults.current:  # the worker's news comes through the store
         yield from _of_worker(current.heartbeat, now)
 
 

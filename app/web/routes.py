@@ -1,8 +1,9 @@
-"""The URLs. Each view finds out who asks for what, and leaves the answer to `answers`."""
+"""The URLs. Each view finds out which client asks for what, and leaves the answer to `answers`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
@@ -11,18 +12,23 @@ from app.explain.inquiry import inquiry_of, with_defaults
 from app.request.clients import Client, Clients, somebody
 from app.request.download import parse_download
 from app.request.parameters import flag
-from app.request.question import Parser, Question
+from app.request.question import Question
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
 from app.web.explanations import Kind, Wanted
-from app.web.fastpath import MAX_TARGET_CHARS, target_of
+from app.web.fastpath import remember
+from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
 
 Parameters = Mapping[str, str]
 
 ABOUT_THE_CLIENT = {"ip", "explain", "mirror"}
 """Parameters that make a request more than its question: the fast path leaves them alone."""
+
+
+class NoSnapshotError(Exception):
+    """Nothing has been published yet."""
 
 
 class AnyPath(BaseConverter):
@@ -41,14 +47,8 @@ class Routes:
         app.url_map.strict_slashes = False
         app.url_map.converters["anything"] = AnyPath
         views: dict[str, Callable[..., Response]] = {
-            "/": self.front,
-            "/mirrorlist": self.mirrorlist,
-            "/mirrorlist/<release>/<repo>": self.mirrorlist,
-            "/metalink": self.metalink,
-            "/metalink/<release>/<repo>": self.metalink,
-            "/isolist/<release>/<arch>": self.isolist,
-            "/download": self.download,
-            "/download/<anything:path>": self.download,
+            **{rule: partial(self.listed, form) for form in LIST_FORMS for rule in form.rules},
+            **dict.fromkeys(DOWNLOAD.rules, self.download),
             "/explain": self.explain,
             "/explain/schema": self.explanation_schema,
             "/mirrors": self.mirrors,
@@ -63,58 +63,48 @@ class Routes:
 
     # --- lists -----------------------------------------------------------------------------------
 
-    def mirrorlist(self, release: str = "", repo: str = "") -> Response:
-        return self._listed(lambda parser, p: parser.parse_list(p, release, repo))
-
-    def metalink(self, release: str = "", repo: str = "") -> Response:
-        return self._listed(lambda parser, p: parser.parse_list({**p, "format": "metalink"}, release, repo))
-
-    def isolist(self, release: str, arch: str) -> Response:
-        return self._listed(lambda parser, p: parser.parse_isos(p, release, arch))
+    def listed(self, form: ListForm, **names: str) -> Response:
+        """A list, in a format of the client's choice. `names` are the variables in the path."""
+        if form.needs_one_of and not any(name in request.args for name in form.needs_one_of):
+            return respond(pages.front(request.host_url))
+        serving = self._serving()
+        parameters = request.args.to_dict()
+        question = form.parse(serving.parser, parameters, **names)
+        if flag(parameters, "explain"):
+            return self._explained(serving, question, parameters)
+        answer = answers.listed(serving.lists, self._client(serving, parameters).of, question)
+        if not ABOUT_THE_CLIENT & parameters.keys():
+            remember(serving, request.environ, form.label, question)
+        return respond(answer)
 
     def download(self, path: str = "") -> Response:
-        """The path is judged as it was sent, not as Flask decoded it."""
-        serving, environ = self.current.serving, request.environ
-        if serving is None:
-            return respond(answers.no_snapshot())
+        """A redirect to a file. The path is judged as it was sent, not as Flask decoded it."""
+        serving, environ = self._serving(), request.environ
         parameters = request.args.to_dict()
         secure = self.clients.came_by_https(environ)
         download = parse_download(serving.parser, downloads.sent_target(environ), parameters, secure)
         if flag(parameters, "explain"):
             return self._explained(serving, download.question, parameters)
-        return respond(downloads.downloaded(serving.lists, self._client(parameters).of, download))
+        return respond(downloads.downloaded(serving.lists, self._client(serving, parameters).of, download))
 
-    def front(self) -> Response:
-        """CentOS's form if it names a repo, the page otherwise."""
-        if "release" in request.args or "repo" in request.args:
-            return self.mirrorlist()
-        return respond(pages.front(request.host_url))
-
-    def _listed(self, parse: Callable[[Parser, Parameters], Question]) -> Response:
+    def _serving(self) -> Serving:
+        """What this request is answered from, all of it. Raises NoSnapshotError."""
         serving = self.current.serving
         if serving is None:
-            return respond(answers.no_snapshot())
-        parameters = request.args.to_dict()
-        question = parse(serving.parser, parameters)
-        if flag(parameters, "explain"):
-            return self._explained(serving, question, parameters)
-        answer = answers.listed(serving.lists, self._client(parameters).of, question)
-        target = target_of(request.environ)
-        if len(target) <= MAX_TARGET_CHARS and not ABOUT_THE_CLIENT & parameters.keys():
-            serving.questions.put(target, question)
-        return respond(answer)
+            raise NoSnapshotError
+        return serving
 
-    def _client(self, parameters: Parameters) -> Client:
-        serving, cities = self.current.serving, self.current.cities
-        networks = serving.networks if serving else None
+    def _client(self, serving: Serving | None, parameters: Parameters) -> Client:
+        cities, networks = self.current.cities, serving.networks if serving else None
         asked = parameters.get("ip", "")
         if asked:
             return somebody(asked, cities, networks)
         return self.clients.caller(request.environ, cities, networks)
 
     def _wanted(self, otherwise: Kind = "text") -> Wanted:
-        """How the request wants to be answered; `otherwise` for who takes anything, as curl does."""
-        kinds: dict[str, Kind] = {"text/plain": "text", "application/json": "json", "text/html": "html"}
+        """How the request wants to be answered; `otherwise` is for a client that takes anything, as curl
+        does."""
+        kinds = {type_.partition(";")[0]: kind for kind, type_ in explanations.CONTENT_TYPES.items()}
         offered = sorted(kinds, key=lambda content_type: kinds[content_type] != otherwise)
         parameters = request.args.to_dict()
         accepted = request.accept_mimetypes.best_match(offered)
@@ -130,32 +120,29 @@ class Routes:
     # --- about the client and the process ------------------------------------------------------------
 
     def explain(self) -> Response:
-        serving = self.current.serving
-        if serving is None:
-            return respond(answers.no_snapshot())
+        serving = self._serving()
         named = with_defaults(serving.parser.config, request.args.to_dict())
         return self._explained(serving, serving.parser.parse_list(named), named)
 
     def _explained(self, serving: Serving, question: Question, named: Parameters) -> Response:
-        """`named`: the parameters, with what was put in for those that are missing."""
+        """`named` are the parameters, with what was put in for those that are missing."""
         parameters = request.args.to_dict()
-        client, inquiry = self._client(parameters), inquiry_of(question, parameters, named)
+        client, inquiry = self._client(serving, parameters), inquiry_of(question, parameters, named)
         return respond(explanations.explained(self.current, serving, client, inquiry, self._wanted()))
 
     def explanation_schema(self) -> Response:
         return respond(explanations.explanation_schema())
 
     def mirrors(self, name: str = "") -> Response:
-        serving = self.current.serving
-        if serving is None:
-            return respond(answers.no_snapshot())
+        serving = self._serving()
         if name:
             return respond(explanations.mirror(self.current, serving, name, self._wanted("json")))
         return respond(explanations.mirrors(self.current, serving, self._wanted("json")))
 
     def whoami(self) -> Response:
-        client = self._client(request.args.to_dict())
-        return respond(explanations.whoami(self.current, client, self._wanted().kind))
+        serving = self.current.serving
+        client = self._client(serving, request.args.to_dict())
+        return respond(explanations.whoami(self.current, serving, client, self._wanted().kind))
 
     def healthz(self) -> Response:
         return respond(answers.plain(200, "alive"))

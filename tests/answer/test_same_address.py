@@ -15,10 +15,11 @@ from app.explain.inquiry import Inquiry
 from app.model import ClientClass, Content, Exclusion, Mirror, Status
 from app.render.explanation_text import explanation_text
 from app.render.html import explanation_page
+from app.render.metalink import UnknownFactsError
 from app.request.download import Download
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
-from app.web.answers import Answer, NobodyError, UnknownFactsError, listed
+from app.web.answers import Answer, NobodyError, listed
 from app.web.downloads import downloaded
 from tests.builders import (
     QUIET,

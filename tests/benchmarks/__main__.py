@@ -94,8 +94,8 @@ def measure(folder: Path, pace: Pace, stack: ExitStack) -> dict[str, Any]:
         for title, app, worker in (
             (FLASK, "flask", "gthread"),
             (WSGI, "wsgi", "gthread"),
-            ("empty Flask view, our worker", "flask", "ours"),
-            ("bare WSGI, our worker", "wsgi", "ours"),
+            ("empty Flask view, our worker", "flask", "quick"),
+            ("bare WSGI, our worker", "wsgi", "quick"),
         )
     }
     targets |= {

@@ -1,7 +1,7 @@
-"""Servers to compare with: `python -m tests.benchmarks.apps {flask,wsgi} {gthread,ours} PORT BODY_FILE`.
+"""Servers to compare with: `python -m tests.benchmarks.apps {flask,wsgi} {gthread,quick} PORT BODY_FILE`.
 
 `flask`: an empty view. `wsgi`: no framework at all. Both answer with the content of a file, and take the
-URLs that we take. `gthread` is gunicorn's own thread worker, `ours` the one that the service runs on;
+URLs that we take. `gthread` is gunicorn's own thread worker, `quick` the one that the service runs on;
 every other setting of gunicorn is the service's.
 """
 
@@ -20,12 +20,6 @@ from app.web.server.run import Server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-
-class PlainServer(Server):
-    def load_config(self) -> None:
-        super().load_config()
-        self.cfg.set("worker_class", "gthread")
 
 
 def flask(body: bytes) -> WSGIApplication:
@@ -50,5 +44,5 @@ if __name__ == "__main__":
     name, worker, port, body_file = sys.argv[1:]
     content = Path(body_file).read_bytes()
     make = {"flask": flask, "wsgi": wsgi}[name]
-    server = {"gthread": PlainServer, "ours": Server}[worker]
-    server(read_settings(os.environ), (f"127.0.0.1:{port}",), lambda: make(content)).run()
+    settings = read_settings({**os.environ, "MIRRORWISE_SERVER": worker})
+    Server(settings, (f"127.0.0.1:{port}",), lambda: make(content)).run()

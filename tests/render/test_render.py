@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta, timezone
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.render import json, metalink, text
-from app.request.parameters import BadValueError, ParameterReader, QuestionError
+from app.render.formats import LIST_FORMATS
+from app.render.metalink import UnknownFactsError
+from app.request.parameters import BadValueError, Format, ParameterReader, QuestionError
 from app.request.question import Parser, Question
 from app.snapshot.loaded import LoadedSnapshot
-from app.web.answers import Answer, NobodyError, UnknownFactsError, listed, no_snapshot, plain
+from app.web.answers import Answer, NobodyError, listed, no_snapshot, plain
 from tests.builders import (
     NOW,
     a_client,
@@ -50,6 +52,12 @@ def answer(repo: str = "baseos", **parameters: str) -> Answer:
     """What a client in Frankfurt gets."""
     snapshot = a_snapshot()
     return listed(lists_of(snapshot), a_client(), question(snapshot.config, repo, **parameters))
+
+
+def test_every_format_has_its_row() -> None:
+    """What `format=` may be is what can be rendered, each in a content type of its own."""
+    assert set(LIST_FORMATS) == set(get_args(Format))
+    assert len({row.content_type for row in LIST_FORMATS.values()}) == len(LIST_FORMATS)
 
 
 # --- text ----------------------------------------------------------------------------------------------
@@ -92,7 +100,8 @@ def test_lines_of_a_mirrorlist(paths: list[str]) -> None:
         a_mirror(f"m{n}", "frankfurt", addresses={"https": f"https://m{n}.example.org/{path}/"})
         for n, path in enumerate(paths)
     ]
-    body = text.mirrorlist(ask(load(*mirrors), a_client()))
+    snapshot = load(*mirrors)
+    body = text.mirrorlist(snapshot, question(snapshot.config), ask(snapshot, a_client()))
     lines = body.decode("utf-8").split("\n")
     assert lines.pop() == ""
     assert len(lines) == len(paths)
@@ -245,7 +254,7 @@ def test_metalink_is_well_formed(path: str) -> None:
     url = f"https://m.example.org/{path}/"
     snapshot = load(a_mirror("m", "frankfurt", addresses={"https": url}), repomd=REPOMD)
     selection = ask(snapshot, a_client())
-    body = metalink.metalink(snapshot, question(snapshot.config), selection, (CURRENT,))
+    body = metalink.metalink(snapshot, question(snapshot.config), selection)
     found = [item.text for item in ET.fromstring(body).iter(f"{META}url")]  # noqa: S314 - our own answer
     assert found == [f"{url}9.8/BaseOS/x86_64/os/repodata/repomd.xml"]
 

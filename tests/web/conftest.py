@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import read_settings
+from app.settings import SERVERS, read_settings
 from app.store import file_store
 from app.worker.loop import Worker, run_once
 from tests.servers import Answer, GunicornServer
@@ -28,12 +28,17 @@ def unpublished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("unpublished")
 
 
-@pytest.fixture(scope="module", params=["application", "gunicorn"])
-def ask(request: pytest.FixtureRequest, published: Path) -> Iterator[Ask]:
-    """Asks twice, and sees to it that both answers are the same."""
-    with_server = request.param == "gunicorn"
-    server = GunicornServer(published, variables(published)) if with_server else None
-    if server:
+@pytest.fixture(scope="module", params=["application", *SERVERS])
+def ask(
+    request: pytest.FixtureRequest, published: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ask]:
+    """Asks twice, and sees to it that both answers are the same: of the application, of our worker of
+    gunicorn, and of gunicorn's own."""
+    server = None
+    if request.param in SERVERS:
+        var = tmp_path_factory.mktemp(request.param)
+        (var / "store").symlink_to(published / "store")
+        server = GunicornServer(var, {**variables(var), "MIRRORWISE_SERVER": request.param})
         server.wait_until_serving()
     once = server.ask if server else asking(application(published))
 

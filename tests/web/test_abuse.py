@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.web.server import worker as gateway
+from app.web.server.worker import HEADER_WITHIN_S
 from tests.servers import GunicornServer, NginxServer, ask
 from tests.web.asking import variables
 
@@ -238,7 +238,7 @@ def test_late_headers_hold_up_nobody(server: GunicornServer) -> None:
     late = [connect(server) for _ in range(20)]
     for connection in late:
         connection.sendall(LIST)
-    time.sleep(gateway.HEADER_WITHIN_S + 0.5)  # the rule itself is about time
+    time.sleep(HEADER_WITHIN_S + 0.5)  # the rule itself is about time
     for connection in late:
         connection.sendall(b"X-A: b\r\n")
     started = time.monotonic()

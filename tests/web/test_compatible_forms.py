@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.clients.service import Mirrorwise
+from app.settings import SERVERS, read_settings
+from app.store import file_store
+from app.worker.loop import Worker, run_once
 from tests.conftest import ROOT
-from tests.servers import Answer
+from tests.servers import Answer, GunicornServer, environ
 from tests.web.asking import FRANKFURT, TOKYO, mirrors_in
 
 REPO_NAMES = """
@@ -25,13 +28,24 @@ ABOUT = f"ip={FRANKFURT}"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrorwise]:
-    """The sample network, with names of its own for repos."""
+def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The sample network, with names of its own for repos, published."""
     data = tmp_path_factory.mktemp("forms") / "data"
     shutil.copytree(ROOT / "data", data)
     with (data / "config.yml").open("a") as config:
         config.write(REPO_NAMES)
-    service = Mirrorwise(data, tmp_path_factory.mktemp("var"))
+    var = tmp_path_factory.mktemp("var")
+    variables = environ(data, var)
+    assert run_once(Worker(read_settings(variables), file_store(var)), force=False)
+    return variables
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def service(request: pytest.FixtureRequest, variables: dict[str, str]) -> Iterator[GunicornServer]:
+    """That, on either of gunicorn's workers."""
+    var = Path(variables["MIRRORWISE_VAR"])
+    service = GunicornServer(var, {**variables, "MIRRORWISE_SERVER": request.param}, processes=1)
+    service.wait_until_serving()
     yield service
     service.stop()
 
@@ -85,7 +99,7 @@ BASEOS = "9.8/BaseOS/x86_64/os/"
         pytest.param("/mirrorlist/9/os?arch=x86_64", BASEOS, id="name for a repo in the path"),
     ],
 )
-def test_forms(service: Mirrorwise, target: str, expected: str | None) -> None:
+def test_forms(service: GunicornServer, target: str, expected: str | None) -> None:
     """Each form is answered directly, with a list for just the repo that is meant."""
     answer = service.ask(f"{target}{'&' if '?' in target else '?'}{ABOUT}")
     if expected is None:
@@ -118,7 +132,7 @@ def test_forms(service: Mirrorwise, target: str, expected: str | None) -> None:
     ],
 )
 def test_parameters_in_every_form(
-    service: Mirrorwise, form: str, repo: str, arch: str, parameters: str
+    service: GunicornServer, form: str, repo: str, arch: str, parameters: str
 ) -> None:
     """What limits a list works in all forms alike."""
     answer = service.ask(f"{form.format(repo=repo, arch=arch)}&{parameters}&{ABOUT}")
@@ -127,7 +141,7 @@ def test_parameters_in_every_form(
     assert answer.body == expected.body
 
 
-def test_filters_do_something(service: Mirrorwise) -> None:
+def test_filters_do_something(service: GunicornServer) -> None:
     """So that the answers above are not alike because a parameter is ignored."""
     bodies = [
         service.ask(f"/mirrorlist?repo=baseos-9&arch=x86_64&{parameters}").body
@@ -147,7 +161,7 @@ def test_filters_do_something(service: Mirrorwise) -> None:
 
 
 @pytest.mark.parametrize("path", ["/mirrorlist", "/metalink"])
-def test_redirect(service: Mirrorwise, path: str) -> None:
+def test_redirect(service: GunicornServer, path: str) -> None:
     """MirrorManager's `redirect=1` sends the client to the first mirror of the list."""
     listed = service.ask(f"/mirrorlist?repo=baseos-9&arch=x86_64&{ABOUT}")
     answer = service.ask(f"{path}?repo=baseos-9&arch=x86_64&redirect=1&{ABOUT}")
@@ -167,7 +181,7 @@ def test_redirect(service: Mirrorwise, path: str) -> None:
         ("jp&country=FR", "FR"),
     ],
 )
-def test_centos_country(service: Mirrorwise, cc: str, country: str | None) -> None:
+def test_centos_country(service: GunicornServer, cc: str, country: str | None) -> None:
     """CentOS's `cc` chooses a country; one that nobody knows is no country, and no error."""
     asked = f"/?release=9&repo=baseos&arch=x86_64&{ABOUT}"
     expected = service.ask(f"{asked}&country={country}" if country else asked)
@@ -179,7 +193,7 @@ def test_centos_country(service: Mirrorwise, cc: str, country: str | None) -> No
     ["/mirrorlist/9/baseos?arch=x86_64", "/metalink?repo=baseos-9&arch=x86_64", "/isolist/9/x86_64?"],
 )
 @pytest.mark.parametrize("countme", ["countme=1", "countme=4", "countme=99", "countme="])
-def test_countme(service: Mirrorwise, target: str, countme: str) -> None:
+def test_countme(service: GunicornServer, target: str, countme: str) -> None:
     """countme changes nothing in the answer, whatever it says."""
     assert service.ask(f"{target}&{countme}").body == service.ask(target).body
 
@@ -204,7 +218,7 @@ def test_countme(service: Mirrorwise, target: str, countme: str) -> None:
         pytest.param("/metalink//9/baseos/", 400, ["arch", "x86_64", "s390x"], id="the same in the path"),
     ],
 )
-def test_faults(service: Mirrorwise, target: str, status: int, words: list[str]) -> None:
+def test_faults(service: GunicornServer, target: str, status: int, words: list[str]) -> None:
     """What a form leaves open, or names wrongly, is told in words."""
     answer = service.ask(target)
     assert (answer.status, answer.headers["Content-Type"]) == (status, "text/plain; charset=utf-8")
@@ -226,7 +240,7 @@ def test_faults(service: Mirrorwise, target: str, status: int, words: list[str])
         ),
     ],
 )
-def test_unknown_facts(service: Mirrorwise, metalink: str, mirrorlist: str) -> None:
+def test_unknown_facts(service: GunicornServer, metalink: str, mirrorlist: str) -> None:
     """Where there can be no metalink, the answer names the mirrorlist in the very form that was used,
     and that one is there."""
     answer = service.ask(metalink)

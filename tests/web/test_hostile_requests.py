@@ -224,7 +224,7 @@ def test_xml(text: str) -> None:
     snapshot = load(mirror, repomd={"9.8/baseos/x86_64": (a_repomd(sha256=text),)})
     asked = question(snapshot.config)
     selection = select(snapshot, a_client(), asked)
-    root = ET.fromstring(metalink(snapshot, asked, selection, snapshot.repomd["9.8/baseos/x86_64"]))  # noqa: S314 - ours
+    root = ET.fromstring(metalink(snapshot, asked, selection))  # noqa: S314 - ours
     [found] = root.iter("{http://www.metalinker.org/}url")
     assert found.text == f"{url}9.8/BaseOS/x86_64/os/repodata/repomd.xml"
     assert text in [h.text for h in root.iter("{http://www.metalinker.org/}hash")]

@@ -1,4 +1,4 @@
-"""gunicorn's response, as one that is small and complete from the start wants it."""
+"""A response for small answers that are known in full before they are sent."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from functools import lru_cache
 from gunicorn.http import wsgi
 
 MAX_KNOWN_LINES = 8192
-"""Places, mirrors and generations come again and again;"""
 MAX_KNOWN_CHARS = 64
-"""locations hardly do."""
+"""Longer values are not remembered: places, mirrors and generations come again, locations hardly do."""
 
 
 class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
-    """Header and body in one piece; the header's lines are made, and checked, once."""
+    """gunicorn's response, which sends header and body in one piece. Each header line is made, and
+    checked, once."""
 
     headers_sent: bool
 
@@ -28,7 +28,7 @@ class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
                 self.response_length = int(value)
 
     def is_chunked(self) -> bool:
-        """A body of unknown length ends with the connection."""
+        """Never: the end of the connection ends a body of unknown length."""
         return False
 
     def send_headers(self) -> None:

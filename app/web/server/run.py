@@ -1,9 +1,12 @@
 """gunicorn around the application: `mirrorwise web`.
 
-Lists are answered by the main loop of each process (`gateway`). Its threads are for what takes longer,
+Lists are answered by the main loop of each process (`worker`). Its threads are for what takes longer,
 explanations above all, and for slow clients: a few are enough. Keep-alive spares proxies the
 handshakes. Workers are not restarted after so many requests (`max_requests`): memory is bounded, and a
 restart costs the memo.
+
+With `MIRRORWISE_SERVER=gthread`, or on a gunicorn in which our worker could not run, gunicorn's own
+thread worker serves the same application.
 """
 
 from __future__ import annotations
@@ -14,13 +17,15 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+import gunicorn
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
 from app.serving.tally import server_name
-from app.settings import Settings
+from app.settings import ServerKind, Settings
 from app.store import open_store
 from app.web.application import create_app
-from app.web.server.worker import Gateway, RootLogger
+from app.web.server.internals import missing_internals
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -32,9 +37,39 @@ KEEP_ALIVE_S = 75  # longer than nginx's upstream keep-alive, so that nginx clos
 BACKLOG = 2048
 
 
-class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """`bind`: gunicorn's addresses; none: loopback and the settings' port. `make`: another
-    application than ours, for comparison."""
+def worker_class(wanted: ServerKind) -> type | str:
+    """gunicorn's setting `worker_class`."""
+    if wanted == "gthread":
+        return "gthread"
+    missing = missing_internals()
+    if missing:
+        log.warning(
+            "gunicorn %s runs its own worker, which answers fewer requests a second: ours needs %s",
+            gunicorn.__version__,
+            ", ".join(missing),
+        )
+        return "gthread"
+    # Where something is missing, this module may not even load.
+    from app.web.server.worker import QuickWorker  # noqa: PLC0415
+
+    return QuickWorker
+
+
+class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's logger, which writes to the root logger's handlers instead of its own."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+    def access(self, *_: Any) -> None:
+        """The access log is the proxy's."""
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # as above
+    """gunicorn with our settings. `bind` are its addresses; if there are none, it is loopback and the
+    settings' port. `make` makes another application than ours, for comparison."""
 
     def __init__(
         self,
@@ -52,7 +87,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         options: dict[str, Any] = {
             "bind": self._bind,
             "workers": self._settings.web_concurrency,
-            "worker_class": Gateway,
+            "worker_class": worker_class(self._settings.server),
             "logger_class": RootLogger,
             "threads": THREADS,
             "keepalive": KEEP_ALIVE_S,
@@ -60,7 +95,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "http_parser": "auto",
             "control_socket_disable": True,
             "timeout": 30,
-            # So long idle connections delay our end, while nobody listens any more; answers take 1 ms.
+            # So long idle connections delay our end, while we accept no more; answers take 1 ms.
             "graceful_timeout": 2,
             "max_requests": 0,
             "forwarded_allow_ips": "",  # we read X-Forwarded-For ourselves
@@ -87,7 +122,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def _our_application(self) -> WSGIApplication:
         app = create_app(self._settings, open_store(self._settings, for_web=True), server=self._name)
         # What is there now stays. Without this, the collector looks through all of it from time to
-        # time, and nobody is answered for 25 ms.
+        # time, and no client is answered for 25 ms.
         gc.collect()
         gc.freeze()
         return app

@@ -1,16 +1,16 @@
-"""gunicorn's worker and logger, as a service that anybody can reach wants them.
+"""A gunicorn worker that answers lists in its main loop, and is hardened for a public service.
 
-gunicorn hands every request to a thread, and every connection back to the main loop: two changes of
-threads that cost three times what an answer of ours does. So a *quick* request, a small one for a list,
-which arrived whole and alone on a connection that has nothing left to send, is answered by the main
-loop itself: nothing in that can wait. All else is for a thread.
+gunicorn hands every request to a thread, and every connection back to the main loop: these two changes of
+threads cost three times what an answer of ours does. So the main loop itself answers a *quick* request.
+That is a small request for a list, which arrived whole and alone on a connection that has nothing left to
+send, so that nothing in it can wait. A thread answers every other request.
 
-gunicorn also counts on a proxy in front that takes slow and odd clients upon itself. Without one, a
+gunicorn also counts on a proxy in front of it that deals with slow and odd clients. Without one, a
 handful of clients that connect and say nothing, send a letter a minute, or never read their answer,
-would keep all threads. So a thread is taken only for a request whose header has arrived, and for
-seconds at most. Bodies are not read: the connection is closed instead. What is no HTTP is answered
-in one plain line that repeats nothing of it, and is not logged, or anybody could fill the log. What
-cannot become HTTP, whatever follows, is answered so at once: another protocol, or bare line feeds.
+would keep all threads busy. So a thread is taken only for a request whose header has arrived, and for
+seconds at most. Bodies are not read: the connection is closed instead. What is not HTTP is answered with
+one plain line that repeats nothing of it, and is not logged, or any client could fill the log. What
+cannot become HTTP, whatever follows, gets that line at once: another protocol, or bare line feeds.
 """
 
 from __future__ import annotations
@@ -26,44 +26,47 @@ from http import HTTPStatus
 from termios import TIOCOUTQ
 from typing import Any
 
-from gunicorn.glogging import Logger
 from gunicorn.http import errors, wsgi
 from gunicorn.workers import gthread
 
+from app.render import text
+from app.web.forms import quick_path_pattern
 from app.web.server.response import Response
 
 HEADER_WITHIN_S = 10.0
 ANSWER_WITHIN_S = 5.0
-"""Until it is written; looked at once a second."""
+"""How long an answer may take until it is written; this is looked at once a second."""
 LINGER_S = 0.2
 USUAL_HEADER_BYTES = 1 << 11
 MAX_UNREAD_BYTES = 1 << 16
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 
-_QUICK = re.compile(
-    rb"GET /(?:(?:mirrorlist|metalink|isolist|download)[/?]|\?)(?!\S*(?:%|explain))\S* HTTP/1\.1\r\n"
-)
-"""Not what asks for an explanation, which takes a hundred times as long, or may do so encoded."""
+_QUICK = re.compile(rb"GET " + quick_path_pattern() + rb"(?!\S*(?:%|explain))\S* HTTP/1\.1\r\n")
+"""The line of a quick request. It asks for no explanation, which takes a hundred times as long, nor for
+anything percent-encoded, which might be one."""
 _BEGINNING = re.compile(
     rb"(?:\r\n?)?(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [^ \r\n]*(?: [HTP/0-9.]*(?:\r(?:\n.*)?)?)?)?)?", re.DOTALL
 )
-"""An empty line, which some send; method, target, version, line end, and header lines; or less of it."""
+"""The beginning of a request, cut anywhere: an empty line, which some clients send, then method, target,
+version, line end and header lines."""
 _NONE_UNSENT = bytes(4)
 
 
 class Arrived(Enum):
-    """What has come of a request."""
+    """How much of a request has arrived on a connection."""
 
     PART = auto()
+    #: All of its header; or something else that is for a thread.
     WHOLE = auto()
+    #: All of a quick request, and nothing else.
     QUICK = auto()
+    #: Something of which nothing that may follow makes a request.
     JUNK = auto()
-    """Nothing that may follow makes a request of it."""
 
 
-class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Connections are `gthread.TConn`. `handle` and what it calls run in threads or, for quick requests,
-    in the main loop, as does all the rest."""
+class QuickWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """`conn` is a `gthread.TConn` throughout. `handle` and what it calls run in a thread or, for a quick
+    request, in the main loop, where all the rest runs."""
 
     def init_process(self) -> None:
         self._deadlines: dict[Any, float] = {}
@@ -72,7 +75,7 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     # --- in the main loop ------------------------------------------------------------------------
 
     def enqueue_req(self, conn: Any) -> None:
-        """A new connection, or one that has something to read."""
+        """Deals with a new connection, or with one that has something to read."""
         match arrived(conn.sock):
             case Arrived.PART:
                 conn.begun_at = getattr(conn, "begun_at", None) or time.monotonic()
@@ -97,7 +100,7 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                 super().enqueue_req(conn)
 
     def on_client_socket_readable(self, conn: Any, client: socket.socket) -> None:
-        """As gunicorn does it, but a connection that gets a quick answer stays where it is."""
+        """Does what gunicorn does, but leaves a connection that gets a quick answer where it is."""
         if arrived(client) is not Arrived.QUICK:
             super().on_client_socket_readable(conn, client)
             return
@@ -110,14 +113,15 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._end(conn)
 
     def _answer(self, conn: Any) -> bool:
-        """Whether the connection may be kept."""
+        """Answers a quick request; whether the connection may be kept."""
         self._begin(conn)
         conn.is_done = False
         kept: bool = super().handle(conn)
         return kept
 
     def _end(self, conn: Any) -> None:
-        """At once where the client has nothing more to say; else that may take a moment, and so a thread."""
+        """Ends a connection: at once where the client has nothing more to say, and otherwise in a thread,
+        since that may take a moment."""
         if conn.is_done:
             _shut(conn.sock)
             self.finish_request(conn, _done(False))
@@ -126,7 +130,7 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         end.add_done_callback(lambda _: self.method_queue.defer(self.finish_request, conn, _done(False)))
 
     def murder_pending(self) -> None:
-        """A socket that is shut down ends the thread's writing."""
+        """Also shuts down the sockets of answers that take too long, which ends the thread's writing."""
         super().murder_pending()
         now = time.monotonic()
         for conn, deadline in tuple(self._deadlines.items()):
@@ -136,12 +140,12 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     # --- in a thread -------------------------------------------------------------------------------
 
     def handle(self, conn: Any) -> Any:
-        """Whether the connection may be kept."""
+        """Answers what has arrived; whether the connection may be kept."""
         self._begin(conn)
         self._deadlines[conn] = time.monotonic() + ANSWER_WITHIN_S
         try:
             kept = super().handle(conn)
-            # What was sent behind the first request, the main loop would not notice.
+            # The main loop would not notice what was sent behind the first request.
             while kept is True and (behind := conn.parser.unreader.buf.getvalue()):
                 kept = self._refuse(conn) if judged(behind) is Arrived.JUNK else super().handle(conn)
             if kept is False:
@@ -154,19 +158,19 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     @staticmethod
     def _begin(conn: Any) -> None:
-        """All of a header has arrived."""
+        """Notes that all of a header has arrived."""
         if getattr(conn, "begun_at", None):
             conn.begun_at = None
             _wake_at(conn.sock, 1)
         conn.data_ready = True
 
     def _refuse(self, conn: Any) -> bool:
-        """Answer that this was no request. The connection may not be kept."""
+        """Answers that this was no request. The connection may not be kept."""
         self.handle_error(None, conn.sock, conn.client, errors.ParseException())
         return False
 
     def handle_request(self, req: Any, conn: Any) -> bool:
-        """Whether the connection may be kept."""
+        """Answers one request; whether the connection may be kept."""
         response, environ = wsgi.create(
             req, conn.sock, conn.client, conn.server, self.cfg, response_class=Response
         )
@@ -196,7 +200,7 @@ class Gateway(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
                 status = HTTPStatus.INTERNAL_SERVER_ERROR
         line = f"{status.value} {status.phrase}"
         answer = (
-            f"HTTP/1.1 {line}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            f"HTTP/1.1 {line}\r\nConnection: close\r\nContent-Type: {text.CONTENT_TYPE}\r\n"
             f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(line) + 1}\r\n\r\n{line}\n"
         )
         with suppress(OSError):
@@ -211,15 +215,16 @@ def _has_body(req: Any) -> bool:
 
 
 def _done(kept: Any) -> Future[Any]:
-    """As a thread would have answered."""
+    """The future of a thread that has answered."""
     future: Future[Any] = Future()
     future.set_result(kept)
     return future
 
 
 def arrived(sock: socket.socket) -> Arrived:
-    """A header that is too long, and the end, are for a thread as well. After a part the socket counts
-    as readable again when there is more than now."""
+    """What waits to be read from a connection. A header that is too long, and the connection's end, count
+    as WHOLE: they are for a thread. After PART the socket counts as readable again only when there is more
+    than now."""
     try:
         waiting = sock.recv(USUAL_HEADER_BYTES, _PEEK)
         if _QUICK.match(waiting) and waiting.find(b"\r\n\r\n") == len(waiting) - 4:
@@ -240,7 +245,8 @@ def arrived(sock: socket.socket) -> Arrived:
 
 
 def judged(waiting: bytes) -> Arrived:
-    """PART, WHOLE or JUNK. A whole header is for gunicorn's parser, whatever it is."""
+    """Whether these bytes are PART, WHOLE or JUNK. A whole header is for gunicorn's parser, whatever is
+    in it."""
     if b"\r\n\r\n" in waiting or not waiting:
         return Arrived.WHOLE
     if _BEGINNING.fullmatch(waiting) is None or waiting.count(b"\n") > waiting.count(b"\r\n"):
@@ -254,8 +260,9 @@ def _wake_at(sock: socket.socket, waiting_bytes: int) -> None:
 
 
 def _finish(sock: socket.socket) -> None:
-    """End a connection. If not all that the client sent was read, closing would take the answer from
-    it (RFC 9112, section 9.6). gunicorn would wait in the main loop, for longer; it finds it done."""
+    """Ends a connection. If not all that the client sent was read, closing would take the answer from
+    it (RFC 9112, section 9.6). gunicorn would wait for that in the main loop, and longer; it finds nothing
+    left to do."""
     deadline = time.monotonic() + LINGER_S
     unread = 0
     with suppress(OSError):
@@ -270,18 +277,6 @@ def _finish(sock: socket.socket) -> None:
 
 
 def _shut(sock: socket.socket) -> None:
-    """What gunicorn closes after that, it closes without waiting."""
+    """Shuts a socket down, so that gunicorn closes it without waiting."""
     with suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
-
-
-class RootLogger(Logger):  # type: ignore[misc]  # as above
-    """To the root logger's handlers, instead of to its own."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        self.error_log.handlers.clear()
-        self.error_log.propagate = True
-
-    def access(self, *_: Any) -> None:
-        """The access log is the proxy's."""

@@ -1,0 +1,28 @@
+"""The formats of a list: one row each, with its content type and its renderer.
+
+Their names are those that `format=` may have (`request.parameters.Format`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from app.answer.lists import Selection
+from app.render import json, metalink, text
+from app.request.parameters import Format
+from app.request.question import Question
+from app.snapshot.loaded import LoadedSnapshot
+
+
+class ListFormat(NamedTuple):
+    content_type: str
+    #: May raise a QuestionError.
+    render: Callable[[LoadedSnapshot, Question, Selection], bytes]
+
+
+LIST_FORMATS: dict[Format, ListFormat] = {
+    "text": ListFormat(text.CONTENT_TYPE, text.mirrorlist),
+    "json": ListFormat(json.CONTENT_TYPE, json.mirrorlist),
+    "metalink": ListFormat(metalink.CONTENT_TYPE, metalink.metalink),
+}

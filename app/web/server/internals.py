@@ -1,0 +1,91 @@
+"""What `worker` and `response` use of gunicorn that gunicorn does not promise to keep.
+
+It is looked for once, at the start. If a name is gone, or a function takes other arguments, requests
+would fail one by one; gunicorn's own worker then runs instead of ours (`run`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dis import get_instructions
+from inspect import getmro, isclass, isfunction, signature
+from pkgutil import resolve_name
+
+_OVERRIDDEN = {
+    "gunicorn.workers.gthread:ThreadWorker.init_process": "self",
+    "gunicorn.workers.gthread:ThreadWorker.enqueue_req": "self conn",
+    "gunicorn.workers.gthread:ThreadWorker.on_client_socket_readable": "self conn client",
+    "gunicorn.workers.gthread:ThreadWorker.murder_pending": "self",
+    "gunicorn.workers.gthread:ThreadWorker.handle": "self conn",
+    "gunicorn.workers.gthread:ThreadWorker.handle_request": "self req conn",
+    "gunicorn.workers.gthread:ThreadWorker.handle_error": "self req client addr exc",
+    "gunicorn.http.wsgi:Response.process_headers": "self headers",
+    "gunicorn.http.wsgi:Response.is_chunked": "self",
+    "gunicorn.http.wsgi:Response.send_headers": "self",
+    "gunicorn.http.wsgi:Response.write": "self arg",
+}
+"""Methods that ours replace, with all of their parameters: gunicorn calls ours with these."""
+
+_CALLED = {
+    "gunicorn.workers.gthread:ThreadWorker.finish_request": "self conn fs",
+    "gunicorn.workers.gthread:PollableMethodQueue.defer": "self callback args",
+    "gunicorn.workers.gthread:TConn.set_timeout": "self",
+    "gunicorn.http.wsgi:create": "req sock client server cfg response_class",
+    "gunicorn.http.wsgi:Response.start_response": "self status headers exc_info",
+    "gunicorn.http.wsgi:Response.force_close": "self",
+    "gunicorn.http.wsgi:Response.should_close": "self",
+    "gunicorn.http.wsgi:Response.close": "self",
+    "gunicorn.http.message:Request.should_close": "self",
+}
+"""Functions that ours call, with the first of their parameters; they may have more."""
+
+_NAMED = {
+    "gunicorn.workers.gthread": "_DEFER",
+    "gunicorn.workers.gthread:ThreadWorker": (
+        "alive cfg keepalived_conns log max_keepalived method_queue poller tpool wsgi"
+    ),
+    "gunicorn.workers.gthread:TConn": "client data_ready parser server sock",
+    "gunicorn.http.wsgi": "HEADER_VALUE_RE TOKEN_RE",
+    "gunicorn.http.wsgi:Response": "_omits_body headers headers_sent req response_length sock status",
+    "gunicorn.http.message:Request": "headers version",
+    "gunicorn.http.parser:Parser": "unreader",
+    "gunicorn.http.unreader:Unreader": "buf",
+    "gunicorn.http.errors": "LimitRequestHeaders LimitRequestLine ParseException",
+}
+"""Names in modules, and attributes of instances."""
+
+
+def missing_internals() -> list[str]:
+    """What of all this gunicorn does not have; empty if our worker can run."""
+    missing = [name for name, words in _OVERRIDDEN.items() if _parameters(name) != words.split()]
+    for name, words in _CALLED.items():
+        first = words.split()
+        if _parameters(name)[: len(first)] != first:
+            missing.append(name)
+    for owner, words in _NAMED.items():
+        known = _names_in(owner)
+        missing += [f"{owner}.{name}" for name in words.split() if name not in known]
+    return [name.replace(":", ".") for name in missing]
+
+
+def _found(name: str) -> object:
+    """None for what is not there."""
+    try:
+        return resolve_name(name)
+    except (ImportError, AttributeError):
+        return None
+
+
+def _parameters(name: str) -> Sequence[str]:
+    function = _found(name)
+    return list(signature(function).parameters) if isfunction(function) else []
+
+
+def _names_in(owner: str) -> set[str]:
+    """The names in a module or class, and the attributes that the class's methods set."""
+    thing = _found(owner)
+    names = set(dir(thing))
+    for class_ in getmro(thing) if isclass(thing) else ():
+        for method in filter(isfunction, vars(class_).values()):
+            names |= {str(step.argval) for step in get_instructions(method) if step.opname == "STORE_ATTR"}
+    return names
