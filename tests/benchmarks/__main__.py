@@ -144,7 +144,7 @@ def throughput(targets: dict[str, tuple[str, Path]], pace: Pace) -> dict[str, Lo
 
 
 def table(loads: dict[str, Load]) -> None:
-    """As the README shows it."""
+    """As the README beside this shows it."""
     say("| | requests/s | / Flask | / WSGI | / `return 200` | p50 ms | p99 ms | failed |")
     say("|---|--:|--:|--:|--:|--:|--:|--:|")
     for title, load in loads.items():
