@@ -40,7 +40,9 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, Collection[str]]:
     check_keys = Fields.check_keys
 
     def recorded(fields: Fields, keys: Collection[str] | None = None) -> None:
-        found[fields.prefix] = set(fields._read) if keys is None else keys
+        found[re.sub('^repo "[^"]*", ', "repos[].", fields.prefix)] = (
+            set(fields._read) if keys is None else keys
+        )
         check_keys(fields, keys)
 
     monkeypatch.setattr(Fields, "check_keys", recorded)
@@ -52,7 +54,7 @@ def test_config(tmp_path: Path, known: dict[str, Collection[str]]) -> None:
     read_config(tmp_path, CONFIG_WITH_ALL)
     names = {
         "": "",
-        'repo "baseos", ': "repos[].",
+        "repos[].": "repos[].",
         "selection.": "selection.",
         "probe.": "probe.",
         "repo_names.BaseOS.": "repo_names.*.",
