@@ -6,7 +6,6 @@ import ast
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -61,15 +60,17 @@ IMPURE = {"datetime.datetime.now", "flask", "io", "logging", "os", "pathlib", "r
 IMPURE |= {"subprocess", "tempfile", "threading", "time", "uuid"}
 
 
-def imports_of(path: Path) -> Iterator[str]:
+@cache
+def imports_of(path: Path) -> tuple[str, ...]:
     """Every module that a file imports, wherever in it."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            found += [name.name for name in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute here"
-            yield str(node.module)
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            found += [str(node.module), *(f"{node.module}.{name.name}" for name in node.names)]
+    return tuple(found)
 
 
 def part_of(path: Path) -> str:
