@@ -109,6 +109,8 @@ class Trouble(NamedTuple):
     web: bool = True
 
 
+OFTEN = {"killed, and back empty", "hung", "junk", "damaged objects"}  # the rest is slow, taken together
+
 TROUBLES = {
     "killed, and back empty": Trouble(kill, start, "is not connected"),
     "hung": Trouble(hang, go_on, "gives no answer within 2 s"),
@@ -124,7 +126,13 @@ def named(log: str, name: str, words: str) -> int:
     return len([line for line in log.splitlines() if f"WARNING {name}: store:" in line and words in line])
 
 
-@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param(trouble, id=name, marks=() if name in OFTEN else pytest.mark.slow)
+        for name, trouble in TROUBLES.items()
+    ],
+)
 def test_trouble(running: Running, trouble: Trouble) -> None:
     """Every request gets its list while it lasts; whoever is concerned names the fault once, web in
     /readyz too; when it is over, an edit made meanwhile is served, and nothing is wrong any more."""
@@ -222,7 +230,13 @@ CONTENTS = {
 }
 
 
-@pytest.mark.parametrize(("harm", "words"), CONTENTS.values(), ids=CONTENTS)
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        pytest.param(*content, id=name, marks=() if name in OFTEN else pytest.mark.slow)
+        for name, content in CONTENTS.items()
+    ],
+)
 def test_wrong_content(running: Running, harm: Callable[[Running], None], words: str) -> None:
     """What cannot be read is not served, by nobody; the reason is named once, and in /readyz; the worker
     puts it right as soon as it looks, without being told."""

@@ -28,7 +28,11 @@ def unpublished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("unpublished")
 
 
-@pytest.fixture(scope="module", params=["application", *SERVERS])
+# gunicorn's own worker stands in when ours cannot run: every answer of it is asked for, but not each time.
+STAND_IN = pytest.param("gthread", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=["application", "quick", STAND_IN])
 def ask(
     request: pytest.FixtureRequest, published: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Ask]:

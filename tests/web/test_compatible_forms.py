@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import SERVERS, read_settings
+from app.settings import read_settings
 from app.store import file_store
 from app.worker.loop import Worker, run_once
 from tests.conftest import ROOT
 from tests.servers import Answer, GunicornServer, environ
 from tests.web.asking import FRANKFURT, TOKYO, mirrors_in
+from tests.web.conftest import STAND_IN
 
 REPO_NAMES = """
 repo_names:
@@ -40,7 +41,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return variables
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=["quick", STAND_IN])
 def service(request: pytest.FixtureRequest, variables: dict[str, str]) -> Iterator[GunicornServer]:
     """That, on either of gunicorn's workers."""
     var = Path(variables["MIRRORWISE_VAR"])
