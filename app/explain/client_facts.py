@@ -19,6 +19,7 @@ from app.model.network import CloudRegion, parse_network
 from app.model.place import UNKNOWN_PLACE, Precision, precision
 from app.model.words import printable
 from app.request.address import ClientAddress
+from app.request.clients import shown
 
 
 class Ignored(Record, frozen=True, kw_only=True):
@@ -84,8 +85,8 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
     cities, networks = databases.cities, databases.networks
     location = cities.locate(address.ip) if cities else NOWHERE
     details = cities.describe(address.ip) if cities else Details()
-    shown = client.shown
-    network = parse_network(shown.network)
+    seen = shown(client)
+    network = parse_network(seen.network)
     return ClientFacts(
         address=address.ip,
         found=address.source,
@@ -102,12 +103,12 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
         accuracy_radius_km=details.accuracy_radius_km,
         place=client.place,
         precision=precision(client.place),
-        network=shown.network,
+        network=seen.network,
         # Without a database for it, only an ASN that a mirror is in is known.
         asn=databases.asns.asn(address.ip) if databases.asns else network.asn,
         cloud=_cloud(network.cloud, address.ip, networks),
         spread=client.spread,
-        class_=str(shown),
+        class_=str(seen),
         note=_note(address, client, cities, networks),
     )
 
@@ -135,5 +136,5 @@ def _note(
     here = msgspec.structs.replace(client, place=place, network=network)
     return (
         "the proxy in front gave this class; from the address and the databases here it would be "
-        f"{here.shown}"
+        f"{shown(here)}"
     )

@@ -262,7 +262,9 @@ def _part(record: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _english(named: Any) -> str | None:
     """A nested city's or subdivision's name: English, or else in any language."""
-    names = _part(named, "names") if isinstance(named, dict) else {}
+    names = named.get("names") if isinstance(named, dict) else None
+    if not isinstance(names, dict):
+        return None
     return _text(names.get("en")) or next(filter(None, map(_text, names.values())), None)
 
 

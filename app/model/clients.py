@@ -27,20 +27,12 @@ class ClientClass(msgspec.Struct, frozen=True, gc=False):
     spread: int
     #: 4 or 6.
     family: int
-    #: Whether the client's own address is meant, so that private mirrors of its network count, and it
-    #: may be told of its netblocks. They do not count when it asks as for another address.
+    #: Whether the address is the client's own. If not (`ip=`), private mirrors of its network do not count,
+    #: and the client is not told of its netblocks.
     private: bool = True
 
     def __str__(self) -> str:
         return f"{self.place}|{self.network}|{self.spread}|{self.family}"
-
-    @property
-    def shown(self) -> ClientClass:
-        """The class as the client may see it: one that asks as for another address is not told that
-        this address lies in a netblock that some mirror declares."""
-        if self.private:
-            return self
-        return msgspec.structs.replace(self, network=networks.without_netblocks(self.network))
 
 
 def parse_class(text: str) -> ClientClass | None:

@@ -14,4 +14,4 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 
 
 def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
-    return "".join([url + "\n" for url in selection.urls]).encode()
+    return "\n".join([*selection.urls, ""]).encode()

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup
 from app.model import ClientClass
 from app.model.clients import parse_class
+from app.model.network import without_netblocks
 from app.model.place import UNKNOWN_PLACE
 from app.request.address import (
     ClientAddress,
@@ -80,3 +83,11 @@ def classify(
         family=family(address.packed),
         private=private,
     )
+
+
+def shown(client: ClientClass) -> ClientClass:
+    """The class as the client may see it. A client that asks as for another address (`ip=`) is not told
+    that this address lies in a netblock which a mirror declares."""
+    if client.private:
+        return client
+    return msgspec.structs.replace(client, network=without_netblocks(client.network))

@@ -14,6 +14,7 @@ from app.catalogue.catalogue import arches_meant, has_arch
 from app.model import ClientClass
 from app.render import text
 from app.render.formats import LIST_FORMATS
+from app.request.clients import shown
 from app.request.parameters import BadValueError, QuestionError
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
@@ -27,12 +28,13 @@ _QUERY = "%&=+,:;/@!$'()*~?"
 
 
 class Answer(NamedTuple):
-    """`headers` are those beside Content-Type and Content-Length."""
+    """`headers` are those beside Content-Type and Content-Length; `reason` is a list's."""
 
     status: int
     content_type: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
 
 
 def plain(status: int, message: str, *headers: tuple[str, str]) -> Answer:
@@ -61,15 +63,17 @@ def listed(lists: MirrorLists, client: ClientClass, question: Question) -> Answe
     headers = list_headers(snapshot, client, selection)
     if question.redirect:
         location = selection.urls[0]
-        return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), (*headers, ("Location", location)))
+        body = f"{location}\n".encode()
+        headers = (*headers, ("Location", location))
+        return Answer(302, text.CONTENT_TYPE, body, headers, selection.reason)
     content_type, render = LIST_FORMATS[question.format]
-    return Answer(200, content_type, render(snapshot, question, selection), headers)
+    return Answer(200, content_type, render(snapshot, question, selection), headers, selection.reason)
 
 
 def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
     """A metalink is of one repomd.xml, so of one repo and arch. Raises BadValueError."""
     if question.repo is None:
-        raise BadValueError("format", "metalink", "lists of ISO directories are text or json")
+        raise BadValueError("format", "metalink", "a list of ISO directories has no metalink")
     if question.arch:
         return
     repo = next(repo for repo in snapshot.config.repos if repo.name == question.repo)
@@ -94,7 +98,7 @@ def list_headers(
 ) -> tuple[tuple[str, str], ...]:
     headers = [
         ("X-Client-Place", client.place),
-        ("X-Client-Network", client.shown.network),
+        ("X-Client-Network", shown(client).network),
         ("X-Mirrorlist-Reason", selection.reason),
         ("X-Mirrorlist-Generation", snapshot.generation),
         ("Cache-Control", CACHE_CONTROL),

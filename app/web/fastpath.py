@@ -56,7 +56,7 @@ class FastPath:
         form, question = remembered
         client = self._clients.caller(environ, self._current.cities, serving.networks)
         try:
-            status, content_type, body, headers = listed(serving.lists, client.of, question)
+            status, content_type, body, headers, reason = listed(serving.lists, client.of, question)
         except QuestionError:  # the ordinary way has the words
             return self._ordinary(environ, start_response, started)
         length = str(len(body))
@@ -65,7 +65,7 @@ class FastPath:
             [("Content-Type", content_type), ("Content-Length", length), NOSNIFF, *headers],
         )
         self._tally.memo_hits += 1
-        self._tally.add((form, status, _reason_in(headers)), perf_counter() - started)
+        self._tally.add((form, status, reason), perf_counter() - started)
         return [body]
 
     def _ordinary(
