@@ -2,6 +2,9 @@
 
 For all others it is neither served nor named nor counted. A client that asks as for another address
 (`ip=`) counts as one of the others, or anyone could ask which networks have mirrors of their own.
+
+The passes that come from a client's network ask here for each mirror. Geography and the last resort take
+public mirrors only (`ServedMirror.public`), and pages those of `shown_to_all`.
 """
 
 from __future__ import annotations
@@ -29,10 +32,10 @@ def shown_to_all(snapshot: LoadedSnapshot) -> list[int]:
     return [index for index, mirror in enumerate(snapshot.mirrors) if is_for_all(mirror)]
 
 
-def servable(snapshot: LoadedSnapshot, client: ClientClass, indexes: Iterable[int]) -> list[int]:
-    """Those of mirrors that the client's network leads to which it may be served."""
+def servable(snapshot: LoadedSnapshot, own: frozenset[int], indexes: Iterable[int]) -> list[int]:
+    """Of mirrors, by index, those that a client with these `own_mirrors` may be served; in the same order."""
     mirrors = snapshot.mirrors
-    return [index for index in indexes if client.private or is_for_all(mirrors[index])]
+    return [index for index in indexes if is_for_all(mirrors[index]) or index in own]
 
 
 def own_mirrors(client: ClientClass, overlay: Overlay) -> frozenset[int]:

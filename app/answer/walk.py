@@ -93,6 +93,7 @@ class Walk:
         self.plan = plan
         self.row = row
         self._overlay = snapshot.overlays.get(client.network, _NO_NETWORK)
+        self._own = own_mirrors(client, self._overlay)
         self._met: set[int] = set()  # what no later pass can take: with each mirror its twins
         self._waiting: list[int] | None = None
 
@@ -126,9 +127,8 @@ class Walk:
         order = [*self.served, *waiting]
         twins = self.plan.bases.twins
         speakers = {twin: mirror for mirror in order for twin in twins.get(mirror, ())}
-        own = own_mirrors(self._client, self._overlay)
         for mirror in sorted(set(range(len(fates))).difference(order)):
-            fate = self._left_out(mirror, mirror in own, mirror in speakers)
+            fate = self._left_out(mirror, mirror in self._own, mirror in speakers)
             yield Standing(mirror, fate, speaker=speakers[mirror] if fate is Fate.SAME_ADDRESS else None)
 
     def owners(self) -> list[int]:
@@ -136,7 +136,7 @@ class Walk:
         return [
             index
             for group in self._overlay.exclusive
-            for index in servable(self._snapshot, self._client, group.mirrors)
+            for index in servable(self._snapshot, self._own, group.mirrors)
         ]
 
     # --- the passes ------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ class Walk:
         for group in groups:
             if (len(self.served) >= limit and self._waiting is None) or (nearby and group.nearby):
                 return
-            indexes = servable(self._snapshot, self._client, group.mirrors)
+            indexes = servable(self._snapshot, self._own, group.mirrors)
             eligible = [i for i in indexes if fates[i] <= Fate.PARTIAL and i not in self._met]
             ordered = self._preferred(self._by_rank(group, eligible))
             nearby = nearby or (group.nearby and bool(ordered))
