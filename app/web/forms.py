@@ -52,27 +52,41 @@ DOWNLOAD = UrlForm("download", ("/download", "/download/<anything:path>"))
 URL_FORMS = (*LIST_FORMS, DOWNLOAD)
 
 
-def _split(path: str) -> tuple[str, bool]:
-    """A path's first segment, and whether there are more."""
-    first, _, rest = path[1:].partition("/")
-    return first, bool(rest)
+def _beginning(rule: str) -> tuple[str, bool]:
+    """How the paths of a rule begin, up to its first variable, and whether they go on."""
+    beginning, variable, _ = rule.partition("/<")
+    return beginning, bool(variable)
 
 
 def _by_path() -> dict[tuple[str, bool], UrlForm]:
-    """The forms by `_split` of their rules. A path that is too long or too short for the only form with
-    its first segment counts as that form too."""
-    forms = {_split(rule): form for form in URL_FORMS for rule in form.rules}
-    for (first, more), form in tuple(forms.items()):
-        forms.setdefault((first, not more), form)
+    """The forms by `_beginning` of their rules. A path that is too long or too short for the only form
+    with its beginning counts as that form too."""
+    forms: dict[tuple[str, bool], UrlForm] = {}
+    for form in URL_FORMS:
+        for rule in form.rules:
+            if forms.setdefault(_beginning(rule), form) is not form:
+                raise ValueError(f"two URL forms begin like {rule}")
+    for (beginning, more), form in tuple(forms.items()):
+        forms.setdefault((beginning, not more), form)
     return forms
 
 
 _BY_PATH = _by_path()
 
 
+def _form_of(path: str) -> UrlForm | None:
+    more = False
+    while path:
+        form = _BY_PATH.get((path, more))
+        if form is not None:
+            return form
+        path, more = path.rpartition("/")[0], True
+    return None
+
+
 def label_of(path: str, query: str) -> str:
     """The label of a request's form, or `OTHER`. The path has no doubled or trailing slashes."""
-    form = _BY_PATH.get(_split(path))
+    form = _form_of(path)
     if form is None:
         return OTHER
     if form.needs_one_of and not any(f"{name}=" in query for name in form.needs_one_of):
@@ -81,8 +95,8 @@ def label_of(path: str, query: str) -> str:
 
 
 def quick_path_pattern() -> bytes:
-    """A regular expression for how the target of a quick request begins: with a first segment of a quick
-    form and what ends it, or with "/?"."""
-    firsts = {_split(rule)[0] for form in URL_FORMS if form.is_quick for rule in form.rules}
-    named = "|".join(sorted(firsts - {""}))
-    return (f"/(?:(?:{named})[/?]" + (r"|\?)" if "" in firsts else ")")).encode()
+    """A regular expression for how the target of a quick request begins: like the paths of a quick form,
+    and then "/" or "?"; or with "/?"."""
+    beginnings = {_beginning(rule)[0][1:] for form in URL_FORMS if form.is_quick for rule in form.rules}
+    named = "|".join(sorted(beginnings - {""}))
+    return (f"/(?:(?:{named})[/?]" + (r"|\?)" if "" in beginnings else ")")).encode()
