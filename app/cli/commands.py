@@ -293,7 +293,7 @@ def ranges() -> None:
 
 @ranges.command()
 def update() -> None:
-    """Fetch what AWS, Azure, Google Cloud and OCI publish into cloud/; run it from a daily timer.
+    """Fetch what the cloud providers publish into cloud/; run it from a daily timer.
 
     A file that does not parse, or has shrunk by half, never replaces a good one.
 

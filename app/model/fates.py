@@ -51,7 +51,7 @@ class Fate(IntEnum):
     #: The question names no arch, and the mirror has some arches of several.
     PARTIAL = 3
 
-    # Out of files and the prober's state, for everything or for what is asked for.
+    # Decided by the worker in `snapshot.eligibility`, from files and the prober's state.
     DISABLED = 16
     NOT_PROBED = 17
     UNREACHABLE = 18
@@ -61,9 +61,10 @@ class Fate(IntEnum):
     STALE_REPO = 22
     MISSING_REPO = 23
     UNDECLARED = 24
+    #: Given to all mirrors by `LoadedSnapshot.fates_of`.
     IN_VAULT = 25
 
-    # Out of what the request asks for, and whom the mirror serves.
+    # Decided in `answer.plan`, from what the request asks for and the countries that the mirror serves.
     PROTOCOL = 32
     FAMILY = 33
     SERVES_OTHERS = 34
@@ -71,7 +72,7 @@ class Fate(IntEnum):
     OTHER_COUNTRY = 36
     EXCLUDED_COUNTRY = 37
 
-    # Out of the client's network, and of the other mirrors.
+    # Decided in `answer.walk`, from the client's network and the other mirrors.
     OTHER_NETWORK = 48
     OWNED = 49
     OTHER_REGION = 50
