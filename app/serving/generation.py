@@ -1,4 +1,4 @@
-"""One generation as a web process serves it, and how it is read from a store."""
+"""A generation as a web process serves it, and how it is read from a store."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ log = logging.getLogger("mirrorwise.web")
 
 MAX_QUESTIONS = 4000
 
-_GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # it goes into headers
+_GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # the name goes into headers
 
 
 @dataclass(frozen=True)
 class Serving:
-    """One generation and what belongs to it."""
+    """A generation with all that requests are answered from, and what the process remembers of them."""
 
     lists: MirrorLists
     parser: Parser
     #: None if the generation has no networks database.
     networks: NetworkLookup | None
     published_at_s: float
-    #: What was asked before, by path and query: the label of the URL form, and the question.
+    #: The questions asked before, with the label of their URL form, by path and query.
     questions: Memo[str, tuple[str, Question]]
-    #: Which status document `status` is (`Pointer.status`).
+    #: The tag of the status document in `status` (`Pointer.status`).
     status_tag: str = ""
     #: The status document, still encoded, because only explanations need it.
     status: bytes | None = None
@@ -47,7 +47,7 @@ class Serving:
         return self.lists.snapshot
 
     def status_document(self) -> StatusDocument | None:
-        """The status document, decoded. One that cannot be read is as good as none."""
+        """The status document, decoded; None if there is none or it cannot be read."""
         try:
             return decode_status(self.status) if self.status else None
         except SnapshotError:
@@ -56,7 +56,7 @@ class Serving:
 
 @dataclass(frozen=True)
 class Stored:
-    """A generation as a store holds it: what another store needs to hold it too."""
+    """A generation as it came from a store, so that it can be put into another one."""
 
     publication: Publication
     networks: bytes | None
@@ -70,8 +70,8 @@ class GenerationReader:
         self._unreadable: tuple[str, str] | None = None  # a generation, and what is wrong with it
 
     def load(self, store: Store, pointer: Pointer) -> tuple[Serving, Stored]:
-        """The generation that the store points to. Its status document is not read, because lists do not
-        need it and it may be damaged alone. Raises StoreError, SnapshotError or GeoError."""
+        """Reads the generation that the store points to. The status document is not read here: lists do not
+        need it, and only it may be damaged. Raises StoreError, SnapshotError or GeoError."""
         if self._unreadable is not None and self._unreadable[0] == pointer.generation:
             raise SnapshotError(self._unreadable[1])
         data = store.snapshot(pointer.generation)
@@ -80,7 +80,7 @@ class GenerationReader:
         started = time.monotonic()
         try:
             snapshot = LoadedSnapshot(pointer.generation, data)
-        except SnapshotError as error:  # 13 MB that need not be read at every look
+        except SnapshotError as error:  # remembered, so that 13 MB are not read again at every look
             self._unreadable = pointer.generation, str(error)
             raise
         networks = _networks(store, snapshot.networks)
@@ -102,14 +102,14 @@ class GenerationReader:
         return serving, Stored(_publication(pointer, data, snapshot.networks), networks)
 
     def _opened(self, digest: str | None, networks: bytes | None) -> NetworkLookup | None:
-        """The networks database has to be a file of its own to be mapped."""
+        """Opens a networks database. It is written to a file first, so that it can be mapped into memory."""
         if digest is None or networks is None:
             return None
         return NetworkLookup(self._copies.keep(digest, networks))
 
 
 def current_pointer(store: Store) -> Pointer:
-    """Where the store points to. Raises StoreError if it points to nothing that can be served."""
+    """The store's pointer to the current generation. Raises StoreError if there is nothing to serve."""
     pointer = store.pointer()
     if pointer is None:
         raise StoreError("nothing has been published there")
@@ -119,7 +119,7 @@ def current_pointer(store: Store) -> Pointer:
 
 
 def with_status(serving: Serving, store: Store, pointer: Pointer) -> Serving:
-    """The same generation with the status document and the time that the store has now."""
+    """The same generation, with the status document and the time of publication that the store has now."""
     if serving.status_tag == pointer.status and serving.published_at_s == pointer.published_at_s:
         return serving
     return replace(
