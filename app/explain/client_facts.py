@@ -1,6 +1,6 @@
-"""What is known of a client, for people: the address, what GeoIP says of it, its network, its class.
+"""Tells people what is known of a client: its address, what GeoIP says of it, its network, its class.
 
-`/whoami` shows this alone, an explanation begins with it. Nothing is decided here.
+`/whoami` shows only this, and an explanation begins with it. Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from app.request.clients import shown
 
 
 class Ignored(Record, frozen=True, kw_only=True):
-    """Something that came with the request and was not believed."""
+    """Something in the request that was not believed, and why."""
 
     value: str
     why: str
 
 
 class GeoipDatabase(Record, frozen=True, kw_only=True):
-    """The database that the place comes from."""
+    """The GeoIP database that the client's place comes from."""
 
     vendor: str
     built: Annotated[tuple[datetime, ...], about("When its files were built, oldest first.")]
@@ -46,7 +46,7 @@ class ClientCloud(Record, frozen=True, kw_only=True):
 
 
 class ClientFacts(Record, frozen=True, kw_only=True):
-    """What is known of the client."""
+    """All that is known of the client."""
 
     address: str
     found: Annotated[str, about("Where the address was found.")]
@@ -73,7 +73,7 @@ class ClientFacts(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Databases:
-    """Where addresses are looked up; None: there is no such database."""
+    """The databases in which addresses are looked up; each is None where there is no such database."""
 
     cities: CityDatabase | None = None
     networks: NetworkLookup | None = None
@@ -81,7 +81,8 @@ class Databases:
 
 
 def client_facts(address: ClientAddress, client: ClientClass, databases: Databases) -> ClientFacts:
-    """`client` may be another class than the databases give: a proxy in front can have computed it."""
+    """Collects what is known of a client. `client`, its class, may differ from what the databases give: a
+    proxy in front may have computed it."""
     cities, networks = databases.cities, databases.networks
     location = cities.locate(address.ip) if cities else NOWHERE
     details = cities.describe(address.ip) if cities else Details()
