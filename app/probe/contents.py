@@ -1,14 +1,16 @@
 """Asks one mirror for the repos and ISO directories that are due, two at a time.
 
-A mirror that was down, or that has no usable timestamp file, is first asked for a few, and for the rest
-only if it has some of these. What fails stays pending for a second try. After three failures in a row,
-nothing more is asked for at that base URL.
+A mirror that was down, or that has no usable timestamp file, first has to show that it has something. It
+is asked for repos that it had when they were last asked for, due or not, until one of them comes, and only
+then for what is due. What fails stays pending for a second try. After three failures in a row, nothing more
+is asked for at that base URL.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from yarl import URL
@@ -29,6 +31,7 @@ from app.probe.verdict import Unsure, content_verdict
 _FAILURES_IN_A_ROW = 3
 _FIRST_OF_DOWN = 5
 _GONE = (403, 404, 410)
+_NOT_USABLE = (Content.MISSING, Content.CORRUPT)
 _TOO_MANY_REQUESTS = 429
 
 
@@ -48,7 +51,11 @@ class Contents:
         self.seen = dict(notes.contents)
         self.isos = dict(notes.isos)
         self.turn = Turn((), ())
+        #: Whether the prober was kept from asking, which says nothing about the mirror.
+        self.held_back = False
         self._mirror = mirror
+        self._repos = [target for target in around.repos if carries(mirror, target)]
+        self._own = [target for target in self._repos if target.module == self.module]
         self._previous = previous
         self._before: dict[str, Content] = dict(previous.content) if previous else {}
         self._notes = notes
@@ -61,26 +68,26 @@ class Contents:
         """Asks for all that is due. `base` is where the timestamp file was found; None if it was not."""
         self.turn = self._next_turn()
         self._pending = {target.key: target for target in (*self.turn.repos, *self.turn.isos)}
-        first = self._first(timestamped=base is not None)
-        await self._ask_each(client, key, base, first)
+        self.held_back = False
+        looks_well = base is not None and not self._down()
+        if not looks_well:
+            await self._ask_each(client, key, base, self._first(), enough=self.there)
         seen = self._observation
-        if self._pending and not seen.unread and (self.there() or not self.turn.repos):
+        if looks_well or (not seen.unread and (self.there() or not self._own)):
             await self._ask_each(client, key, base, list(self._pending.values()))
         seen.complete = not self._pending
 
     async def ask_again(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
         """Asks a second time for what failed, what was not asked for, and what turned out to be bad."""
         bad = self.newly_bad()
-        self._pending |= {target.key: target for target in self.turn.repos if target.key in bad}
+        self._pending |= {target.key: target for target in self._repos if target.key in bad}
         self._failures.clear()
         await self._ask_each(client, key, base, list(self._pending.values()))
         self._observation.complete = not self._pending
 
     def there(self) -> bool:
         """Returns whether some repo at the mirror's own addresses is usable, or may be."""
-        own = {target.key for target in self.turn.repos if target.module == self.module}
-        contents = self._observation.contents.items()
-        return any(content is None or content in USABLE for key, content in contents if key in own)
+        return self.a_usable_one() is not None
 
     def newly_bad(self) -> set[str]:
         """The keys of repos that failed, are damaged or are gone, but were not so at the last turn."""
@@ -92,10 +99,10 @@ class Contents:
         return {key for key in bad if self._before.get(key) is not Content.CORRUPT} | gone
 
     def a_usable_one(self) -> Directory | None:
-        """A usable repo at the mirror's own addresses; None if there is none."""
+        """A repo at the mirror's own addresses that is usable, or may be; None if none was found."""
         found = self._observation.contents
-        own = (target for target in self.turn.repos if target.module == self.module)
-        return next((target for target in own if found.get(target.key) in USABLE), None)
+        own = (target for target in self._own if target.key in found)
+        return next((target for target in own if found[target.key] in (None, *USABLE)), None)
 
     def _down(self) -> bool:
         return self._previous is not None and self._previous.status in DOWN
@@ -112,32 +119,42 @@ class Contents:
             versions=around.versions(),
             content=self._before,
             synced=previous is not None and self._observation.timestamp != previous.timestamp,
-            full=around.full or self._down(),
+            anew_until_s=math.inf if around.full else self._notes.failed_at if self._down() else 0.0,
         )
-        repos = [target for target in around.repos if carries(self._mirror, target)]
         isos = [target for target in around.isos if carries(self._mirror, target)]
-        return next_turn(repos, isos, self._notes, situation)
+        return next_turn(self._repos, isos, self._notes, situation)
 
-    def _first(self, timestamped: bool) -> list[Directory]:
-        """The directories to ask for first. If the mirror looks well, these are all."""
-        if self._down():
-            return sorted(self.turn.repos, key=self._promise)[:_FIRST_OF_DOWN]
-        if timestamped:
-            return list(self._pending.values())
-        kinds = {(target.release, target.arch): target for target in reversed(self.turn.repos)}
-        return list(reversed(kinds.values()))
+    def _first(self) -> list[Directory]:
+        """The repos that show whether the mirror has anything: its own, one of each release and arch, the
+        most promising first. If the mirror was down, they are among those that are due."""
+        due = [target for target in self._own if target.key in self._pending] if self._down() else []
+        kinds: dict[tuple[str, str], Directory] = {}
+        for target in sorted(due or self._own, key=self._promise):
+            kinds.setdefault((target.release, target.arch), target)
+        return list(kinds.values())[: _FIRST_OF_DOWN if self._down() else None]
 
     def _promise(self, target: Directory) -> tuple[bool, float]:
+        """The sort key of how likely the mirror has a repo. Those that were there come first, the latest seen
+        before the others; those that were not take turns."""
         seen = self.seen.get(target.key)
-        return self._before.get(target.key) not in USABLE, seen.asked_at if seen else 0
+        if seen is None or seen.sha256 is None or self._before.get(target.key) in _NOT_USABLE:
+            return True, seen.asked_at if seen else 0.0
+        return False, -seen.asked_at
 
     async def _ask_each(
-        self, client: MirrorClient, key: EndpointKey, base: str | None, targets: Sequence[Directory]
+        self,
+        client: MirrorClient,
+        key: EndpointKey,
+        base: str | None,
+        targets: Sequence[Directory],
+        enough: Callable[[], bool] = lambda: False,
     ) -> None:
         waiting = iter(targets)
 
         async def worker(targets: Iterator[Directory]) -> None:
             for target in targets:
+                if enough():
+                    return
                 if self._failures.get(target.module, 0) < _FAILURES_IN_A_ROW:
                     await self._ask_one(client, key, base, target)
 
@@ -146,6 +163,7 @@ class Contents:
     async def _ask_one(
         self, client: MirrorClient, key: EndpointKey, base: str | None, target: Directory
     ) -> None:
+        self._pending[target.key] = target
         before = self.seen.get(target.key) if target.repo else None
         if self._around.full or (before and before.timestamp is None):
             before = None
@@ -162,6 +180,7 @@ class Contents:
         """Notes that a directory could not be read. If it was not asked for, because the budget is spent or
         the mirror wants fewer requests, nothing more is asked for, and nothing is learnt of the repo."""
         if not asked:
+            self.held_back = True
             self._observation.not_asked = reason
             self._failures[target.module] = _FAILURES_IN_A_ROW
             return

@@ -2,7 +2,8 @@
 
 Contents are asked for over one endpoint, which is https over IPv4 if that works. The other endpoints are
 asked for the timestamp file only, as many of them as the number of requests in a round allows. A mirror
-without a usable timestamp file is judged by its contents, and its other endpoints by one repomd.xml.
+without a usable timestamp file is judged by its contents, and its other endpoints by one repomd.xml that it
+has.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Request
 from app.probe.judgement import DOWN
 from app.probe.observation import EndpointKey, Observation
 from app.probe.records import ProbeNotes
+from app.probe.repomd import repomd_timestamp
 from app.probe.schedule import REQUESTS_PER_ROUND
 from app.probe.surroundings import Surroundings
 from app.probe.timestamp import TIMESTAMP_FILE, read_timestamp
 
-VISIT_S = 300.0
-"""The time that one try of one mirror may take, whatever the mirror does."""
+_TOO_MANY_REQUESTS = 429
 
 
 class MirrorVisit:
@@ -46,6 +47,12 @@ class MirrorVisit:
         self._bases = bases(mirror, self._contents.module)
         self._endpoints = dict(notes.endpoints)
         self._timestamps: dict[EndpointKey, tuple[datetime, str]] = {}
+        #: Endpoints that gave a prompt answer in this try, but no usable timestamp file.
+        self._timeless: set[EndpointKey] = set()
+        #: Endpoints over which no contents came.
+        self._empty: set[EndpointKey] = set()
+        self._left_s = around.mirror_s
+        self._client: MirrorClient | None = None
         self._hosts_asked: set[str] = set()
 
     @property
@@ -55,15 +62,23 @@ class MirrorVisit:
             isos=self._contents.isos,
             endpoints=self._endpoints,
             spent=self._around.hosts.spent_at(self._hosts_asked),
+            failed_at=self._around.now_s() if self._failed() else self._notes.failed_at,
         )
+
+    def requests(self) -> int:
+        """The number of requests that were sent so far."""
+        return self.observation.requests + (self._client.requests if self._client else 0)
 
     async def first_try(self) -> None:
         self._around.hosts.remember(self._notes.spent)
         await self._timed(self._ask_all)
 
     def needs_second_try(self) -> bool:
-        """Returns whether something failed that did not fail before: one failure decides nothing."""
+        """Returns whether something failed that did not fail before, and time is left: one failure decides
+        nothing."""
         seen = self.observation
+        if self._left_s <= 0:
+            return False
         if seen.proven is None:
             down = self._previous is not None and self._previous.status in DOWN
             return bool(seen.failed_tries) and not down
@@ -74,26 +89,36 @@ class MirrorVisit:
             self._around.resolver.forget(_host(base))
         await self._timed(self._ask_all if self.observation.proven is None else self._ask_again)
 
+    def _failed(self) -> bool:
+        seen = self.observation
+        return bool(seen.unread) or (seen.proven is None and seen.failed_tries > 0)
+
     async def _timed(self, ask: Callable[[MirrorClient], Awaitable[None]]) -> None:
-        """Asks, but no longer than a visit may take, and notes how long it took."""
+        """Asks, but no longer than the mirror may still take, and notes how long it took."""
         seen = self.observation
         started = time.monotonic()
         async with self._around.client(self.mirror) as client:
+            self._client = client
             try:
-                async with asyncio.timeout(VISIT_S):
+                async with asyncio.timeout(self._left_s):
                     await ask(client)
             except TimeoutError:
                 seen.complete = False
+                seen.not_asked = f"the {self._around.mirror_s:g} s that a mirror may take were over"
             finally:
+                self._client = None
                 seen.requests += client.requests
                 self._hosts_asked |= client.hosts_asked
         if seen.proven is None and seen.endpoints:
             seen.failed_tries += 1
-        seen.elapsed_s += time.monotonic() - started
+        took_s = time.monotonic() - started
+        seen.elapsed_s += took_s
+        self._left_s -= took_s
 
     async def _ask_all(self, client: MirrorClient) -> None:
         seen = self.observation
         seen.endpoints.clear()
+        self._timeless.clear()
         seen.known = await self._find_endpoints()
         key = await self._choose_endpoint(client)
         if key is None:
@@ -101,12 +126,22 @@ class MirrorVisit:
         if key in self._timestamps:
             seen.proven, seen.timestamp = key, self._timestamps[key][0]
         await self._contents.ask(client, key, self._base(key))
-        if self._contents.there() and seen.proven is None:
-            # No usable timestamp file, but a repo is there.
-            seen.proven = key
-            seen.endpoints[key] = Endpoint(ok=True, latency_ms=seen.endpoints[key].latency_ms)
+        if seen.proven is None:
+            self._judge_timeless(key)
         if seen.proven is not None:
             await self._ask_others(client, key)
+
+    def _judge_timeless(self, key: EndpointKey) -> None:
+        """Judges an endpoint without a usable timestamp file by the contents that came over it."""
+        seen = self.observation
+        if self._contents.there():
+            seen.proven = key
+            seen.endpoints[key] = Endpoint(ok=True, latency_ms=seen.endpoints[key].latency_ms)
+        elif self._contents.held_back:
+            # The file alone says nothing, and contents could not be asked for.
+            seen.endpoints.clear()
+        else:
+            self._empty.add(key)
 
     async def _ask_again(self, client: MirrorClient) -> None:
         """Asks a mirror that works as a whole for a second time."""
@@ -114,12 +149,18 @@ class MirrorVisit:
         if key is None:
             return
         await self._contents.ask_again(client, key, self._base(key))
-        await asyncio.gather(*(self._ask_endpoint(client, other) for other in self._newly_failed()))
+        proof, failed = self._proof(key), self._newly_failed()
+        await asyncio.gather(*(self._ask_endpoint(client, other, proof) for other in failed))
 
     def _base(self, key: EndpointKey) -> str | None:
         """The base URL at which an endpoint's timestamp file was found, after redirects; None if it was not
         found. Contents are asked for there directly."""
         return self._timestamps[key][1] if key in self._timestamps else None
+
+    def _proof(self, asked: EndpointKey) -> Directory | None:
+        """The repo that the other endpoints are asked for; None if it is the timestamp file, because `asked`
+        has a usable one."""
+        return None if asked in self._timestamps else self._contents.a_usable_one()
 
     def _newly_failed(self) -> list[EndpointKey]:
         endpoints = self.observation.endpoints.items()
@@ -148,7 +189,11 @@ class MirrorVisit:
                     found.append((protocol, family))
         seen.addresses = tuple(addresses)
         order = {"https": 0, "http": 1, "ipv4": 0, "ipv6": 2, "rsync": 9}
-        return tuple(sorted(found, key=lambda key: (not self._was_ok(key), order[key[0]] + order[key[1]])))
+
+        def promise(key: EndpointKey) -> tuple[bool, bool, int]:
+            return key in self._empty, not self._was_ok(key), order[key[0]] + order[key[1]]
+
+        return tuple(sorted(found, key=promise))
 
     async def _resolve(self, base: str) -> Resolved:
         host = _host(base)
@@ -165,11 +210,12 @@ class MirrorVisit:
 
     async def _choose_endpoint(self, client: MirrorClient) -> EndpointKey | None:
         """Chooses the first HTTP endpoint with a usable timestamp file, or else the first that answers, or
-        else None. If the best endpoint fails, all are asked."""
+        else None. If the best endpoint fails, all are asked, but not of a mirror that has no such file."""
         seen = self.observation
         over_http = [key for key in seen.known if key[0] != "rsync"]
-        if over_http and await self._ask_endpoint(client, over_http[0]):
-            return over_http[0]
+        for best in over_http[:1]:
+            if await self._ask_endpoint(client, best) or (best in self._timeless and self._was_timeless()):
+                return best
         rest = [key for key in seen.known if key not in over_http[:1]]
         await asyncio.gather(*(self._ask_endpoint(client, key) for key in rest))
         asked = {key: seen.endpoints[key] for key in seen.known if key in seen.endpoints}
@@ -179,8 +225,12 @@ class MirrorVisit:
             seen.complete = seen.proven is not None
             return None
         usable = [key for key in over_http if key in asked and asked[key].ok]
-        answering = [key for key in over_http if key in asked and asked[key].latency_ms is not None]
+        answering = [key for key in over_http if key in self._timeless]
         return next(iter(usable + answering), None)
+
+    def _was_timeless(self) -> bool:
+        before = self._previous
+        return before is not None and before.timestamp is None and before.status not in DOWN
 
     async def _ask_endpoint(
         self, client: MirrorClient, key: EndpointKey, proof: Directory | None = None
@@ -198,12 +248,16 @@ class MirrorVisit:
             if answer.fault is Fault.NOT_ASKED:
                 seen.not_asked = answer.reason
                 return False
-            seen.answered = seen.answered or answer.fault is Fault.ANSWERED
+            prompt = answer.fault is Fault.ANSWERED
+            seen.answered = seen.answered or answer.fault is not Fault.SILENT
             endpoint = Endpoint(ok=False, detail=answer.reason)
         else:
+            prompt = answer.status != _TOO_MANY_REQUESTS
             seen.answered = True
             why = self._read(key, answer, proof)
             endpoint = Endpoint(ok=why is None, detail=why, latency_ms=answer.latency_ms)
+        if prompt and not endpoint.ok and proof is None:
+            self._timeless.add(key)
         seen.endpoints[key] = endpoint
         self._endpoints["/".join(key)] = self._around.now_s()
         return endpoint.ok
@@ -213,8 +267,11 @@ class MirrorVisit:
         None if it does."""
         if answer.status != 200:
             return f"HTTP {answer.status} for {proof.file if proof else 'the timestamp file'}"
-        if proof is not None or key[0] == "rsync":
+        if key[0] == "rsync":
             return None
+        if proof is not None:
+            whole = repomd_timestamp(answer.body) is not None
+            return None if whole else f"what it sends for {proof.file} is no repomd.xml"
         moment = read_timestamp(answer.body, self._around.now())
         if not isinstance(moment, datetime):
             return moment
@@ -225,8 +282,9 @@ class MirrorVisit:
         """Asks the other endpoints, those first that have not been asked for the longest time. New ones are
         always asked, and all if all contents were asked for. Otherwise the requests in a round limit them."""
         seen = self.observation
-        proof = self._contents.a_usable_one() if asked not in self._timestamps else None
-        rest = [key for key in seen.known if key not in seen.endpoints or (proof and key != asked)]
+        proof = self._proof(asked)
+        again = (self._timeless | self._empty) - {asked} if proof else set()
+        rest = [key for key in seen.known if key not in seen.endpoints or key in again]
         rest.sort(key=lambda key: self._endpoints.get("/".join(key), 0))
         everything = len(self._contents.turn.repos) > REQUESTS_PER_ROUND
         chosen = []
@@ -234,7 +292,8 @@ class MirrorVisit:
         for key in rest:
             # Many mirrors redirect http to https, which makes two requests.
             cost = 2 if key[0] == "http" and "https" in self._bases else 1
-            if everything or expected + cost <= REQUESTS_PER_ROUND or "/".join(key) not in self._endpoints:
+            new = key in again or "/".join(key) not in self._endpoints
+            if everything or new or expected + cost <= REQUESTS_PER_ROUND:
                 chosen.append(key)
                 expected += cost
         await asyncio.gather(*(self._ask_endpoint(client, key, proof) for key in chosen))

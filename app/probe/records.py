@@ -41,6 +41,9 @@ class ProbeNotes(Record, frozen=True, kw_only=True):
     isos: dict[str, float] = {}
     #: When each endpoint was asked, by keys such as "https/ipv4".
     endpoints: dict[str, float] = {}
+    #: When the mirror last failed, as a whole or in a part. If it is down, it has to give everything once
+    #: after that, over as many rounds as this takes.
+    failed_at: float = 0.0
     #: This hour's requests to the mirror's hosts.
     spent: dict[str, Spent] = {}
 

@@ -39,8 +39,8 @@ class Situation:
     content: Mapping[str, Content] = field(default_factory=dict)
     #: Whether the timestamp file has changed since the last turn.
     synced: bool = False
-    #: Whether everything is due.
-    full: bool = False
+    #: What was last asked for up to this moment (in epoch seconds) is due at once.
+    anew_until_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def next_turn(
         wait = seen is not None and not _at_once(target, seen, situation)
         deadlines[target.key] = seen.asked_at + situation.full_every_s if seen and wait else 0.0
     for target in isos:
-        deadlines[target.key] = 0.0 if situation.full else _iso_deadline(target, notes, situation)
+        deadlines[target.key] = _iso_deadline(target, notes, situation)
     next_turn_s = now_s + situation.interval_s
     chosen = {key for key, deadline in deadlines.items() if deadline < next_turn_s}
     for key in sorted(deadlines, key=lambda key: deadlines[key]):
@@ -76,7 +76,7 @@ def next_turn(
 
 
 def _at_once(target: Directory, seen: Seen, situation: Situation) -> bool:
-    if situation.full:
+    if seen.asked_at <= situation.anew_until_s:
         return True
     known = situation.versions.get(target.key, ())
     if not known:
@@ -93,7 +93,9 @@ def _iso_deadline(target: Directory, notes: ProbeNotes, situation: Situation) ->
     spread keeps them from being due all at once."""
     spread = zlib.crc32(target.key.encode()) / 2**32
     asked_at = notes.isos.get(target.key)
-    return 0.0 if asked_at is None else asked_at + situation.full_every_s * (3 + spread)
+    if asked_at is None or asked_at <= situation.anew_until_s:
+        return 0.0
+    return asked_at + situation.full_every_s * (3 + spread)
 
 
 def _quota(repos: int, isos: int, situation: Situation) -> int:

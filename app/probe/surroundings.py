@@ -12,6 +12,9 @@ from app.probe.addresses import Resolver
 from app.probe.fetch import MirrorClient, Network
 from app.probe.hosts import Hosts
 
+MIRROR_S = 60.0
+"""The time that one mirror may take in a round, all tries together, whatever it does."""
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -31,6 +34,8 @@ class Surroundings:
     #: The time from round to round; None if rounds are started by hand or by cron.
     interval_s: float | None = None
     full: bool = False
+    #: The time that one mirror may take in a round, all tries together.
+    mirror_s: float = MIRROR_S
 
     def now(self) -> datetime:
         return self.network.clock()
