@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -20,6 +22,10 @@ from app.model import Family
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Lookup = Callable[[str], Awaitable[Sequence[str]]]
 """A function from a host name to the texts of its addresses. It raises OSError if there are none."""
+
+LOOKUPS_AT_ONCE = 128
+ADDRESSES = 16
+"""The number of a name's addresses that are looked at."""
 
 SOCKET_FAMILY: dict[Family, socket.AddressFamily] = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
@@ -106,17 +112,68 @@ class Resolved:
 
 
 async def system_lookup(host: str) -> Sequence[str]:
-    """The addresses of a host by the system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+    """Asks the system's resolver, which may take half a minute for a name and cannot be told to stop. So each
+    name has a thread of its own, which keeps neither other names waiting nor the process from ending."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[str]] = loop.create_future()
+
+    def settle(addresses: list[str], error: Exception | None) -> None:
+        if found.done():
+            return
+        if error is None:
+            found.set_result(addresses)
+        else:
+            found.set_exception(error)
+
+    def look_up() -> None:
+        addresses, failure = [], None
+        try:
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            addresses = [str(sockaddr[0]) for *_, sockaddr in answers]
+        except Exception as error:
+            failure = error
+        with suppress(RuntimeError):  # the prober has ended meanwhile
+            loop.call_soon_threadsafe(settle, addresses, failure)
+
+    threading.Thread(target=look_up, name=f"lookup {host}", daemon=True).start()
+    return await found
+
+
+class Lookups:
+    """Looks up a number of names at once. A name that takes too long is given up, but holds its place until
+    the lookup ends. The wait for a place is no part of a name's time, so that slow names do not spoil the
+    others."""
+
+    def __init__(self, lookup: Lookup, timeout_s: float, at_once: int = LOOKUPS_AT_ONCE) -> None:
+        self._lookup = lookup
+        self._timeout_s = timeout_s
+        self._places = asyncio.Semaphore(at_once)
+
+    async def ask(self, host: str) -> Sequence[str] | str:
+        """Returns the addresses, or says why there are none, as the end of a sentence."""
+        await self._places.acquire()
+        asking = asyncio.ensure_future(self._lookup(host))
+        asking.add_done_callback(self._release)
+        done, _ = await asyncio.wait({asking}, timeout=self._timeout_s)
+        if not done:
+            return f"the name {host} did not resolve within {self._timeout_s:g} s"
+        try:
+            return asking.result()[:ADDRESSES]
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or "no reason given"
+            return f"the name {host} does not resolve ({reason})"
+
+    def _release(self, asking: asyncio.Future[Sequence[str]]) -> None:
+        self._places.release()
+        if not asking.cancelled():
+            asking.exception()  # of a name that was given up, no other code looks at it
 
 
 class Resolver:
     """Resolves each name once, for all mirrors of a round."""
 
-    def __init__(self, lookup: Lookup, timeout_s: float) -> None:
-        self._lookup = lookup
-        self._timeout_s = timeout_s
+    def __init__(self, lookups: Lookups) -> None:
+        self._lookups = lookups
         self._tasks: dict[str, asyncio.Task[Sequence[str] | str]] = {}
 
     async def resolve(self, host: str, allow_private: bool) -> Resolved:
@@ -126,7 +183,7 @@ class Resolver:
             texts = [str(ipaddress.ip_address(host))]
         except ValueError:
             if host not in self._tasks:
-                self._tasks[host] = asyncio.create_task(self._ask(host))
+                self._tasks[host] = asyncio.create_task(self._lookups.ask(host))
             texts = await asyncio.shield(self._tasks[host])
         if isinstance(texts, str):
             return Resolved(fault=texts)
@@ -144,16 +201,6 @@ class Resolver:
     def forget(self, host: str) -> None:
         """Forgets a name, so that it is looked up again the next time."""
         self._tasks.pop(host, None)
-
-    async def _ask(self, host: str) -> Sequence[str] | str:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._lookup(host)
-        except TimeoutError:
-            return f"the name {host} did not resolve within {self._timeout_s:g} s"
-        except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or "no reason given"
-            return f"the name {host} does not resolve ({reason})"
 
 
 class CheckedAddresses(AbstractResolver):

@@ -1,9 +1,10 @@
 """Sends HTTP requests (and reads rsync greetings) within limits, because hosts are not trusted.
 
-Whatever the other side does, an answer or a failure in words comes back within `Limits.total_s`. There
-are limits for the connection, the first byte and the whole answer, and at most `body_bytes` are read. We
-ask for uncompressed bodies, and a compressed one is not unpacked. Redirects are followed only on the same
-host, also from http to https. The addresses of each redirect are checked anew.
+Whatever the other side does, an answer or a failure in words comes back within `Limits.total_s`, redirects
+included. There are limits for the connection, the first byte and the whole answer, and at most
+`answer_bytes` are read, whatever they are. We ask for uncompressed bodies, and a compressed one is not
+unpacked. Redirects are followed only on the same host, also from http to https. The addresses of each
+redirect are checked anew.
 """
 
 from __future__ import annotations
@@ -15,23 +16,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cached_property
 from types import SimpleNamespace, TracebackType
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from app.model import Family, Record
+from app.model.words import printable
 from app.probe.addresses import (
     SOCKET_FAMILY,
     CheckedAddresses,
     Lookup,
+    Lookups,
     Resolver,
     has_route,
     system_lookup,
 )
+from app.probe.connections import BoundedConnector, TooLongError
+from app.probe.errors import is_our_own, reason_of
 from app.probe.hosts import CONCURRENCY, Hosts, host_key
 
 _RSYNC_PORT = 873
+_REASON_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,10 @@ class Limits:
     lookup_s: float = 10.0
     connect_s: float = 10.0
     first_byte_s: float = 10.0
-    total_s: float = 30.0
-    body_bytes: int = 1_000_000
+    total_s: float = 15.0
+    #: Of all that comes as one answer: headers, body, and whatever else. A real repomd.xml has some ten
+    #: thousand.
+    answer_bytes: int = 300_000
     redirects: int = 5
 
 
@@ -61,7 +71,11 @@ class Network:
 
     def resolver(self) -> Resolver:
         """Makes a new resolver, which has looked up no name yet."""
-        return Resolver(self.lookup, self.limits.lookup_s)
+        return Resolver(self._lookups)
+
+    @cached_property
+    def _lookups(self) -> Lookups:
+        return Lookups(self.lookup, self.limits.lookup_s)
 
 
 class Fault(Enum):
@@ -71,15 +85,21 @@ class Fault(Enum):
     SILENT = "silent"
     #: An answer came, but it is of no use.
     ANSWERED = "answered"
+    #: An answer began, and did not end in time.
+    SLOW = "slow"
     #: The prober did not ask, which says nothing about the mirror.
     NOT_ASKED = "not asked"
 
 
 class Failure(Record, frozen=True, kw_only=True):
-    """The failure of a request. The reason is the end of a sentence."""
+    """The failure of a request. The reason is the end of a sentence, short and printable: it may hold words
+    of the host, and goes into state files, logs and terminals."""
 
     fault: Fault
     reason: str
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "reason", printable(self.reason[:_REASON_CHARACTERS]))
 
 
 class Fetched(Record, frozen=True, kw_only=True):
@@ -133,8 +153,10 @@ class MirrorClient:
             start = url = URL(request.url)
         except ValueError as error:
             return Failure(fault=Fault.NOT_ASKED, reason=f"its address is not a URL ({error})")
+        left_s = self.network.limits.total_s
         for _ in range(self.network.limits.redirects + 1):
-            answer = await self._hop(url, request)
+            answer, took_s = await self._hop(url, request, left_s)
+            left_s -= took_s
             if not isinstance(answer, _Redirect):
                 return answer
             why = redirect_refusal(url, answer.location)
@@ -167,7 +189,7 @@ class MirrorClient:
             except TimeoutError:
                 return Failure(fault=Fault.SILENT, reason=f"no connection within {limits.connect_s:g} s")
             except OSError as error:
-                return Failure(fault=Fault.SILENT, reason=_os_reason(error))
+                return Failure(fault=_fault(error), reason=reason_of(error))
             try:
                 async with asyncio.timeout(limits.first_byte_s):
                     line = await reader.readline()
@@ -181,18 +203,23 @@ class MirrorClient:
             return Failure(fault=Fault.ANSWERED, reason="what answers is not an rsync server")
         return Fetched(status=200, url=url, latency_ms=_ms_since(started))
 
-    async def _hop(self, url: URL, request: Request) -> Fetched | Failure | _Redirect:
+    async def _hop(
+        self, url: URL, request: Request, left_s: float
+    ) -> tuple[Fetched | Failure | _Redirect, float]:
+        """Returns what came, and how long it took. Waiting for other requests to the host does not count."""
         refused = await self._check(url, request.family)
         if refused is not None:
-            return refused
+            return refused, 0.0
         async with self._hosts.gate(host_key(url)):
-            return self._spend(url) or await self._exchange(url, request)
+            started = time.monotonic()
+            answer = self._spend(url) or await self._exchange(url, request, left_s)
+            return answer, time.monotonic() - started
 
-    async def _exchange(self, url: URL, request: Request) -> Fetched | Failure | _Redirect:
+    async def _exchange(self, url: URL, request: Request, left_s: float) -> Fetched | Failure | _Redirect:
         """Sends one request and reads its answer, within the limits."""
         total_s = self.network.limits.total_s
         started = time.monotonic()
-        deadline = asyncio.get_running_loop().time() + total_s
+        deadline = asyncio.get_running_loop().time() + left_s
         try:
             async with asyncio.timeout_at(deadline):
                 response = await self._session(request.family).request(
@@ -201,38 +228,41 @@ class MirrorClient:
         except TimeoutError as error:
             return Failure(fault=Fault.SILENT, reason=self._timeout_reason(error))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Failure(fault=Fault.SILENT, reason=_reason(error))
+            return Failure(fault=_fault(error), reason=reason_of(error))
         latency_ms = _ms_since(started)
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._take(response, request, latency_ms)
         except TimeoutError:
-            return Failure(fault=Fault.ANSWERED, reason=f"its answer was not complete within {total_s:g} s")
+            return Failure(fault=Fault.SLOW, reason=f"its answer was not complete within {total_s:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Failure(fault=Fault.ANSWERED, reason=_reason(error))
+            return Failure(fault=Fault.ANSWERED, reason=reason_of(error))
         finally:
             response.release()
 
     async def _take(
         self, response: aiohttp.ClientResponse, request: Request, latency_ms: float
     ) -> Fetched | Failure | _Redirect:
-        limit = self.network.limits.body_bytes
-        body = await _read(response, limit)
+        wanted = response.status == 200 and request.method != "HEAD"
+        try:
+            body = await response.read()
+        except TooLongError:
+            if wanted:
+                raise
+            body = b""  # a long page that says what went wrong
         location = response.headers.get("Location")
         if response.status in (301, 302, 303, 307, 308) and location is not None:
             return _Redirect(response.url.join(URL(location)))
-        if response.status == 200 and request.method != "HEAD":
+        if wanted:
             encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
             if encoding not in ("", "identity"):
-                reason = f"its answer is compressed ({encoding[:20]}), which nobody asked for"
+                reason = f"its answer is compressed ({encoding}), which nobody asked for"
                 return Failure(fault=Fault.ANSWERED, reason=reason)
-            if body is None:
-                return Failure(fault=Fault.ANSWERED, reason=f"its answer is larger than {limit:,} bytes")
         return Fetched(
             status=response.status,
             url=str(response.url),
             latency_ms=latency_ms,
-            body=body or b"",
+            body=body,
             etag=_validator(response, "ETag"),
             modified=_validator(response, "Last-Modified"),
         )
@@ -289,7 +319,8 @@ class MirrorClient:
     def _session(self, family: Family) -> aiohttp.ClientSession:
         if family not in self._sessions:
             limits = self.network.limits
-            connector = aiohttp.TCPConnector(
+            connector = BoundedConnector(
+                limits.answer_bytes,
                 family=SOCKET_FAMILY[family],
                 resolver=self._addresses,
                 use_dns_cache=False,
@@ -319,11 +350,11 @@ def redirect_refusal(url: URL, location: URL) -> str | None:
     stays on the mirror's own host and port, or goes to https on the same host."""
     upgrade = url.scheme == "http" and location.scheme == "https"
     if location.scheme not in ("http", "https") or (location.scheme != url.scheme and not upgrade):
-        return f"it redirects from {url.scheme} to {location.scheme or 'nothing'} ({str(location)[:200]})"
+        return f"it redirects from {url.scheme} to {location.scheme or 'nothing'} ({location})"
     if location.raw_host != url.raw_host:
-        return f"it redirects to another host ({str(location)[:200]})"
+        return f"it redirects to another host ({location})"
     if location.port != url.port and not upgrade:
-        return f"it redirects to another port ({str(location)[:200]})"
+        return f"it redirects to another port ({location})"
     return None
 
 
@@ -336,52 +367,17 @@ def _headers(request: Request) -> dict[str, str]:
     return headers
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """Reads a body. If it has more than `limit` bytes, closes the connection and returns None."""
-    chunks = []
-    left = limit
-    async for chunk in response.content.iter_any():
-        left -= len(chunk)
-        if left < 0:
-            response.close()
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def _validator(response: aiohttp.ClientResponse, header: str) -> str | None:
     """A header of an answer, to be sent with the next request; None if it cannot be sent."""
     text = response.headers.get(header)
     return text if text and len(text) <= 200 and text.isascii() and text.isprintable() else None
 
 
-def _reason(error: Exception) -> str:
-    """Describes a network error for people, as the end of a sentence."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        inner = error.certificate_error
-        return f"its certificate is not valid ({getattr(inner, 'verify_message', None) or inner})"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return f"no TLS connection ({getattr(error.os_error, 'reason', None) or error.os_error})"
-    if isinstance(error, aiohttp.ServerTimeoutError):
-        return "its answer stopped half-way"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "it closed the connection without an answer"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "its answer is shorter than announced, or cut off"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return "what it answers is not HTTP"
-    if isinstance(error, OSError):
-        return _os_reason(error)
-    return f"the request failed ({str(error)[:200] or type(error).__name__})"
-
-
-def _os_reason(error: OSError) -> str:
-    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(inner, ConnectionRefusedError):
-        return "the connection was refused"
-    if isinstance(inner, ConnectionResetError):
-        return "the connection was reset"
-    return f"no connection ({inner.strerror or inner})"
+def _fault(error: Exception) -> Fault:
+    """The kind of a failure before the head of an answer was there."""
+    if isinstance(error, TooLongError):
+        return Fault.ANSWERED
+    return Fault.NOT_ASKED if is_our_own(error) else Fault.SILENT
 
 
 def _ms_since(started: float) -> float:

@@ -174,5 +174,5 @@ def _endpoint_reasons(seen: Observation) -> str:
             name = f"{protocol} over {family.replace('ip', 'IP')}"
             by_reason.setdefault(endpoint.detail or "no answer", []).append(name)
     if not by_reason:
-        return "; ".join(seen.unread.values()) or "it was not asked for long enough"
+        return "; ".join([*dict.fromkeys(seen.unread.values())][:_FEW]) or "it was not asked for long enough"
     return "; ".join(f"{', '.join(names)}: {why}" for why, names in by_reason.items())

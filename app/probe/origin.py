@@ -21,12 +21,15 @@ from app.probe.records import OriginNotes, Records, Seen
 from app.probe.repomd import repomd_timestamp, version_of
 from app.probe.timestamp import TIMESTAMP_FILE, read_timestamp
 
+VERSIONS_KEPT = 50
+
 RepoVersions = dict[str, tuple[RepomdVersion, ...]]
 
 
 def with_version(versions: Sequence[RepomdVersion], new: RepomdVersion) -> tuple[RepomdVersion, ...]:
-    """The history with a new version in front. A version that comes back (a rollback) is in it only once."""
-    return (new, *(version for version in versions if version.sha256 != new.sha256))
+    """The history with a new version in front. A version that comes back (a rollback) is in it only once.
+    However often the origin changes, the history has an end: a file with all of them has to be readable."""
+    return (new, *(version for version in versions if version.sha256 != new.sha256))[:VERSIONS_KEPT]
 
 
 class Origin:
@@ -142,7 +145,7 @@ class _Visit:
         for base in dict.fromkeys(filter(None, (main, *self._config.module_origins.values()))):
             for family in FAMILIES:
                 answer = await self._client.fetch(Request(url=base + TIMESTAMP_FILE, family=family))
-                if isinstance(answer, Fetched) or answer.fault is Fault.ANSWERED:
+                if isinstance(answer, Fetched) or answer.fault in (Fault.ANSWERED, Fault.SLOW):
                     self._family[base] = family
                     break
             else:

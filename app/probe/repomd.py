@@ -14,11 +14,13 @@ from xml.parsers import expat
 from app.model import RepomdVersion, digest_of
 
 _LATEST = 2**40
+_MOST_ELEMENTS = 10_000
 
 
 class _Reader:
     """Collects revision and timestamps while expat parses the file. It refuses document types, which a
-    repomd.xml never has, and so entities too."""
+    repomd.xml never has, and so entities too. It stops at another root, and after many more elements than
+    the two hundred or so of a real one."""
 
     def __init__(self) -> None:
         self.path: list[str] = []
@@ -26,10 +28,14 @@ class _Reader:
         self.revision: float | None = None
         self.timestamps: list[float] = []
         self.data_elements = 0
+        self.elements = 0
 
     def start(self, name: str, _: dict[str, str]) -> None:
         self.path.append(name.rpartition(":")[2])
         self.text = ""
+        self.elements += 1
+        if self.path[0] != "repomd" or self.elements > _MOST_ELEMENTS:
+            raise ValueError("it is no repomd.xml")
         if self.path == ["repomd", "data"]:
             self.data_elements += 1
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.probe.addresses import Resolver, refusal
+from app.probe.addresses import Lookups, Resolver, refusal
 from app.probe.fetch import Failure, Fetched, MirrorClient, Network, Request
 from app.probe.hosts import Hosts
 from tests.probe.fleet import LIMITS, Fleet
@@ -90,7 +90,10 @@ def fetch(
 def test_a_name_that_leads_inside_is_not_asked(fleet: Fleet) -> None:
     """The address counts, not the name: nothing is sent."""
     answer, *_ = fetch(
-        fleet, Resolver(fleet.lookup, 1.0), fleet.http("inside.example.org") + "TIME", allow_private=False
+        fleet,
+        Resolver(Lookups(fleet.lookup, 1.0)),
+        fleet.http("inside.example.org") + "TIME",
+        allow_private=False,
     )
     assert isinstance(answer, Failure)
     assert answer.reason == "127.0.0.1 is a loopback address"
@@ -105,7 +108,7 @@ def test_connections_go_to_the_address_that_was_checked(fleet: Fleet) -> None:
         return answers.pop(0)
 
     url = fleet.http("rebinding.example.org") + "TIME"
-    for answer in fetch(fleet, Resolver(lookup, 1.0), url, url):
+    for answer in fetch(fleet, Resolver(Lookups(lookup, 1.0)), url, url):
         assert isinstance(answer, Fetched) and answer.status == 200
     assert len(answers) == 2
 
@@ -115,7 +118,7 @@ def test_odd_spellings_of_an_address_do_not_pass(fleet: Fleet, host: str) -> Non
     """However an address inside is written, nothing is sent to it."""
     network = Network(limits=LIMITS)
     answer, *_ = fetch(
-        fleet, Resolver(network.lookup, 1.0), f"http://{host}:{fleet.port}/TIME", allow_private=False
+        fleet, Resolver(Lookups(network.lookup, 1.0)), f"http://{host}:{fleet.port}/TIME", allow_private=False
     )
     assert isinstance(answer, Failure)
     assert fleet.log == []

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import errno
+from dataclasses import replace
 
 import pytest
 from yarl import URL
 
-from app.probe.addresses import Resolver
+from app.probe.addresses import Lookups, Resolver
 from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Network, Request, redirect_refusal
 from app.probe.hosts import Hosts, Spent, host_key
 from tests.probe import fleet as f
 from tests.probe.fleet import Fleet
+from tests.probe.hostile import HOSTILE, endless
 
 REDIRECTS = {
     "another path": ("http://a.example.org/x", "http://a.example.org/y", None),
@@ -35,8 +38,8 @@ def test_redirects_stay_with_the_mirror(url: str, location: str, refused: str | 
 
 def fetch(fleet: Fleet, hosts: Hosts, *requests: Request) -> list[Fetched | Failure]:
     async def ask() -> list[Fetched | Failure]:
-        network = Network(limits=f.LIMITS, clock=lambda: fleet.now)
-        resolver = Resolver(fleet.lookup, 1.0)
+        network = Network(limits=fleet.limits, clock=lambda: fleet.now)
+        resolver = Resolver(Lookups(fleet.lookup, 1.0))
         async with MirrorClient(network, resolver, hosts, allow_private=True, agent="agent/1 (+x)") as client:
             return [await client.fetch(request) for request in requests]
 
@@ -101,7 +104,7 @@ def test_a_host_is_asked_two_things_at_a_time(fleet: Fleet) -> None:
 
     async def ask() -> None:
         hosts = Hosts(None)
-        resolver = Resolver(fleet.lookup, 1.0)
+        resolver = Resolver(Lookups(fleet.lookup, 1.0))
         clients = [MirrorClient(Network(limits=f.LIMITS), resolver, hosts, True, "t") for _ in range(3)]
         request = Request(url=fleet.http("a.example.org") + "TIME", family="ipv4")
         await asyncio.gather(*(client.fetch(request) for client in clients for _ in range(4)))
@@ -131,3 +134,54 @@ def test_usual_ports_of_a_host_count_together() -> None:
         "http://a.example.org:8080/",
     )
     assert [host_key(URL(url)) for url in urls] == ["a.example.org"] * 3 + ["a.example.org:8080"]
+
+
+ENDLESS = ("continues", "headers", "header-line", "body", "tiny-chunks", "chunk-extension", "trailers")
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_no_part_of_an_answer_is_endless(fleet: Fleet, kind: str) -> None:
+    """Interim answers, headers, chunks, their extensions and trailers have an end like the body, as soon as
+    there are too many of them."""
+    fleet.behaviours["a.example.org"] = HOSTILE[kind]
+    (answer,) = fetch(fleet, Hosts(None), Request(url=fleet.http("a.example.org") + "TIME", family="ipv4"))
+    assert isinstance(answer, Failure)
+    assert answer.reason in ("its answer is larger than 100,000 bytes", "what it answers is not HTTP")
+
+
+def test_a_long_page_that_says_no_is_a_no(fleet: Fleet) -> None:
+    """Of an error, the status counts, however much comes with it."""
+    page = b"HTTP/1.1 404 X\r\nContent-Length: 90000000\r\n\r\n"
+    fleet.behaviours["a.example.org"] = endless(page, b"no" * 4000)
+    fleet.limits = replace(fleet.limits, answer_bytes=300_000)
+    (answer,) = fetch(fleet, Hosts(None), Request(url=fleet.http("a.example.org") + "TIME", family="ipv4"))
+    assert isinstance(answer, Fetched)
+    assert answer.status == 404
+
+
+def test_redirects_share_the_time_of_one_request(fleet: Fleet) -> None:
+    """A mirror that leads on and on, slowly, is given up when the time is over."""
+
+    async def lead_on(fleet: Fleet, asked: f.Asked) -> None:
+        await asyncio.sleep(0.1)
+        asked.send(302, Location=asked.path + "x")
+
+    fleet.behaviours["a.example.org"] = lead_on
+    fleet.limits = replace(fleet.limits, total_s=0.25)
+    (answer,) = fetch(fleet, Hosts(None), Request(url=fleet.http("a.example.org") + "TIME", family="ipv4"))
+    assert answer == Failure(fault=Fault.SILENT, reason="no answer within 0.25 s")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL])
+def test_what_this_machine_lacks_says_nothing_about_the_mirror(
+    fleet: Fleet, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Open files, ports: such an error is no failure of the host that could not be asked."""
+
+    async def no_connection(*_: object, **__: object) -> None:
+        raise OSError(number, "there is none left")
+
+    monkeypatch.setattr("aiohappyeyeballs.start_connection", no_connection)
+    (answer,) = fetch(fleet, Hosts(None), Request(url=fleet.http("a.example.org") + "TIME", family="ipv4"))
+    assert isinstance(answer, Failure)
+    assert answer.fault is Fault.NOT_ASKED

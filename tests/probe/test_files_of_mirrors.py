@@ -76,6 +76,8 @@ DAMAGED = {
     "a timestamp that is none": GOOD.replace(b"<timestamp>1795000000", b"<timestamp>soon"),
     "a timestamp beyond all time": GOOD.replace(b"<timestamp>1795000000", b"<timestamp>1e300"),
     "an endless timestamp": GOOD.replace(b"<timestamp>1795000000", b"<timestamp>inf"),
+    "elements without end": b"<repomd>" + b"<data/>" * 20_000 + b"</repomd>",
+    "elements in elements": b"<repomd><data/>" + b"<a>" * 20_000 + b"</a>" * 20_000 + b"</repomd>",
     "entities": b'<!DOCTYPE repomd [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>' + GOOD.partition(b"?>")[2],
 }
 
