@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.model import Content, MirrorState, Status
-from app.probe.round import Result
+from app.probe.visits import Result
 
 log = logging.getLogger("mirrorwise.probe")
 
@@ -52,14 +52,16 @@ class RoundTally:
         ranked = sorted(self.seconds.items(), key=lambda item: -item[1])[:_SLOWEST]
         return ", ".join(f"{name} ({seconds:.1f} s)" for name, seconds in ranked)
 
-    def line(self, elapsed_s: float, faults: Sequence[str]) -> str:
-        """The line about a round for the log."""
+    def line(self, elapsed_s: float, faults: Sequence[str], left: int = 0) -> str:
+        """The line about a round for the log. `left` is the number of mirrors that are still being asked."""
         parts = [
             f"{self.done} mirrors in {elapsed_s:.0f} s: {self.counts()}",
             f"{self.requests:,} requests",
         ]
         if self.done:
             parts.append(f"slowest: {self.slowest()}")
+        if left:
+            parts.append(f"{left} still being asked")
         if self.disabled:
             parts.append(f"disabled after 14 days unreachable: {', '.join(sorted(self.disabled))}")
         if faults:

@@ -1,11 +1,12 @@
 """Runs a round over many mirrors. Each is asked, asked again after a while if something has newly failed,
-and judged, and its state is written. Mirrors do not wait for each other, and none can stop the round."""
+and judged, and its state is written at once. None can stop the round."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,28 +14,14 @@ from app.catalogue.catalogue import carries, needs_probe, own_module
 from app.model import Mirror, MirrorState, SourceError
 from app.probe.judgement import Expectations, is_disabled, judge
 from app.probe.mirror import MirrorVisit
-from app.probe.observation import Observation
 from app.probe.records import Records
 from app.probe.surroundings import Surroundings
+from app.probe.visits import Result, Visits
 from app.sources.probe_state import read_mirror_state
 
 log = logging.getLogger("mirrorwise.probe")
 
-MIRRORS_AT_ONCE = 64
 _DISABLED_EVERY = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Result:
-    """The result of a round for one mirror."""
-
-    mirror: str
-    #: The state that counts now; None if nothing is known.
-    state: MirrorState | None
-    observation: Observation = field(default_factory=Observation)
-    #: Whether it has been unreachable for so long that it is only asked once a day.
-    disabled: bool = False
-    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,30 +36,43 @@ class Round:
     named: bool = False
     #: Is called with the result of each mirror as soon as it is known.
     on_result: Callable[[Result], None] = lambda result: None
+    #: The visits of earlier rounds may still be under way.
+    visits: Visits = field(default_factory=Visits)
 
-    async def run(self, mirrors: Iterable[Mirror]) -> list[Result]:
-        slots = asyncio.Semaphore(MIRRORS_AT_ONCE)
-        return await asyncio.gather(*(self._safely(mirror, slots) for mirror in mirrors))
+    async def run(self, mirrors: Iterable[Mirror], within_s: float | None = None) -> list[Result]:
+        """Visits the mirrors. Returns the results that are there when all visits have ended, or after
+        `within_s` seconds."""
+        self.visits.begin(mirrors, self._safely)
+        results = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                async for result in self.visits.results():
+                    self.on_result(result)
+                    results.append(result)
+        return results
 
-    async def _safely(self, mirror: Mirror, slots: asyncio.Semaphore) -> Result:
+    async def _safely(self, mirror: Mirror) -> Result:
         try:
-            result = await self._probe(mirror, slots)
+            return await self._probe(mirror)
+        except OSError as error:
+            log.error("the state of %s cannot be written: %s", mirror.name, error)
+            return Result(mirror.name, None, error=f"its state cannot be written: {error}")
         except Exception as error:
             log.exception("%s could not be probed", mirror.name)
-            result = Result(mirror.name, None, error=f"the prober failed: {error}")
-        self.on_result(result)
-        return result
+            return Result(mirror.name, None, error=f"the prober failed: {error}")
 
-    async def _probe(self, mirror: Mirror, slots: asyncio.Semaphore) -> Result:
-        async with slots:
+    async def _probe(self, mirror: Mirror) -> Result:
+        async with self.visits.slot() as slot:
             previous = self._previous(mirror)
             if not self.named and self._rests(previous):
                 return Result(mirror.name, previous, disabled=True)
             visit = MirrorVisit(mirror, previous, self.records.load_notes(mirror.name), self.around)
+            slot.requests = visit.requests
             await visit.first_try()
         if visit.needs_second_try():
             await asyncio.sleep(self.retry_after_s)
-            async with slots:
+            async with self.visits.slot() as slot:
+                slot.requests = visit.requests
                 await visit.second_try()
         state = judge(mirror.name, previous, visit.observation, self._expectations(mirror))
         self.records.save_mirror(state, mirror.name, visit.notes)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,15 +22,17 @@ from app.probe.hosts import Hosts
 from app.probe.origin import Origin, RepoVersions
 from app.probe.records import Records
 from app.probe.report import RoundTally, explain, progress
-from app.probe.round import Result, Round, chosen
-from app.probe.surroundings import Surroundings
+from app.probe.round import Round, chosen
+from app.probe.surroundings import MIRROR_S, Surroundings
+from app.probe.visits import Result, Visits
 from app.sources.folder import DataFolder
 from app.sources.people_files import PeopleFiles
 from app.sources.probe_state import read_repo_versions
 
 log = logging.getLogger("mirrorwise.probe")
 
-_LOOKUPS_AT_ONCE = 32
+_NAMED_MIRROR_S = 600.0
+"""The time that a mirror may take if it was asked for by name: its admin wants to know everything."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,23 @@ def run_probe(
 ) -> int:
     """Runs the prober. Returns the exit code: 0 if all went well, 1 if the input is at fault or a mirror that
     was asked for by name is not ok, 2 if no mirror has that name. SIGTERM and Ctrl-C end it cleanly."""
+    _allow_open_files()
     prober = Prober(options, network or Network(), pace or Pace(), console or Console())
     try:
         return asyncio.run(prober.run())
-    except SourceError as error:
+    except (SourceError, OSError) as error:
         log.error("%s", error)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 0
+
+
+def _allow_open_files() -> None:
+    """Raises the usual limit of 1,024 open files as far as it goes: hundreds of slow mirrors may be
+    connected at once."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @dataclass
@@ -84,6 +96,7 @@ class Prober:
     network: Network
     pace: Pace
     console: Console
+    visits: Visits = field(default_factory=Visits)
     hosts: Hosts = field(default_factory=lambda: Hosts(None))
     records: Records = field(init=False)
     files: PeopleFiles = field(init=False)
@@ -97,7 +110,6 @@ class Prober:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(_LOOKUPS_AT_ONCE))
         task = asyncio.current_task()
         if task is not None and threading.current_thread() is threading.main_thread():
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
@@ -114,30 +126,38 @@ class Prober:
         origin = Origin(self.network, self.records, self._known_versions(), user_agent(self.config))
         if self.config.origin is None:
             log.warning("config.yml names no origin: contents cannot be compared, only looked for")
-        await self._look_at(origin)
-        watch = asyncio.create_task(self._watch(origin))
+        watch = asyncio.create_task(self._watch(origin, first := asyncio.Event()))
         try:
+            if self.options.every_s is None:
+                await first.wait()
+            else:
+                with suppress(TimeoutError):  # an origin that is slow delays no round
+                    await asyncio.wait_for(first.wait(), self.pace.origin_every_s)
             return await self._rounds(origin)
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
 
     async def _rounds(self, origin: Origin) -> int:
-        """Runs all rounds. If a round fails, this is logged, and the next one tries again."""
+        """Runs all rounds. Each starts on time, whatever mirrors do. If a round fails, this is logged, and
+        the next one tries again."""
+        next_s = time.monotonic()
         while self.options.every_s is not None:
-            started = time.monotonic()
+            next_s = max(next_s, time.monotonic()) + self.options.every_s
             try:
-                await self._round(origin)
+                await self._round(origin, next_s - time.monotonic())
+            except OSError as error:
+                log.error("the round could not be finished: %s", error)
             except Exception:
                 log.exception("the round could not be finished")
-            await asyncio.sleep(max(0.0, self.options.every_s - (time.monotonic() - started)))
+            await asyncio.sleep(next_s - time.monotonic())
             await self._read_files()
         results = await self._round(origin)
         if not self.options.names:
             return 0
         return 0 if all(r.state is not None and r.state.status is Status.OK for r in results) else 1
 
-    async def _round(self, origin: Origin) -> list[Result]:
+    async def _round(self, origin: Origin, within_s: float | None = None) -> list[Result]:
         mirrors = chosen(self.mirrors.values(), self.options.names)
         tally = RoundTally()
         started = time.monotonic()
@@ -149,12 +169,13 @@ class Prober:
                 retry_after_s=self.pace.retry_after_s,
                 named=bool(self.options.names),
                 on_result=on_result,
-            ).run(mirrors)
+                visits=self.visits,
+            ).run(mirrors, within_s)
         for result in results if self.options.names else ():
             explain(self.console, result, self.options.verbose)
-        if not self.options.names:
+        if not self.options.names and self.visits.have_ended(mirrors):
             self.records.save_round(self.network.clock())
-        log.info("%s", tally.line(time.monotonic() - started, origin.faults))
+        log.info("%s", tally.line(time.monotonic() - started, origin.faults, self.visits.left()))
         return results
 
     def _surroundings(self, origin: Origin) -> Surroundings:
@@ -172,12 +193,15 @@ class Prober:
             agent=user_agent(config),
             interval_s=self.options.every_s,
             full=self.options.full,
+            mirror_s=_NAMED_MIRROR_S if self.options.names else MIRROR_S,
         )
 
-    async def _watch(self, origin: Origin) -> None:
+    async def _watch(self, origin: Origin, first: asyncio.Event) -> None:
+        """Looks at the origin again and again. Sets `first` after the first time."""
         while True:
-            await asyncio.sleep(self.pace.origin_every_s)
             await self._look_at(origin)
+            first.set()
+            await asyncio.sleep(self.pace.origin_every_s)
 
     async def _look_at(self, origin: Origin) -> None:
         before = origin.faults

@@ -309,13 +309,17 @@ def test_killed_in_a_round_the_next_one_goes_on(fleet: Fleet, probing: Probing) 
 
 def test_rounds_go_on_until_the_prober_is_told_to_stop(fleet: Fleet) -> None:
     """With an interval: round after round, the origin watched meanwhile, a mirror added in between
-    taken up; SIGTERM ends it with 0."""
+    taken up; one that gives no answer for ten seconds delays none of it. SIGTERM ends it with 0."""
+    silent = fleet.add("silent.example.org", f.silent)
     first = fleet.add("a.example.org")
     child = start(fleet, every_s=0.1)
     try:
         wait_until(lambda: first in states(fleet.folder), "the first round")
         second = fleet.add("b.example.org")
         wait_until(lambda: second in states(fleet.folder), "the second mirror")
+        rounds = len(fleet.requests_to(first))
+        wait_until(lambda: len(fleet.requests_to(first)) > rounds + 5, "more rounds")
+        assert len(fleet.requests_to(silent)) == 1
         looks = len(fleet.requests_to(f.ORIGIN))
         wait_until(lambda: len(fleet.requests_to(f.ORIGIN)) > looks + 10, "two more looks at the origin")
     finally:
