@@ -43,7 +43,7 @@ class Origin:
         self._records = records
         self._notes = records.load_origin()
         self._agent = agent
-        self._confirmed: dict[str, tuple[datetime, str | None]] = {}
+        self._confirmed: dict[str, tuple[datetime, asyncio.Future[str | None]]] = {}
 
     @property
     def timestamp(self) -> datetime | None:
@@ -71,15 +71,19 @@ class Origin:
         """Returns whether the origin has exactly this version now; None if it does not answer. It is asked at
         most once a minute for each repo."""
         now = self._network.clock()
-        asked_at, found = self._confirmed.get(target.key, (None, None))
-        if asked_at is None or now - asked_at >= timedelta(minutes=1):
-            async with self._client() as client:
-                visit = _Visit(client, config, self)
-                await visit.find_families()
-                bodies = await visit.read([target], conditional=False)
-            found = digest_of(bodies[0][1].body) if bodies else None
-            self._confirmed[target.key] = (now, found)
+        known = self._confirmed.get(target.key)
+        if known is None or now - known[0] >= timedelta(minutes=1):
+            # Many mirrors may want to know at once. The first that does need not wait for the answer.
+            known = self._confirmed[target.key] = now, asyncio.ensure_future(self._digest(config, target))
+        found = await asyncio.shield(known[1])
         return None if found is None else found == sha256
+
+    async def _digest(self, config: ServiceConfig, target: Directory) -> str | None:
+        async with self._client() as client:
+            visit = _Visit(client, config, self)
+            await visit.find_families()
+            bodies = await visit.read([target], conditional=False)
+        return digest_of(bodies[0][1].body) if bodies else None
 
     def seen(self, key: str) -> Seen | None:
         """The last fetch of a repo, if it brought the newest version."""

@@ -142,6 +142,20 @@ def test_a_mirror_that_is_ahead_of_what_was_read_is_current(fleet: Fleet) -> Non
     assert asyncio.run(confirm(newest)) is None
 
 
+def test_many_mirrors_that_claim_to_be_ahead_cost_the_origin_one_look(fleet: Fleet) -> None:
+    """A hostile fleet cannot use the prober against the origin."""
+    origin, _ = look(fleet)
+    config, _ = read_service_config(fleet.folder / "config.yml")
+    target = next(target for target in expected_repos(config) if target.key == KEY)
+    fleet.log.clear()
+
+    async def confirm() -> list[bool | None]:
+        return await asyncio.gather(*(origin.confirms(config, target, "f" * 64) for _ in range(20)))
+
+    assert asyncio.run(confirm()) == [False] * 20
+    assert [path for _, path in fleet.requests_to(f.ORIGIN)] == ["/TIME", PATH]
+
+
 def test_without_an_origin_contents_are_looked_for_but_not_compared(fleet: Fleet, probing: Probing) -> None:
     """Missing and damaged ones are found; what is there stays unknown."""
     config = (fleet.folder / "config.yml").read_text()
