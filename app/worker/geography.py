@@ -143,10 +143,11 @@ class NetworkFiles:
             return
         self._marks = seen
         self._readings += 1
-        ranges, findings = read_cloud_folder(self._folder)
+        last = {**self._kept(), **self._ranges}
+        ranges, findings = read_cloud_folder(self._folder, last)
         self._faults.replace("cloud", {f.file: str(f) for f in located(findings, "cloud")})
         if findings:
-            ranges = {**self._kept(), **self._ranges, **ranges}
+            ranges = {**last, **ranges}
         self._keep(ranges)
         self._ranges = ranges
 

@@ -16,6 +16,7 @@ from app.model import GeoError, Mirror
 from app.store import FileStore
 from app.worker.geography import NetworkFiles
 from app.worker.loop import Worker
+from tests.clouds import samples as cloud_samples
 from tests.conftest import ROOT, wait_until
 from tests.spoiling import directory, emptied, truncated
 from tests.worker.conftest import StartWorker
@@ -193,6 +194,43 @@ def test_spoiled_cloud_file(
     shutil.copyfile(ROOT / "data" / "cloud" / "aws.json", cloud / "aws.json")
     worker.step(NOON + 3)
     assert worker.faults.current == {}
+    assert generation(store) == first
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        pytest.param("gcp", cloud_samples.gcp([("0.0.0.0/1", "us-central1")], 10**15), id="half of IPv4"),
+        pytest.param("oci", cloud_samples.oci({"us-ashburn-1": ["10.0.0.0/16"]}, "2027-01-01"), id="private"),
+        pytest.param(
+            "azure", cloud_samples.azure({"eastus": ["198.51.100.0/24", "52.5.0.0/16"]}), id="another's"
+        ),
+        pytest.param(
+            "aws",
+            cloud_samples.aws([(f"{n}.0.0.0/10", "us-east-1", "us-east-1") for n in range(41, 121)], 10**15),
+            id="far more than before",
+        ),
+    ],
+)
+def test_unbelievable_cloud_file(
+    network: Network, store: FileStore, start: StartWorker, file: str, content: bytes
+) -> None:
+    """A file that claims what its provider cannot have is at fault, and no mirror is: the last good ranges
+    serve on, also after a restart."""
+    cloud = network.data / "cloud"
+    shutil.copytree(ROOT / "data" / "cloud", cloud)
+    network.mirror("campus.example.org", more="subnets: [8.8.0.0/16, 2600:4000::/32]\n")
+    worker = start()
+    worker.step(NOON)
+    first = generation(store)
+    (cloud / f"{file}.json").write_bytes(content)
+    worker.step(NOON + 1)
+    assert set(worker.faults.current) == {f"cloud/{file}.json"}
+    assert generation(store) == first
+    worker.stop()
+    worker = start()
+    worker.step(NOON + 2)
+    assert set(worker.faults.current) == {f"cloud/{file}.json"}
     assert generation(store) == first
 
 
