@@ -123,13 +123,15 @@ def web(bind: tuple[str, ...]) -> None:
 def check(directory: Path | None) -> None:
     """Validate a data folder, and name what no program reads in it; for a pull request's CI.
 
+    With GEOIP_CITY and GEOIP_ASN, these databases are looked at as well, and how far AS numbers reach.
+
     \b
     Example:
       mirrorwise check data
     """
-    from app.sources.check import check as check_directory
+    from app.cli.check import check_all
 
-    findings = check_directory(directory or read_settings(os.environ).data_dir)
+    findings = check_all(directory, os.environ)
     for finding in findings:
         click.echo(str(finding))
     faults = sum(finding.severity is Severity.FAULT for finding in findings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from app.clouds.space import CloudSpace
 from app.model import Finding
@@ -14,6 +15,34 @@ from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
 CLOUD_ADDRESSES_ALLOWED = {4: 1 << 4, 6: 1 << 72}  # a /28 and a /56, all subnets of a mirror together
 
 
+class Taken(NamedTuple):
+    """What a claimed prefix holds of providers' addresses."""
+
+    prefix: Prefix
+    addresses: int
+    #: The range that has most of them.
+    largest: CloudRange
+
+
+def taken_from_clouds(claimed: Iterable[Prefix], spaces: Mapping[int, CloudSpace]) -> list[Taken]:
+    """Finds the prefixes of a mirror that hold providers' addresses, if together they hold more than is
+    allowed. `spaces` are by IP version."""
+    totals = dict.fromkeys(WIDTHS, 0)
+    taken = []
+    for prefix in sorted(set(claimed)):
+        addresses, largest = spaces[prefix.version].shared(prefix)
+        if largest is not None:
+            totals[prefix.version] += addresses
+            taken.append(Taken(prefix, addresses, largest))
+    return [one for one in taken if totals[one.prefix.version] > CLOUD_ADDRESSES_ALLOWED[one.prefix.version]]
+
+
+def cloud_spaces(clouds: Iterable[CloudRange]) -> dict[int, CloudSpace]:
+    """Sorts ranges by IP version."""
+    ranges = list(clouds)
+    return {version: CloudSpace(version, ranges) for version in WIDTHS}
+
+
 def netblock_findings(
     declared: Iterable[tuple[str, str, Sequence[str]]], clouds: Iterable[CloudRange]
 ) -> list[Finding]:
@@ -22,29 +51,23 @@ def netblock_findings(
     A mirror's subnets together may hold at most 16 IPv4 addresses and one IPv6 /56 that providers publish
     as theirs. Above that, each of its subnets that holds any is refused.
     """
-    ranges = list(clouds)
-    spaces = {version: CloudSpace(version, ranges) for version in WIDTHS}
-    findings = []
-    for file, mirror, subnets in declared:
-        totals = dict.fromkeys(WIDTHS, 0)
-        shares = []
-        for prefix in sorted({parse_prefix(text) for text in subnets}):
-            addresses, largest = spaces[prefix.version].shared(prefix)
-            if largest is not None:
-                totals[prefix.version] += addresses
-                shares.append((prefix, addresses, largest))
-        for prefix, addresses, largest in shares:
-            if totals[prefix.version] > CLOUD_ADDRESSES_ALLOWED[prefix.version]:
-                findings.append(fault(file, _refusal(mirror, prefix, addresses, largest)))
-    return findings
+    spaces = cloud_spaces(clouds)
+    return [
+        fault(
+            file, f"subnets: {taken.prefix} of {mirror} {refusal(taken)} for all subnets of a mirror together"
+        )
+        for file, mirror, subnets in declared
+        for taken in taken_from_clouds(map(parse_prefix, subnets), spaces)
+    ]
 
 
-def _refusal(mirror: str, prefix: Prefix, addresses: int, largest: CloudRange) -> str:
+def refusal(taken: Taken) -> str:
+    """Says why a claim is refused, as a part of a sentence."""
+    prefix, addresses, largest = taken
     region = f" for {largest.region}" if largest.region else ""
     held = f"{addresses:,} addresses" if prefix.version == 4 else "IPv6 space"
     return (
-        f"subnets: {prefix} of {mirror} holds {held} of cloud providers ({largest.prefix}, published by "
-        f"{largest.provider}{region}), whose clients belong to the mirrors of their region. Allowed are 16 "
-        f"such IPv4 addresses and one such IPv6 /56 for all subnets of a mirror together; a mirror that "
-        f"serves a cloud region says so with cloud_type and cloud_regions"
+        f"holds {held} of cloud providers ({largest.prefix}, published by {largest.provider}{region}), whose "
+        f"clients belong to the mirrors of their region; a mirror that serves a cloud region says so with "
+        f"cloud_type and cloud_regions. Allowed are 16 such IPv4 addresses and one such IPv6 /56"
     )
