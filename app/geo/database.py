@@ -51,9 +51,10 @@ class _Source:
         except ValueError:
             return  # it was no address, so the database is not at fault
         self.failures += 1
-        if self.failures == 1:
+        if self.failures == 1:  # neither the client's address nor the error, which may repeat it
+            kind = type(error).__name__
             _logger.error(
-                "%s (%s): %s cannot be looked up: %s", self.file.name, self.database_type, address, error
+                "%s (%s) is damaged: a lookup failed (%s)", self.file.name, self.database_type, kind
             )
 
 
