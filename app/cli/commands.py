@@ -223,8 +223,8 @@ def simulate(
 ) -> None:
     """Compute which clients are sent where: mirrors' shares of all clients, and how far clients have to go.
 
-    Nothing is published. What is asked for is compared with what is live, with prices as they
-    stand (how it begins) or --settled (what it comes to after days).
+    Nothing is published. What the files say, with the changes asked for, is compared with what is live,
+    with prices as they stand (how it begins) or --settled (what it comes to after days).
 
     \b
     Examples:
