@@ -7,6 +7,7 @@ is 0 if it succeeded, 1 if its input is at fault (the message says where), and 2
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import Any, Literal
 
 import click
 
+from app.files import said
 from app.logs import set_up_logging
 from app.model import GeoError, MirrorwiseError, Severity
 from app.settings import Settings, read_settings
@@ -31,6 +33,11 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except MirrorwiseError as error:
             click.echo(str(error), err=True)
+            ctx.exit(1)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output is gone, and click knows what to do
+                raise
+            click.echo(said(error), err=True)
             ctx.exit(1)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import app
-from app.files import replace
+from app.files import replace, said
 from app.geo import vendors
 from app.geo.copies import VerifiedCopies
 from app.geo.database import CityDatabase, city_layout_of
@@ -268,6 +268,8 @@ def follow(directory: SiteDirectory, reloader: Reloader | None, every_s: float) 
             faults.report("nginx", directory.fault)
         except MirrorwiseError as error:
             faults.set("nginx", str(error))
+        except OSError as error:
+            faults.set("nginx", said(error))
         except Exception as error:
             faults.set("nginx", f"failed: {error!r}", trace=True)
         time.sleep(every_s)
