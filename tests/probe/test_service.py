@@ -324,9 +324,8 @@ def test_rounds_go_on_until_the_prober_is_told_to_stop(fleet: Fleet) -> None:
     assert child.wait(10) == 0
 
 
-@pytest.mark.parametrize(
-    "part", ["state", *(pytest.param(part, marks=pytest.mark.slow) for part in ("state/probe", "mirrors.d"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["state", "state/probe", "mirrors.d"])
 def test_rounds_go_on_while_a_folder_is_of_no_use(fleet: Fleet, tmp_path: Path, part: str) -> None:
     """A folder that turns into a loop of links ends no running prober: it says what it cannot read or write,
     without a traceback, and goes on when the folder is back."""
