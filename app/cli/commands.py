@@ -8,6 +8,7 @@ is 0 if it succeeded, 1 if its input is at fault (the message says where), and 2
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -29,6 +30,9 @@ class _Group(click.Group):
     """A group of commands that turns our own errors into a message and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> object:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a file's name may be no text
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except MirrorwiseError as error:

@@ -73,7 +73,9 @@ class WhatIf:
             files[key] = path
             for present in [name for name in mirrors if name.lower() == key]:
                 del mirrors[present]
-                notes.append(f"--with: {path} takes the place of the mirror {present} that there is")
+                notes.append(
+                    f"--with: {quoted(path.name)} takes the place of the mirror {present} that there is"
+                )
             mirrors[mirror.name] = mirror
             locations[mirror.name] = reader.locator().locate(mirror, inputs.states.get(mirror.name))
         policy = msgspec.structs.replace(inputs.config.selection, **self.policy)

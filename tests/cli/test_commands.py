@@ -172,6 +172,16 @@ def test_check_looks_at_the_databases(network: Network, monkeypatch: pytest.Monk
     )
 
 
+def test_names_that_are_no_text(network: Network, variables: dict[str, str]) -> None:
+    """The name of a file that is not UTF-8 can be said, whatever the terminal takes."""
+    odd = network.data / os.fsdecode(b"n\xe9.mmdb")
+    strict = {**variables, "PYTHONIOENCODING": "utf-8:strict", "GEOIP_CITY": str(odd)}
+    done = run_process(strict, "check")
+    assert done.returncode == 1
+    assert "n\\udce9.mmdb: fault: " in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 def test_check_needs_no_database(network: Network) -> None:
     """The city database of the folder itself is checked where there is one, and need not be there."""
     city = network.data / "geoip" / "city.mmdb"

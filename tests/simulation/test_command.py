@@ -222,7 +222,7 @@ def test_with_in_place_of_one_that_is_there(published: Network, tmp_path: Path) 
     found = simulated("--with", str(path), "--settled")
     assert len(shares(found["then"])) == 25
     assert 0.4 < shares(found["then"])[LONE] <= 4 * 4 / 28
-    assert found["notes"] == [f"--with: {path} takes the place of the mirror {LONE} that there is"]
+    assert found["notes"] == [f'--with: "changed.yml" takes the place of the mirror {LONE} that there is']
 
 
 def test_with_a_name_in_other_case(published: Network, tmp_path: Path) -> None:
