@@ -52,6 +52,12 @@ def digest_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def said(error: OSError) -> str:
+    """Says what the system refused, with the file if it names one."""
+    problem = error.strerror or str(error)
+    return problem if error.filename is None else f"{os.fsdecode(error.filename)}: {problem}"
+
+
 # --- replacing -------------------------------------------------------------------------------------
 
 
@@ -92,10 +98,12 @@ def remove_abandoned(folder: Path, now: float | None = None) -> None:
     """Removes the temporary files in a folder that writers left behind when they were killed. A folder that
     cannot be read or changed stays as it is. `now` is in epoch seconds; by default, it is the present."""
     oldest_s = (time.time() if now is None else now) - ABANDONED_S
-    for temporary in folder.glob(".*.tmp"):
-        with suppress(OSError):  # another process was faster, or the disk is read-only
-            if temporary.lstat().st_mtime < oldest_s:
-                temporary.unlink()
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):  # another process was faster, or the disk is read-only
+                is_temporary = entry.name.startswith(".") and entry.name.endswith(".tmp")
+                if is_temporary and entry.stat(follow_symlinks=False).st_mtime < oldest_s:
+                    Path(entry.path).unlink()
 
 
 def _flush(path: Path, flags: int) -> None:

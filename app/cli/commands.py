@@ -7,6 +7,8 @@ is 0 if it succeeded, 1 if its input is at fault (the message says where), and 2
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import sys
@@ -16,6 +18,7 @@ from typing import Any, Literal
 
 import click
 
+from app.files import said
 from app.logs import set_up_logging
 from app.model import GeoError, MirrorwiseError, Severity
 from app.settings import Settings, read_settings
@@ -27,10 +30,18 @@ class _Group(click.Group):
     """A group of commands that turns our own errors into a message and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> object:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a file's name may be no text
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except MirrorwiseError as error:
             click.echo(str(error), err=True)
+            ctx.exit(1)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output is gone, and click knows what to do
+                raise
+            click.echo(said(error), err=True)
             ctx.exit(1)
 
 
@@ -123,13 +134,15 @@ def web(bind: tuple[str, ...]) -> None:
 def check(directory: Path | None) -> None:
     """Validate a data folder, and name what no program reads in it; for a pull request's CI.
 
+    With GEOIP_CITY and GEOIP_ASN, these databases are looked at as well, and how far AS numbers reach.
+
     \b
     Example:
       mirrorwise check data
     """
-    from app.sources.check import check as check_directory
+    from app.cli.check import check_all
 
-    findings = check_directory(directory or read_settings(os.environ).data_dir)
+    findings = check_all(directory, os.environ)
     for finding in findings:
         click.echo(str(finding))
     faults = sum(finding.severity is Severity.FAULT for finding in findings)
@@ -221,8 +234,8 @@ def simulate(
 ) -> None:
     """Compute which clients are sent where: mirrors' shares of all clients, and how far clients have to go.
 
-    Nothing is published. What is asked for is compared with what is live, with prices as they
-    stand (how it begins) or --settled (what it comes to after days).
+    Nothing is published. What the files say, with the changes asked for, is compared with what is live,
+    with prices as they stand (how it begins) or --settled (what it comes to after days).
 
     \b
     Examples:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from app.clouds.provider import Provider, PublishedPrefix, PublishedRanges
+from app.clouds.provider import Expected, Provider, PublishedPrefix, PublishedRanges
 
 
 class _IPv4Row(msgspec.Struct):
@@ -53,4 +53,5 @@ AWS = Provider(
     file="aws-ip-ranges.json",
     keys=frozenset({"prefixes", "ipv6_prefixes"}),
     read=read,
+    expected={4: Expected(10, 1 << 27), 6: Expected(30, 1 << 101)},
 )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from app.clouds.provider import Provider, PublishedPrefix, PublishedRanges
+from app.clouds.provider import Expected, Provider, PublishedPrefix, PublishedRanges
 
 
 class _Tag(msgspec.Struct):
@@ -57,6 +57,7 @@ AZURE = Provider(
     file="azure-service-tags.json",
     keys=frozenset({"changeNumber", "values"}),
     read=read,
+    expected={4: Expected(13, 1 << 26), 6: Expected(36, 1 << 94)},
     link=r"https?://[^\"'\s<>\\]+/ServiceTags_Public_\d{8}\.json",
     short_names={
         "brazilne": "brazilnortheast",

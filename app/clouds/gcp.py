@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from app.clouds.provider import Provider, PublishedPrefix, PublishedRanges
+from app.clouds.provider import Expected, Provider, PublishedPrefix, PublishedRanges
 
 
 class _Row(msgspec.Struct, rename="camel"):
@@ -46,4 +46,5 @@ GCP = Provider(
     file="gcp-cloud.json",
     keys=frozenset({"prefixes", "creationTime"}),
     read=read,
+    expected={4: Expected(12, 1 << 24), 6: Expected(40, 1 << 91)},
 )

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from app.clouds.provider import Provider, PublishedPrefix, PublishedRanges
+from app.clouds.provider import Expected, Provider, PublishedPrefix, PublishedRanges
 
 
 class _Range(msgspec.Struct):
@@ -53,4 +53,5 @@ OCI = Provider(
     file="oci-public-ip-ranges.json",
     keys=frozenset({"regions", "last_updated_timestamp"}),
     read=read,
+    expected={4: Expected(14, 1 << 23), 6: Expected(36, 1 << 94)},
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+from app.clouds.space import CloudSpace
 from app.model import Finding
 from app.model.errors import fault
 from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
@@ -14,33 +15,32 @@ from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
 CLOUD_ADDRESSES_ALLOWED = {4: 1 << 4, 6: 1 << 72}  # a /28 and a /56, all subnets of a mirror together
 
 
-class _CloudSpace:
-    """The cloud ranges of one IP version, as sorted, disjoint intervals. A range inside another one is left
-    out."""
+class Taken(NamedTuple):
+    """What a claimed prefix holds of providers' addresses."""
 
-    def __init__(self, ranges: Iterable[CloudRange]) -> None:
-        self._first: list[int] = []
-        self._last: list[int] = []
-        self._ranges: list[CloudRange] = []
-        for cloud_range in sorted(ranges, key=lambda r: (r.prefix.address, r.prefix.length)):
-            if self._last and cloud_range.prefix.address <= self._last[-1]:
-                continue
-            self._first.append(cloud_range.prefix.address)
-            self._last.append(cloud_range.prefix.last)
-            self._ranges.append(cloud_range)
+    prefix: Prefix
+    addresses: int
+    #: The range that has most of them.
+    largest: CloudRange
 
-    def shared(self, prefix: Prefix) -> tuple[int, CloudRange | None]:
-        """The number of addresses of a prefix that are in cloud ranges, and the range with most of them."""
-        low = max(bisect_right(self._first, prefix.address) - 1, 0)
-        high = bisect_right(self._first, prefix.last)
-        addresses, largest, most = 0, None, 0
-        for index in range(low, high):
-            overlap = min(self._last[index], prefix.last) - max(self._first[index], prefix.address) + 1
-            if overlap > 0:
-                addresses += overlap
-            if overlap > most:
-                largest, most = self._ranges[index], overlap
-        return addresses, largest
+
+def taken_from_clouds(claimed: Iterable[Prefix], spaces: Mapping[int, CloudSpace]) -> list[Taken]:
+    """Finds the prefixes of a mirror that hold providers' addresses, if together they hold more than is
+    allowed. `spaces` are by IP version."""
+    totals = dict.fromkeys(WIDTHS, 0)
+    taken = []
+    for prefix in sorted(set(claimed)):
+        addresses, largest = spaces[prefix.version].shared(prefix)
+        if largest is not None:
+            totals[prefix.version] += addresses
+            taken.append(Taken(prefix, addresses, largest))
+    return [one for one in taken if totals[one.prefix.version] > CLOUD_ADDRESSES_ALLOWED[one.prefix.version]]
+
+
+def cloud_spaces(clouds: Iterable[CloudRange]) -> dict[int, CloudSpace]:
+    """Sorts ranges by IP version."""
+    ranges = list(clouds)
+    return {version: CloudSpace(version, ranges) for version in WIDTHS}
 
 
 def netblock_findings(
@@ -51,29 +51,23 @@ def netblock_findings(
     A mirror's subnets together may hold at most 16 IPv4 addresses and one IPv6 /56 that providers publish
     as theirs. Above that, each of its subnets that holds any is refused.
     """
-    ranges = list(clouds)
-    spaces = {version: _CloudSpace(r for r in ranges if r.prefix.version == version) for version in WIDTHS}
-    findings = []
-    for file, mirror, subnets in declared:
-        totals = dict.fromkeys(WIDTHS, 0)
-        shares = []
-        for prefix in sorted({parse_prefix(text) for text in subnets}):
-            addresses, largest = spaces[prefix.version].shared(prefix)
-            if largest is not None:
-                totals[prefix.version] += addresses
-                shares.append((prefix, addresses, largest))
-        for prefix, addresses, largest in shares:
-            if totals[prefix.version] > CLOUD_ADDRESSES_ALLOWED[prefix.version]:
-                findings.append(fault(file, _refusal(mirror, prefix, addresses, largest)))
-    return findings
+    spaces = cloud_spaces(clouds)
+    return [
+        fault(
+            file, f"subnets: {taken.prefix} of {mirror} {refusal(taken)} for all subnets of a mirror together"
+        )
+        for file, mirror, subnets in declared
+        for taken in taken_from_clouds(map(parse_prefix, subnets), spaces)
+    ]
 
 
-def _refusal(mirror: str, prefix: Prefix, addresses: int, largest: CloudRange) -> str:
+def refusal(taken: Taken) -> str:
+    """Says why a claim is refused, as a part of a sentence."""
+    prefix, addresses, largest = taken
     region = f" for {largest.region}" if largest.region else ""
     held = f"{addresses:,} addresses" if prefix.version == 4 else "IPv6 space"
     return (
-        f"subnets: {prefix} of {mirror} holds {held} of cloud providers ({largest.prefix}, published by "
-        f"{largest.provider}{region}), whose clients belong to the mirrors of their region. Allowed are 16 "
-        f"such IPv4 addresses and one such IPv6 /56 for all subnets of a mirror together; a mirror that "
-        f"serves a cloud region says so with cloud_type and cloud_regions"
+        f"holds {held} of cloud providers ({largest.prefix}, published by {largest.provider}{region}), whose "
+        f"clients belong to the mirrors of their region; a mirror that serves a cloud region says so with "
+        f"cloud_type and cloud_regions. Allowed are 16 such IPv4 addresses and one such IPv6 /56"
     )

@@ -25,6 +25,15 @@ class PublishedRanges(NamedTuple):
     prefixes: Iterable[PublishedPrefix]
 
 
+class Expected(NamedTuple):
+    """How much of one IP version a provider may have, by what it published in November 2026."""
+
+    #: The length of the widest prefix: about twice as wide as its widest one.
+    widest: int
+    #: The addresses of all its prefixes together, rounded up.
+    addresses: int
+
+
 class Provider(NamedTuple):
     """A cloud provider, with all in which it differs from others."""
 
@@ -39,6 +48,8 @@ class Provider(NamedTuple):
     #: Reads the bytes of the file. It raises ValueError with a sentence, as does iterating over the prefixes
     #: that it returns.
     read: Callable[[bytes], PublishedRanges]
+    #: What it may publish, by IP version.
+    expected: Mapping[int, Expected]
     #: If `url` is a page with links to the file, the pattern of such links. The last by file name counts.
     link: str | None = None
     #: The public names of regions that have other names in the file, by these other names.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
 from app.clouds import PROVIDERS
+from app.clouds.belief import believed, impossible
 from app.clouds.provider import Provider
 from app.clouds.ranges import CloudRanges, merge
 from app.files import listing_error, paths, read_bytes
@@ -35,8 +37,9 @@ def parse_cloud_ranges(content: bytes) -> CloudRanges:
         ranges = merge(provider.name, provider.read(content))
     except (ValueError, RecursionError, OverflowError) as error:
         raise ValueError(f"not usable as {provider.name}'s ranges: {error}") from error
-    if not ranges.ranges:
-        raise ValueError(f"not usable as {provider.name}'s ranges: there are none in it")
+    problem = impossible(ranges) if ranges.ranges else "there are none in it"
+    if problem:
+        raise ValueError(f"not usable as {provider.name}'s ranges: {problem}")
     return ranges
 
 
@@ -62,21 +65,25 @@ def read_cloud_file(path: Path) -> CloudRanges:
         raise SourceError([fault(path.name, f"the file is {error}")]) from error
 
 
-def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Finding]]:
+def read_cloud_folder(
+    folder: Path, last: Mapping[str, CloudRanges] = MappingProxyType({})
+) -> tuple[dict[str, CloudRanges], list[Finding]]:
     """Reads the newest ranges of each provider. Returns them with the findings about files that cannot be
-    used, or about the folder ("."). A missing folder counts as an empty one."""
-    newest: dict[str, CloudRanges] = {}
+    used, or about the folder ("."). A missing folder counts as an empty one. `last`: the last good ranges of
+    each provider."""
     findings: list[Finding] = []
     closed = listing_error(folder)
     if closed is not None and not isinstance(closed, FileNotFoundError):
-        return newest, [fault(".", f"the folder cannot be read: {closed.strerror or closed}")]
+        return {}, [fault(".", f"the folder cannot be read: {closed.strerror or closed}")]
+    files: list[tuple[str, CloudRanges]] = []
     for path in paths(folder, *RANGE_ENDINGS):
         try:
-            ranges = read_cloud_file(path)
+            files.append((path.name, read_cloud_file(path)))
         except SourceError as error:
             findings.extend(error.findings)
-            continue
-        present = newest.get(ranges.provider)
-        if present is None or ranges.version > present.version:
-            newest[ranges.provider] = ranges
-    return newest, findings
+    if not findings:  # else the file at fault may be any provider's, and its last good ranges stay
+        there = {ranges.provider for _, ranges in files}
+        last = {provider: ranges for provider, ranges in last.items() if provider in there}
+    good, problems = believed(files, last)
+    refused = [fault(file, f"the file is not believed: {problem}") for file, problem in problems.items()]
+    return good, [*findings, *refused]

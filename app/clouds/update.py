@@ -2,7 +2,7 @@
 
 Each provider is updated by itself: if something goes wrong with one, a sentence says so, its present file
 stays, and the others are not affected. A file is replaced (in one step) only by one that our reader
-understands, that is of this provider, not older, and has at least half as many prefixes. ETag and
+understands, that is of this provider, not older, and believed after the present one. ETag and
 Last-Modified of what was fetched are kept in `.fetched.json` beside the files; they count only while the
 file is still the one that they came with.
 """
@@ -22,6 +22,7 @@ import msgspec
 from yarl import URL
 
 from app.clouds import PROVIDERS
+from app.clouds.belief import leap
 from app.clouds.provider import Provider
 from app.clouds.ranges import CloudRanges
 from app.clouds.read import parse_cloud_ranges, read_cloud_file, read_cloud_folder
@@ -194,11 +195,9 @@ class _Updater:
             raise _UpdateError(f"{answer.url} answered {answer.content_type}, {error}") from error
         if ranges.provider != self.provider.name:
             raise _UpdateError(f"{answer.url} answered the ranges of {ranges.provider}")
-        if present is not None and len(ranges.ranges) * 2 < len(present.ranges):
-            raise _UpdateError(
-                f"{answer.url} has {len(ranges.ranges):,} prefixes, less than half of the present "
-                f"{len(present.ranges):,} (if that is right, delete the present file)"
-            )
+        if problem := leap(present, ranges):
+            hint = " (if that is right, delete the present file)" if present else ""
+            raise _UpdateError(f"{answer.url} is not believed: {problem}{hint}")
         return ranges
 
     async def _get(self, url: str, known: _Fetched | None = None) -> _Answer:

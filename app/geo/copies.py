@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from app.files import FileMark, digest_of_file, mark_of, remove_abandoned, replacing
+from app.files import FileMark, digest_of_file, mark_of, paths, remove_abandoned, replacing
 from app.geo.mmdb import MmdbFile
 from app.model import GeoError, digest_of
 
@@ -92,9 +92,9 @@ class VerifiedCopies:
         """The copy of a source that was remembered last; None if there is none any more."""
         try:
             copy = self._folder / self._link(source).readlink().name
+            return copy if copy.is_file() else None
         except OSError:
             return None
-        return copy if copy.is_file() else None
 
     def delete_unused(self, now: float) -> None:
         """Deletes the copies that this process does not use, that no link leads to, and that no process has
@@ -102,10 +102,10 @@ class VerifiedCopies:
         epoch seconds."""
         remove_abandoned(self._folder, now)
         current = {self._kept, *(copy for _, copy in self._good.values())}
-        for link in self._folder.glob("*.last"):
+        for link in paths(self._folder, ".last"):
             with suppress(OSError):
                 current.add(self._folder / link.readlink().name)
-        for file in self._folder.glob("*.mmdb"):
+        for file in paths(self._folder, ".mmdb"):
             with suppress(OSError):  # another process was faster, or the disk is read-only
                 if file in current:
                     os.utime(file, (now, now))

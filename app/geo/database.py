@@ -26,6 +26,11 @@ from app.model.place import UNKNOWN_PLACE, Place
 
 _SAMPLE = 16  # nodes for each level, which gives enough records to tell a layout by
 
+_COUNTRIES_ONLY = (
+    "no record says more than the country, as in a country database, so that all clients of a country get "
+    "the same mirrors; a city database says where in it they are"
+)
+
 _logger = logging.getLogger(__name__)
 
 
@@ -46,9 +51,10 @@ class _Source:
         except ValueError:
             return  # it was no address, so the database is not at fault
         self.failures += 1
-        if self.failures == 1:
+        if self.failures == 1:  # neither the client's address nor the error, which may repeat it
+            kind = type(error).__name__
             _logger.error(
-                "%s (%s): %s cannot be looked up: %s", self.file.name, self.database_type, address, error
+                "%s (%s) is damaged: a lookup failed (%s)", self.file.name, self.database_type, kind
             )
 
 
@@ -61,6 +67,8 @@ class _Database:
             raise GeoError("a GeoIP database needs at least one file")
         self.paths = tuple(paths)
         self.identity = identity_of(paths)
+        #: What is odd about a file that can be used, by its path.
+        self.remarks: dict[Path, str] = {}
         self._ipv4 = [_Source(path) for path in paths]
         self._ipv6 = [source for source in self._ipv4 if source.file.metadata.ip_version == 6]
 
@@ -90,7 +98,12 @@ class CityDatabase(_Database):
 
     def __init__(self, paths: Sequence[Path]) -> None:
         super().__init__(paths)
-        self._layouts = {source: city_layout_of(source.file) for source in self._ipv4}
+        self._layouts = {}
+        for source in self._ipv4:
+            records = source.file.sample(_SAMPLE)
+            layout = self._layouts[source] = _layout(source.file, records)
+            if not any(layout.locate(record).precise for record in records):
+                self.remarks[source.file.path] = _COUNTRIES_ONLY
         self._places4 = [(source.get, self._layouts[source].place, source) for source in self._ipv4]
         self._places6 = [(source.get, self._layouts[source].place, source) for source in self._ipv6]
 
@@ -168,4 +181,8 @@ def check_asns(file: MmdbFile) -> None:
 
 def city_layout_of(file: MmdbFile) -> Layout:
     """The layout of the records in a city database's file. Raises GeoError if it is of another database."""
-    return vendors.city_layout(file.name, file.metadata.database_type, file.sample(_SAMPLE))
+    return _layout(file, file.sample(_SAMPLE))
+
+
+def _layout(file: MmdbFile, records: Sequence[Any]) -> Layout:
+    return vendors.city_layout(file.name, file.metadata.database_type, records)

@@ -63,6 +63,15 @@ class FollowedDatabase(Generic[D]):
                 self._copies.remember(source, copy)
         return copies != used
 
+    @property
+    def remarks(self) -> dict[Path, str]:
+        """What is odd about which file, although it can be used."""
+        if self.database is None:
+            return {}
+        remarks = self.database.remarks
+        pairs = zip(self.sources, self.database.paths, strict=True)
+        return {source: f"{source}: {remarks[copy]}" for source, copy in pairs if copy in remarks}
+
     def _newest_good(self, source: Path, used: Path | None) -> Path | None:
         """The copy to use for a file: a new one, or the one in use (`used`) or used last if the file is at
         fault. None if the file was never good."""

@@ -68,7 +68,7 @@ class PlaceScan:
 
 def start_scan(paths: Sequence[Path], cache_folder: Path) -> PlaceScan:
     """Starts a scan of these copies in a child process, which ends if no process reads its progress."""
-    paths, cache_folder = [path.resolve() for path in paths], cache_folder.resolve()
+    paths, cache_folder = [path.absolute() for path in paths], cache_folder.absolute()
     process = subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
         [sys.executable, "-m", "app.geo.place_scan", cache_folder, *paths],
         stdin=subprocess.DEVNULL,

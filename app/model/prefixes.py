@@ -33,6 +33,19 @@ class Prefix(NamedTuple):
         """The last address, as a number."""
         return self.address | ((1 << (WIDTHS[self.version] - self.length)) - 1)
 
+    @property
+    def size(self) -> int:
+        """The number of its addresses."""
+        return 1 << (WIDTHS[self.version] - self.length)
+
+    def contains(self, other: Prefix) -> bool:
+        """Returns whether all of the other prefix is in this one."""
+        return (
+            self.version == other.version
+            and self.length <= other.length
+            and self.address <= other.address <= self.last
+        )
+
 
 def parse_prefix(text: str) -> Prefix:
     """Parses a prefix such as `192.0.2.0/24` or `2001:db8::/32`, or an address. Host bits are cleared, and

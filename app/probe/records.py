@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from app.files import remove_abandoned, replace
-from app.model import MirrorState, ProbeRound, Record, RepomdVersion
+from app.model import MirrorState, MirrorwiseError, ProbeRound, Record, RepomdVersion
 from app.probe.hosts import Spent
 from app.sources.folder import DataFolder
 
@@ -55,6 +55,10 @@ class OriginNotes(Record, frozen=True, kw_only=True):
     contents: dict[str, Seen] = {}
 
 
+class RecordsError(MirrorwiseError):
+    """What was measured cannot be kept."""
+
+
 class Records:
     """The state files of one data folder."""
 
@@ -62,9 +66,13 @@ class Records:
         self.folder = folder
 
     def prepare(self) -> None:
-        """Makes the folders, and removes temporary files that a killed run left behind."""
+        """Makes the folders, and removes temporary files that a killed run left behind.
+        Raises RecordsError."""
         for folder in (self.folder.state, self.folder.mirror_states, self.folder.prober_notes):
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RecordsError(f"{folder} cannot be a folder: {error.strerror or error}") from error
             remove_abandoned(folder)
 
     def state(self, mirror: str) -> Path:
@@ -98,8 +106,12 @@ def _named(folder: Path, mirror: str) -> Path:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Replaces a file in one step. It need not survive a power cut, because mirrors can be asked again."""
-    replace(path, msgspec.json.encode(value) + b"\n")
+    """Replaces a file in one step. It need not survive a power cut, because mirrors can be asked again.
+    Raises RecordsError."""
+    try:
+        replace(path, msgspec.json.encode(value) + b"\n")
+    except OSError as error:
+        raise RecordsError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _load(path: Path, kind: type[_T]) -> _T | None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.catalogue.catalogue import carries, needs_probe, own_module
+from app.files import is_gone
 from app.model import Mirror, MirrorState, SourceError
 from app.probe.judgement import Expectations, is_disabled, judge
 from app.probe.mirror import MirrorVisit
-from app.probe.records import Records
+from app.probe.records import Records, RecordsError
 from app.probe.surroundings import Surroundings
 from app.probe.visits import Result, Visits
 from app.sources.probe_state import read_mirror_state
@@ -54,9 +55,9 @@ class Round:
     async def _safely(self, mirror: Mirror) -> Result:
         try:
             return await self._probe(mirror)
-        except OSError as error:
-            log.error("the state of %s cannot be written: %s", mirror.name, error)
-            return Result(mirror.name, None, error=f"its state cannot be written: {error}")
+        except RecordsError as error:
+            log.error("%s could not be probed: %s", mirror.name, error)
+            return Result(mirror.name, None, error=str(error))
         except Exception as error:
             log.exception("%s could not be probed", mirror.name)
             return Result(mirror.name, None, error=f"the prober failed: {error}")
@@ -84,7 +85,7 @@ class Round:
     def _previous(self, mirror: Mirror) -> MirrorState | None:
         path = self.records.state(mirror.name)
         try:
-            return read_mirror_state(path) if path.exists() else None
+            return None if is_gone(path) else read_mirror_state(path)
         except SourceError as error:
             log.warning("the last state of %s cannot be read and is made anew: %s", mirror.name, error)
             return None

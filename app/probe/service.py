@@ -16,11 +16,12 @@ from pathlib import Path
 from rich.console import Console
 
 from app.catalogue.catalogue import expected_isos, expected_repos
+from app.files import is_gone
 from app.model import Mirror, ServiceConfig, Severity, SourceError, Status
 from app.probe.fetch import Network
 from app.probe.hosts import Hosts
 from app.probe.origin import Origin, RepoVersions
-from app.probe.records import Records
+from app.probe.records import Records, RecordsError
 from app.probe.report import RoundTally, explain, progress
 from app.probe.round import Round, chosen
 from app.probe.surroundings import MIRROR_S, Surroundings
@@ -73,7 +74,7 @@ def run_probe(
     prober = Prober(options, network or Network(), pace or Pace(), console or Console())
     try:
         return asyncio.run(prober.run())
-    except (SourceError, OSError) as error:
+    except (SourceError, RecordsError) as error:
         log.error("%s", error)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -122,7 +123,6 @@ class Prober:
                 len(self.mirrors),
             )
             return 2
-        self.records.prepare()
         origin = Origin(self.network, self.records, self._known_versions(), user_agent(self.config))
         if self.config.origin is None:
             log.warning("config.yml names no origin: contents cannot be compared, only looked for")
@@ -146,7 +146,7 @@ class Prober:
             next_s = max(next_s, time.monotonic()) + self.options.every_s
             try:
                 await self._round(origin, next_s - time.monotonic())
-            except OSError as error:
+            except RecordsError as error:
                 log.error("the round could not be finished: %s", error)
             except Exception:
                 log.exception("the round could not be finished")
@@ -158,6 +158,7 @@ class Prober:
         return 0 if all(r.state is not None and r.state.status is Status.OK for r in results) else 1
 
     async def _round(self, origin: Origin, within_s: float | None = None) -> list[Result]:
+        self.records.prepare()
         mirrors = chosen(self.mirrors.values(), self.options.names)
         tally = RoundTally()
         started = time.monotonic()
@@ -207,6 +208,9 @@ class Prober:
         before = origin.faults
         try:
             changed = await origin.refresh(self.config, self.pace.reread_after_s)
+        except RecordsError as error:
+            log.error("the origin could not be looked at: %s", error)
+            return
         except Exception:
             log.exception("the origin could not be looked at")
             return
@@ -228,7 +232,7 @@ class Prober:
         """The versions at the origin that an earlier run found. A damaged file counts as none."""
         try:
             path = self.records.folder.repos
-            return read_repo_versions(path) if path.exists() else {}
+            return {} if is_gone(path) else read_repo_versions(path)
         except SourceError as error:
             log.warning("%s", error)
             return {}

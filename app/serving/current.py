@@ -54,6 +54,8 @@ class Current:
         self.heartbeat: Heartbeat | None = None
         #: What is wrong at the moment.
         self.faults = Faults(log)
+        #: What is odd at the moment and no fault.
+        self.remarks = Faults(log)
         #: The requests that this process has answered.
         self.tally = Tally()
         #: What all processes of the server have counted.
@@ -122,6 +124,7 @@ class Current:
         for subject, followed in (("geoip", self._followed_cities), ("geoip asn", self._followed_asns)):
             changed |= followed.look()
             self.faults.report(subject, "; ".join(followed.faults.values()))
+            self.remarks.report(subject, "; ".join(followed.remarks.values()))
         self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
         if changed:
             self._copies.delete_unused(time.time())

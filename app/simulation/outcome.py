@@ -91,7 +91,7 @@ class Simulation(Record, frozen=True, kw_only=True):
     #: When the prices in `live` were published; None if they were solved for this simulation.
     priced_at_s: float | None
     live: Outcome
-    #: The network with the changes that were asked for; None if there are none.
+    #: The network as the files have it, with the changes that were asked for; None if that is what is live.
     then: Outcome | None
     #: The part of all clients that would have another first mirror.
     changed: float | None

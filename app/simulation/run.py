@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import click
 import msgspec
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from app.logs import Faults
-from app.model import MirrorwiseError, StoreError
+from app.model import MirrorwiseError, SnapshotError, StoreError
 from app.ranking import prices
 from app.ranking.ranking import Floats
 from app.settings import Settings
@@ -35,6 +36,7 @@ from app.snapshot.compile import Inputs, compile_snapshot
 from app.snapshot.demand import Market
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode, generation_of
+from app.snapshot.status import decode_heartbeat
 from app.store import open_store
 from app.worker import memory as remembered
 from app.worker.memory import Memory
@@ -72,27 +74,30 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
     """Computes the live network, and the one to compare it with. Raises MirrorwiseError."""
     notes: list[str] = []
     steps.step("reading the inputs")
-    memory = _memory(settings, notes)
+    published = _published(settings, notes)
+    memory = published.memory
     reader = _quiet_reader(settings)
     reader.recall(memory)
     try:
-        inputs = _read(reader, steps)
+        inputs = _read(reader, memory.load_km, steps)
     finally:
         reader.geo.close()
     notes += [f"{subject}: {text}" for subject, text in sorted(reader.faults.items())]
     steps.step("computing who is sent where")
-    live = _market(inputs, reader.clients)
-    if memory.priced_at_s is None:
-        steps.step("solving the prices")
-        load = prices.solve(live.demand, inputs.config.selection.max_share)
-    else:
-        load = live.load_of(memory.load_km)
+    files = _compiled(inputs)
+    live = _market(published.snapshot or files, reader.clients)
+    if waits := live.snapshot.generation != files.generation:
+        notes.append("the files differ from what is live: what they say is not published yet")
+        notes += [f"guard: {published.guard}"] if published.guard else []
+    load = _load(live, memory, steps)
     first = by_price(live, load)
     then, changed = None, None
-    if what_if.changes_anything:
-        other = what_if.apply(inputs, reader)
-        market = _market(other, reader.clients) if what_if.changes_network else live
-        notes += _without_effect(what_if, live, market)
+    if what_if.changes_anything or waits:
+        market = _market(files, reader.clients) if waits and not what_if.rule else live
+        if what_if.changes_network:
+            change = what_if.apply(inputs, reader)
+            market = _market(_compiled(change.inputs), reader.clients)
+            notes += [*change.notes, *_without_effect(what_if, live, market, change.added)]
         then, changed = _compare(what_if, _Live(live, load, first), market, steps)
     return Simulation(
         mirrors=len(live.names),
@@ -106,16 +111,37 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
     )
 
 
-def _memory(settings: Settings, notes: list[str]) -> Memory:
-    """The memory that the worker published last. It is empty, with a note, if the store cannot be read."""
+class _Published(NamedTuple):
+    """What the worker published last, as far as the store can be read."""
+
+    memory: Memory = Memory()
+    #: None if there is none. Then the network of the files counts as live.
+    snapshot: LoadedSnapshot | None = None
+    #: Why the worker holds something back, if it does.
+    guard: str | None = None
+
+
+def _published(settings: Settings, notes: list[str]) -> _Published:
+    """Reads what is published. It is empty, with a note, if the store cannot be read."""
     store = open_store(settings)
     try:
-        return remembered.decode(store.memory())
-    except StoreError as error:
-        notes.append(f"store: {error}; so prices are those that a first publication would have")
-        return Memory()
+        memory, pointer, beat = remembered.decode(store.memory()), store.pointer(), store.heartbeat()
+        data = store.snapshot(pointer.generation) if pointer else None
+        snapshot = LoadedSnapshot(pointer.generation, data) if pointer and data else None
+        return _Published(memory, snapshot, decode_heartbeat(beat).guard if beat else None)
+    except (StoreError, SnapshotError) as error:
+        notes.append(f"store: {error}; so live is what the files say, with prices of a first publication")
+        return _Published()
     finally:
         store.close()
+
+
+def _load(live: Market, memory: Memory, steps: Steps) -> Floats:
+    """Returns the published prices, or those that a first publication would have."""
+    if memory.priced_at_s is not None:
+        return live.load_of(memory.load_km)
+    steps.step("solving the prices")
+    return prices.solve(live.demand, live.snapshot.policy.max_share)
 
 
 def _quiet_reader(settings: Settings) -> InputReader:
@@ -124,8 +150,8 @@ def _quiet_reader(settings: Settings) -> InputReader:
     return InputReader(settings, Faults(log))
 
 
-def _read(reader: InputReader, steps: Steps) -> Inputs:
-    inputs = reader.read(time.time(), {})
+def _read(reader: InputReader, load_km: Mapping[str, float], steps: Steps) -> Inputs:
+    inputs = reader.read(time.time(), load_km)
     if reader.geo.scan_progress is None:
         return inputs
     steps.step("looking for the places in the city database, once for each database")
@@ -134,12 +160,15 @@ def _read(reader: InputReader, steps: Steps) -> Inputs:
         time.sleep(0.1)
         reader.geo.scan()
     steps.step("reading the inputs")
-    return reader.read(time.time(), {})
+    return reader.read(time.time(), load_km)
 
 
-def _market(inputs: Inputs, clients: Mapping[str, float]) -> Market:
+def _compiled(inputs: Inputs) -> LoadedSnapshot:
     data = encode(compile_snapshot(inputs).snapshot)
-    snapshot = LoadedSnapshot(generation_of(data), data)
+    return LoadedSnapshot(generation_of(data), data)
+
+
+def _market(snapshot: LoadedSnapshot, clients: Mapping[str, float]) -> Market:
     if not snapshot.rankable:
         raise NothingToSimulateError("no mirror can be served to the public: there is nothing to simulate")
     if not any(clients.values()):
@@ -176,12 +205,10 @@ def _compare(what_if: WhatIf, live: _Live, market: Market, steps: Steps) -> tupl
     return outcome_of(market, then, load), changed
 
 
-def _without_effect(what_if: WhatIf, live: Market, market: Market) -> Iterator[str]:
+def _without_effect(what_if: WhatIf, live: Market, market: Market, added: Collection[str]) -> Iterator[str]:
     """Yields notes about changes that can have no effect."""
-    for name in sorted(set(what_if.without) - set(live.names)):
+    for name in sorted((set(what_if.without) - set(live.names)) | (set(added) - set(market.names))):
         yield f"{name} gets no clients by their place (it is private, in a cloud, or not served now)"
-    if what_if.added and not set(market.names) - set(live.names):
-        yield "the added mirror takes a present one's place, or gets no clients by their place"
     for key in sorted({"length", "protocols"} & set(what_if.policy)):
         yield f"selection.{key} does not decide who is first in a list"
     if "max_share" in what_if.policy and not what_if.settled:

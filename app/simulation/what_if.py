@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -52,26 +52,50 @@ class WhatIf:
     def changes_anything(self) -> bool:
         return self.changes_network or self.settled or self.rule is not None
 
-    def apply(self, inputs: Inputs, reader: InputReader) -> Inputs:
-        """The inputs of the changed network. Raises MirrorwiseError if a mirror to take away does not exist,
-        or a file has a fault."""
+    def apply(self, inputs: Inputs, reader: InputReader) -> Change:
+        """Changes the network. Raises MirrorwiseError if a mirror to take away does not exist, a file has a
+        fault, or two files name the same mirror."""
         mirrors = {mirror.name: mirror for mirror in inputs.mirrors}
         for name in self.without:
             if name not in mirrors:
                 close = did_you_mean(name, mirrors)
                 raise WhatIfError(f"--without: there is no mirror {quoted(name)}{close}")
         mirrors = {name: mirror for name, mirror in mirrors.items() if name not in self.without}
-        locations = dict(inputs.locations)
-        for mirror in [_read(path, inputs.config) for path in self.added]:
+        locations, notes = dict(inputs.locations), []
+        files: dict[str, Path] = {}
+        for path in self.added:
+            mirror = _read(path, inputs.config)
+            key = mirror.name.lower()  # names that differ in case alone are the same
+            if key in files:
+                raise WhatIfError(
+                    f"--with: {files[key]} and {path} both name the mirror {quoted(mirror.name)}"
+                )
+            files[key] = path
+            for present in [name for name in mirrors if name.lower() == key]:
+                del mirrors[present]
+                notes.append(
+                    f"--with: {quoted(path.name)} takes the place of the mirror {present} that there is"
+                )
             mirrors[mirror.name] = mirror
             locations[mirror.name] = reader.locator().locate(mirror, inputs.states.get(mirror.name))
         policy = msgspec.structs.replace(inputs.config.selection, **self.policy)
-        return replace(
+        changed = replace(
             inputs,
             config=msgspec.structs.replace(inputs.config, selection=policy),
             mirrors=[mirrors[name] for name in sorted(mirrors)],
             locations=locations,
         )
+        return Change(changed, [name for name in mirrors if name.lower() in files], notes)
+
+
+class Change(NamedTuple):
+    """A changed network."""
+
+    inputs: Inputs
+    #: The names of the mirrors that were added.
+    added: Sequence[str]
+    #: Sentences about mirrors that were replaced.
+    notes: Sequence[str]
 
 
 def _read(path: Path, config: ServiceConfig) -> Mirror:

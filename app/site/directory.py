@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import app
-from app.files import replace
+from app.files import replace, said
 from app.geo import vendors
 from app.geo.copies import VerifiedCopies
-from app.geo.database import city_layout_of
+from app.geo.database import CityDatabase, city_layout_of
 from app.geo.following import follow_cities
 from app.geo.mmdb import MmdbFile
 from app.logs import Faults
@@ -88,13 +88,15 @@ class SiteDirectory:
         self._store = store
         self._copies = VerifiedCopies(self._folder)
         self._cities = follow_cities(settings.geoip_city, self._copies)
+        self._unfit: list[str] = []
         self._generation = ""
         self._networks: Path | None = None
 
     def update(self) -> list[str]:
         """Writes what is new. Returns the names of the configuration files that have changed. Raises
-        MirrorwiseError (such as GeoError, StoreError, SnapshotError) before it changes any of them. If a
-        database file is at fault but was good before, its last good copy is used, and `fault` says so."""
+        MirrorwiseError (such as StoreError, SnapshotError) before it changes any of them. What is wrong with
+        the city database is in `fault`: of a file at fault the last good copy is used, and while there is no
+        database that nginx can use, it asks the service for every client."""
         databases = self._databases()
         texts = self._texts(databases)
         changed = [name for name, text in texts.items() if _replace(self._folder / name, text)]
@@ -104,11 +106,13 @@ class SiteDirectory:
 
     @property
     def fault(self) -> str:
-        """What was wrong with the city database's files at the last update; empty if nothing."""
-        return "; ".join(self._cities.faults.values())
+        """What was wrong with the city database at the last update; empty if nothing."""
+        return "; ".join([*self._cities.faults.values(), *self._unfit])
 
     def _databases(self) -> SiteDatabases | None:
-        """The databases; None before anything was published, because the networks are not known then."""
+        """The databases; None before anything was published, because the networks are not known then, and
+        while there is no city database that nginx can use."""
+        self._unfit = []
         pointer = self._store.pointer()
         if pointer is None:
             return None
@@ -117,8 +121,16 @@ class SiteDirectory:
             self._generation = pointer.generation
         self._cities.look()
         if self._cities.database is None:
-            raise GeoError(self.fault)
-        named = zip(self._cities.sources, self._cities.database.paths, strict=True)
+            return None
+        try:
+            return self._for_nginx(self._cities.database)
+        except GeoError as error:
+            self._unfit = [str(error)]
+            return None
+
+    def _for_nginx(self, cities: CityDatabase) -> SiteDatabases:
+        """Finds a file for each IP version. Raises GeoError for a database that nginx cannot use."""
+        named = zip(self._cities.sources, cities.paths, strict=True)
         files = [MmdbFile(copy, str(source)) for source, copy in named]
         ipv4, ipv6 = _knowing(files, 4), _knowing(files, 6)
         variants = [VARIANTS[city_layout_of(file)] for file in (ipv4, ipv6)]
@@ -256,6 +268,8 @@ def follow(directory: SiteDirectory, reloader: Reloader | None, every_s: float) 
             faults.report("nginx", directory.fault)
         except MirrorwiseError as error:
             faults.set("nginx", str(error))
+        except OSError as error:
+            faults.set("nginx", said(error))
         except Exception as error:
             faults.set("nginx", f"failed: {error!r}", trace=True)
         time.sleep(every_s)

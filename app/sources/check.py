@@ -6,7 +6,7 @@ program reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,15 +20,20 @@ from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
 from app.sources.people_files import PeopleFiles
 from app.sources.place_counts import read_place_counts
+from app.sources.reach import asn_findings, by_asn
 from app.sources.report import located
 from app.sources.state_files import StateFiles
 from app.sources.unread import unread, unread_config
 from app.sources.yaml_file import line_of
 
+AsnPrefixes = Callable[[Sequence[int]], Iterable[tuple[str, int]]]
+"""Returns the (prefix, AS number) pairs of some ASes."""
 
-def check(data_dir: Path) -> list[Finding]:
+
+def check(data_dir: Path, asn_prefixes: AsnPrefixes | None = None) -> list[Finding]:
     """Checks a data folder. Returns the findings, sorted by file (with `data_dir` before it) and line. If the
-    service config has a fault, nothing else can be judged, and there are only its findings."""
+    service config has a fault, nothing else can be judged, and there are only its findings. Without
+    `asn_prefixes` it is not known how far the AS numbers of a mirror reach."""
     folder = DataFolder(data_dir)
     people, states = PeopleFiles(folder), StateFiles(folder)
     try:
@@ -40,6 +45,9 @@ def check(data_dir: Path) -> list[Finding]:
     declared = [(file, mirror.name, mirror.subnets) for file, mirror in people.definitions.items()]
     published = [cloud_range for ranges in clouds.values() for cloud_range in ranges.ranges]
     later = _unlocatable(people.definitions) + netblock_findings(declared, published)
+    if asn_prefixes is not None:
+        wanted = sorted({asn for mirror in people.definitions.values() for asn in mirror.asns})
+        later += asn_findings(people.definitions, by_asn(asn_prefixes(wanted)), published)
     states.read(people.definitions.values())
     found = [
         *people.findings,

@@ -93,7 +93,7 @@ def unread_config(folder: DataFolder) -> list[Finding]:
 def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
     """Yields all files except hidden ones, samples and the prober's own notes. A link to a folder is
     followed only if inputs are read from that folder."""
-    linked = [kind.folder for kind in kinds if kind.folder.is_symlink()]
+    linked = [kind.folder for kind in kinds if os.path.islink(kind.folder)]  # noqa: PTH114 - Path raises
     for root in (folder.root, *linked):
         for parent, folders, files in os.walk(root):
             here = Path(parent)
@@ -109,7 +109,7 @@ def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
 
 def _is_meant(path: Path, single: Path, folder: DataFolder) -> bool:
     """Returns whether a file is probably meant as `single`. A copy beside it is not."""
-    name, right, there = path.name.lower(), single.name.lower(), single.exists()
+    name, right, there = path.name.lower(), single.name.lower(), not is_gone(single)
     if path.parent != single.parent:
         return name == right and (not there or path.parent in (folder.root, folder.state, folder.cloud))
     if not there and (name.startswith(right) or path.stem.lower() == single.stem):

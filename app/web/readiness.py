@@ -22,7 +22,8 @@ the store fails no heartbeat arrives."""
 
 def reasons(current: Current, now: float) -> Iterator[str]:
     """Yields a line for each thing that is wrong. `now` is in epoch seconds."""
-    yield from (f"{subject}: {fault}" for subject, fault in sorted(current.faults.current.items()))
+    for texts in (current.faults, current.remarks):
+        yield from (f"{subject}: {text}" for subject, text in sorted(texts.current.items()))
     failures = current.cities.failures if current.cities else 0
     if failures:
         yield f"geoip: {failures} lookups failed in the city database: it is damaged"

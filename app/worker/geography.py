@@ -27,8 +27,10 @@ from app.geo.networks import Networks, build_networks
 from app.geo.place_scan import PlaceScan, start_scan
 from app.geo.places import PlaceTable
 from app.logs import Faults
-from app.model import GeoError, Mirror, digest_of
+from app.model import GeoError, Mirror, Severity, digest_of
+from app.model.prefixes import CloudRange
 from app.settings import Settings
+from app.sources.reach import asn_findings, by_asn
 from app.sources.report import located
 
 log = logging.getLogger("mirrorwise.worker")
@@ -38,13 +40,15 @@ RESCAN_S = 300.0
 
 
 class GeoFiles:
-    """The GeoIP databases, and the places in the city database."""
+    """The GeoIP databases, and the places in the city database. Here and below, remarks are about what is odd
+    and no fault: they are logged once, and counted nowhere."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self.cities: CityDatabase | None = None
         self.asns: AsnDatabase | None = None
         self.places: PlaceTable | None = None
         self._faults = faults
+        self._remarks = Faults(log)
         self._cache_folder = settings.var_dir / "scans"
         self._copies = VerifiedCopies(settings.var_dir / "geoip")
         self._followed_cities = follow_cities(settings.geoip_city, self._copies)
@@ -65,6 +69,8 @@ class GeoFiles:
         texts = {source.name: text for source, text in faults.items()}
         for source in (*self._followed_cities.sources, *self._followed_asns.sources):
             self._faults.report(f"geoip/{source.name}", texts.get(source.name))
+        remarks = {f"geoip/{source.name}": text for source, text in self._followed_cities.remarks.items()}
+        self._remarks.replace("geoip/", remarks)
         self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
         self._copies.delete_unused(now)
 
@@ -129,6 +135,9 @@ class NetworkFiles:
         self._is_kept = False
         self._readings = 0
         self._key = ""
+        self._judged: object = None  # what the AS numbers were last judged by
+        self._refused_asns: set[str] = set()
+        self._remarks = Faults(log)
         self.networks = Networks(b"", ())
 
     def marks(self) -> Marks:
@@ -143,10 +152,11 @@ class NetworkFiles:
             return
         self._marks = seen
         self._readings += 1
-        ranges, findings = read_cloud_folder(self._folder)
+        last = {**self._kept(), **self._ranges}
+        ranges, findings = read_cloud_folder(self._folder, last)
         self._faults.replace("cloud", {f.file: str(f) for f in located(findings, "cloud")})
         if findings:
-            ranges = {**self._kept(), **self._ranges, **ranges}
+            ranges = {**last, **ranges}
         self._keep(ranges)
         self._ranges = ranges
 
@@ -169,18 +179,40 @@ class NetworkFiles:
         self._is_kept = True
         self._faults.clear("var/cloud")
 
-    def refuse(self, definitions: Mapping[str, Mirror]) -> list[Mirror]:
-        """The mirrors of these files. A mirror whose netblocks cover too much of a provider's ranges is
-        returned without its netblocks."""
-        declared = [(file, mirror.name, mirror.subnets) for file, mirror in definitions.items()]
+    def refuse(self, definitions: Mapping[str, Mirror], asns: AsnDatabase | None) -> list[Mirror]:
+        """Returns the mirrors of these files, without the netblocks and AS numbers that claim too much."""
         published = [r for ranges in self._ranges.values() for r in ranges.ranges]
-        findings = netblock_findings([d for d in declared if d[2]], published)
+        declared = [
+            (file, mirror.name, mirror.subnets) for file, mirror in definitions.items() if mirror.subnets
+        ]
+        findings = netblock_findings(declared, published)
         self._faults.replace("netblocks/", {f"netblocks/{f.file}": str(f) for f in findings})
-        refused = {finding.file for finding in findings}
+        netblocks = {finding.file for finding in findings}
+        self._judge_asns(
+            {file: mirror for file, mirror in definitions.items() if mirror.asns}, asns, published
+        )
         return [
-            msgspec.structs.replace(mirror, subnets=()) if file in refused else mirror
+            msgspec.structs.replace(
+                mirror,
+                subnets=() if file in netblocks else mirror.subnets,
+                asns=() if file in self._refused_asns else mirror.asns,
+            )
             for file, mirror in definitions.items()
         ]
+
+    def _judge_asns(
+        self, claims: Mapping[str, Mirror], asns: AsnDatabase | None, published: Sequence[CloudRange]
+    ) -> None:
+        """Finds the mirrors (by file) whose AS numbers claim too much, if that may have changed."""
+        declared = {file: (mirror.asns, mirror.monopoly) for file, mirror in claims.items()}
+        judged = (declared, asns.identity if asns else "", self._readings)
+        if judged == self._judged:
+            return
+        wanted = sorted({asn for mirror in claims.values() for asn in mirror.asns})
+        found = asn_findings(claims, by_asn(self._asn_prefixes(asns, wanted)), published)
+        for severity, kept in ((Severity.FAULT, self._faults), (Severity.WARNING, self._remarks)):
+            kept.replace("asns/", {f"asns/{f.file}": str(f) for f in found if f.severity is severity})
+        self._judged, self._refused_asns = judged, {finding.file for finding in found}
 
     def build(
         self, mirrors: Sequence[Mirror], measured: Mapping[str, Sequence[int]], asns: AsnDatabase | None

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from app.store import file_store
 from tests.conftest import ROOT
+from tests.geo.databases import write_database
 from tests.servers import environ
 from tests.worker.network import Network, generation
 
@@ -150,6 +151,44 @@ def test_check_of_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIRRORWISE_DATA", str(ROOT / "data"))
     result = run("check")
     assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_check_looks_at_the_databases(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases that the settings name are checked too: whether they can be used, what they can tell, and
+    how far the AS numbers of mirrors reach."""
+    country = write_database(network.data / "country.mmdb", {"192.0.2.0/24": {"country": {"iso_code": "LU"}}})
+    asns = {f"{n}.0.0.0/8": {"autonomous_system_number": 64496 + n} for n in range(20, 24)}
+    monkeypatch.setenv("GEOIP_CITY", f"{country},{network.data / 'nowhere.mmdb'}")
+    monkeypatch.setenv("GEOIP_ASN", str(write_database(network.data / "asn.mmdb", asns)))
+    network.mirror("m00.example.org", more="asn: [64516, 64517, 64518]\nmonopoly: true\n")
+    result = run("check", str(network.data))
+    assert result.exit_code == 1
+    said = {line.partition(": ")[0].rpartition("/")[2]: line for line in result.stdout.splitlines()}
+    assert set(said) == {"m00.example.org.yml:4", "nowhere.mmdb"}
+    assert "fault: asn: these ASes have more IPv4 addresses" in said["m00.example.org.yml:4"]
+    monkeypatch.setenv("GEOIP_CITY", str(country))
+    assert (
+        f"{country}: warning: no record says more than the country" in run("check", str(network.data)).stdout
+    )
+
+
+def test_names_that_are_no_text(network: Network, variables: dict[str, str]) -> None:
+    """The name of a file that is not UTF-8 can be said, whatever the terminal takes."""
+    odd = network.data / os.fsdecode(b"n\xe9.mmdb")
+    strict = {**variables, "PYTHONIOENCODING": "utf-8:strict", "GEOIP_CITY": str(odd)}
+    done = run_process(strict, "check")
+    assert done.returncode == 1
+    assert "n\\udce9.mmdb: fault: " in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_check_needs_no_database(network: Network) -> None:
+    """The city database of the folder itself is checked where there is one, and need not be there."""
+    city = network.data / "geoip" / "city.mmdb"
+    city.write_bytes(b"no database")
+    assert f"{city}: fault: " in run("check", str(network.data)).stdout
+    city.unlink()
+    assert run("check", str(network.data)).stdout == ""
 
 
 # --- worker --once --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import maxminddb
 import pytest
 
 from app.geo.database import AsnDatabase, CityDatabase
+from app.geo.mmdb import LOOKUP_ERRORS
 from app.geo.vendors import NOWHERE, Details
 from app.model import GeoError
 from tests.geo.databases import dbip, ipinfo, maxmind, write_database
@@ -72,8 +73,8 @@ def test_what_is_no_address_is_nowhere(
 
 
 def test_a_failing_lookup_is_nothing_known(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Damage that verification did not meet: no place, every failure counted, the file logged once,
-    the next file asked."""
+    """Damage that verification did not meet: no place, every failure counted, the file logged once and no
+    client's address, the next file asked."""
     path = write_database(tmp_path / "x.mmdb", {"192.0.2.0/24": dbip("LU", 49.6, 6.1)})
     database = CityDatabase([path])
     content = path.read_bytes()
@@ -84,7 +85,22 @@ def test_a_failing_lookup_is_nothing_known(tmp_path: Path, caplog: pytest.LogCap
     assert database.locate("192.0.2.1") == NOWHERE
     assert database.failures == 3
     assert len(caplog.records) == 1
-    assert "x.mmdb (GeoLite2-City): 192.0.2.1 cannot be looked up" in caplog.text
+    assert "x.mmdb (GeoLite2-City) is damaged: a lookup failed (" in caplog.text
+    assert "192.0.2" not in caplog.text
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_no_client_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture, address: str) -> None:
+    """The library's own words about a damaged tree, which name the address, are not logged."""
+    path = write_database(tmp_path / "x.mmdb", {f"{address}": dbip("LU", 49.6, 6.1)}, ip_version=6)
+    database = CityDatabase([path])
+    with path.open("r+b") as file:
+        file.write(b"\xfe" * database.paths[0].stat().st_size)
+    with pytest.raises(LOOKUP_ERRORS, match=address):
+        database._ipv6[0].get(address)
+    assert database.place(address) == "" and database.locate(address) == NOWHERE
+    assert database.failures == 2
+    assert len(caplog.records) == 1 and address not in caplog.text
 
 
 def test_a_city_database_needs_files_that_know_countries(tmp_path: Path) -> None:

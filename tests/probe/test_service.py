@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from rich.console import Console
@@ -271,9 +272,9 @@ sys.exit(run_probe(options, network, Pace(0.01, 0.0, 0.05)))
 """
 
 
-def start(fleet: Fleet, every_s: float) -> subprocess.Popen[bytes]:
+def start(fleet: Fleet, every_s: float, output: TextIO | None = None) -> subprocess.Popen[bytes]:
     arguments = [str(fleet.folder), fleet.now.isoformat(), str(every_s)]
-    return subprocess.Popen([sys.executable, "-c", CHILD, *arguments], cwd=ROOT)
+    return subprocess.Popen([sys.executable, "-c", CHILD, *arguments], cwd=ROOT, stderr=output)
 
 
 def states(folder: Path) -> dict[str, MirrorState]:
@@ -325,3 +326,29 @@ def test_rounds_go_on_until_the_prober_is_told_to_stop(fleet: Fleet) -> None:
     finally:
         child.send_signal(signal.SIGTERM)
     assert child.wait(10) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["state", "state/probe", "mirrors.d"])
+def test_rounds_go_on_while_a_folder_is_of_no_use(fleet: Fleet, tmp_path: Path, part: str) -> None:
+    """A folder that turns into a loop of links ends no running prober: it says what it cannot read or write,
+    without a traceback, and goes on when the folder is back."""
+    first = fleet.add("a.example.org")
+    log = tmp_path / "log"
+    folder, away = fleet.folder / part, tmp_path / "away"
+    with log.open("w") as output:
+        child = start(fleet, every_s=0.05, output=output)
+    try:
+        wait_until(lambda: first in states(fleet.folder), "the first round")
+        folder.rename(away)
+        folder.symlink_to(folder.name)
+        said = (str(folder), f"{part}: fault: ")
+        wait_until(lambda: any(words in log.read_text() for words in said), "it is named")
+        folder.unlink()
+        away.rename(folder)
+        second = fleet.add("b.example.org")
+        wait_until(lambda: second in states(fleet.folder), "the second mirror")
+    finally:
+        child.send_signal(signal.SIGTERM)
+    assert child.wait(10) == 0
+    assert "Traceback" not in log.read_text()

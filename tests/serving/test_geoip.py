@@ -13,6 +13,7 @@ import pytest
 
 from app.geo.database import CityDatabase
 from app.logs import Faults
+from app.web.readiness import reasons
 from app.worker.geography import GeoFiles
 from tests.geo.databases import maxmind, write_database
 from tests.serving.site import FRANKFURT, Site, knows_networks, knows_places, served
@@ -80,6 +81,23 @@ def test_no_city_database_at_the_start(site: Site) -> None:
     assert current.cities is None
     assert current.serving is not None
     assert set(current.faults.current) == {"geoip"}
+
+
+def test_a_country_database(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """A country database in the place of a city database serves by country. The log says so once, and
+    /readyz as long as it lasts; it counts as no fault."""
+    write_database(site.city, {"192.0.2.0/24": {"country": {"iso_code": "LU"}}}, "GeoLite2-Country")
+    current = site.with_city()
+    for _ in range(2):
+        current.refresh()
+    assert current.cities is not None and current.cities.place(FRANKFURT) == "LU"
+    assert current.faults.current == {}
+    says = f"geoip: {site.city}: no record says more than the country"
+    assert len([message for message in caplog.messages if message.startswith(says)]) == 1
+    assert [reason.startswith(says) for reason in reasons(current, site.now)].count(True) == 1
+    replaced(site.city, CITY.read_bytes())
+    current.refresh()
+    assert not any("country" in reason for reason in reasons(current, site.now))
 
 
 def test_copies_deleted_under_the_process(site: Site) -> None:

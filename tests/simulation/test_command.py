@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,26 @@ def test_store_away(published: Network, monkeypatch: pytest.MonkeyPatch) -> None
     assert "prices: none are published yet" in result.stdout
 
 
+def test_what_is_not_published_is_not_live(published: Network) -> None:
+    """While the guard holds back what the files say, live is what clients get, and `then` is what would be
+    published. Changes are made to what the files say."""
+    live = simulated()["live"]
+    published.remove(*(f"m{number:02}.example.org" for number in range(20)))
+    city = published.data / "geoip" / "city.mmdb"
+    worker = published.worker(cities=(city,))
+    worker.step(time.time())
+    worker.stop()
+    assert "guard" in worker.faults.current
+    found = simulated()
+    assert found["live"] == live
+    assert len(shares(found["live"])) == 25 and len(shares(found["then"])) == 5
+    assert found["changed"] > 0
+    assert any("not published yet" in note for note in found["notes"])
+    assert any(note.startswith("guard: not published: ") for note in found["notes"])
+    found = simulated("--without", LONE)
+    assert found["live"] == live and len(shares(found["then"])) == 4
+
+
 # --- what if -----------------------------------------------------------------------------------------
 
 
@@ -201,6 +222,26 @@ def test_with_in_place_of_one_that_is_there(published: Network, tmp_path: Path) 
     found = simulated("--with", str(path), "--settled")
     assert len(shares(found["then"])) == 25
     assert 0.4 < shares(found["then"])[LONE] <= 4 * 4 / 28
+    assert found["notes"] == [f'--with: "changed.yml" takes the place of the mirror {LONE} that there is']
+
+
+def test_with_a_name_in_other_case(published: Network, tmp_path: Path) -> None:
+    """The worker takes it for the same name, and so does the simulation."""
+    path = tmp_path / "changed.yml"
+    path.write_text(MIRROR.format(name=LONE.upper(), country="AU"))
+    found = simulated("--with", str(path))
+    assert len(shares(found["then"])) == 25 and LONE not in shares(found["then"])
+    assert any(f"takes the place of the mirror {LONE} " in note for note in found["notes"])
+
+
+def test_with_the_same_name_twice(published: Network, tmp_path: Path) -> None:
+    """Two files that name one mirror are a mistake, and both are named."""
+    paths = [tmp_path / "one.yml", tmp_path / "two.yml"]
+    for path in paths:
+        path.write_text(MIRROR.format(name="second.example.net", country="AU"))
+    result = run("--with", str(paths[0]), "--with", str(paths[1]))
+    assert result.exit_code == 1
+    assert f"{paths[0]} and {paths[1]} both name the mirror" in result.stderr
 
 
 def test_with_a_mirror_that_the_prober_has_not_seen(published: Network, tmp_path: Path) -> None:

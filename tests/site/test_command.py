@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from app.logs import Faults
+from app.serving.current import Current
 from app.settings import read_settings
 from app.store import file_store
+from app.worker.geography import GeoFiles
 from app.worker.loop import Worker, run_once
 from tests.conftest import ROOT
+from tests.geo.databases import dbip, write_database
 from tests.servers import environ
 
 
@@ -102,6 +107,33 @@ def test_a_broken_database_does_not_hold_up_the_rest(published: Path, tmp_path: 
     assert "server_name a.example.org;" in text(out)
     assert ran.exists()
     assert databases(out) == before
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_one_of_two_databases_was_never_good(published: Path, tmp_path: Path, broken: int) -> None:
+    """Worker, web and nginx all go on without a city database, and say which file is at fault; once it is
+    good, all use both files."""
+    cities = [
+        write_database(tmp_path / "4.mmdb", {"192.0.2.0/24": dbip("LU", 49.6, 6.1)}),
+        write_database(tmp_path / "6.mmdb", {"2001:db8::/32": dbip("LU", 49.6, 6.1)}, ip_version=6),
+    ]
+    good = cities[broken].read_bytes()
+    cities[broken].write_bytes(good[:100])
+    out, variable = tmp_path / "site", f"{cities[0]},{cities[1]}"
+    settings = read_settings(environ(ROOT / "data", tmp_path / "var", GEOIP_CITY=variable))
+    worker = GeoFiles(settings, Faults(logging.getLogger("mirrorwise.worker")))
+    web = Current(settings, file_store(published), None)
+    for is_good in (False, True):
+        if is_good:
+            cities[broken].write_bytes(good)
+        result = nginx(published, out, GEOIP_CITY=variable)
+        worker.read(0.0)
+        web.refresh()
+        in_nginx = "geoip-dbip.conf;" in (out / "local-http.conf").read_text()
+        assert [worker.cities is not None, web.cities is not None, in_nginx] == [is_good] * 3
+        assert result.exit_code == int(not is_good)
+        assert (str(cities[broken]) in result.output) is (str(cities[broken]) in str(web.faults.current))
+        assert ("geoip" in web.faults.current) is not is_good
 
 
 def test_before_anything_is_published(tmp_path: Path) -> None:

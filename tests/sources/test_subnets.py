@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.model import Severity
 from app.sources.fields import Fields
 from app.sources.report import Report
-from app.sources.subnets import MAX_SUBNETS, WIDEST_IPV4, WIDEST_IPV6, read_subnets
+from app.sources.subnets import MAX_SUBNETS, WIDEST, read_subnets
 from app.sources.yaml_file import Mapping, Scalar, Sequence
 from tests.sources.samples import LOCATED, read_sample
 
@@ -31,8 +31,8 @@ def read(*prefixes: str) -> tuple[tuple[str, ...], Report]:
         pytest.param("8.8.8.8", "8.8.8.8/32", id="single IPv4 address"),
         pytest.param("2001:0400:2410::/48", "2001:400:2410::/48", id="IPv6 with leading zeros"),
         pytest.param("2001:4860::8888", "2001:4860::8888/128", id="single IPv6 address"),
-        pytest.param(f"8.0.0.0/{WIDEST_IPV4}", f"8.0.0.0/{WIDEST_IPV4}", id="widest IPv4"),
-        pytest.param(f"2600::/{WIDEST_IPV6}", f"2600::/{WIDEST_IPV6}", id="widest IPv6"),
+        pytest.param(f"8.0.0.0/{WIDEST[4]}", f"8.0.0.0/{WIDEST[4]}", id="widest IPv4"),
+        pytest.param(f"2600::/{WIDEST[6]}", f"2600::/{WIDEST[6]}", id="widest IPv6"),
         pytest.param("10.0.0.0/8", "10.0.0.0/8", id="private, at any width"),
         pytest.param("127.0.0.0/8", "127.0.0.0/8", id="loopback"),
         pytest.param("203.0.113.0/24", "203.0.113.0/24", id="documentation"),
@@ -158,7 +158,7 @@ def test_what_is_accepted_is_never_wider_than_the_limit(
         assert address in read_back
         assert (
             read_back.is_private
-            or read_back.prefixlen >= (WIDEST_IPV4 if address.version == 4 else WIDEST_IPV6)
+            or read_back.prefixlen >= WIDEST[address.version]
             or (
                 read_back.subnet_of(ipaddress.IPv4Network("100.64.0.0/10"))
                 if isinstance(read_back, ipaddress.IPv4Network)

@@ -14,7 +14,6 @@ import pytest
 
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup
-from app.model import GeoError
 from app.request.address import ClientAddress, parse_address
 from app.request.clients import classify
 from app.settings import Settings, read_settings
@@ -342,7 +341,7 @@ def test_a_database_of_ipv4_alone(published: Path, tmp_path: Path) -> None:
 def test_databases_that_nginx_cannot_use(
     published: Path, tmp_path: Path, records: tuple[Any, Any], message: str
 ) -> None:
-    """They are refused in words, and nothing is written."""
+    """Words say why, and nginx asks the service for every client: that can use them."""
     second: Mapping[str, Any] = {"2001:db8::/32": records[1]}
     if message.startswith("all"):
         second = {NETWORK: records[1]}
@@ -352,9 +351,10 @@ def test_databases_that_nginx_cannot_use(
     ]
     settings = settings_of(published, *cities)
     site = Site("127.0.0.1:1", ("80",), (), "_", tmp_path / "cache")
-    with pytest.raises(GeoError, match=message):
-        SiteDirectory(tmp_path / "out", site, settings, open_store(settings)).update()
-    assert list((tmp_path / "out").glob("*.conf")) == []
+    directory = SiteDirectory(tmp_path / "out", site, settings, open_store(settings))
+    assert "local-http.conf" in directory.update()
+    assert message in directory.fault
+    assert "/geoip-none.conf;" in (tmp_path / "out" / "local-http.conf").read_text()
 
 
 # --- real databases ------------------------------------------------------------------------------------

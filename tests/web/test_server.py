@@ -6,9 +6,10 @@ import logging
 from pathlib import Path
 
 import pytest
+from gunicorn.config import Config
 
 from app.web.server.internals import missing_internals
-from app.web.server.run import worker_class
+from app.web.server.run import RootLogger, worker_class
 from app.web.server.worker import QuickWorker
 from tests.servers import GunicornServer
 from tests.web.asking import LIST, variables
@@ -25,6 +26,15 @@ def test_nothing_is_missing() -> None:
     """The gunicorn that is installed has what our worker needs, and so ours runs."""
     assert missing_internals() == []
     assert worker_class("quick") is QuickWorker
+
+
+def test_the_stock_worker_logs_no_address(caplog: pytest.LogCaptureFixture) -> None:
+    """What gunicorn's own worker would log of a client and its request is left out; the rest stays."""
+    logger = RootLogger(Config())
+    logger.warning("Invalid request from ip={ip}: {error}".format(ip="192.0.2.7", error="Invalid Method"))
+    logger.exception("Error handling request %s %s", "GET", "/explain?ip=192.0.2.8")
+    logger.warning("No keepalived connections can be handled.")
+    assert caplog.messages == ["a request failed", "No keepalived connections can be handled."]
 
 
 def test_the_stock_worker_can_be_chosen() -> None:

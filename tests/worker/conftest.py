@@ -30,8 +30,10 @@ def start(network: Network) -> Iterator[StartWorker]:
     """Starts workers, and stops them in the end."""
     started: list[Worker] = []
 
-    def start(store: Store | None = None, cities: tuple[Path, ...] = ()) -> Worker:
-        started.append(network.worker(store, cities))
+    def start(
+        store: Store | None = None, cities: tuple[Path, ...] = (), asns: tuple[Path, ...] = ()
+    ) -> Worker:
+        started.append(network.worker(store, cities, asns))
         return started[-1]
 
     yield start

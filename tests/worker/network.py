@@ -114,15 +114,19 @@ class Network:
 
     # --- a worker ------------------------------------------------------------------------------------
 
-    def settings(self, *cities: Path) -> Settings:
+    def settings(self, *cities: Path, asns: tuple[Path, ...] = ()) -> Settings:
         """Without `cities`, no database: nothing has to be scanned."""
-        return Settings(data_dir=self.data, var_dir=self.var, geoip_city=cities, refresh_s=0.05)
+        return Settings(
+            data_dir=self.data, var_dir=self.var, geoip_city=cities, geoip_asn=asns, refresh_s=0.05
+        )
 
     def store(self) -> FileStore:
         return FileStore(self.var / "store")
 
-    def worker(self, store: Store | None = None, cities: tuple[Path, ...] = ()) -> Worker:
-        return Worker(self.settings(*cities), store or self.store())
+    def worker(
+        self, store: Store | None = None, cities: tuple[Path, ...] = (), asns: tuple[Path, ...] = ()
+    ) -> Worker:
+        return Worker(self.settings(*cities, asns=asns), store or self.store())
 
 
 def replaced(path: Path, content: bytes) -> Path:

@@ -16,7 +16,9 @@ from app.model import GeoError, Mirror
 from app.store import FileStore
 from app.worker.geography import NetworkFiles
 from app.worker.loop import Worker
+from tests.clouds import samples as cloud_samples
 from tests.conftest import ROOT, wait_until
+from tests.geo.databases import write_database
 from tests.spoiling import directory, emptied, truncated
 from tests.worker.conftest import StartWorker
 from tests.worker.network import CITY, NOON, Network, generation, loaded, replaced, status
@@ -196,6 +198,49 @@ def test_spoiled_cloud_file(
     assert generation(store) == first
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        pytest.param("gcp", cloud_samples.gcp([("0.0.0.0/1", "us-central1")], 10**15), id="half of IPv4"),
+        pytest.param(
+            "oci",
+            cloud_samples.oci({"us-ashburn-1": ["10.0.0.0/16"]}, "2027-01-01"),
+            id="private",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "azure", cloud_samples.azure({"eastus": ["198.51.100.0/24", "52.5.0.0/16"]}), id="another's"
+        ),
+        pytest.param(
+            "aws",
+            cloud_samples.aws([(f"{n}.0.0.0/10", "us-east-1", "us-east-1") for n in range(41, 121)], 10**15),
+            id="far more than before",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_unbelievable_cloud_file(
+    network: Network, store: FileStore, start: StartWorker, file: str, content: bytes
+) -> None:
+    """A file that claims what its provider cannot have is at fault, and no mirror is: the last good ranges
+    serve on, also after a restart."""
+    cloud = network.data / "cloud"
+    shutil.copytree(ROOT / "data" / "cloud", cloud)
+    network.mirror("campus.example.org", more="subnets: [8.8.0.0/16, 2600:4000::/32]\n")
+    worker = start()
+    worker.step(NOON)
+    first = generation(store)
+    (cloud / f"{file}.json").write_bytes(content)
+    worker.step(NOON + 1)
+    assert set(worker.faults.current) == {f"cloud/{file}.json"}
+    assert generation(store) == first
+    worker.stop()
+    worker = start()
+    worker.step(NOON + 2)
+    assert set(worker.faults.current) == {f"cloud/{file}.json"}
+    assert generation(store) == first
+
+
 def test_subnets_make_networks(network: Network, store: FileStore, start: StartWorker, city: Path) -> None:
     """The networks database belongs to its generation: it changes with what mirrors declare, and only
     then."""
@@ -210,6 +255,58 @@ def test_subnets_make_networks(network: Network, store: FileStore, start: StartW
     digest = loaded(store).networks
     assert digest not in (None, before)
     assert digest is not None and store.blob(digest) is not None
+
+
+def asn_database(path: Path, **sizes: str) -> Path:
+    """An ASN database in which ASes, named like "AS64496", have a prefix each."""
+    prefixes = {prefix: {"autonomous_system_number": int(name[2:])} for name, prefix in sizes.items()}
+    return write_database(path, prefixes, "GeoLite2-ASN")
+
+
+def test_as_numbers_reach_as_far_as_netblocks(
+    network: Network, store: FileStore, start: StartWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """AS numbers that claim more clients than netblocks may do not count: of a monopoly that is a fault, of
+    another mirror it is said once. When the database knows them to be smaller, they count."""
+    asns = asn_database(
+        network.data / "asn.mmdb", AS64496="20.0.0.0/9", AS64497="21.0.0.0/10", AS64498="22.0.0.0/9"
+    )
+    network.mirror("greedy.example.org", more="monopoly: true\nasn: 64496\nsubnets: [8.8.8.0/24]\n")
+    network.mirror("campus.example.org", more="monopoly: true\nasn: 64497\n")
+    network.mirror("large.example.org", more="asn: 64498\n")
+    worker = start(asns=(asns,))
+    for later in (0, 1):
+        worker.step(NOON + later)
+        overlays = loaded(store).overlays
+        assert {name for name in overlays if name.startswith("AS")} == {"AS64497"}
+        assert overlays["AS64497"].exclusive
+        assert any(overlay.exclusive for name, overlay in overlays.items() if name.startswith("net-"))
+        assert set(worker.faults.current) == {"asns/greedy.example.org.yml"}
+    assert len([m for m in caplog.messages if m.startswith("asns/large.example.org.yml")]) == 1
+    asn_database(asns, AS64496="20.0.0.0/10", AS64497="21.0.0.0/10", AS64498="22.0.0.0/10")
+    worker.step(NOON + 2)
+    assert {name for name in loaded(store).overlays if name.startswith("AS")} == {
+        "AS64496",
+        "AS64497",
+        "AS64498",
+    }
+    assert worker.faults.current == {}
+
+
+def test_a_country_database_is_named(
+    network: Network, start: StartWorker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A country database in the place of a city database serves by country, and the log says so once."""
+    network.several(2)
+    record = {"country": {"iso_code": "LU"}, "continent": {"code": "EU"}}
+    path = write_database(network.data / "country.mmdb", {"192.0.2.0/24": record}, "GeoLite2-Country")
+    worker = start(cities=(path,))
+    for later in (0, 1):
+        worker.step(NOON + later)
+    assert worker.faults.current == {}
+    [said] = [m for m in caplog.messages if m.startswith("geoip/country.mmdb: ")]
+    assert "no record says more than the country" in said
+    assert worker.reader.geo.cities is not None and worker.reader.geo.cities.place("192.0.2.1") == "LU"
 
 
 class DamagedInside:

@@ -66,6 +66,16 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     def access(self, *_: Any) -> None:
         """The access log is the proxy's."""
 
+    def warning(self, msg: Any, *args: Any, **more: Any) -> None:
+        """gunicorn's own worker would log malformed requests, with the client's address."""
+        if not str(msg).startswith("Invalid request from ip="):
+            super().warning(msg, *args, **more)
+
+    def exception(self, msg: Any, *args: Any, **more: Any) -> None:
+        """And the URI of a request that failed, in which an address may be asked for (`ip=`)."""
+        failed = str(msg).startswith("Error handling request")
+        super().exception(*(("a request failed",) if failed else (msg, *args)), **more)
+
 
 class Server(BaseApplication):  # type: ignore[misc]  # as above
     """gunicorn with our settings. `bind` are its addresses; if there are none, it is loopback and the

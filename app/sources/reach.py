@@ -1,0 +1,54 @@
+"""How far a mirror's AS numbers reach.
+
+A mirror is sent the clients of the ASes that it declares, and with `monopoly` they get no other. So what
+`subnets` may claim is the limit for `asn` as well. Without an ASN database no client is known to be in an
+AS, and there is nothing to limit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from app.clouds.overlap import cloud_spaces, refusal, taken_from_clouds
+from app.model import Finding, Mirror
+from app.model.errors import fault, warning
+from app.model.prefixes import CloudRange, Prefix, parse_prefix
+from app.sources.subnets import GREATEST_REACH, WIDEST, WIDEST_TOGETHER
+
+Asns = Mapping[int, Sequence[Prefix]]
+"""The prefixes of ASes, by their number."""
+
+
+def by_asn(prefixes: Iterable[tuple[str, int]]) -> Asns:
+    """Groups the (prefix, AS number) pairs of an ASN database."""
+    grouped: dict[int, list[Prefix]] = defaultdict(list)
+    for text, asn in prefixes:
+        grouped[asn].append(parse_prefix(text))
+    return grouped
+
+
+def asn_findings(mirrors: Mapping[str, Mirror], asns: Asns, clouds: Iterable[CloudRange]) -> list[Finding]:
+    """Finds the mirrors (by file) whose AS numbers claim too much: none of these numbers counts.
+
+    Of a monopoly this is a fault, because these clients would get no other mirror. Of others it is a
+    warning: one that stands in such an AS still serves the clients near it there.
+    """
+    spaces = cloud_spaces(clouds)
+    findings = []
+    for file, mirror in mirrors.items():
+        claimed = [prefix for asn in mirror.asns for prefix in asns.get(asn, ())]
+        finding = fault if mirror.monopoly else warning
+        findings += [finding(file, f"asn: {problem}") for problem in _too_many(claimed)]
+        taken = taken_from_clouds(claimed, spaces) if mirror.monopoly else ()
+        findings += [fault(file, f"asn: {one.prefix} of these ASes {refusal(one)}") for one in taken[:1]]
+    return findings
+
+
+def _too_many(claimed: Sequence[Prefix]) -> Iterator[str]:
+    for version, greatest in GREATEST_REACH.items():
+        if sum(prefix.size for prefix in claimed if prefix.version == version) > greatest:
+            yield (
+                f"these ASes have more IPv{version} addresses than a mirror may claim, which is "
+                f"{WIDEST_TOGETHER} netblocks of /{WIDEST[version]}; so none of the numbers counts"
+            )
