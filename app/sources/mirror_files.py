@@ -50,14 +50,19 @@ def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[
     return (None if report.faulty else mirror), report.findings
 
 
-def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """The findings about several files together; `mirrors` are by file name. If two files name the same
-    mirror, the one that has the name of the mirror counts, or else the first in order, and the other has a
-    fault. The same URL in two files is a warning."""
+def check_network(mirrors: Mapping[str, Mirror], last: Mapping[str, Mirror]) -> list[Finding]:
+    """The findings about several files together; `mirrors` are by file name, and so are the `last` good ones,
+    as far as they are known. If two files name the same mirror, the file that named it before counts, or else
+    the one that has the name of the mirror, or else the first in order, and the other has a fault. The same
+    URL in two files is a warning."""
     findings = []
     by_name: dict[str, str] = {}
     by_url: dict[str, str] = {}
-    for file in sorted(mirrors, key=lambda file: (Path(file).stem != mirrors[file].name, file)):
+
+    def is_new(file: str) -> bool:
+        return file not in last or last[file].name.lower() != mirrors[file].name.lower()
+
+    for file in sorted(mirrors, key=lambda file: (is_new(file), Path(file).stem != mirrors[file].name, file)):
         mirror = mirrors[file]
         other = by_name.setdefault(mirror.name.lower(), file)
         if other != file:

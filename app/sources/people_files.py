@@ -2,12 +2,13 @@
 
 A bad file never affects the others: if config.yml is at fault, its last good contents are used, and a
 mirror whose file is at fault keeps its last good definition. If two files name the same mirror, the file
-with the name of the mirror counts.
+that named it before counts, so that a new file takes no mirror away.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from app.files import FileCache, Marks, folder_mark, listing_error, mark, marks, paths
 from app.model import Finding, Mirror, ServiceConfig, Severity, SourceError
@@ -66,17 +67,23 @@ class PeopleFiles:
         read: dict[str, Mirror] = {}
         found: list[Finding] = []
         for path in paths(folder, *MIRROR_ENDINGS):
-            mirror, findings = self._mirror_cache.get(path)
+            mirror, findings = self._mirror(path)
             found += findings
             mirror = mirror or self.definitions.get(path.name)
             if mirror is not None:
                 read[path.name] = mirror
-        for finding in check_network(read):
+        for finding in check_network(read, self.definitions):
             found.append(finding)
             if finding.severity is Severity.FAULT:
                 self._take_last(read, finding.file)
         self.findings += located(found, self._folder.name_of(folder))
         self.definitions = read
+
+    def _mirror(self, path: Path) -> tuple[Mirror | None, list[Finding]]:
+        try:
+            return self._mirror_cache.get(path)
+        except SourceError as error:
+            return None, error.findings
 
     def _take_last(self, read: dict[str, Mirror], file: str) -> None:
         """Goes back to the last good mirror of a file, if no other file has its name now."""

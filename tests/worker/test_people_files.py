@@ -307,6 +307,37 @@ def test_one_name_in_two_files(network: Network, store: FileStore, start: StartW
     assert set(worker.faults.current) == {"mirrors/z.yml"}
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        pytest.param("0.yml", A, id="an earlier file"),
+        pytest.param(f"{A}.yaml", A, id="the other ending"),
+        pytest.param(f"{A.upper()}.yml", A.upper(), id="other capitals, called like it"),
+        pytest.param("A.example.org.yml", "A.example.org", id="one capital"),
+    ],
+)
+def test_a_new_file_takes_no_mirror_away(
+    network: Network, store: FileStore, start: StartWorker, file: str, name: str
+) -> None:
+    """A published mirror stays the one of its file, even if another file is called like it, also when the
+    worker starts anew; the new file has the fault. Once the old file is gone, the new one counts."""
+    (network.mirrors / f"{A}.yml").rename(network.mirrors / "team-7.yml")
+    worker = start()
+    worker.step(NOON)
+    text = MIRROR.format(name=name, country="FR").replace(f"//{name}", "//intruder")
+    (network.mirrors / file).write_text(text)
+    for at_s in (1, 2):
+        worker.step(NOON + at_s)
+        assert address(store, A) == f"https://{A}/examplelinux/"
+        assert set(worker.faults.current) == {f"mirrors/{file}"}
+        worker.stop()
+        worker = start()
+    (network.mirrors / "team-7.yml").unlink()
+    worker.step(NOON + 3)
+    assert address(store, name) == "https://intruder/examplelinux/"
+    assert worker.faults.current == {}
+
+
 def test_all_files_are_broken_at_once(network: Network, store: FileStore, start: StartWorker) -> None:
     """A checkout gone wrong loses nobody."""
     worker = start()
