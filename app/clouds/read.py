@@ -10,7 +10,7 @@ import msgspec
 from app.clouds import PROVIDERS
 from app.clouds.provider import Provider
 from app.clouds.ranges import CloudRanges, merge
-from app.files import listing_error, paths, read_bytes
+from app.files import guarded, listing_error, paths, read_bytes
 from app.model import Finding, SourceError
 from app.model.errors import fault
 
@@ -72,7 +72,7 @@ def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Findin
         return newest, [fault(".", f"the folder cannot be read: {closed.strerror or closed}")]
     for path in paths(folder, *RANGE_ENDINGS):
         try:
-            ranges = read_cloud_file(path)
+            ranges = guarded(read_cloud_file, path)
         except SourceError as error:
             findings.extend(error.findings)
             continue

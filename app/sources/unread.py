@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from app.clouds.read import MAX_BYTES, RANGE_ENDINGS, provider_of
-from app.files import is_gone, paths, read_bytes
+from app.files import paths, read_bytes
 from app.model import Finding, Mirror, SourceError
 from app.model.errors import warning
 from app.model.words import quoted
@@ -66,9 +66,6 @@ def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) 
     misplaced: dict[tuple[Path, _Kind], list[Path]] = defaultdict(list)
     found = []
     for path in _files(folder, kinds):
-        if is_gone(path):
-            found.append(warning(folder.name_of(path), "this link leads to no file, and counts as none"))
-            continue
         if path in read or os.path.realpath(path) in real:
             continue
         meant = next((single for single in singles if _is_meant(path, single, folder)), None)

@@ -169,6 +169,7 @@ def binary(path: Path) -> None:
 
 
 def dangling(path: Path) -> None:
+    """A checkout that has come half way."""
     path.unlink()
     path.symlink_to("/nonexistent/a.yml")
 
@@ -206,6 +207,7 @@ def empty_restriction(path: Path) -> None:
 
 
 BREAKAGES = [
+    dangling,
     truncated,
     emptied,
     not_yaml,
@@ -259,16 +261,6 @@ def test_broken_file_keeps_its_definition(
     assert after_restart.faults.current == {}
     assert loaded(store).mirrors[0].weight == 2
     assert f"mirrors/{A}.yml: well again" in caplog.messages
-
-
-def test_dangling_link(network: Network, store: FileStore, start: StartWorker) -> None:
-    """A file that is not there, though its name is, is one that was removed."""
-    worker = start()
-    worker.step(NOON)
-    dangling(network.mirrors / f"{A}.yml")
-    worker.step(NOON + 1)
-    assert listed(store) == [name for name in listed(store) if name != A]
-    assert worker.faults.current == {}
 
 
 @pytest.mark.parametrize("more", ["asn: x\n", "Private: true\n", "settings: {disabled: true}\n", "repos:\n"])
