@@ -116,6 +116,8 @@ class InputReader:
             self._faults.replace("mirrors", mirrors)
 
     def _read_clients(self) -> Mapping[str, float]:
+        if is_gone(self._folder.root):  # with all that is in it: the other inputs name it
+            return self.clients
         self.has_counts = not is_gone(self._folder.counts)
         if self.has_counts:
             try:
