@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import PurePath
 
 from app.files import FileCache, Marks, is_gone, mark
 from app.logs import Faults
-from app.model import Finding, Severity, SourceError, digest_of
+from app.model import Finding, Mirror, MirrorState, Severity, SourceError, digest_of
 from app.settings import Settings
-from app.snapshot.compile import Inputs
+from app.snapshot.compile import Inputs, MirrorLocation
 from app.snapshot.networks import ClientNetworks
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
@@ -75,18 +76,20 @@ class InputReader:
             config = self.people.read()
         finally:
             self._name_people_faults()
-        self.networks.read()
+        with self._at_its_own_cost("cloud"):
+            self.networks.read()
         mirrors = sorted(self.networks.refuse(self.people.definitions), key=lambda mirror: mirror.name)
-        self.probe.read(mirrors)
+        with self._at_its_own_cost("state"):
+            self.probe.read(mirrors)
         self._faults.replace("state", _by_file(self.probe.findings, Severity.FAULT))
         self._remarks.replace("state", _by_file(self.probe.findings, Severity.WARNING))
-        self.geo.read(now)
-        self.geo.scan()
+        with self._at_its_own_cost("geoip"):
+            self.geo.read(now)
+            self.geo.scan()
         self.clients = self._read_clients()
         self.read_s = dict.fromkeys(("config", "mirrors", "state", "cloud", "geoip"), now)
-        locator = self.locator()
         states = self.probe.states
-        locations = {mirror.name: locator.locate(mirror, states.get(mirror.name)) for mirror in mirrors}
+        locations = self._located(mirrors, states)
         measured = {name: location.asns for name, location in locations.items()}
         networks = self.networks.build(mirrors, measured, self.geo.asns)
         return Inputs(
@@ -104,6 +107,32 @@ class InputReader:
             repomd=self.probe.repomd,
             load_km=load_km,
         )
+
+    @contextmanager
+    def _at_its_own_cost(self, kind: str) -> Iterator[None]:
+        """A bug that the reading of one kind of input meets is a fault of that kind: what was read of it
+        before stays, and all else goes on."""
+        try:
+            yield
+        except Exception as error:
+            self._faults.set(f"inputs/{kind}", f"a bug keeps this from being read: {error!r}", trace=True)
+        else:
+            self._faults.clear(f"inputs/{kind}")
+
+    def _located(
+        self, mirrors: Iterable[Mirror], states: Mapping[str, MirrorState]
+    ) -> dict[str, MirrorLocation]:
+        """Where each mirror is. One whose record in a GeoIP database is odd is where its file says."""
+        locator = self.locator()
+        locations, faults = {}, {}
+        for mirror in mirrors:
+            try:
+                locations[mirror.name] = locator.locate(mirror, states.get(mirror.name))
+            except Exception as error:
+                faults[f"location/{mirror.name}"] = f"its addresses cannot be located: {error!r}"
+                locations[mirror.name] = locator.locate(mirror, None)
+        self._faults.replace("location/", faults)
+        return locations
 
     def _name_people_faults(self) -> None:
         """Notes the faults in people's files, as "config", "mirrors/a.yml", and "mirrors" for the folder."""
