@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from app.logs import Faults
-from app.model import MirrorwiseError, StoreError
+from app.model import MirrorState, MirrorwiseError, SnapshotError, StoreError
 from app.ranking import prices
 from app.ranking.ranking import Floats
 from app.settings import Settings
@@ -35,6 +35,7 @@ from app.snapshot.compile import Inputs, compile_snapshot
 from app.snapshot.demand import Market
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode, generation_of
+from app.snapshot.status import decode as decode_status
 from app.store import open_store
 from app.worker import memory as remembered
 from app.worker.memory import Memory
@@ -72,9 +73,9 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
     """Computes the live network, and the one to compare it with. Raises MirrorwiseError."""
     notes: list[str] = []
     steps.step("reading the inputs")
-    memory = _memory(settings, notes)
+    memory, states = _published(settings, notes)
     reader = _quiet_reader(settings)
-    reader.recall(memory)
+    reader.recall(memory, states)
     try:
         inputs = _read(reader, steps)
     finally:
@@ -106,14 +107,16 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
     )
 
 
-def _memory(settings: Settings, notes: list[str]) -> Memory:
-    """The memory that the worker published last. It is empty, with a note, if the store cannot be read."""
+def _published(settings: Settings, notes: list[str]) -> tuple[Memory, dict[str, MirrorState]]:
+    """The memory and the states of mirrors that the worker published last. They are empty, with a note, if
+    the store cannot be read."""
     store = open_store(settings)
     try:
-        return remembered.decode(store.memory())
-    except StoreError as error:
+        status = store.status()
+        return remembered.decode(store.memory()), decode_status(status).states if status else {}
+    except (StoreError, SnapshotError) as error:
         notes.append(f"store: {error}; so prices are those that a first publication would have")
-        return Memory()
+        return Memory(), {}
     finally:
         store.close()
 

@@ -215,8 +215,8 @@ class Fields:
         return None
 
     def scalars(self, key: str, most: int = MAX_ENTRIES, what: str = "entries") -> list[Scalar]:
-        """The entries of a list, without empty ones. A single value counts as a list of one. If there are more
-        than `most`, that is a fault, and none is returned."""
+        """The entries of a list, without empty ones. A single value counts as a list of one. More than `most`
+        entries are a fault, and none is returned."""
         node = self._given(key)
         if node is None or self._is_too_long(key, node, most, what):
             return []

@@ -85,7 +85,7 @@ class Worker:
         self._pulse.stepped(now, time.monotonic() - started)
 
     def _attempt(self, part: str, do: Callable[[], None]) -> None:
-        """Do a part of a step. A bug in it is logged, and the other parts go on."""
+        """Does a part of a step. A bug in it is a fault, and the other parts go on."""
         try:
             do()
         except StoreError:
@@ -132,8 +132,7 @@ class Worker:
         self._guard = Guard(memory.hours)
         self._pricing.close()
         self._pricing = Pricing(memory.load_km, memory.priced_at_s)
-        self.reader.recall(memory)
-        self.reader.probe.states |= self._published_states()
+        self.reader.recall(memory, self._published_states())
         self._seen = None
         self._published = self._status = None
         self.generation = self._generation_there()

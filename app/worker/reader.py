@@ -50,12 +50,13 @@ class InputReader:
         """The texts of all faults in inputs, by subject."""
         return self._faults.current
 
-    def recall(self, memory: Memory) -> None:
-        """Begins with the inputs that were good when this memory was stored."""
+    def recall(self, memory: Memory, states: Mapping[str, MirrorState]) -> None:
+        """Begins with the inputs that were good when this memory and these states of mirrors were stored."""
         self.people.config = memory.config or self.people.config
         self.people.definitions = {**self.people.definitions, **memory.definitions}
         self.probe.last_round = memory.last_round or self.probe.last_round
         self.probe.repomd = memory.repomd or self.probe.repomd
+        self.probe.states |= states
 
     def locator(self) -> Locator:
         """A locator with the databases that were read last."""
