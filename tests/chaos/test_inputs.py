@@ -103,7 +103,9 @@ def test_broken_file(
 
 
 @pytest.mark.parametrize("folder", ["mirrors.d", "state", "state/mirrors", "cloud"])
-@pytest.mark.parametrize("breakage", [Path.unlink, loop, pytest.param(pipe, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "breakage", [Path.unlink, *(pytest.param(breakage, marks=pytest.mark.slow) for breakage in (loop, pipe))]
+)
 def test_closed_folder(
     *,
     network: Network,

@@ -33,7 +33,12 @@ def names(network: Network, caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "where"), [("state", StateFiles), ("cloud", NetworkFiles), ("geoip", GeoFiles)]
+    ("kind", "where"),
+    [
+        ("state", StateFiles),
+        pytest.param("cloud", NetworkFiles, marks=pytest.mark.slow),
+        pytest.param("geoip", GeoFiles, marks=pytest.mark.slow),
+    ],
 )
 def test_bug_in_an_input(
     *,

@@ -302,10 +302,10 @@ def test_one_name_in_two_files(network: Network, store: FileStore, start: StartW
 @pytest.mark.parametrize(
     ("file", "name"),
     [
-        pytest.param("0.yml", A, id="an earlier file"),
-        pytest.param(f"{A}.yaml", A, id="the other ending"),
+        pytest.param("0.yml", A, id="an earlier file", marks=pytest.mark.slow),
+        pytest.param(f"{A}.yaml", A, id="the other ending", marks=pytest.mark.slow),
         pytest.param(f"{A.upper()}.yml", A.upper(), id="other capitals, called like it"),
-        pytest.param("A.example.org.yml", "A.example.org", id="one capital"),
+        pytest.param("A.example.org.yml", "A.example.org", id="one capital", marks=pytest.mark.slow),
     ],
 )
 def test_a_new_file_takes_no_mirror_away(
