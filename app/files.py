@@ -194,8 +194,14 @@ def marks(folder: Path, *suffixes: str) -> Marks:
 
 
 def paths(folder: Path, *suffixes: str) -> list[Path]:
-    """The files that `marks` looks at, sorted by name."""
-    return [Path(path) for path in sorted(marks(folder, *suffixes))]
+    """The files that `marks` looks at, sorted by name. Raises OSError if the folder cannot be listed, or is
+    taken away meanwhile: then nothing is known of its files."""
+    before = folder.stat().st_ino
+    found = [Path(path) for path in sorted(marks(folder, *suffixes))]
+    os.scandir(folder).close()
+    if folder.stat().st_ino != before:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    return found
 
 
 class FileCache(Generic[T]):

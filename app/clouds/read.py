@@ -10,7 +10,7 @@ import msgspec
 from app.clouds import PROVIDERS
 from app.clouds.provider import Provider
 from app.clouds.ranges import CloudRanges, merge
-from app.files import guarded, listing_error, paths, read_bytes
+from app.files import guarded, paths, read_bytes
 from app.model import Finding, SourceError
 from app.model.errors import fault
 
@@ -67,10 +67,13 @@ def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Findin
     used, or about the folder ("."). A missing folder counts as an empty one."""
     newest: dict[str, CloudRanges] = {}
     findings: list[Finding] = []
-    closed = listing_error(folder)
-    if closed is not None and not isinstance(closed, FileNotFoundError):
+    try:
+        files = paths(folder, *RANGE_ENDINGS)
+    except FileNotFoundError:
+        return newest, []
+    except OSError as closed:
         return newest, [fault(".", f"the folder cannot be read: {closed.strerror or closed}")]
-    for path in paths(folder, *RANGE_ENDINGS):
+    for path in files:
         try:
             ranges = guarded(read_cloud_file, path)
         except SourceError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from app.files import FileCache, Marks, folder_mark, listing_error, mark, marks, paths
+from app.files import FileCache, Marks, folder_mark, mark, marks, paths
 from app.model import Finding, Mirror, ServiceConfig, Severity, SourceError
 from app.model.errors import fault
 from app.sources.folder import MIRROR_ENDINGS, DataFolder
@@ -56,17 +56,17 @@ class PeopleFiles:
         if config != self._cached_for:  # it decides what a mirror file means
             self._mirror_cache, self._cached_for = FileCache(partial(read_mirror, config=config)), config
         folder = self._folder.mirrors(config)
-        closed = listing_error(folder)
-        if (
-            closed is not None
-        ):  # perhaps a disk is not mounted; people who want no mirrors leave the folder empty
+        try:
+            files = paths(folder, *MIRROR_ENDINGS)
+        except OSError as closed:
+            # Perhaps a disk is not mounted. People who want no mirrors leave the folder empty.
             problem = f"the folder cannot be read, so all mirrors stay as they were: {closed.strerror}"
             name = self._folder.name_of(folder)
             self.findings.append(fault(name, problem))
             return
         read: dict[str, Mirror] = {}
         found: list[Finding] = []
-        for path in paths(folder, *MIRROR_ENDINGS):
+        for path in files:
             mirror, findings = self._mirror(path)
             found += findings
             mirror = mirror or self.definitions.get(path.name)

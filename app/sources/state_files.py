@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from app.files import FileCache, Marks, folder_mark, guarded, is_gone, listing_error, mark, marks, paths
+from app.files import FileCache, Marks, folder_mark, guarded, is_gone, mark, marks, paths
 from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion, SourceError
 from app.model.errors import fault
 from app.sources.folder import STATE_ENDINGS, DataFolder
@@ -49,11 +49,12 @@ class StateFiles:
         """Brings everything up to date. If both the prober and mirmon know a mirror, the prober counts."""
         self.findings = []
         folder = self._folder
-        if self._is_away(folder.state, known=bool(self.states or self.last_round)):
+        if self._listed(folder.state, known=bool(self.states or self.last_round)) is None:
             return
-        keep = self._is_away(folder.mirror_states, known=self.last_round is not None) or self._begins_anew()
+        files = self._listed(folder.mirror_states, known=self.last_round is not None)
+        keep = files is None or (bool(files) and self._begins_anew())
         states = {**(self.states if keep else {}), **self._mirmon(list(mirrors))}
-        for path in paths(folder.mirror_states, *STATE_ENDINGS):
+        for path in files or ():
             state = self._read(path, self._states, self.states.get(path.stem))
             if state is not None:
                 states[path.stem] = state
@@ -63,22 +64,23 @@ class StateFiles:
         if not (keep and is_gone(folder.repos)):
             self.repomd = self._read(folder.repos, self._repos, self.repomd) or {}
 
-    def _is_away(self, folder: Path, known: bool) -> bool:
-        """Returns whether a folder cannot be read. It may be missing if nothing is `known` of it."""
-        closed = listing_error(folder)
-        if closed is None or (isinstance(closed, FileNotFoundError) and not known):
-            return False
-        problem = f"the folder cannot be read, so all stays as it was: {closed.strerror}"
-        self.findings.append(fault(self._folder.name_of(folder), problem))
-        return True
+    def _listed(self, folder: Path, known: bool) -> list[Path] | None:
+        """The state files in a folder; None if it cannot be read. It may be missing if nothing is `known` of
+        it."""
+        try:
+            return paths(folder, *STATE_ENDINGS)
+        except OSError as closed:
+            if isinstance(closed, FileNotFoundError) and not known:
+                return []
+            problem = f"the folder cannot be read, so all stays as it was: {closed.strerror}"
+            self.findings.append(fault(self._folder.name_of(folder), problem))
+            return None
 
     def _begins_anew(self) -> bool:
         """Returns whether a prober is filling a new folder, and its first round has not ended. Until then,
         the mirrors that it has not come to keep their states."""
         folder = self._folder
         if self.last_round is None or not is_gone(folder.round):
-            return False
-        if not paths(folder.mirror_states, *STATE_ENDINGS):
             return False
         problem = "the file is not there, so mirrors without a state keep their last until a round has ended"
         self.findings.append(fault(self._folder.name_of(folder.round), problem))

@@ -60,7 +60,7 @@ def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) 
         _Kind("mirror state", folder.mirror_states, STATE_ENDINGS, _is_state),
     )
     singles = (folder.config, folder.counts, folder.mirmon, folder.repos, folder.round)
-    read = {path for kind in kinds for path in paths(kind.folder, *kind.endings)}
+    read = {path for kind in kinds for path in _listed(kind.folder, kind.endings)}
     read |= {*singles, folder.origin_notes}
     real = {os.path.realpath(path) for path in read}
     misplaced: dict[tuple[Path, _Kind], list[Path]] = defaultdict(list)
@@ -104,6 +104,14 @@ def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
             yield from (here / name for name in sorted(files) if not name.startswith("."))
 
 
+def _listed(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """The inputs in a folder; none if it cannot be listed, which the reader of the folder says."""
+    try:
+        return paths(folder, *endings)
+    except OSError:
+        return []
+
+
 def _is_meant(path: Path, single: Path, folder: DataFolder) -> bool:
     """Returns whether a file is probably meant as `single`. A copy beside it is not."""
     name, right, there = path.name.lower(), single.name.lower(), single.exists()
@@ -141,7 +149,7 @@ def _other_states(folder: DataFolder, mirrors: Mapping[str, Mirror]) -> list[Fin
     meant |= {mirror.name.lower(): mirror.name for mirror in mirrors.values()}
     names = set(meant.values())
     found = []
-    for path in paths(folder.mirror_states, *STATE_ENDINGS):
+    for path in _listed(folder.mirror_states, STATE_ENDINGS):
         name = meant.get(path.stem.lower())
         if path.stem in names or name is None:
             continue

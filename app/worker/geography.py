@@ -18,7 +18,7 @@ from app.clouds import PROVIDERS
 from app.clouds.overlap import netblock_findings
 from app.clouds.ranges import CloudRanges, decode_ranges, encode_ranges
 from app.clouds.read import RANGE_ENDINGS, read_cloud_folder
-from app.files import Marks, folder_mark, is_gone, mark, marks
+from app.files import Marks, folder_mark, listing_error, mark, marks
 from app.geo import places, scan_cache
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
@@ -145,7 +145,7 @@ class NetworkFiles:
         self._marks = seen
         self._readings += 1
         ranges, findings = read_cloud_folder(self._folder)
-        if findings or is_gone(self._folder):  # people who want no ranges leave the folder empty
+        if findings or listing_error(self._folder):  # people who want no ranges leave the folder empty
             kept = {**self._kept(), **self._ranges}
             if kept and not findings:
                 findings = [fault(".", "the folder is not there, so all ranges stay as they were")]

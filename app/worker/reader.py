@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
 
-from app.files import FileCache, Marks, is_gone, mark
+from app.files import FileCache, Marks, is_gone, listing_error, mark
 from app.logs import Faults
 from app.model import Finding, Mirror, MirrorState, Severity, SourceError, digest_of
 from app.settings import Settings
@@ -146,7 +146,7 @@ class InputReader:
             self._faults.replace("mirrors", mirrors)
 
     def _read_clients(self) -> Mapping[str, float]:
-        if is_gone(self._folder.root):  # with all that is in it: the other inputs name it
+        if listing_error(self._folder.root):  # with all that is in it: the other inputs name it
             return self.clients
         self.has_counts = not is_gone(self._folder.counts)
         if self.has_counts:

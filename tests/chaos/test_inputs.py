@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import app.files
+from app.files import Marks
 from app.geo.copies import VerifiedCopies
 from app.model import GeoError, RepomdVersion, Status, digest_of
 from app.serving.current import Current
@@ -173,6 +175,36 @@ def test_data_folder_replaced(
     each.step(NOON + 5 * MINUTE)
     assert each.faults.current == {}
     assert names[0] in listed(store)
+
+
+@pytest.mark.parametrize("folder", ["mirrors.d", "state", "state/mirrors", "cloud"])
+def test_folder_taken_away_while_it_is_read(
+    *,
+    network: Network,
+    store: FileStore,
+    start: StartWorker,
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+) -> None:
+    """A listing that was overtaken says nothing of the files: all stays as it was."""
+    worker = start()
+    worker.step(NOON)
+    before = generation(store)
+    listing, path = app.files.marks, network.data / folder
+
+    def overtaken(listed: Path, *suffixes: str) -> Marks:
+        if listed == path:
+            path.rename(network.data / "moved")
+        return listing(listed, *suffixes)
+
+    next(path.iterdir()).touch()
+    with monkeypatch.context() as patched:
+        patched.setattr(app.files, "marks", overtaken)
+        worker.reader.read(NOON + MINUTE, {})
+    worker.step(NOON + 2 * MINUTE)
+    assert generation(store) == before
+    assert len(worker.faults.current) == 1
 
 
 def test_mirrors_folder_gone(

@@ -24,6 +24,7 @@ from app.sources.probe_state import read_mirror_state, read_repo_versions, read_
 from app.sources.service_config import read_service_config
 from tests.conftest import ROOT
 from tests.sources.samples import CONFIG, LOCATED, read_config
+from tests.spoiling import ODD_NAMES
 
 URL = "http://mirror.example.org/alma/"
 MIRROR = Mirror(name="mirror.example.org", addresses={"http": URL})
@@ -98,7 +99,7 @@ any_bytes = given(
 )
 """Bytes alone, and bytes in place of a part of a good file."""
 
-examples = partial(settings, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+examples = partial(settings, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -118,25 +119,7 @@ def test_many_bytes(tmp_path: Path, kind: str, cut: tuple[float, float], put: by
     meets(tmp_path, kind, put if alone else replaced(READERS[kind][2], cut, put))
 
 
-NAMES: tuple[bytes, ...] = (
-    *(
-        b"m\xe9xico",
-        b"\xff",
-        b"a\nb",
-        b"\x1b[31mred",
-        b"a b",
-        b"%s%d{}",
-        b"-rf",
-        b"'\"<b>",
-        b"\\",
-        b"x" * 240,
-    ),
-    *("méxico".encode(), "\u202egnp".encode(), b"a.b.", b"CON"),
-)
-"""Names of files, without their endings."""
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ODD_NAMES)
 def test_any_file_name(tmp_path: Path, name: bytes) -> None:
     """A good mirror file and range file under any name are read if it is text, and else named in words that
     can be printed. A state file is always named here, as it is another mirror's."""
