@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app.catalogue.catalogue import expected_isos, expected_repos
+from app.files import guarded
 from app.model import Mirror, ServiceConfig, Severity, SourceError, Status
 from app.probe.fetch import Network
 from app.probe.hosts import Hosts
@@ -204,7 +205,7 @@ class Prober:
         """The versions at the origin that an earlier run found. A damaged file counts as none."""
         try:
             path = self.records.folder.repos
-            return read_repo_versions(path) if path.exists() else {}
+            return guarded(read_repo_versions, path) if path.exists() else {}
         except SourceError as error:
             log.warning("%s", error)
             return {}

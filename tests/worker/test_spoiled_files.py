@@ -6,8 +6,10 @@ again. The worker, `mirrorwise check` and the prober's readers meet each of them
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,7 +21,7 @@ from app.sources.folder import DataFolder
 from app.store import FileStore
 from app.worker.loop import Worker
 from tests.conftest import ROOT
-from tests.spoiling import spoiled
+from tests.spoiling import ODD_NAMES, spoiled
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, Network, generation, loaded
 
@@ -151,3 +153,18 @@ def test_spoiled_contents(trial: Trial, good: dict[str, bytes], kind: str) -> No
         trial.meet(KINDS[kind], f"{kind}, number {number}: {content[:300]!r}")
     path.write_bytes(good[kind])
     trial.meet(None, f"{kind} is good again")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind, source in KINDS.items() if kind.count("/") and source])
+def test_odd_names(trial: Trial, good: dict[str, bytes], kind: str) -> None:
+    """The same holds for every kind of file under every name. A file whose name cannot be said is named all
+    the same, in escapes."""
+    folder, ending = (trial.network.data / kind).parent, Path(kind).suffix.encode()
+    for name in ODD_NAMES:
+        path = Path(os.fsdecode(os.path.join(os.fsencode(folder), name + ending)))  # noqa: PTH118 - bytes
+        path.write_bytes(good[kind])
+        trial.meet(KINDS[kind], f"{kind} as {name!r}")
+        named = [subject for subject in trial.worker.faults.current if subject.isprintable()]
+        assert len(named) == len(trial.worker.faults.current)
+        path.unlink()
