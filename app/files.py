@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import secrets
 import stat
@@ -13,7 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from app.model import Finding, MirrorwiseError, Severity, SourceError
+from app.model import SourceError
+from app.model.errors import fault
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 FileMark = tuple[int, int, int, int]  # inode, size, mtime and ctime in ns
@@ -24,7 +28,10 @@ ABANDONED_S = 3600.0
 
 
 def read_bytes(path: Path, limit_bytes: int) -> bytes:
-    """The content of a file. Raises SourceError if it cannot be read, is no regular file, or is too large."""
+    """The content of a file. Raises SourceError if it cannot be read, is no regular file, or is too large,
+    and if its name is no text: then it could be neither said nor published."""
+    if not path.name.isprintable():
+        raise _source_error(path, "has a name that cannot be printed, or is not UTF-8; rename it")
     try:
         # Opening a pipe without a writer would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -43,7 +50,19 @@ def read_bytes(path: Path, limit_bytes: int) -> bytes:
 
 
 def _source_error(path: Path, problem: str) -> SourceError:
-    return SourceError([Finding(severity=Severity.FAULT, file=path.name, message=f"the file {problem}")])
+    return SourceError([fault(path.name, f"the file {problem}")])
+
+
+def guarded(read: Callable[[Path], T], path: Path) -> T:
+    """What `read` makes of a file. Raises SourceError, whatever goes wrong: a bug that one file meets must
+    not keep us from all the others."""
+    try:
+        return read(path)
+    except SourceError:
+        raise
+    except Exception as error:
+        _log.debug("%s cannot be read", path, exc_info=True)
+        raise _source_error(path, f"holds something that the program cannot read: {error!r}") from error
 
 
 def digest_of_file(path: Path) -> str:
@@ -137,9 +156,9 @@ def mark_of(found: os.stat_result) -> FileMark:
 
 def is_gone(path: Path) -> bool:
     """Returns whether a file was taken away. It is not gone if it only cannot be read, because its folder is
-    closed or a link leads to itself; then what it last said still counts."""
+    closed or it is a link to itself or to nothing; then what it last said still counts."""
     try:
-        path.stat()
+        path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
@@ -183,26 +202,32 @@ def marks(folder: Path, *suffixes: str) -> Marks:
 
 
 def paths(folder: Path, *suffixes: str) -> list[Path]:
-    """The files that `marks` looks at, sorted by name."""
-    return [Path(path) for path in sorted(marks(folder, *suffixes))]
+    """The files that `marks` looks at, sorted by name. Raises OSError if the folder cannot be listed, or is
+    taken away meanwhile: then nothing is known of its files."""
+    before = folder.stat().st_ino
+    found = [Path(path) for path in sorted(marks(folder, *suffixes))]
+    os.scandir(folder).close()
+    if folder.stat().st_ino != before:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    return found
 
 
 class FileCache(Generic[T]):
-    """Values read from files. `get` reads a file again only when it has changed, and raises the error of the
-    last reading as long as the file stays as it is."""
+    """Values read from files. `get` reads a file again only when it has changed, and raises the SourceError
+    of the last reading as long as the file stays as it is."""
 
     def __init__(self, read: Callable[[Path], T]) -> None:
         self._read = read
-        self._known: dict[Path, tuple[FileMark | None, T | MirrorwiseError]] = {}
+        self._known: dict[Path, tuple[FileMark | None, T | SourceError]] = {}
 
     def get(self, path: Path) -> T:
         seen = mark(path)
         if path not in self._known or self._known[path][0] != seen:
             try:
-                self._known[path] = (seen, self._read(path))
-            except MirrorwiseError as error:
+                self._known[path] = (seen, guarded(self._read, path))
+            except SourceError as error:
                 self._known[path] = (seen, error)
         value = self._known[path][1]
-        if isinstance(value, MirrorwiseError):
+        if isinstance(value, SourceError):
             raise value
         return value

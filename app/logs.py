@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from app.model.words import shortened
 from app.settings import Settings
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
@@ -67,6 +68,10 @@ def pause_s(refresh_s: float, failures: int) -> float:
     return max(refresh_s, min(refresh_s * 2.0 ** min(failures, 20), MAX_PAUSE_S))
 
 
+MAX_TEXT = 2000
+"""Characters of what is said of one subject. It stands in the log, in Redis and on pages."""
+
+
 class Faults:
     """The faults of the moment, by subject, such as "store" or "mirrors/a.yml". The part before the slash is
     the source, by which faults are counted."""
@@ -88,8 +93,9 @@ class Faults:
         return dict(Counter(map(_source, self.current)))
 
     def set(self, subject: str, text: str, trace: bool = False) -> None:
-        """Notes that `subject` is at fault, as `text` says, and logs it unless it was logged before. With
-        `trace`, the log has the traceback of the exception that is being handled."""
+        """Notes that `subject` is at fault, as `text` says, and logs it unless it was logged before. A very
+        long text is cut. With `trace`, the log has the traceback of the exception that is being handled."""
+        text = shortened(text, MAX_TEXT)
         self.failures[_source(subject)] += 1
         if self._texts.get(subject) != text:
             self._texts[subject] = text

@@ -22,7 +22,7 @@ ALLOWED = {
     "model": "",
     "files": "model",
     "settings": "model",
-    "logs": "settings",
+    "logs": "model settings",
     # what a distribution publishes, and where the clouds are
     "catalogue": "model",
     "clouds": "model files",

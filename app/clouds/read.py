@@ -12,7 +12,7 @@ from app.clouds import PROVIDERS
 from app.clouds.belief import believed, impossible
 from app.clouds.provider import Provider
 from app.clouds.ranges import CloudRanges, merge
-from app.files import listing_error, paths, read_bytes
+from app.files import guarded, paths, read_bytes
 from app.model import Finding, SourceError
 from app.model.errors import fault
 
@@ -72,13 +72,16 @@ def read_cloud_folder(
     used, or about the folder ("."). A missing folder counts as an empty one. `last`: the last good ranges of
     each provider."""
     findings: list[Finding] = []
-    closed = listing_error(folder)
-    if closed is not None and not isinstance(closed, FileNotFoundError):
-        return {}, [fault(".", f"the folder cannot be read: {closed.strerror or closed}")]
     files: list[tuple[str, CloudRanges]] = []
-    for path in paths(folder, *RANGE_ENDINGS):
+    try:
+        found = paths(folder, *RANGE_ENDINGS)
+    except FileNotFoundError:
+        return {}, []
+    except OSError as closed:
+        return {}, [fault(".", f"the folder cannot be read: {closed.strerror or closed}")]
+    for path in found:
         try:
-            files.append((path.name, read_cloud_file(path)))
+            files.append((path.name, guarded(read_cloud_file, path)))
         except SourceError as error:
             findings.extend(error.findings)
     if not findings:  # else the file at fault may be any provider's, and its last good ranges stay

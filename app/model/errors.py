@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import msgspec
+
 from app.model.values import Record
+from app.model.words import escaped
+
+MAX_MESSAGE = 600
+"""Characters of a finding's message: enough for what a person has to know."""
+
+_MAX_NAME = 4096
 
 
 class Severity(StrEnum):
@@ -17,13 +25,21 @@ class Severity(StrEnum):
 
 
 class Finding(Record, frozen=True, kw_only=True):
-    """Something wrong in a file that people or tools wrote, in words for the person who can correct it."""
+    """Something wrong in a file that people or tools wrote, in words for the person who can correct it.
+
+    Whatever the file and its name contain, both texts can be printed and sent: control characters and bytes
+    that are not UTF-8 are written as escapes, and a message has a greatest length.
+    """
 
     severity: Severity
     file: str
     message: str
     #: The number of the line, from 1.
     line: int | None = None
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "file", escaped(self.file, _MAX_NAME))
+        msgspec.structs.force_setattr(self, "message", escaped(self.message, MAX_MESSAGE))
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"

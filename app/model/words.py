@@ -15,11 +15,20 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_lower[close[0]] if close else None
 
 
-def escaped(text: str) -> str:
+def escaped(text: str, most: int = SHOWN_CHARACTERS) -> str:
     """Text from outside, for the middle of a sentence: it is cut, and control characters are written as
-    escapes, so that no terminal obeys them."""
-    short = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
+    escapes, so that no terminal obeys them. So are the bytes of a file's name that are not UTF-8."""
+    return "".join(c if c.isprintable() else _escape(c) for c in shortened(text, most))
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most `most` characters, which ends in "..." if it is cut."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _escape(character: str) -> str:
+    byte = ord(character) - 0xDC00  # as Python stands in for it in a file's name (PEP 383)
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(character)[1:-1]
 
 
 def quoted(text: str) -> str:

@@ -13,10 +13,12 @@ from typing import TypeVar
 
 import msgspec
 
-from app.files import remove_abandoned, replace
-from app.model import MirrorState, MirrorwiseError, ProbeRound, Record, RepomdVersion
+from app.files import read_bytes, remove_abandoned, replace
+from app.model import MirrorState, MirrorwiseError, ProbeRound, Record, RepomdVersion, SourceError
 from app.probe.hosts import Spent
 from app.sources.folder import DataFolder
+
+MAX_NOTES_BYTES = 32_000_000
 
 _T = TypeVar("_T")
 
@@ -66,13 +68,15 @@ class Records:
         self.folder = folder
 
     def prepare(self) -> None:
-        """Makes the folders, and removes temporary files that a killed run left behind.
+        """Makes the folder of notes, and removes temporary files that a killed run left behind. The folder of
+        the mirrors' states is made with the first one: if it is empty, no state is known any more.
         Raises RecordsError."""
+        notes = self.folder.prober_notes
+        try:
+            notes.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecordsError(f"{notes} cannot be a folder: {error.strerror or error}") from error
         for folder in (self.folder.state, self.folder.mirror_states, self.folder.prober_notes):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise RecordsError(f"{folder} cannot be a folder: {error.strerror or error}") from error
             remove_abandoned(folder)
 
     def state(self, mirror: str) -> Path:
@@ -88,15 +92,21 @@ class Records:
         """Writes both files of a mirror. The state comes first: if the prober is killed in between, the
         mirror is only asked once more."""
         if state is not None:
-            write_json(self.state(mirror), state)
-        write_json(_named(self.folder.prober_notes, mirror), notes)
+            self._write(self.state(mirror), state)
+        self._write(_named(self.folder.prober_notes, mirror), notes)
 
     def save_origin(self, versions: Mapping[str, tuple[RepomdVersion, ...]], notes: OriginNotes) -> None:
-        write_json(self.folder.repos, versions)
-        write_json(self.folder.origin_notes, notes)
+        self._write(self.folder.repos, versions)
+        self._write(self.folder.origin_notes, notes)
 
     def save_round(self, completed_at: datetime) -> None:
-        write_json(self.folder.round, ProbeRound(completed_at=completed_at))
+        self._write(self.folder.round, ProbeRound(completed_at=completed_at))
+
+    def _write(self, path: Path, value: object) -> None:
+        """Writes nothing while the whole data folder is away: a new one would be in the way of the one that
+        comes back."""
+        if self.folder.root.is_dir():
+            write_json(path, value)
 
 
 def _named(folder: Path, mirror: str) -> Path:
@@ -117,6 +127,6 @@ def write_json(path: Path, value: object) -> None:
 def _load(path: Path, kind: type[_T]) -> _T | None:
     """Reads one of the prober's own files; None if it is unreadable, because mirrors can be asked again."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(read_bytes(path, MAX_NOTES_BYTES), type=kind)
+    except (SourceError, ValueError, RecursionError):  # ValueError: msgspec's errors, and what is not UTF-8
         return None

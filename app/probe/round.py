@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.catalogue.catalogue import carries, needs_probe, own_module
-from app.files import is_gone
+from app.files import guarded, is_gone
 from app.model import Mirror, MirrorState, SourceError
 from app.probe.judgement import Expectations, is_disabled, judge
 from app.probe.mirror import MirrorVisit
@@ -85,7 +85,7 @@ class Round:
     def _previous(self, mirror: Mirror) -> MirrorState | None:
         path = self.records.state(mirror.name)
         try:
-            return None if is_gone(path) else read_mirror_state(path)
+            return None if is_gone(path) else guarded(read_mirror_state, path)
         except SourceError as error:
             log.warning("the last state of %s cannot be read and is made anew: %s", mirror.name, error)
             return None

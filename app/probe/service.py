@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app.catalogue.catalogue import expected_isos, expected_repos
-from app.files import is_gone
+from app.files import guarded, is_gone
 from app.model import Mirror, ServiceConfig, Severity, SourceError, Status
 from app.probe.fetch import Network
 from app.probe.hosts import Hosts
@@ -232,7 +232,7 @@ class Prober:
         """The versions at the origin that an earlier run found. A damaged file counts as none."""
         try:
             path = self.records.folder.repos
-            return {} if is_gone(path) else read_repo_versions(path)
+            return {} if is_gone(path) else guarded(read_repo_versions, path)
         except SourceError as error:
             log.warning("%s", error)
             return {}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import click
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from app.logs import Faults
-from app.model import MirrorwiseError, SnapshotError, StoreError
+from app.model import MirrorState, MirrorwiseError, SnapshotError, StoreError
 from app.ranking import prices
 from app.ranking.ranking import Floats
 from app.settings import Settings
@@ -36,6 +37,7 @@ from app.snapshot.compile import Inputs, compile_snapshot
 from app.snapshot.demand import Market
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode, generation_of
+from app.snapshot.status import decode as decode_status
 from app.snapshot.status import decode_heartbeat
 from app.store import open_store
 from app.worker import memory as remembered
@@ -77,7 +79,7 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
     published = _published(settings, notes)
     memory = published.memory
     reader = _quiet_reader(settings)
-    reader.recall(memory)
+    reader.recall(memory, published.states)
     try:
         inputs = _read(reader, memory.load_km, steps)
     finally:
@@ -115,6 +117,8 @@ class _Published(NamedTuple):
     """What the worker published last, as far as the store can be read."""
 
     memory: Memory = Memory()
+    #: By mirror.
+    states: Mapping[str, MirrorState] = MappingProxyType({})
     #: None if there is none. Then the network of the files counts as live.
     snapshot: LoadedSnapshot | None = None
     #: Why the worker holds something back, if it does.
@@ -128,7 +132,9 @@ def _published(settings: Settings, notes: list[str]) -> _Published:
         memory, pointer, beat = remembered.decode(store.memory()), store.pointer(), store.heartbeat()
         data = store.snapshot(pointer.generation) if pointer else None
         snapshot = LoadedSnapshot(pointer.generation, data) if pointer and data else None
-        return _Published(memory, snapshot, decode_heartbeat(beat).guard if beat else None)
+        status = store.status()
+        states = decode_status(status).states if status else {}
+        return _Published(memory, states, snapshot, decode_heartbeat(beat).guard if beat else None)
     except (StoreError, SnapshotError) as error:
         notes.append(f"store: {error}; so live is what the files say, with prices of a first publication")
         return _Published()

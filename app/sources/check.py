@@ -13,7 +13,7 @@ import msgspec
 
 from app.clouds.overlap import netblock_findings
 from app.clouds.read import read_cloud_folder
-from app.files import is_gone
+from app.files import guarded, is_gone
 from app.model import Finding, Mirror, SourceError
 from app.model.errors import fault, warning
 from app.sources.folder import DataFolder
@@ -84,7 +84,7 @@ def _count_faults(folder: DataFolder) -> list[Finding]:
     if is_gone(folder.counts):
         return []
     try:
-        read_place_counts(folder.counts)
+        guarded(read_place_counts, folder.counts)
     except SourceError as error:
         return error.findings
     return []

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from app.model import PROTOCOLS, Protocol
 from app.model.words import quoted
 from app.sources.fields import Fields
-from app.sources.report import did_you_mean
 
 
 def choice(
@@ -26,7 +25,7 @@ def choice(
         if name in known:
             chosen[name] = None
         else:
-            close = did_you_mean(scalar.text, [*known, *aliases])
+            close = fields.report.did_you_mean(scalar.text, [*known, *aliases])
             fields.report.warning(
                 scalar.line,
                 f"{fields.prefix}{key}: {quoted(scalar.text)} is not known, and is ignored{close}",

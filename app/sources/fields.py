@@ -1,9 +1,9 @@
 """Reads the keys of a YAML mapping, each as a value of the type that it should have.
 
-A value that does not fit is a finding with the key's line, and counts as not given. Where a text is
-expected, this is a warning, because texts only describe. Anything else is a fault, because it decides
-which clients are sent where. An empty value ("None", an empty entry of a list) is a warning too, unless
-the key is there to restrict.
+A value that does not fit is a finding with the key's line, and counts as not given. It is a fault, because
+it decides which clients are sent where, unless the key only describes. An empty value ("None", an empty
+entry of a list) is a warning, unless the key is there to restrict. Lists have lengths that a person could
+have written.
 """
 
 from __future__ import annotations
@@ -15,9 +15,17 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from app.model.words import quoted
-from app.sources.report import Report, did_you_mean
+from app.sources.report import Report
 from app.sources.restricting import NO_RESTRICTIONS, Restrictions
 from app.sources.yaml_file import Mapping, Node, Scalar, Sequence, is_empty
+
+MAX_ENTRIES = 500
+"""Entries of a list."""
+
+MAX_STRANGE_KEYS = 200
+"""Keys in a file that are not known. Each is compared with all that it may mean."""
+
+MAX_DURATION_S = 366 * 86400
 
 _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
@@ -35,25 +43,24 @@ class Bounds(msgspec.Struct, frozen=True):
 
     low: float
     high: float
-    #: Whether the lower end itself is not allowed.
-    above: bool = False
 
     def hold(self, number: float) -> bool:
         """Returns whether a number is within the bounds."""
-        return self.low <= number <= self.high and not (self.above and number == self.low)
+        return self.low <= number <= self.high
 
     def __str__(self) -> str:
-        start = f"more than {self.low:g} and" if self.above else f"at least {self.low:g} and"
-        return f"{start} at most {self.high:g}"
+        return f"at least {self.low:g} and at most {self.high:g}"
 
 
 def duration_s(text: str) -> int | None:
-    """The seconds of "90s", "30m", "12h", "1d" or "2 weeks". None if it is not a duration above zero."""
+    """The seconds of "90s", "30m", "12h", "1d" or "2 weeks". None if it is no duration, or it is zero or
+    longer than a year."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         return None
     unit = next(letter for letter in match.groups()[1:] if letter)
-    return int(match[1]) * _UNITS_S[unit.lower()] or None
+    seconds = int(match[1]) * _UNITS_S[unit.lower()]
+    return seconds if 0 < seconds <= MAX_DURATION_S else None
 
 
 def _said(node: Node) -> str:
@@ -109,7 +116,8 @@ class Fields:
         for key, node in self.mapping.entries.items():
             if key not in known:
                 if not self._may_restrict(key, f"{self.prefix}{key}", node):
-                    self.warning(key, f"this key is not known here, and is ignored{did_you_mean(key, known)}")
+                    close = self.report.did_you_mean(key, known)
+                    self.warning(key, f"this key is not known here, and is ignored{close}")
             elif key in self.restricting.keys and is_empty(node):
                 self.fault(key, "is empty, and so would restrict nothing; give it a value, or take it out")
             elif isinstance(node, Scalar) and node.is_empty and not node.is_null and node.text.strip():
@@ -117,7 +125,13 @@ class Fields:
 
     def _may_restrict(self, key: str, path: str, node: Node) -> bool:
         """Returns whether an unknown key, or one below it, may be meant as one that restricts. If so, that is
-        noted as a fault."""
+        noted as a fault, and so are more unknown keys than can be judged."""
+        self.report.strange_keys += 1
+        if self.report.strange_keys > MAX_STRANGE_KEYS:
+            if self.report.strange_keys == MAX_STRANGE_KEYS + 1:
+                problem = f"from here on, more than {MAX_STRANGE_KEYS} keys are not known"
+                self.report.fault(node.line, f"{path}: {problem}; take them out")
+            return True
         meant = self.restricting.meant(key)
         if meant is None:
             return self._may_restrict_below(path, node)
@@ -139,13 +153,16 @@ class Fields:
         remedy = f"write `{meant}` {self.restricting.place}, or take this out"
         self.report.fault(line, f"{found}: this has no effect here, and may be meant to restrict; {remedy}")
 
-    def text(self, key: str) -> str | None:
-        """The text of a key, without blanks around it; None if it is not given or empty."""
+    def text(self, key: str, describes: bool = False) -> str | None:
+        """The text of a key, without blanks around it; None if it is not given or empty. Anything else than a
+        text is a fault, unless the key only `describes`."""
         node = self._given(key)
         if node is None:
             return None
         if not isinstance(node, Scalar):
-            if not self._may_restrict_below(f"{self.prefix}{key}", node):
+            if not describes:
+                self.fault(key, f"must be a single value, and is {_said(node)}")
+            elif not self._may_restrict_below(f"{self.prefix}{key}", node):
                 self.warning(key, "should be a text, not a list or a mapping; ignored")
             return None
         return node.text.strip() or None
@@ -185,21 +202,23 @@ class Fields:
             return None
         duration = duration_s(text)
         if duration is None:
-            self.fault(key, f"must be a duration such as 90s, 30m, 12h or 1d, and is {quoted(text)}")
+            allowed = "must be a duration of at most a year, such as 90s, 30m, 12h or 1d"
+            self.fault(key, f"{allowed}, and is {quoted(text)}")
         return duration
 
     def web_address(self, key: str) -> str | None:
         """An http or https URL, which may be shown in a page. Anything else is a warning."""
-        text = self.text(key)
+        text = self.text(key, describes=True)
         if text is None or _WEB_ADDRESS.fullmatch(text):
             return text
         self.warning(key, f"{quoted(text)} is not an http:// or https:// URL; ignored")
         return None
 
-    def scalars(self, key: str) -> list[Scalar]:
-        """The entries of a list, without empty ones. A single value counts as a list of one."""
+    def scalars(self, key: str, most: int = MAX_ENTRIES, what: str = "entries") -> list[Scalar]:
+        """The entries of a list, without empty ones. A single value counts as a list of one. More than `most`
+        entries are a fault, and none is returned."""
         node = self._given(key)
-        if node is None:
+        if node is None or self._is_too_long(key, node, most, what):
             return []
         nodes = node.items if isinstance(node, Sequence) else [node]
         scalars = []
@@ -212,6 +231,12 @@ class Fields:
                 self.warn_of_lost_zero(item)
                 scalars.append(Scalar(item.line, item.text.strip(), item.plain))
         return scalars
+
+    def _is_too_long(self, key: str, node: Node, most: int, what: str = "entries") -> bool:
+        length = len(node.items) if isinstance(node, Sequence) else 1
+        if length > most:
+            self.fault(key, f"there are {length:,} {what}; the most allowed is {most}")
+        return length > most
 
     def warn_of_lost_zero(self, scalar: Scalar) -> None:
         if scalar.plain and _LOSES_A_ZERO.fullmatch(scalar.text):
@@ -245,6 +270,8 @@ class Fields:
             return
         if not isinstance(node, Sequence):
             self.fault(key, "must be a list")
+            return
+        if self._is_too_long(key, node, MAX_ENTRIES):
             return
         for item in node.items:
             if isinstance(item, Mapping):

@@ -26,11 +26,11 @@ import msgspec
 
 from app.files import read_bytes
 from app.model import Endpoint, Family, Finding, Mirror, MirrorState, Protocol, Status
-from app.model.words import quoted
+from app.model.words import escaped, quoted
 from app.sources.base_url import BaseUrl, parse_base_url
 from app.sources.report import Report
 
-MAX_BYTES = 16_000_000
+MAX_BYTES = 4_000_000  # 5,000 mirrors have half of it
 FAILURES_UNTIL_DOWN = 2
 
 _FIELD_COUNT = 7
@@ -48,11 +48,15 @@ class _Line(msgspec.Struct, frozen=True):
 
     @property
     def is_down(self) -> bool:
-        return self.failures >= (FAILURES_UNTIL_DOWN if self.last_success else 1)
+        return self.last_success is None or self.failures >= FAILURES_UNTIL_DOWN
+
+    @property
+    def contradicts_itself(self) -> bool:
+        return self.status == "ok" and self.last_success is None
 
     @property
     def detail(self) -> str | None:
-        return None if self.status == "ok" else f"mirmon: {self.status.replace('_', ' ')}"
+        return None if self.status == "ok" else f"mirmon: {escaped(self.status.replace('_', ' '))}"
 
 
 def read_mirmon(path: Path, mirrors: Iterable[Mirror]) -> tuple[dict[str, MirrorState], list[Finding]]:
@@ -75,7 +79,10 @@ def read_mirmon(path: Path, mirrors: Iterable[Mirror]) -> tuple[dict[str, Mirror
         if base is None or name is None:
             strangers.append((number, fields[0]))
         elif line := _line(base.protocol, fields):
-            lines[name].append(line)
+            if line.contradicts_itself:
+                report.warning(number, "the last probe succeeded, and none ever did, says this line; ignored")
+            else:
+                lines[name].append(line)
     if strangers:
         number, url = strangers[0]
         report.warning(number, f"{len(strangers)} URLs are those of no mirror here, such as {quoted(url)}")

@@ -22,7 +22,7 @@ from app.model.words import quoted
 from app.sources.choices import choice
 from app.sources.fields import Bounds, Fields, duration_s
 from app.sources.mirror_addresses import read_addresses, read_module_addresses
-from app.sources.report import Report, did_you_mean
+from app.sources.report import Report
 from app.sources.restricting import IN_GEOLOCATION, OF_CLOUD_MIRROR, OF_MIRROR
 from app.sources.subnets import read_subnets
 from app.sources.yaml_file import read_yaml
@@ -35,7 +35,7 @@ _ASN = re.compile(r"(?:AS)?([0-9]{1,10})", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LATITUDE = Bounds(-90, 90)
 _LONGITUDE = Bounds(-180, 180)
-_WEIGHT = Bounds(0, 100, above=True)
+_WEIGHT = Bounds(0.001, 100)
 
 
 def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[Finding]]:
@@ -50,14 +50,19 @@ def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[
     return (None if report.faulty else mirror), report.findings
 
 
-def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """The findings about several files together; `mirrors` are by file name. If two files name the same
-    mirror, the one that has the name of the mirror counts, or else the first in order, and the other has a
-    fault. The same URL in two files is a warning."""
+def check_network(mirrors: Mapping[str, Mirror], last: Mapping[str, Mirror]) -> list[Finding]:
+    """The findings about several files together; `mirrors` are by file name, and so are the `last` good ones,
+    as far as they are known. If two files name the same mirror, the file that named it before counts, or else
+    the one that has the name of the mirror, or else the first in order, and the other has a fault. The same
+    URL in two files is a warning."""
     findings = []
     by_name: dict[str, str] = {}
     by_url: dict[str, str] = {}
-    for file in sorted(mirrors, key=lambda file: (Path(file).stem != mirrors[file].name, file)):
+
+    def is_new(file: str) -> bool:
+        return file not in last or last[file].name.lower() != mirrors[file].name.lower()
+
+    for file in sorted(mirrors, key=lambda file: (is_new(file), Path(file).stem != mirrors[file].name, file)):
         mirror = mirrors[file]
         other = by_name.setdefault(mirror.name.lower(), file)
         if other != file:
@@ -82,8 +87,8 @@ def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
             fields.mapping_of("address_optional"), tuple(dict.fromkeys(config.modules.values()))
         ),
         country=_country(geolocation),
-        state_province=geolocation.text("state_province"),
-        city=geolocation.text("city"),
+        state_province=geolocation.text("state_province", describes=True),
+        city=geolocation.text("city", describes=True),
         coordinates=_coordinates(fields),
         asns=_asns(fields),
         subnets=read_subnets(fields),
@@ -99,7 +104,7 @@ def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
         arches=choice(fields, "arches", {arch for arches in config.arches.values() for arch in arches}),
         versions=choice(fields, "versions", config.releases, config.aliases),
         update_frequency_s=_update_frequency_s(fields),
-        sponsor=fields.text("sponsor"),
+        sponsor=fields.text("sponsor", describes=True),
         sponsor_url=fields.web_address("sponsor_url"),
     )
     _check_email(fields)
@@ -131,7 +136,8 @@ def _check_reach(mirror: Mirror, fields: Fields, config: ServiceConfig) -> None:
 def _name(fields: Fields, path: Path) -> str:
     name = fields.text("name")
     if name is None:
-        fields.fault("name", "is missing; it should be the mirror's host name")
+        if "name" not in fields:
+            fields.fault("name", "is missing; it should be the mirror's host name")
         return ""
     if not _NAME.fullmatch(name):
         fields.fault("name", f"{quoted(name)} is not made of letters, digits, dots and hyphens")
@@ -141,7 +147,7 @@ def _name(fields: Fields, path: Path) -> str:
 
 
 def _country(geolocation: Fields) -> str | None:
-    text = geolocation.text("country")
+    text = geolocation.text("country", describes=True)
     code = country_code(text) if text else None
     if text and code is None:
         geolocation.warning("country", f"{quoted(text)} is not a country; write a two-letter code such as DE")
@@ -172,15 +178,13 @@ def _coordinates(fields: Fields) -> Coordinates | None:
 
 def _asns(fields: Fields) -> tuple[int, ...]:
     asns: dict[int, None] = {}
-    for scalar in fields.scalars("asn"):
+    for scalar in fields.scalars("asn", MAX_ASNS, "AS numbers"):
         match = _ASN.fullmatch(scalar.text)
         if match and 0 < int(match[1]) <= MAX_ASN:
             asns[int(match[1])] = None
         else:
             message = f"asn: {quoted(scalar.text)} is not an AS number such as 64496 or AS64496"
             fields.report.fault(scalar.line, message)
-    if len(asns) > MAX_ASNS:
-        fields.fault("asn", f"there are {len(asns)} AS numbers, and {MAX_ASNS} are allowed")
     return tuple(asns)
 
 
@@ -192,7 +196,7 @@ def _cloud(fields: Fields) -> Cloud | None:
             fields.fault("cloud_regions", f"needs a cloud_type: {', '.join(PROVIDERS)}")
         return None
     if provider.lower() not in PROVIDERS:
-        close = did_you_mean(provider, PROVIDERS)
+        close = fields.report.did_you_mean(provider, PROVIDERS)
         fields.fault("cloud_type", f"{quoted(provider)} is none of {', '.join(PROVIDERS)}{close}")
     if not regions:
         fields.warning("cloud_type", "there are no cloud_regions with it; taken as all of them (`[all]`)")
@@ -215,7 +219,7 @@ def _public_names(fields: Fields, provider: str, regions: tuple[str, ...]) -> tu
 
 
 def _update_frequency_s(fields: Fields) -> int | None:
-    text = fields.text("update_frequency")
+    text = fields.text("update_frequency", describes=True)
     duration = duration_s(text) if text else None
     if text and duration is None:
         fields.warning("update_frequency", f"{quoted(text)} is not a duration such as 30m, 3h or 1d; ignored")
@@ -223,6 +227,6 @@ def _update_frequency_s(fields: Fields) -> int | None:
 
 
 def _check_email(fields: Fields) -> None:
-    email = fields.text("email")
+    email = fields.text("email", describes=True)
     if email and not _EMAIL.fullmatch(email):
         fields.warning("email", "this is not an e-mail address")

@@ -2,14 +2,15 @@
 
 A bad file never affects the others: if config.yml is at fault, its last good contents are used, and a
 mirror whose file is at fault keeps its last good definition. If two files name the same mirror, the file
-with the name of the mirror counts.
+that named it before counts, so that a new file takes no mirror away.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
-from app.files import FileCache, Marks, folder_mark, listing_error, mark, marks, paths
+from app.files import FileCache, Marks, folder_mark, mark, marks, paths
 from app.model import Finding, Mirror, ServiceConfig, Severity, SourceError
 from app.model.errors import fault
 from app.sources.folder import MIRROR_ENDINGS, DataFolder
@@ -55,28 +56,34 @@ class PeopleFiles:
         if config != self._cached_for:  # it decides what a mirror file means
             self._mirror_cache, self._cached_for = FileCache(partial(read_mirror, config=config)), config
         folder = self._folder.mirrors(config)
-        closed = listing_error(folder)
-        if (
-            closed is not None
-        ):  # perhaps a disk is not mounted; people who want no mirrors leave the folder empty
+        try:
+            files = paths(folder, *MIRROR_ENDINGS)
+        except OSError as closed:
+            # Perhaps a disk is not mounted. People who want no mirrors leave the folder empty.
             problem = f"the folder cannot be read, so all mirrors stay as they were: {closed.strerror}"
             name = self._folder.name_of(folder)
             self.findings.append(fault(name, problem))
             return
         read: dict[str, Mirror] = {}
         found: list[Finding] = []
-        for path in paths(folder, *MIRROR_ENDINGS):
-            mirror, findings = self._mirror_cache.get(path)
+        for path in files:
+            mirror, findings = self._mirror(path)
             found += findings
             mirror = mirror or self.definitions.get(path.name)
             if mirror is not None:
                 read[path.name] = mirror
-        for finding in check_network(read):
+        for finding in check_network(read, self.definitions):
             found.append(finding)
             if finding.severity is Severity.FAULT:
                 self._take_last(read, finding.file)
         self.findings += located(found, self._folder.name_of(folder))
         self.definitions = read
+
+    def _mirror(self, path: Path) -> tuple[Mirror | None, list[Finding]]:
+        try:
+            return self._mirror_cache.get(path)
+        except SourceError as error:
+            return None, error.findings
 
     def _take_last(self, read: dict[str, Mirror], file: str) -> None:
         """Goes back to the last good mirror of a file, if no other file has its name now."""

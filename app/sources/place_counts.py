@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from app.files import read_bytes
-from app.model import Finding, Severity, SourceError
+from app.model import SourceError
+from app.model.errors import fault
 from app.model.place import parse_place
+from app.model.words import quoted
 
 MAX_BYTES = 16 * 1024**2
+MAX_CLIENTS = 1e12
+"""In one line: more than there are people, and few enough for all lines to be added up."""
+
 HEADER = ["place", "clients"]
 
 
@@ -46,11 +50,11 @@ def _read(path: Path, rows: Iterator[list[str]]) -> dict[str, float]:
             place = parse_place(name)
         except ValueError as error:
             raise _fault(path, number, str(error)) from error
-        if not (math.isfinite(clients) and clients >= 0):
-            raise _fault(path, number, f"{text!r} is not a number of clients")
+        if not 0 <= clients <= MAX_CLIENTS:
+            raise _fault(path, number, f"{quoted(text)} is not a number of clients, 0 to {MAX_CLIENTS:,.0f}")
         counts[place] = counts.get(place, 0.0) + clients
     return counts
 
 
 def _fault(path: Path, line: int | None, message: str) -> SourceError:
-    return SourceError([Finding(severity=Severity.FAULT, file=path.name, line=line, message=message)])
+    return SourceError([fault(path.name, message, line)])

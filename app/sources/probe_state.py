@@ -6,6 +6,8 @@ adds (a key, a protocol, a verdict on content) is left out, and so counts as unk
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,10 +25,15 @@ from app.model import (
     SourceError,
 )
 from app.model.errors import fault
+from app.model.words import quoted, shortened
 
 MAX_MIRROR_BYTES = 4_000_000
 MAX_REPOS_BYTES = 32_000_000
 MAX_ROUND_BYTES = 100_000
+
+MAX_ADDRESSES = 100
+MAX_WORDS = 300
+"""Characters of what a state file says for people."""
 
 MAX_NUMBER = 2**53
 """All numbers are below this, so that every reader of JSON and a snapshot can hold them."""
@@ -48,7 +55,8 @@ def read_mirror_state(path: Path) -> MirrorState:
     for moment in (state.probed_at, state.since, state.timestamp, state.origin_timestamp):
         _check_moment(path, moment)
     _check_number(path, "failures", state.failures)
-    return state
+    _check_addresses(path, state.addresses)
+    return _in_few_words(state)
 
 
 def read_repo_versions(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
@@ -117,6 +125,34 @@ def _check_moment(path: Path, moment: datetime | None) -> None:
         raise _damaged(path, f"the time {moment.isoformat()} has no time zone")
     if not 1970 <= moment.year < 9000:  # near the ends, computing with it fails
         raise _damaged(path, f"the time {moment.isoformat()} is none between 1970 and 9000")
+
+
+def _check_addresses(path: Path, addresses: Collection[str]) -> None:
+    if len(addresses) > MAX_ADDRESSES:
+        raise _damaged(path, f"it has {len(addresses):,} addresses; the most allowed is {MAX_ADDRESSES}")
+    for address in addresses:
+        try:
+            is_plain = "%" not in str(ipaddress.ip_address(address))  # a zone is this machine's own affair
+        except ValueError:
+            is_plain = False
+        if not is_plain:
+            raise _damaged(path, f"{quoted(address)} is not an IP address")
+
+
+def _in_few_words(state: MirrorState) -> MirrorState:
+    """The state with what it says for people cut to a length that a page has room for."""
+    endpoints = {
+        protocol: {
+            family: msgspec.structs.replace(endpoint, detail=_few_words(endpoint.detail))
+            for family, endpoint in families.items()
+        }
+        for protocol, families in state.endpoints.items()
+    }
+    return msgspec.structs.replace(state, reason=_few_words(state.reason), endpoints=endpoints)
+
+
+def _few_words(text: str | None) -> str | None:
+    return None if text is None else shortened(text, MAX_WORDS)
 
 
 def _check_number(path: Path, key: str, number: int) -> None:

@@ -95,7 +95,7 @@ class _ConfigReader:
 
     def read_aliases(self, versions: list[str]) -> dict[str, str]:
         fields = self.fields.mapping_of("duplicated_versions")
-        aliases = {alias: full.text for alias in fields.mapping.entries for full in fields.scalars(alias)[:1]}
+        aliases = {alias: full.text for alias in fields.mapping.entries for full in fields.scalars(alias, 1)}
         for alias, full_name in aliases.items():
             if full_name in aliases:
                 fields.fault(alias, f"{quoted(full_name)} is itself short for another version")

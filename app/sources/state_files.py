@@ -1,12 +1,17 @@
-"""Reads `state/`, which has what the prober or mirmon measured. A file at fault counts as it last was."""
+"""Reads `state/`, which has what the prober or mirmon measured. A file at fault counts as it last was.
+
+So does everything while a folder is not there, because it is being replaced, or its disk is not mounted.
+People who want no state leave the folder of the mirrors' states empty.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from app.files import FileCache, Marks, folder_mark, is_gone, listing_error, mark, marks, paths
+from app.files import FileCache, Marks, folder_mark, guarded, is_gone, mark, marks, paths
 from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion, SourceError
 from app.model.errors import fault
 from app.sources.folder import STATE_ENDINGS, DataFolder
@@ -37,27 +42,49 @@ class StateFiles:
         """The marks of all files, which change when one of the files does."""
         folder = self._folder
         singles = {str(path): mark(path) for path in (folder.round, folder.repos, folder.mirmon)}
-        states = folder.mirror_states
-        return {**singles, **folder_mark(states), **marks(states, *STATE_ENDINGS)}
+        folders = {**folder_mark(folder.state), **folder_mark(folder.mirror_states)}
+        return {**singles, **folders, **marks(folder.mirror_states, *STATE_ENDINGS)}
 
     def read(self, mirrors: Iterable[Mirror]) -> None:
         """Brings everything up to date. If both the prober and mirmon know a mirror, the prober counts."""
         self.findings = []
-        states = self._mirmon(list(mirrors))
-        folder = self._folder.mirror_states
-        closed = listing_error(folder)
-        if closed is not None and not isinstance(closed, FileNotFoundError):
-            problem = f"the folder cannot be read, so all stays as it was: {closed.strerror}"
-            name = self._folder.name_of(folder)
-            self.findings.append(fault(name, problem))
-            states = {**self.states, **states}
-        for path in paths(folder, *STATE_ENDINGS):
+        folder = self._folder
+        if self._listed(folder.state, known=bool(self.states or self.last_round)) is None:
+            return
+        files = self._listed(folder.mirror_states, known=self.last_round is not None)
+        keep = files is None or (bool(files) and self._begins_anew())
+        states = {**(self.states if keep else {}), **self._mirmon(list(mirrors))}
+        for path in files or ():
             state = self._read(path, self._states, self.states.get(path.stem))
             if state is not None:
                 states[path.stem] = state
         self.states = states
-        self.last_round = self._read(self._folder.round, self._round, self.last_round)
-        self.repomd = self._read(self._folder.repos, self._repos, self.repomd) or {}
+        if not (keep and is_gone(folder.round)):
+            self.last_round = self._read(folder.round, self._round, self.last_round)
+        if not (keep and is_gone(folder.repos)):
+            self.repomd = self._read(folder.repos, self._repos, self.repomd) or {}
+
+    def _listed(self, folder: Path, known: bool) -> list[Path] | None:
+        """The state files in a folder; None if it cannot be read. It may be missing if nothing is `known` of
+        it."""
+        try:
+            return paths(folder, *STATE_ENDINGS)
+        except OSError as closed:
+            if isinstance(closed, FileNotFoundError) and not known:
+                return []
+            problem = f"the folder cannot be read, so all stays as it was: {closed.strerror}"
+            self.findings.append(fault(self._folder.name_of(folder), problem))
+            return None
+
+    def _begins_anew(self) -> bool:
+        """Returns whether a prober is filling a new folder, and its first round has not ended. Until then,
+        the mirrors that it has not come to keep their states."""
+        folder = self._folder
+        if self.last_round is None or not is_gone(folder.round):
+            return False
+        problem = "the file is not there, so mirrors without a state keep their last until a round has ended"
+        self.findings.append(fault(self._folder.name_of(folder.round), problem))
+        return True
 
     def _read(self, path: Path, cache: FileCache[T], last: T | None) -> T | None:
         """What a file says, or what it last said while it is at fault; None if there is no file."""
@@ -69,12 +96,12 @@ class StateFiles:
             self._found(path, error.findings)
             return last
 
-    def _mirmon(self, mirrors: Iterable[Mirror]) -> dict[str, MirrorState]:
+    def _mirmon(self, mirrors: Collection[Mirror]) -> dict[str, MirrorState]:
         path = self._folder.mirmon
         if is_gone(path):
             return {}
         try:
-            states, findings = read_mirmon(path, mirrors)
+            states, findings = guarded(partial(read_mirmon, mirrors=mirrors), path)
         except SourceError as error:
             self._found(path, error.findings)
             names = {mirror.name for mirror in mirrors}

@@ -29,12 +29,9 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 def read_subnets(fields: Fields, key: str = "subnets") -> tuple[str, ...]:
     """Reads the prefixes in their canonical form, in order, without repetitions."""
-    scalars = fields.scalars(key)
+    scalars = fields.scalars(key, MAX_SUBNETS, "netblocks")
     if len(scalars) == 1 and "://" in scalars[0].text:
         fields.warning(key, "a list that stands at a URL is not fetched; write the netblocks out")
-        return ()
-    if len(scalars) > MAX_SUBNETS:
-        fields.fault(key, f"there are {len(scalars)} netblocks, and {MAX_SUBNETS} are allowed")
         return ()
     networks = dict.fromkeys(network for scalar in scalars if (network := _network(fields, key, scalar)))
     _check_sum(fields, key, [_prefix(network) for network in networks])

@@ -60,15 +60,12 @@ def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) 
         _Kind("mirror state", folder.mirror_states, STATE_ENDINGS, _is_state),
     )
     singles = (folder.config, folder.counts, folder.mirmon, folder.repos, folder.round)
-    read = {path for kind in kinds for path in paths(kind.folder, *kind.endings)}
+    read = {path for kind in kinds for path in _listed(kind.folder, kind.endings)}
     read |= {*singles, folder.origin_notes}
     real = {os.path.realpath(path) for path in read}
     misplaced: dict[tuple[Path, _Kind], list[Path]] = defaultdict(list)
     found = []
     for path in _files(folder, kinds):
-        if is_gone(path):
-            found.append(warning(folder.name_of(path), "this link leads to no file, and counts as none"))
-            continue
         if path in read or os.path.realpath(path) in real:
             continue
         meant = next((single for single in singles if _is_meant(path, single, folder)), None)
@@ -105,6 +102,14 @@ def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
                 and here / name != folder.prober_notes
             ]
             yield from (here / name for name in sorted(files) if not name.startswith("."))
+
+
+def _listed(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """The inputs in a folder; none if it cannot be listed, which the reader of the folder says."""
+    try:
+        return paths(folder, *endings)
+    except OSError:
+        return []
 
 
 def _is_meant(path: Path, single: Path, folder: DataFolder) -> bool:
@@ -144,7 +149,7 @@ def _other_states(folder: DataFolder, mirrors: Mapping[str, Mirror]) -> list[Fin
     meant |= {mirror.name.lower(): mirror.name for mirror in mirrors.values()}
     names = set(meant.values())
     found = []
-    for path in paths(folder.mirror_states, *STATE_ENDINGS):
+    for path in _listed(folder.mirror_states, STATE_ENDINGS):
         name = meant.get(path.stem.lower())
         if path.stem in names or name is None:
             continue

@@ -4,12 +4,14 @@ Scalars stay as they are in the file, and the reader of a key decides what its t
 `NO` does not become false, and the version `8.10` does not become 8.1.
 
 The tree is built from the parser's events. Nesting is bounded, and aliases and tags are refused, so that
-neither deep nesting nor multiplying aliases can do harm. A key that appears twice is a warning, and the
-last one counts, as in other YAML readers.
+neither deep nesting nor multiplying aliases can do harm. More values and longer texts than a person could
+have written are refused too, because reading a file must not take minutes. A key that appears twice is a
+warning, and the last one counts, as in other YAML readers.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +25,17 @@ from app.sources.report import Report
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
+MAX_VALUES = 20_000
+"""Values and keys in a file. A large network's config.yml has some hundreds."""
+MAX_KEY_CHARACTERS = 200
+MAX_TEXT_CHARACTERS = 2000
 
 _Loader: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_TAG_DIRECTIVE = re.compile(r"^%TAG[ \t]", re.MULTILINE)
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+"""What can stand in YAML as an escape, and is no text: no path holds the first, no encoding the others."""
+
 _NOTHING = frozenset({"", "~", "-", "--", "null", "none", "nil", "n/a"})
 
 
@@ -82,7 +92,8 @@ def read_yaml(path: Path, report: Report) -> Mapping | None:
     try:
         content = read_bytes(path, MAX_BYTES)
     except SourceError as error:
-        report.findings.extend(error.findings)
+        for finding in error.findings:
+            report.fault(finding.line, finding.message)
         return None
     return parse_yaml(content, report)
 
@@ -102,6 +113,10 @@ def parse_yaml(content: bytes, report: Report) -> Mapping | None:
         line = content.count(b"\n", 0, error.start) + 1
         report.fault(line, "the file is not UTF-8 text here; save it as UTF-8")
         return None
+    if match := _TAG_DIRECTIVE.search(text):  # libyaml compares each with all others
+        line = text.count("\n", 0, match.start()) + 1
+        report.fault(line, "this is a YAML directive (%TAG); leave it out")
+        return None
     try:
         return _Builder(yaml.parse(text, Loader=_Loader), report).document()
     except _RefusedError as error:
@@ -111,6 +126,8 @@ def parse_yaml(content: bytes, report: Report) -> Mapping | None:
         line = text.encode().count(b"\n", 0, error.position) + 1
         character = f"U+{_code_point(error.character):04X}"
         report.fault(line, f"the file holds the character {character}, which YAML does not allow")
+    except (ValueError, OverflowError) as error:  # "\U00110000", for which the Python parser has no message
+        report.fault(None, f"the file is not valid YAML: {error}")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "it cannot be parsed"
@@ -127,6 +144,7 @@ class _Builder:
     def __init__(self, events: Iterator[yaml.Event], report: Report) -> None:
         self.events = events
         self.report = report
+        self.values = 0
 
     def document(self) -> Mapping | None:
         root: Node | None = None
@@ -150,7 +168,11 @@ class _Builder:
             raise _RefusedError(line, f"this uses a YAML tag ({quoted(tag)}); leave it out")
         if depth > MAX_DEPTH:
             raise _RefusedError(line, f"this is nested more than {MAX_DEPTH} levels deep")
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise _RefusedError(line, f"here the file has more than the {MAX_VALUES:,} values allowed")
         if isinstance(event, yaml.ScalarEvent):
+            _check_text(event.value, line, MAX_TEXT_CHARACTERS)
             return Scalar(line, event.value, event.implicit[0])
         if isinstance(event, yaml.SequenceStartEvent):
             items: list[Node] = []
@@ -166,6 +188,7 @@ class _Builder:
             key = self.node(event, line, depth)
             if not isinstance(key, Scalar):
                 raise _RefusedError(line, "there is a list or a mapping where a key should be")
+            _check_text(key.text, line, MAX_KEY_CHARACTERS)
             if key.text in entries:
                 first = entries[key.text].line
                 self.report.warning(
@@ -173,6 +196,14 @@ class _Builder:
                 )
             entries[key.text] = self.node(next(self.events), line, depth)
         return entries
+
+
+def _check_text(text: str, line: int, most: int) -> None:
+    if len(text) > most:
+        allowed = f"has {len(text):,} characters; the most allowed is {most:,}"
+        raise _RefusedError(line, f"{quoted(text)} {allowed}")
+    if match := _NO_TEXT.search(text):
+        raise _RefusedError(line, f"this holds the character U+{ord(match[0]):04X}, which is not allowed")
 
 
 def _line(event: yaml.Event) -> int:

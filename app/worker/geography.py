@@ -18,7 +18,7 @@ from app.clouds import PROVIDERS
 from app.clouds.overlap import netblock_findings
 from app.clouds.ranges import CloudRanges, decode_ranges, encode_ranges
 from app.clouds.read import RANGE_ENDINGS, read_cloud_folder
-from app.files import Marks, folder_mark, mark, marks
+from app.files import Marks, folder_mark, listing_error, mark, marks
 from app.geo import places, scan_cache
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
@@ -28,6 +28,7 @@ from app.geo.place_scan import PlaceScan, start_scan
 from app.geo.places import PlaceTable
 from app.logs import Faults
 from app.model import GeoError, Mirror, Severity, digest_of
+from app.model.errors import fault
 from app.model.prefixes import CloudRange
 from app.settings import Settings
 from app.sources.reach import asn_findings, by_asn
@@ -154,9 +155,11 @@ class NetworkFiles:
         self._readings += 1
         last = {**self._kept(), **self._ranges}
         ranges, findings = read_cloud_folder(self._folder, last)
-        self._faults.replace("cloud", {f.file: str(f) for f in located(findings, "cloud")})
-        if findings:
+        if findings or listing_error(self._folder):  # people who want no ranges leave the folder empty
+            if last and not findings:
+                findings = [fault(".", "the folder is not there, so all ranges stay as they were")]
             ranges = {**last, **ranges}
+        self._faults.replace("cloud", {f.file: str(f) for f in located(findings, "cloud")})
         self._keep(ranges)
         self._ranges = ranges
 

@@ -76,13 +76,24 @@ class Worker:
         started = time.monotonic()
         try:
             if self._lead():
-                self._read(now)
-                self._publish(now, force)
-                self._publish_status(now)
+                self._attempt("read", lambda: self._read(now))
+                self._attempt("publish", lambda: self._publish(now, force))
+                self._attempt("status", lambda: self._publish_status(now))
             self.faults.clear("store")
         except StoreError as error:
             self.faults.set("store", str(error))
         self._pulse.stepped(now, time.monotonic() - started)
+
+    def _attempt(self, part: str, do: Callable[[], None]) -> None:
+        """Does a part of a step. A bug in it is a fault, and the other parts go on."""
+        try:
+            do()
+        except StoreError:
+            raise
+        except Exception as error:
+            self.faults.set(f"worker/{part}", f"a bug: {error!r}", trace=True)
+        else:
+            self.faults.clear(f"worker/{part}")
 
     @property
     def has_published(self) -> bool:
@@ -121,8 +132,7 @@ class Worker:
         self._guard = Guard(memory.hours)
         self._pricing.close()
         self._pricing = Pricing(memory.load_km, memory.priced_at_s)
-        self.reader.recall(memory)
-        self.reader.probe.states |= self._published_states()
+        self.reader.recall(memory, self._published_states())
         self._seen = None
         self._published = self._status = None
         self.generation = self._generation_there()
@@ -317,7 +327,7 @@ def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool
             except Exception as error:
                 worker.faults.set("worker", f"a step failed: {error!r}", trace=True)
             force = force and not worker.has_published
-            failures = failures + 1 if {"store", "worker"} & set(worker.faults.current) else 0
+            failures = failures + 1 if {"store", "worker"} & set(worker.faults.by_source) else 0
             stopping.wait(pause_s(refresh_s, failures))
     finally:
         worker.stop()

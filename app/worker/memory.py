@@ -43,5 +43,5 @@ def decode(data: bytes | None) -> Memory:
         return Memory()
     try:
         return msgspec.msgpack.decode(data, type=Memory)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # msgspec's errors, and texts that are not UTF-8
         return Memory()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import PurePath
 
-from app.files import FileCache, Marks, is_gone, mark
+from app.files import FileCache, Marks, is_gone, listing_error, mark
 from app.logs import Faults
-from app.model import Finding, Severity, SourceError, digest_of
+from app.model import Finding, Mirror, MirrorState, Severity, SourceError, digest_of
 from app.settings import Settings
-from app.snapshot.compile import Inputs
+from app.snapshot.compile import Inputs, MirrorLocation
 from app.snapshot.networks import ClientNetworks
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
@@ -49,12 +50,13 @@ class InputReader:
         """The texts of all faults in inputs, by subject."""
         return self._faults.current
 
-    def recall(self, memory: Memory) -> None:
-        """Begins with the inputs that were good when this memory was stored."""
+    def recall(self, memory: Memory, states: Mapping[str, MirrorState]) -> None:
+        """Begins with the inputs that were good when this memory and these states of mirrors were stored."""
         self.people.config = memory.config or self.people.config
         self.people.definitions = {**self.people.definitions, **memory.definitions}
         self.probe.last_round = memory.last_round or self.probe.last_round
         self.probe.repomd = memory.repomd or self.probe.repomd
+        self.probe.states |= states
 
     def locator(self) -> Locator:
         """A locator with the databases that were read last."""
@@ -75,19 +77,21 @@ class InputReader:
             config = self.people.read()
         finally:
             self._name_people_faults()
-        self.networks.read()
-        self.geo.read(now)
+        with self._at_its_own_cost("cloud"):
+            self.networks.read()
+        with self._at_its_own_cost("geoip"):
+            self.geo.read(now)
+            self.geo.scan()
         claims = self.networks.refuse(self.people.definitions, self.geo.asns)
         mirrors = sorted(claims, key=lambda mirror: mirror.name)
-        self.probe.read(mirrors)
+        with self._at_its_own_cost("state"):
+            self.probe.read(mirrors)
         self._faults.replace("state", _by_file(self.probe.findings, Severity.FAULT))
         self._remarks.replace("state", _by_file(self.probe.findings, Severity.WARNING))
-        self.geo.scan()
         self.clients = self._read_clients()
         self.read_s = dict.fromkeys(("config", "mirrors", "state", "cloud", "geoip"), now)
-        locator = self.locator()
         states = self.probe.states
-        locations = {mirror.name: locator.locate(mirror, states.get(mirror.name)) for mirror in mirrors}
+        locations = self._located(mirrors, states)
         measured = {name: location.asns for name, location in locations.items()}
         networks = self.networks.build(mirrors, measured, self.geo.asns)
         return Inputs(
@@ -106,6 +110,32 @@ class InputReader:
             load_km=load_km,
         )
 
+    @contextmanager
+    def _at_its_own_cost(self, kind: str) -> Iterator[None]:
+        """A bug that the reading of one kind of input meets is a fault of that kind: what was read of it
+        before stays, and all else goes on."""
+        try:
+            yield
+        except Exception as error:
+            self._faults.set(f"inputs/{kind}", f"a bug keeps this from being read: {error!r}", trace=True)
+        else:
+            self._faults.clear(f"inputs/{kind}")
+
+    def _located(
+        self, mirrors: Iterable[Mirror], states: Mapping[str, MirrorState]
+    ) -> dict[str, MirrorLocation]:
+        """Where each mirror is. One whose record in a GeoIP database is odd is where its file says."""
+        locator = self.locator()
+        locations, faults = {}, {}
+        for mirror in mirrors:
+            try:
+                locations[mirror.name] = locator.locate(mirror, states.get(mirror.name))
+            except Exception as error:
+                faults[f"location/{mirror.name}"] = f"its addresses cannot be located: {error!r}"
+                locations[mirror.name] = locator.locate(mirror, None)
+        self._faults.replace("location/", faults)
+        return locations
+
     def _name_people_faults(self) -> None:
         """Notes the faults in people's files, as "config", "mirrors/a.yml", and "mirrors" for the folder."""
         faults = _by_file(self.people.findings, Severity.FAULT)
@@ -117,6 +147,8 @@ class InputReader:
             self._faults.replace("mirrors", mirrors)
 
     def _read_clients(self) -> Mapping[str, float]:
+        if listing_error(self._folder.root):  # with all that is in it: the other inputs name it
+            return self.clients
         self.has_counts = not is_gone(self._folder.counts)
         if self.has_counts:
             try:

@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import app.files
+from app.files import Marks
 from app.geo.copies import VerifiedCopies
 from app.model import GeoError, RepomdVersion, Status, digest_of
 from app.serving.current import Current
@@ -102,8 +104,10 @@ def test_broken_file(
     assert set(after_restart.faults.current) == subjects
 
 
-@pytest.mark.parametrize("folder", ["mirrors.d", "state/mirrors", "cloud"])
-@pytest.mark.parametrize("breakage", [loop, pipe])
+@pytest.mark.parametrize("folder", ["mirrors.d", "state", "state/mirrors", "cloud"])
+@pytest.mark.parametrize(
+    "breakage", [Path.unlink, *(pytest.param(breakage, marks=pytest.mark.slow) for breakage in (loop, pipe))]
+)
 def test_closed_folder(
     *,
     network: Network,
@@ -114,7 +118,8 @@ def test_closed_folder(
     folder: str,
     breakage: Callable[[Path], None],
 ) -> None:
-    """A folder that cannot be read is no decision to empty it: all in it stays as it was."""
+    """A folder that is not there, or cannot be read, is no decision to empty it: all in it stays as it was,
+    however long, and whoever starts meanwhile."""
     worker = start()
     worker.step(NOON)
     before = generation(store)
@@ -132,11 +137,74 @@ def test_closed_folder(
     after_restart = start()
     after_restart.step(NOON + 50 * MINUTE)
     assert generation(store) == before
-    path.unlink()
+    path.unlink(missing_ok=True)
     moved.rename(path)
     after_restart.step(NOON + 60 * MINUTE)
     assert after_restart.faults.current == {}
     assert generation(store) == before
+
+
+def test_data_folder_replaced(
+    network: Network, store: FileStore, start: StartWorker, names: list[str]
+) -> None:
+    """`mv data old; mv new data`: while there is no data folder, all stays as it was. What the new one lacks
+    (nobody keeps `state/` and `cloud/` in git) stays until it is there again: a prober that fills a new
+    folder takes no state away before its round has ended."""
+    worker = start()
+    worker.step(NOON)
+    before, overlays, clients = generation(store), loaded(store).overlays, worker.reader.clients
+    old = network.data.rename(network.data.with_name("old"))
+    worker.step(NOON + MINUTE)
+    assert set(worker.faults.current) == {"config", "mirrors", "state", "cloud"}
+    assert (generation(store), worker.reader.clients) == (before, clients)
+    network.mirrors.mkdir(parents=True)
+    shutil.copytree(old / "mirrors.d", network.mirrors, dirs_exist_ok=True)
+    for file in ("config.yml", "places.csv"):
+        shutil.copy(old / file, network.data / file)
+    worker.step(NOON + 2 * MINUTE)
+    assert (generation(store), set(worker.faults.current)) == (before, {"state", "cloud"})
+    network.state(names[1])
+    for minute, each in ((3, worker), (4, start())):
+        each.step(NOON + minute * MINUTE)
+        assert generation(store) == before
+        assert loaded(store).overlays == overlays
+        worker.stop()
+    assert set(each.faults.current) == {"state/round.json", "cloud"}
+    network.probed(names)
+    shutil.copytree(old / "cloud", network.data / "cloud")
+    each.step(NOON + 5 * MINUTE)
+    assert each.faults.current == {}
+    assert names[0] in listed(store)
+
+
+@pytest.mark.parametrize("folder", ["mirrors.d", "state", "state/mirrors", "cloud"])
+def test_folder_taken_away_while_it_is_read(
+    *,
+    network: Network,
+    store: FileStore,
+    start: StartWorker,
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+) -> None:
+    """A listing that was overtaken says nothing of the files: all stays as it was."""
+    worker = start()
+    worker.step(NOON)
+    before = generation(store)
+    listing, path = app.files.marks, network.data / folder
+
+    def overtaken(listed: Path, *suffixes: str) -> Marks:
+        if listed == path:
+            path.rename(network.data / "moved")
+        return listing(listed, *suffixes)
+
+    next(path.iterdir()).touch()
+    with monkeypatch.context() as patched:
+        patched.setattr(app.files, "marks", overtaken)
+        worker.reader.read(NOON + MINUTE, {})
+    worker.step(NOON + 2 * MINUTE)
+    assert generation(store) == before
+    assert len(worker.faults.current) == 1
 
 
 def test_mirrors_folder_gone(

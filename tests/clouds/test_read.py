@@ -149,8 +149,8 @@ def test_size_limit(tmp_path: Path) -> None:
 
 
 def test_folder_survives_broken_files(tmp_path: Path) -> None:
-    """One broken file is a finding and takes down nothing else; hidden files, other endings and links
-    that lead nowhere are nobody's ranges."""
+    """One broken file, or a link to none, is a finding and takes down nothing else; hidden files and other
+    endings are no ranges."""
     for provider, content in SAMPLES.items():
         (tmp_path / f"{provider}.json").write_bytes(content)
     (tmp_path / "broken.json").write_bytes(b"{")
@@ -160,7 +160,7 @@ def test_folder_survives_broken_files(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     ranges, findings = read_cloud_folder(tmp_path)
     assert set(ranges) == set(SAMPLES)
-    assert sorted(finding.file for finding in findings) == ["broken.json"]
+    assert sorted(finding.file for finding in findings) == ["broken.json", "gone.json"]
 
 
 def test_no_folder(tmp_path: Path) -> None:

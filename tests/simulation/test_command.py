@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from app.model import Status
 from app.simulation.what_if import policy_changes
 from app.store import FileStore
 from app.worker.loop import Worker, run_once
@@ -89,6 +90,34 @@ def test_text(published: Network) -> None:
     assert sentence.endswith(f"; {100 - 100 * kept:.2f} % in EU")
     assert "\x1b" not in result.stdout
     assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        "state",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("state/mirrors", "state/round.json")),
+    ],
+)
+def test_what_is_away(published: Network, away: str) -> None:
+    """What the worker keeps while a folder is away is simulated, too, and the note says what is missing."""
+    names = [path.stem for path in published.mirrors.iterdir()]
+    published.probed(names)
+    published.state("m00.example.org", Status.STALE)
+    assert run_once(published.worker(cities=(published.data / "geoip" / "city.mmdb",)), force=True)
+    before = simulated()
+    (published.data / away).rename(published.data / "elsewhere")
+    after = simulated()
+    assert shares(after["live"]) == shares(before["live"])
+    assert [note.partition(":")[0] for note in after["notes"]] == [away]
+
+
+def test_odd_lines_of_mirmon(published: Network) -> None:
+    """They are as harmless here as for the worker."""
+    (published.data / "state").mkdir()
+    line = "https://m03.example.org/examplelinux/ undef ok undef s x 1795738000\n"
+    (published.data / "state" / "mirmon.state").write_text(line)
+    assert simulated()["mirrors"] == 25
 
 
 def test_only_the_most_loaded_unless_all(published: Network) -> None:

@@ -114,6 +114,31 @@ def test_a_url_that_was_never_probed_says_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, "http://b.example.org/ undef undef undef  1760000000-z undef") == {}
 
 
+@pytest.mark.parametrize("probes", ["", "s", "sss", "ff", "x-?"])
+def test_a_success_that_never_was(tmp_path: Path, probes: str) -> None:
+    """A line which says that the last probe succeeded and that none ever did is named, and says nothing of
+    the mirror; its other lines do."""
+    path = tmp_path / "mirmon.state"
+    path.write_text(f"{line('http://a.example.org/alma/', probes=probes, success='undef')}\n")
+    states, findings = read_mirmon(path, [A])
+    assert states == {}
+    assert [(finding.severity, finding.line) for finding in findings] == [(Severity.WARNING, 1)]
+    with path.open("a") as file:
+        file.write(f"{line('https://a.example.org/alma/', probes=probes)}\n")
+    states, findings = read_mirmon(path, [A])
+    assert (list(states), len(findings)) == (["a.example.org"], 1)
+
+
+@pytest.mark.parametrize("probes", ["", "s", "ff", "x-?"])
+@pytest.mark.parametrize("status", ["hangs", "", "y" * 10_000])
+def test_odd_histories(tmp_path: Path, probes: str, status: str) -> None:
+    """A URL that was never reached is down, whatever its history says. What a page shows of it is short."""
+    state = read(tmp_path, line("http://b.example.org/", status, probes, "undef", "undef"))["b.example.org"]
+    assert state.status is Status.UNREACHABLE
+    assert state.since is None
+    assert len(state.reason or "") < 100
+
+
 def test_lines_that_make_no_sense_are_warnings(tmp_path: Path) -> None:
     """The other lines count; of many URLs that belong to no mirror the first is shown."""
     path = tmp_path / "mirmon.state"

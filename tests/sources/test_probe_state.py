@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from app.model import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, SourceError, Status
-from app.sources.probe_state import MAX_ROUND_BYTES, read_mirror_state, read_repo_versions, read_round
+from app.sources.probe_state import (
+    MAX_ROUND_BYTES,
+    MAX_WORDS,
+    read_mirror_state,
+    read_repo_versions,
+    read_round,
+)
 
 STATE: dict[str, Any] = {
     "mirror": "mirror.example.org",
@@ -82,6 +88,10 @@ def test_what_a_newer_prober_adds_is_left_out(tmp_path: Path) -> None:
         pytest.param({**STATE, "endpoints": {"http": True}}, "endpoints", id="endpoints"),
         pytest.param({**STATE, "content": {"9.8/baseos/x86_64": 1}}, "content", id="content"),
         pytest.param({k: v for k, v in STATE.items() if k != "status"}, "status", id="no status"),
+        pytest.param({**STATE, "addresses": ["mirror.example.org"]}, "not an IP address", id="a host name"),
+        pytest.param({**STATE, "addresses": ["192.0.2.0/24"]}, "not an IP address", id="a netblock"),
+        pytest.param({**STATE, "addresses": ["fe80::1%eth0"]}, "not an IP address", id="a zone"),
+        pytest.param({**STATE, "addresses": ["192.0.2.1"] * 101}, "101 addresses", id="too many addresses"),
     ],
 )
 def test_a_damaged_mirror_state_is_an_error(tmp_path: Path, value: object, words: str) -> None:
@@ -90,6 +100,14 @@ def test_a_damaged_mirror_state_is_an_error(tmp_path: Path, value: object, words
         read_mirror_state(written(tmp_path, value))
     assert caught.value.findings[0].file == "mirror.example.org.json"
     assert words in str(caught.value)
+
+
+def test_what_is_shown_is_short(tmp_path: Path) -> None:
+    """However much a state file has to say, a page has room for it."""
+    endpoints = {"http": {"ipv4": {"ok": False, "detail": "y" * 100_000}}}
+    state = read_mirror_state(written(tmp_path, {**STATE, "reason": "x" * 100_000, "endpoints": endpoints}))
+    assert state.reason == "x" * (MAX_WORDS - 3) + "..."
+    assert state.endpoints["http"]["ipv4"].detail == "y" * (MAX_WORDS - 3) + "..."
 
 
 def test_the_origins_repomd_versions(tmp_path: Path) -> None:

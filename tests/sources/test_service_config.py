@@ -150,6 +150,11 @@ def test_what_can_be_passed_over_is_a_warning(
         pytest.param("config_version: 3", "config_version: 2", 1, "must be 3", id="other version"),
         pytest.param("config_version: 3\n", "", None, "config_version", id="no version"),
         pytest.param('{"8": "8.10",', '{"8": "8.11",', 3, '"8.10"', id="alias of nothing"),
+        pytest.param('{"8": "8.10",', '{"8": ["8.10", "9.8"],', 3, "2 entries", id="alias of two"),
+        pytest.param(
+            "http://vault.example.org", "[http://vault.example.org]", 6, "single", id="list of URLs"
+        ),
+        pytest.param("name: nfv", "name: {a: nfv}", 14, "single", id="repo's name"),
         pytest.param('{"8": "8.10",', '{"8": "9",', 3, "itself short", id="alias of an alias"),
         pytest.param('  "8": [x86_64, aarch64]\n', "", None, '"8.10"', id="release without arches"),
         pytest.param(
@@ -199,6 +204,11 @@ def test_faults_are_all_named_at_once(
     [
         ("allowed_outdate: soon", "12h"),
         ("allowed_outdate: 0h", "12h"),
+        ("allowed_outdate: 367d", "at most a year"),
+        ("allowed_outdate: [12h, 6h]", "must be a single value"),
+        ("origin: [https://example.org/, https://example.com/]", "must be a single value"),
+        ("module_origins: {kitten: [https://example.org/]}", "must be a single value"),
+        ("mirrors_dir: [mirrors.d]", "must be a single value"),
         ("mirrors_dir: ../mirrors", "folder below"),
         ("mirrors_dir: /etc", "folder below"),
         ("required_protocols: [ftp]", "http, https, rsync"),
@@ -212,6 +222,8 @@ def test_faults_are_all_named_at_once(
         ("selection: {protocols: [gopher]}", "nothing in this list"),
         ("selection: [length]", "mapping"),
         ("probe: {full_every: often}", "12h"),
+        ("probe: {full_every: 99999999w}", "at most a year"),
+        ("probe: {grace: {hours: 3}}", "must be a single value"),
         ("probe: {requests_per_hour: 0}", "at least 1"),
         ("probe: {allow_private_addresses: 2}", "true or false"),
         ("repo_names: {os: baseo}", '"baseos"'),

@@ -169,6 +169,7 @@ def binary(path: Path) -> None:
 
 
 def dangling(path: Path) -> None:
+    """A checkout that has come half way."""
     path.unlink()
     path.symlink_to("/nonexistent/a.yml")
 
@@ -206,6 +207,7 @@ def empty_restriction(path: Path) -> None:
 
 
 BREAKAGES = [
+    dangling,
     truncated,
     emptied,
     not_yaml,
@@ -261,16 +263,6 @@ def test_broken_file_keeps_its_definition(
     assert f"mirrors/{A}.yml: well again" in caplog.messages
 
 
-def test_dangling_link(network: Network, store: FileStore, start: StartWorker) -> None:
-    """A file that is not there, though its name is, is one that was removed."""
-    worker = start()
-    worker.step(NOON)
-    dangling(network.mirrors / f"{A}.yml")
-    worker.step(NOON + 1)
-    assert listed(store) == [name for name in listed(store) if name != A]
-    assert worker.faults.current == {}
-
-
 @pytest.mark.parametrize("more", ["asn: x\n", "Private: true\n", "settings: {disabled: true}\n", "repos:\n"])
 def test_broken_file_that_was_never_good(
     network: Network, store: FileStore, start: StartWorker, more: str
@@ -305,6 +297,37 @@ def test_one_name_in_two_files(network: Network, store: FileStore, start: StartW
     worker.step(NOON)
     assert [mirror.country for mirror in loaded(store).mirrors] == ["DE"] * 3
     assert set(worker.faults.current) == {"mirrors/z.yml"}
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        pytest.param("0.yml", A, id="an earlier file", marks=pytest.mark.slow),
+        pytest.param(f"{A}.yaml", A, id="the other ending", marks=pytest.mark.slow),
+        pytest.param(f"{A.upper()}.yml", A.upper(), id="other capitals, called like it"),
+        pytest.param("A.example.org.yml", "A.example.org", id="one capital", marks=pytest.mark.slow),
+    ],
+)
+def test_a_new_file_takes_no_mirror_away(
+    network: Network, store: FileStore, start: StartWorker, file: str, name: str
+) -> None:
+    """A published mirror stays the one of its file, even if another file is called like it, also when the
+    worker starts anew; the new file has the fault. Once the old file is gone, the new one counts."""
+    (network.mirrors / f"{A}.yml").rename(network.mirrors / "team-7.yml")
+    worker = start()
+    worker.step(NOON)
+    text = MIRROR.format(name=name, country="FR").replace(f"//{name}", "//intruder")
+    (network.mirrors / file).write_text(text)
+    for at_s in (1, 2):
+        worker.step(NOON + at_s)
+        assert address(store, A) == f"https://{A}/examplelinux/"
+        assert set(worker.faults.current) == {f"mirrors/{file}"}
+        worker.stop()
+        worker = start()
+    (network.mirrors / "team-7.yml").unlink()
+    worker.step(NOON + 3)
+    assert address(store, name) == "https://intruder/examplelinux/"
+    assert worker.faults.current == {}
 
 
 def test_all_files_are_broken_at_once(network: Network, store: FileStore, start: StartWorker) -> None:

@@ -261,6 +261,7 @@ def test_broken_single_files(
     assert generation(store) == first
     assert set(worker.faults.current) == {f"state/{name}"}
     path.rmdir()
+    network.round()
     worker.step(NOON + 2 * MINUTE)
     assert worker.faults.current == {}
 
@@ -324,11 +325,16 @@ def test_state_folder_of_strangers(
     assert set(worker.faults.current) == {"guard"}
 
 
-def test_state_folder_gone(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
-    """Without any state, there has been no complete round: everybody is served."""
+def test_state_folder_emptied(
+    network: Network, store: FileStore, start: StartWorker, names: list[str]
+) -> None:
+    """An empty folder is people's word: there is no state, and has been no round, so all are served."""
+    network.state(names[0], Status.UNREACHABLE)
     worker = start()
     worker.step(NOON)
+    assert sorted(listed(store)) == names[1:]
     shutil.rmtree(network.data / "state")
+    network.states.mkdir(parents=True)
     worker.step(NOON + HOUR)
     assert sorted(listed(store)) == names
     assert worker.faults.current == {}
