@@ -154,7 +154,17 @@ class Current:
 
     # --- counts ----------------------------------------------------------------------------------
 
-    def write_tally(self) -> None:
+    def counted(self) -> list[Counted]:
+        """The counts of this process, and of all others of its server that can be read. Leaves those of this
+        one where the others find them."""
+        own = self.write_tally()
+        try:
+            return [own, *self.tallies.others()]
+        except OSError as error:
+            self.faults.set("metrics", f"those of other processes are not read: {error}")
+            return [own]
+
+    def write_tally(self) -> Counted:
         """Leave what this process has counted where the other processes find it."""
         tally = self.tally
         counted = Counted(
@@ -173,3 +183,4 @@ class Current:
             self.faults.clear("metrics")
         except OSError as error:
             self.faults.set("metrics", f"not written: {error}")
+        return counted
