@@ -20,12 +20,12 @@ from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.following import follow_asns, follow_cities
 from app.logs import Faults, pause_s
 from app.model import GeoError, SnapshotError, StoreError
-from app.serving.generation import GenerationReader, Serving, current_pointer, with_status
+from app.serving.generation import GenerationReader, Serving, at_time, current_pointer
 from app.serving.kept_copy import KeptCopy
 from app.serving.tally import Counted, Tally, TallyFiles
 from app.settings import Settings
 from app.snapshot.status import Heartbeat, decode_heartbeat
-from app.store import FileStore, Store
+from app.store import FileStore, Pointer, Store
 
 log = logging.getLogger("mirrorwise.web")
 
@@ -62,7 +62,7 @@ class Current:
         self._store = store
         self._kept = KeptCopy(kept) if kept is not None else None
         self._copies = VerifiedCopies(settings.var_dir / "geoip")
-        self._generations = GenerationReader(self._copies)
+        self._generations = GenerationReader()
         self._followed_cities = follow_cities(settings.geoip_city, self._copies)
         self._followed_asns = follow_asns(settings.geoip_asn, self._copies)
         self._heartbeat_at = float("-inf")
@@ -128,10 +128,14 @@ class Current:
     def _follow_store(self, store: Store) -> None:
         pointer = current_pointer(store)
         if self.serving is None or self.serving.snapshot.generation != pointer.generation:
-            self.serving, stored = self._generations.load(store, pointer)
+            self.serving, stored = self._generations.load(store, pointer, self.serving)
             if self._kept is not None and store is not self._kept.store:
                 self._kept.offer(stored)
-        self.serving = with_status(self.serving, store, pointer)
+        serving = self.serving = at_time(self.serving, pointer)
+        self._attempt("status document", lambda: self._follow_status(serving, store, pointer))
+
+    def _follow_status(self, serving: Serving, store: Store, pointer: Pointer) -> None:
+        self.serving = self._generations.with_status(serving, store, pointer)
 
     def _begin_with(self, kept: KeptCopy) -> None:
         try:

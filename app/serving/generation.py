@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from app.answer.lists import MirrorLists
 from app.answer.memo import Memo
-from app.geo.copies import VerifiedCopies
 from app.geo.networks import NetworkLookup
-from app.model import SnapshotError, StoreError
+from app.model import GeoError, SnapshotError, StoreError
 from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument
+from app.snapshot.status import check as check_status
 from app.snapshot.status import decode as decode_status
 from app.store import Pointer, Publication, Store
 
@@ -47,11 +49,8 @@ class Serving:
         return self.lists.snapshot
 
     def status_document(self) -> StatusDocument | None:
-        """The status document, decoded. One that cannot be read is as good as none."""
-        try:
-            return decode_status(self.status) if self.status else None
-        except SnapshotError:
-            return None
+        """The status document, decoded."""
+        return decode_status(self.status) if self.status else None
 
 
 @dataclass(frozen=True)
@@ -63,35 +62,30 @@ class Stored:
 
 
 class GenerationReader:
-    """Reads generations, and the networks databases that belong to them."""
+    """Reads generations, the networks databases that belong to them, and status documents: each whole,
+    and found good, or not at all."""
 
-    def __init__(self, copies: VerifiedCopies) -> None:
-        self._copies = copies
-        self._unreadable: tuple[str, str] | None = None  # a generation, and what is wrong with it
+    def __init__(self) -> None:
+        self._refused: dict[str, tuple[str, str]] = {}  # by kind: the last that was refused, and why
 
-    def load(self, store: Store, pointer: Pointer) -> tuple[Serving, Stored]:
-        """The generation that the store points to. Its status document is not read, because lists do not
-        need it and it may be damaged alone. Raises StoreError, SnapshotError or GeoError."""
-        if self._unreadable is not None and self._unreadable[0] == pointer.generation:
-            raise SnapshotError(self._unreadable[1])
-        data = store.snapshot(pointer.generation)
-        if data is None:
-            raise StoreError(f"generation {pointer.generation} is not there any more")
-        started = time.monotonic()
-        try:
+    def load(self, store: Store, pointer: Pointer, former: Serving | None) -> tuple[Serving, Stored]:
+        """The generation that the store points to, after the `former` one. Its status document is not
+        read, because lists do not need it and it may be damaged alone. Raises StoreError, SnapshotError
+        or GeoError."""
+        with self._refusing("snapshot", pointer.snapshot):
+            data = store.snapshot(pointer.generation)
+            if data is None:
+                raise StoreError(f"generation {pointer.generation} is not there any more")
+            started = time.monotonic()
             snapshot = LoadedSnapshot(pointer.generation, data)
-        except SnapshotError as error:  # 13 MB that need not be read at every look
-            self._unreadable = pointer.generation, str(error)
-            raise
-        networks = _networks(store, snapshot.networks)
-        serving = Serving(
-            lists=MirrorLists(snapshot),
-            parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
-            networks=self._opened(snapshot.networks, networks),
-            published_at_s=pointer.published_at_s,
-            questions=Memo(MAX_QUESTIONS),
-        )
-        self._copies.delete_unused(time.time())
+            networks = _networks(store, snapshot.networks)
+            serving = Serving(
+                lists=MirrorLists(snapshot),
+                parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
+                networks=_opened(snapshot, networks, former),
+                published_at_s=pointer.published_at_s,
+                questions=Memo(MAX_QUESTIONS),
+            )
         log.info(
             "serving generation %s: %d mirrors, %.1f MB, ready in %.0f ms",
             pointer.generation,
@@ -101,11 +95,28 @@ class GenerationReader:
         )
         return serving, Stored(_publication(pointer, data, snapshot.networks), networks)
 
-    def _opened(self, digest: str | None, networks: bytes | None) -> NetworkLookup | None:
-        """The networks database has to be a file of its own to be mapped."""
-        if digest is None or networks is None:
-            return None
-        return NetworkLookup(self._copies.keep(digest, networks))
+    def with_status(self, serving: Serving, store: Store, pointer: Pointer) -> Serving:
+        """The same generation with the status document that the store has now. Raises StoreError or
+        SnapshotError."""
+        if serving.status_tag == pointer.status:
+            return serving
+        with self._refusing("status document", pointer.status):
+            status = store.status()
+            if status is not None:
+                check_status(status)
+        return replace(serving, status=status, status_tag=pointer.status)
+
+    @contextmanager
+    def _refusing(self, kind: str, tag: str) -> Iterator[None]:
+        """What was found bad is not read again (it has megabytes) at every look, until it is another."""
+        refused, problem = self._refused.get(kind, ("", ""))
+        if refused == tag:
+            raise SnapshotError(problem)
+        try:
+            yield
+        except (SnapshotError, GeoError) as error:
+            self._refused[kind] = tag, str(error)
+            raise
 
 
 def current_pointer(store: Store) -> Pointer:
@@ -118,13 +129,11 @@ def current_pointer(store: Store) -> Pointer:
     return pointer
 
 
-def with_status(serving: Serving, store: Store, pointer: Pointer) -> Serving:
-    """The same generation with the status document and the time that the store has now."""
-    if serving.status_tag == pointer.status and serving.published_at_s == pointer.published_at_s:
+def at_time(serving: Serving, pointer: Pointer) -> Serving:
+    """The same generation with the time of its last publication."""
+    if serving.published_at_s == pointer.published_at_s:
         return serving
-    return replace(
-        serving, status=store.status(), status_tag=pointer.status, published_at_s=pointer.published_at_s
-    )
+    return replace(serving, published_at_s=pointer.published_at_s)
 
 
 def _publication(pointer: Pointer, snapshot: bytes, networks: str | None) -> Publication:
@@ -144,3 +153,19 @@ def _networks(store: Store, digest: str | None) -> bytes | None:
     if networks is None:
         raise StoreError(f"the networks database {digest[:16]} is not there")
     return networks
+
+
+def _opened(snapshot: LoadedSnapshot, networks: bytes | None, former: Serving | None) -> NetworkLookup | None:
+    """The networks database, if the snapshot knows all networks in it. The one in use is used again if it
+    is the same."""
+    if networks is None:
+        return None
+    same = former is not None and former.snapshot.networks == snapshot.networks
+    lookup = former.networks if same and former is not None else None
+    lookup = lookup or NetworkLookup.of(networks)
+    unknown = sorted(lookup.names - snapshot.overlays.keys())
+    if unknown:
+        raise SnapshotError(
+            f"the networks database knows a network that the snapshot does not: {unknown[0][:64]!r}"
+        )
+    return lookup

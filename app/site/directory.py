@@ -27,7 +27,7 @@ from app.logs import Faults
 from app.model import GeoError, MirrorwiseError, StoreError, digest_of
 from app.model.place import places_by_code
 from app.settings import Network, Settings
-from app.snapshot.schema import decode
+from app.snapshot.soundness import verified
 from app.store import Store
 
 log = logging.getLogger("mirrorwise.nginx")
@@ -126,7 +126,7 @@ class SiteDirectory:
 
     def _published_networks(self, generation: str) -> Path | None:
         data = self._store.snapshot(generation)
-        digest = decode(data).networks if data else None
+        digest = verified(data).networks if data else None
         blob = self._store.blob(digest) if digest else None
         if data is None or (digest and blob is None):
             raise StoreError(f"generation {generation} is not, or not wholly, in the store")

@@ -9,6 +9,8 @@ status document (`app.snapshot.status`).
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from app.model import (
@@ -24,6 +26,9 @@ from app.model import (
 
 SCHEMA = 3
 
+Kilometres = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Asn = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+
 
 class ServedMirror(Record, frozen=True, kw_only=True):
     """A mirror as the web needs it. Addresses are those not known to be broken; a disabled or
@@ -38,13 +43,13 @@ class ServedMirror(Record, frozen=True, kw_only=True):
     city: str | None = None
     coordinates: Coordinates | None = None
     located_by: str | None = None
-    weight: float = 1.0
-    load_km: float = 0.0
+    weight: Annotated[float, msgspec.Meta(ge=1e-30, le=1e9)] = 1.0
+    load_km: Kilometres = 0.0
     private: bool = False
     monopoly: bool = False
     cloud_provider: str | None = None
     cloud_regions: tuple[str, ...] = ()
-    asns: tuple[int, ...] = ()
+    asns: tuple[Asn, ...] = ()
     countries: tuple[str, ...] = ()
     exclude_countries: tuple[str, ...] = ()
     ipv4: bool | None = None
@@ -65,7 +70,7 @@ class NetworkGroup(Record, frozen=True, kw_only=True):
 
     pass_: Pass = msgspec.field(name="pass")
     mirrors: tuple[int, ...]
-    within_km: float | None = None
+    within_km: Kilometres | None = None
     nearby: bool = False
 
 
@@ -83,7 +88,7 @@ class Overlay(Record, frozen=True, kw_only=True):
     exclusive: tuple[NetworkGroup, ...] = ()
     netblocks: tuple[NetworkGroup, ...] = ()
     region: str | None = None
-    asn: int | None = None
+    asn: Asn | None = None
     asns: tuple[NetworkGroup, ...] = ()
 
 
@@ -145,7 +150,8 @@ def generation_of(data: bytes) -> str:
 
 
 def decode(data: bytes) -> Snapshot:
-    """Raises SnapshotError for what is cut short, not a snapshot, or of another schema."""
+    """Raises SnapshotError for what is cut short, not a snapshot, or of another schema. Whether it can be
+    served is another question (`app.snapshot.soundness`)."""
     try:
         schema = msgspec.msgpack.decode(data, type=_Envelope).schema
         if schema != SCHEMA:

@@ -24,10 +24,11 @@ class NotOursError(StoreError):
 
 
 class Pointer(Record, frozen=True, kw_only=True):
-    """Where readers should be. `status` changes whenever the status document does; "" before the
-    first one."""
+    """Where readers should be. `snapshot` and `status` change whenever the bytes of the snapshot and of
+    the status document do; `status` is "" before the first one."""
 
     generation: str
+    snapshot: str
     published_at_s: float
     status: str
 

@@ -23,10 +23,11 @@ from app.files import Marks
 from app.logs import Faults, pause_s
 from app.model import MirrorState, SnapshotError, SourceError, StoreError, digest_of
 from app.settings import Settings
-from app.snapshot import schema
+from app.snapshot import schema, soundness
 from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument, encode_heartbeat
+from app.snapshot.status import check as check_status
 from app.snapshot.status import decode as decode_status
 from app.snapshot.status import encode as encode_status
 from app.store import NotOursError, Publication, Store
@@ -131,7 +132,10 @@ class Worker:
         """For state files that are at fault now."""
         data = self._readable("status document", self._store.status)
         try:
-            return decode_status(data).states if data else {}
+            if data is None:
+                return {}
+            check_status(data)
+            return decode_status(data).states
         except SnapshotError as error:
             log.warning("the last worker's status document is of no use: %s", error)
             return {}
@@ -169,9 +173,16 @@ class Worker:
         except SourceError:
             return  # no config has ever been good; the fault is named
         compiled = compile_snapshot(inputs)
-        data = schema.encode(compiled.snapshot)
-        self._ready = (compiled, data, schema.generation_of(data))
         self._seen, self._seen_state, self._state_read_at = seen, state, now
+        data = schema.encode(compiled.snapshot)
+        try:
+            soundness.verified(data)
+        except SnapshotError as error:  # web would refuse it; the one before stays published
+            self.faults.set("snapshot", f"not published: {error}")
+            self._ready = None
+            return
+        self.faults.clear("snapshot")
+        self._ready = (compiled, data, schema.generation_of(data))
         self._pulse.compiled(time.monotonic() - started)
         log.info(
             "compiled %d mirrors for %d places in %.1f s: %.1f MB, generation %s",

@@ -14,6 +14,8 @@ import pytest
 from app.model import SnapshotError
 from app.serving.current import Current
 from app.snapshot import schema
+from app.snapshot.status import StatusDocument
+from app.snapshot.status import encode as encode_status
 from app.store import FileStore, Pointer, Publication, Store, file_store
 from tests.conftest import RedisServer, wait_until
 from tests.serving.site import CORP, Site, knows_networks, served
@@ -48,10 +50,11 @@ def test_new_status_document(site: Site) -> None:
     current = site.follower()
     current.refresh()
     before = current.serving
-    site.store.publish_status(b"another")
+    another = encode_status(StatusDocument(faults={"mirrors/a.yml": "another"}))
+    site.store.publish_status(another)
     current.refresh()
     assert before is not None and current.serving is not None
-    assert current.serving.status == b"another"
+    assert current.serving.status == another
     assert current.serving.snapshot is before.snapshot
 
 

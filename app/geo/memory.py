@@ -1,0 +1,29 @@
+"""Databases in memory: opened and mapped as files are, and no disk is needed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+class MemoryFile:
+    """A file without a name, empty at first. `path` leads to it until it is closed; what has been mapped
+    until then stays."""
+
+    def __init__(self, name: str) -> None:
+        if hasattr(os, "memfd_create"):
+            self._descriptor = os.memfd_create(name)
+        else:  # not on Linux: a temporary file that is deleted already
+            with tempfile.TemporaryFile() as file:
+                self._descriptor = os.dup(file.fileno())
+        self.path = Path(f"/dev/fd/{self._descriptor}")
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def __enter__(self) -> MemoryFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
