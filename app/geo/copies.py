@@ -7,6 +7,9 @@ processes may share the folder.
 
 Beside the copies, a symbolic link for each source leads to the last copy that served: it is what a
 process opens that is started while the source is broken.
+
+Where the folder takes no copy (the disk is full or read-only, something else is in its place), a
+process may hold it in memory instead.
 """
 
 from __future__ import annotations
@@ -14,15 +17,19 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from app.files import FileMark, digest_of_file, mark_of, remove_abandoned, replacing
+from app.geo.memory import MemoryFile
 from app.geo.mmdb import MmdbFile
 from app.model import GeoError, digest_of
 
 UNUSED_S = 3600.0
+AGAIN_S = 60.0
+"""After a copy that the folder did not take."""
 _FOR_ALL = 0o644  # nginx and other processes read copies, whatever our umask
 _SAMPLE = 512  # nodes per level of the tree: some ten thousand lookups in a large database, once
 
@@ -35,10 +42,17 @@ class VerifiedCopies:
     """The copies that this process uses. `copy` may be called at every refresh: a file that has not
     changed costs a stat, whether it was good or bad."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, or_memory: bool = False) -> None:
+        """`or_memory`: a copy that the folder does not take is held in memory. Its path is good in this
+        process alone."""
+        #: Why copies are held in memory; None while none is.
+        self.problem: str | None = None
         self._folder = folder
+        self._or_memory = or_memory
         self._good: dict[Path, tuple[FileMark, Path]] = {}
         self._bad: dict[Path, tuple[FileMark, str]] = {}
+        self._in_memory: dict[Path, MemoryFile] = {}
+        self._again_at = float("-inf")
         self._kept: Path | None = None
 
     def copy(self, source: Path) -> Path:
@@ -53,9 +67,9 @@ class VerifiedCopies:
                 raise GeoError(self._bad[source][1])
             if source in self._good and self._good[source][0] == seen:
                 copy = self._good[source][1]
-                if copy.exists():
+                if copy.exists() and not (copy in self._in_memory and time.monotonic() >= self._again_at):
                     return copy
-            copy = self._copy(source)
+            copy = self._copy(source, seen)
         except _BadDatabaseError as error:
             self._bad[source] = (seen, str(error))
             raise
@@ -81,7 +95,10 @@ class VerifiedCopies:
         return target
 
     def remember(self, source: Path, copy: Path) -> None:
-        """This copy of the source serves: it is the one to go back to, for later processes too."""
+        """This copy of the source serves: it is the one to go back to, for later processes too. One in memory
+        is none for them."""
+        if copy in self._in_memory:
+            return
         link = self._link(source)
         with suppress(OSError):  # a full disk: the former one stays
             if not link.is_symlink() or link.readlink().name != copy.name:
@@ -105,6 +122,8 @@ class VerifiedCopies:
         for link in self._folder.glob("*.last"):
             with suppress(OSError):
                 current.add(self._folder / link.readlink().name)
+        for copy in self._in_memory.keys() - current:
+            self._in_memory.pop(copy).close()
         for file in self._folder.glob("*.mmdb"):
             with suppress(OSError):  # another process was faster, or the disk is read-only
                 if file in current:
@@ -115,8 +134,22 @@ class VerifiedCopies:
     def _link(self, source: Path) -> Path:
         return self._folder / f"{digest_of(os.fsencode(source))[:16]}.last"
 
-    def _copy(self, source: Path) -> Path:
+    def _copy(self, source: Path, seen: FileMark) -> Path:
         digest = digest_of_file(source)
+        try:
+            copy = self._copy_to_folder(source, digest)
+        except OSError as error:
+            if not self._or_memory:
+                raise
+            copy = self._copy_to_memory(source, seen, digest)
+            self._again_at = time.monotonic() + AGAIN_S
+            why = error.strerror or error
+            self.problem = f"{self._folder} takes none ({why}), so each process has its own in memory"
+            return copy
+        self.problem = None
+        return copy
+
+    def _copy_to_folder(self, source: Path, digest: str) -> Path:
         target = self._folder / f"{digest[:32]}.mmdb"
         if _holds(target, digest):
             with suppress(OSError):  # a read-only disk is no reason to refuse it
@@ -124,13 +157,31 @@ class VerifiedCopies:
             return target
 
         with replacing(target, durable=True) as temporary:
-            with source.open("rb") as reading, temporary.open("wb") as writing:
-                shutil.copyfileobj(reading, writing, 1 << 20)
-            if digest_of_file(temporary) != digest:
-                raise GeoError(f"{source}: changed while it was copied")
-            verify(temporary, str(source))
+            _fill(temporary, source, digest)
             temporary.chmod(_FOR_ALL)
         return target
+
+    def _copy_to_memory(self, source: Path, seen: FileMark, digest: str) -> Path:
+        known = self._good.get(source)
+        if known is not None and known[0] == seen and known[1] in self._in_memory:
+            return known[1]
+        memory = MemoryFile(digest[:32])
+        try:
+            _fill(memory.path, source, digest)
+        except BaseException:
+            memory.close()
+            raise
+        self._in_memory[memory.path] = memory
+        return memory.path
+
+
+def _fill(target: Path, source: Path, digest: str) -> None:
+    """Copy the source there, and look at what has arrived. Raises GeoError."""
+    with source.open("rb") as reading, target.open("wb") as writing:
+        shutil.copyfileobj(reading, writing, 1 << 20)
+    if digest_of_file(target) != digest:
+        raise GeoError(f"{source}: changed while it was copied")
+    verify(target, str(source))
 
 
 def verify(path: Path, name: str) -> None:
@@ -147,12 +198,17 @@ def verify(path: Path, name: str) -> None:
 
 def identity_of(copies: Sequence[Path]) -> str:
     """The name of what these copies hold together: the same content in the same order, the same name."""
-    return digest_of("\n".join(copy.stem for copy in copies).encode())[:16]
+    return digest_of("\n".join(map(_name_of, copies)).encode())[:16]
+
+
+def _name_of(copy: Path) -> str:
+    """The name of one in memory is that of what its path leads to, `memfd:<name> (deleted)`."""
+    return copy.resolve().stem.removeprefix("memfd:").removesuffix(" (deleted)")
 
 
 def _holds(path: Path, digest: str) -> bool:
     """Whether the file is there and whole. Its size proves nothing: disks lose pages."""
     try:
         return digest_of_file(path) == digest
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False

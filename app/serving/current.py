@@ -61,7 +61,7 @@ class Current:
         self._refresh_s = settings.refresh_s
         self._store = store
         self._kept = KeptCopy(kept) if kept is not None else None
-        self._copies = VerifiedCopies(settings.var_dir / "geoip")
+        self._copies = VerifiedCopies(settings.var_dir / "geoip", or_memory=True)
         self._generations = GenerationReader()
         self._followed_cities = follow_cities(settings.geoip_city, self._copies)
         self._followed_asns = follow_asns(settings.geoip_asn, self._copies)
@@ -122,6 +122,7 @@ class Current:
             changed |= followed.look()
             self.faults.report(subject, "; ".join(followed.faults.values()))
         self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
+        self.faults.report("geoip copies", self._copies.problem)
         if changed:
             self._copies.delete_unused(time.time())
 

@@ -16,6 +16,7 @@ from app.model import GeoError, SnapshotError, StoreError
 from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
 from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.soundness import check_names
 from app.snapshot.status import StatusDocument
 from app.snapshot.status import check as check_status
 from app.snapshot.status import decode as decode_status
@@ -163,9 +164,5 @@ def _opened(snapshot: LoadedSnapshot, networks: bytes | None, former: Serving | 
     same = former is not None and former.snapshot.networks == snapshot.networks
     lookup = former.networks if same and former is not None else None
     lookup = lookup or NetworkLookup.of(networks)
-    unknown = sorted(lookup.names - snapshot.overlays.keys())
-    if unknown:
-        raise SnapshotError(
-            f"the networks database knows a network that the snapshot does not: {unknown[0][:64]!r}"
-        )
+    check_names(snapshot.overlays, lookup.names)
     return lookup

@@ -64,6 +64,12 @@ def check(snapshot: Snapshot) -> None:
         raise SnapshotError(f"the snapshot is damaged: {error}") from error
 
 
+def check_names(known: Collection[str], networks: Iterable[str]) -> None:
+    """Raises SnapshotError for networks, of a networks database, that are none of the `known` overlays."""
+    unknown = "".join(sorted(set(networks).difference(known))[:1])
+    _require(not unknown, f"its networks database has a network that it does not know, {unknown[:64]!r}")
+
+
 def _require(good: object, problem: str) -> None:
     if not good:
         raise SnapshotError(f"the snapshot is damaged: {problem}")

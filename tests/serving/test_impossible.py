@@ -113,8 +113,8 @@ def networks_of(name: str) -> bytes:
 @pytest.mark.parametrize(
     ("database", "words"),
     [
-        pytest.param(lambda: networks_of("net-0\r\nX:1"), "does not", id="a line break"),
-        pytest.param(lambda: networks_of("net-00000f"), "does not", id="an unknown network"),
+        pytest.param(lambda: networks_of("net-0\r\nX:1"), "does not know", id="a line break"),
+        pytest.param(lambda: networks_of("net-00000f"), "does not know", id="an unknown network"),
         pytest.param(lambda: b"", "cannot be opened", id="empty"),
         pytest.param(lambda: networks_of("net-00000f")[:-40], "cannot be opened", id="cut"),
         pytest.param(
