@@ -30,6 +30,7 @@ from app.store import FileStore, Pointer, Store
 log = logging.getLogger("mirrorwise.web")
 
 HEARTBEAT_EVERY_S = 5.0
+LATE_AFTER_S = 30.0
 PATIENCE_S = 1.0
 """For so long a process that starts waits for the store, when it has a copy to begin with."""
 START_S = 5.0
@@ -52,6 +53,8 @@ class Current:
         self.asns: AsnDatabase | None = None
         #: The worker's last that could be read.
         self.heartbeat: Heartbeat | None = None
+        #: The worker that may publish; looked for only when no heartbeat comes.
+        self.leaseholder: str | None = None
         #: What is wrong at the moment.
         self.faults = Faults(log)
         #: The requests that this process has answered.
@@ -156,6 +159,8 @@ class Current:
         self._heartbeat_at = time.monotonic()
         data = self._store.heartbeat()
         self.heartbeat = decode_heartbeat(data) if data is not None else None
+        late = self.heartbeat is None or time.time() - self.heartbeat.at_s > LATE_AFTER_S
+        self.leaseholder = self._store.holder() if late else None
 
     # --- counts ----------------------------------------------------------------------------------
 

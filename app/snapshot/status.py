@@ -82,10 +82,12 @@ def is_possible(moment: datetime) -> bool:
 
 
 class Heartbeat(Record, frozen=True, kw_only=True):
-    """What the worker that publishes says of itself; `at_s` and `started_at_s` in epoch seconds. Numbers
-    count from its start, seconds are sums. `faults`: what is at fault now, `failures`: how often
-    something was found so, both by source. `guard`: why a snapshot is held back; None if none is."""
+    """What the worker that publishes says of itself. `worker`: its name, under which it holds the lease.
+    `at_s` and `started_at_s` in epoch seconds. Numbers count from its start, seconds are sums. `faults`:
+    what is at fault now, `failures`: how often something was found so, both by source. `guard`: why a
+    snapshot is held back; None if none is."""
 
+    worker: str = ""
     at_s: EpochSeconds
     started_at_s: EpochSeconds = 0.0
     steps: Count = 0

@@ -86,6 +86,9 @@ class Store(Protocol):
     def release(self, owner: str) -> None:
         """Give the lease back, if it is ours."""
 
+    def holder(self) -> str | None:
+        """The owner of the lease, as far as can be told, for people. None: no worker has it."""
+
     def beat(self, data: bytes) -> None:
         """Leave a sign of life."""
 

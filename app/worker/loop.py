@@ -112,7 +112,8 @@ class Worker:
         if leading and not self.leading:
             self._take_over()
         if leading != self.leading:
-            log.info("publishing" if leading else "standing by: another worker is publishing")
+            holder = "" if leading else self._store.holder() or "another worker"
+            log.info("publishing as %s" if leading else "standing by: %s is publishing", holder or self.owner)
         self.leading = leading
         return leading
 
@@ -300,7 +301,7 @@ class Worker:
 
     def _publish_status(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:
-            self._store.beat(encode_heartbeat(self._pulse.beat(now, self.faults)))
+            self._store.beat(encode_heartbeat(self._pulse.beat(self.owner, now, self.faults)))
             self._beat_at = now
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return

@@ -27,8 +27,9 @@ class Pulse:
         self.compiles += 1
         self.compile_seconds += seconds
 
-    def beat(self, now: float, faults: Faults) -> Heartbeat:
+    def beat(self, worker: str, now: float, faults: Faults) -> Heartbeat:
         return Heartbeat(
+            worker=worker,
             at_s=now,
             started_at_s=now if self.started_at_s is None else self.started_at_s,
             steps=self.steps,

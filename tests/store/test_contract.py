@@ -219,6 +219,17 @@ def test_one_holds_the_lease(place: Place) -> None:
     assert not first.lease("one", 30)
 
 
+def test_the_holder_is_known(place: Place) -> None:
+    """To the workers, and to whoever only reads."""
+    first, second, reader = place.open(), place.open(), place.open()
+    assert reader.holder() is None
+    first.lease("host/1/ab", 30)
+    assert not second.lease("host/2/cd", 30)
+    assert [store.holder() for store in (first, second, reader)] == ["host/1/ab"] * 3
+    first.release("host/1/ab")
+    assert reader.holder() is None
+
+
 def test_release_without_lease_is_nothing(place: Place) -> None:
     """Also when nobody has ever held it."""
     store = place.open()

@@ -297,8 +297,18 @@ def test_worker(network: Network) -> None:
     [
         pytest.param(Heartbeat(at_s=NOON), 60, [], id="well"),
         pytest.param(Heartbeat(at_s=NOON + 9e4), 60, [], id="a clock set back"),
-        pytest.param(Heartbeat(at_s=NOON - 93), 60, ["worker: no sign of life for 93 s"], id="silent"),
-        pytest.param(None, 60, ["worker: no sign of life has been seen"], id="never seen"),
+        pytest.param(
+            Heartbeat(worker="host/1/ab", at_s=NOON - 93),
+            60,
+            ["worker: no sign of life for 93 s from host/1/ab; no worker holds the lease"],
+            id="silent",
+        ),
+        pytest.param(
+            None,
+            60,
+            ["worker: no sign of life has been seen; no worker holds the lease"],
+            id="never seen",
+        ),
         pytest.param(
             Heartbeat(at_s=NOON), 26 * 3600, ["snapshot: nothing new has been published for 26 h"], id="old"
         ),
