@@ -43,6 +43,7 @@ LEASE_S = 15.0
 STATE_EVERY_S = 60.0
 BEAT_EVERY_S = 5.0
 CHECK_EVERY_S = 60.0
+STOP_S = 5.0
 
 
 class Worker:
@@ -333,6 +334,26 @@ def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool
             stopping.wait(pause_s(refresh_s, failures))
     finally:
         worker.stop()
+
+
+def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> bool:
+    """`run` in a thread of its own, so that nothing that a step waits for keeps the process from ending:
+    a server that answers byte by byte may take minutes. A step under way has STOP_S to end, and what is
+    cut off then is cut off as by a kill: no half of it is published. Returns whether it has ended."""
+
+    def go() -> None:
+        try:
+            run(worker, refresh_s, stopping, force)
+        finally:
+            stopping.set()
+
+    thread = threading.Thread(target=go, name="mirrorwise-worker", daemon=True)
+    thread.start()
+    stopping.wait()
+    thread.join(STOP_S)
+    if thread.is_alive():
+        log.warning("ended within a step, which has not come to its end in %.0f s", STOP_S)
+    return not thread.is_alive()
 
 
 def run_once(worker: Worker, force: bool) -> bool:

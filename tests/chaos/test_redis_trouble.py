@@ -313,6 +313,30 @@ def test_lease_of_another_type(running: Running) -> None:
         assert "worker:" not in reasons(web)
 
 
+@pytest.mark.slow
+def test_worker_ends_while_redis_drips(running: Running) -> None:
+    """A worker that waits for an answer which comes byte by byte ends within seconds of being told to, and
+    the next one needs no lease to run out."""
+    service, web = running
+    service.worker.signal(signal.SIGTERM)
+    service.line.bytes_per_s = 150.0
+    try:
+        service.worker.start()
+        ours = f"/{service.worker.process.pid}/"
+        wait_until(
+            lambda: ours in (service.store.holder() or ""), "it leads, and reads what was before it", 30
+        )
+        started_s = time.monotonic()
+        assert service.worker.signal(signal.SIGTERM) == 0
+        assert time.monotonic() - started_s < 8
+    finally:
+        service.line.bytes_per_s = None
+    assert "ended within a step" in service.worker.said()
+    service.worker.start()
+    edit = service.edit()
+    wait_until(lists(web, edit), "the edit is served", 10)
+
+
 # --- starting web ------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -136,11 +136,11 @@ def test_snapshots(site: Site) -> None:
     good = schema.decode(site.data)
     refused = {
         forgery.name: judge(site, encoded(forgery.content), site.networks)
-        for forgery in forgeries(as_plain(good))
+        for forgery in islice(forgeries(as_plain(good)), 0, None, 2)
         if encoded(forgery.content) != site.data
     }
     site.answers()
-    assert len(refused) > 1500 and sum(refused.values()) > 900
+    assert len(refused) > 800 and sum(refused.values()) > 450
 
 
 def test_networks_databases(site: Site) -> None:
