@@ -1,4 +1,4 @@
-"""`python -m app`: the same as `mirrorwise`."""
+"""Makes `python -m app` do the same as `mirrorwise`."""
 
 from app.cli import main
 

@@ -1,4 +1,4 @@
-"""Files: bounded reading, replacement in one step, and whether a file has changed."""
+"""Reads files up to a limit, replaces them in one step, and tells whether they have changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FileMark = tuple[int, int, int, int]  # inode, size, mtime and ctime in ns
 Marks = dict[str, FileMark | None]  # by path
 
 ABANDONED_S = 3600.0
-"""A temporary file as old as this has lost its writer: the process was killed."""
+"""The age of a temporary file whose writer must have been killed."""
 
 
 def read_bytes(path: Path, limit_bytes: int) -> bytes:
@@ -83,14 +83,14 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
 
 
 def replace(path: Path, content: bytes, durable: bool = False) -> None:
-    """Replace a file by one with this content, as `replacing` does."""
+    """Replaces a file by one with this content, as `replacing` does."""
     with replacing(path, durable) as temporary:
         temporary.write_bytes(content)
 
 
 def remove_abandoned(folder: Path, now: float | None = None) -> None:
-    """Remove the temporary files in a folder that writers left behind when they were killed. A folder
-    that cannot be read or changed stays as it is. `now`: in epoch seconds, if not the present time."""
+    """Removes the temporary files in a folder that writers left behind when they were killed. A folder that
+    cannot be read or changed stays as it is. `now` is in epoch seconds; by default, it is the present."""
     oldest_s = (time.time() if now is None else now) - ABANDONED_S
     for temporary in folder.glob(".*.tmp"):
         with suppress(OSError):  # another process was faster, or the disk is read-only
@@ -121,15 +121,15 @@ def mark(path: Path) -> FileMark | None:
 
 
 def mark_of(found: os.stat_result) -> FileMark:
-    """A value that differs whenever the file does. It has the inode, because tools replace files by
-    renaming; and ctime, because that shows what mtime may hide: new permissions, and contents copied
-    with their old times."""
+    """The mark of a file, which changes whenever the file does. It has the inode, because tools replace
+    files by renaming, and ctime, because mtime does not change with new permissions, or when a file is
+    copied with its old times."""
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def is_gone(path: Path) -> bool:
-    """Whether the file was taken away, and is not merely unreadable (its folder is closed, a link leads
-    to itself). An unreadable file keeps what it last said."""
+    """Returns whether a file was taken away. It is not gone if it only cannot be read, because its folder is
+    closed or a link leads to itself; then what it last said still counts."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -140,7 +140,8 @@ def is_gone(path: Path) -> bool:
 
 
 def folder_mark(folder: Path) -> Marks:
-    """Tells an empty folder from one that is not there and from one that is closed."""
+    """The mark of a folder itself, which tells an empty folder from one that is not there or was replaced.
+    It has only the inode, so that other files in the folder do not change it."""
     seen = mark(folder)
     return {str(folder): None if seen is None else (seen[0], 0, 0, 0)}
 
@@ -155,9 +156,9 @@ def listing_error(folder: Path) -> OSError | None:
 
 
 def marks(folder: Path, *suffixes: str) -> Marks:
-    """The marks of all visible files in a folder with one of these suffixes: None for a file that cannot be
-    looked at, and no marks if there is no folder. It runs twice a second, so it makes no object for
-    each path."""
+    """The marks of all visible files in a folder with one of these suffixes, by path. The mark of a file that
+    cannot be looked at is None; without a folder there are no marks. This runs twice a second, so it
+    makes no Path objects."""
     found: Marks = {}
     try:
         with os.scandir(folder) as entries:
@@ -174,7 +175,7 @@ def marks(folder: Path, *suffixes: str) -> Marks:
 
 
 def paths(folder: Path, *suffixes: str) -> list[Path]:
-    """The files that `marks` looks at, by name."""
+    """The files that `marks` looks at, sorted by name."""
     return [Path(path) for path in sorted(marks(folder, *suffixes))]
 
 

@@ -1,8 +1,8 @@
-"""The log, and what is wrong at the moment.
+"""Sets up the log, and keeps what is wrong at the moment.
 
-The log is lines for people or JSON objects, as the settings say. A program that goes on after a fault
-keeps it in `Faults`: the log names it once when it comes and once when it goes, and `/readyz`, metrics
-and status documents read what is wrong now.
+The log has lines for people or JSON objects, as the settings say. A program that goes on after a fault
+keeps it in `Faults`: it is logged once when it begins and once when it ends, and `/readyz`, metrics and
+status documents say what is wrong now.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CONTROL[ord("\n")] = "\n    "
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes each record as an object of time, level, logger, process, message, and the exception if any."""
+    """Formats a record as a JSON object of time, level, logger, process, message, and exception if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -38,15 +38,15 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Indents what follows a message's first line and spells out control characters, so that nothing that
-    files or clients put into a message can be taken for another message."""
+    """Formats a record as text. It indents all lines of a message but the first and writes control characters
+    as escapes, so that no text from files or clients can be taken for another message."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         return super().formatMessage(record).translate(_CONTROL)
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Send everything to standard error, as systemd and containers expect it."""
+    """Sends all logging to standard error, as systemd and containers expect it."""
     handler = logging.StreamHandler(sys.stderr)
     if settings.log_format == "json":
         handler.setFormatter(JsonFormatter())
@@ -68,11 +68,11 @@ def pause_s(refresh_s: float, failures: int) -> float:
 
 
 class Faults:
-    """What is wrong at the moment, by subject: "store", "mirrors/a.yml". The part before the slash is the
-    source, by which faults are counted."""
+    """The faults of the moment, by subject, such as "store" or "mirrors/a.yml". The part before the slash is
+    the source, by which faults are counted."""
 
     def __init__(self, log: logging.Logger) -> None:
-        #: How often each source was found at fault, also when that was known already.
+        #: How often each source was found at fault; a fault that goes on is counted again each time.
         self.failures: Counter[str] = Counter()
         self._log = log
         self._texts: dict[str, str] = {}
@@ -88,27 +88,27 @@ class Faults:
         return dict(Counter(map(_source, self.current)))
 
     def set(self, subject: str, text: str, trace: bool = False) -> None:
-        """Note that `subject` is at fault, as `text` says, and log it unless it was logged before.
-        `trace`: with the traceback of the exception that is being handled."""
+        """Notes that `subject` is at fault, as `text` says, and logs it unless it was logged before. With
+        `trace`, the log has the traceback of the exception that is being handled."""
         self.failures[_source(subject)] += 1
         if self._texts.get(subject) != text:
             self._texts[subject] = text
             self._log.warning("%s: %s", subject, text, exc_info=trace)
 
     def clear(self, subject: str) -> None:
-        """Note that nothing is wrong with `subject`."""
+        """Notes that nothing is wrong with `subject`."""
         if self._texts.pop(subject, None) is not None:
             self._log.info("%s: well again", subject)
 
     def report(self, subject: str, text: str | None) -> None:
-        """`set` with a text, `clear` without one."""
+        """Notes that `subject` is at fault if there is a text, and otherwise that it is well."""
         if text:
             self.set(subject, text)
         else:
             self.clear(subject)
 
     def replace(self, prefix: str, faults: Mapping[str, str]) -> None:
-        """Note that of all subjects that begin with `prefix`, these are at fault and no others."""
+        """Notes that of all subjects that begin with `prefix`, exactly these are at fault."""
         for subject in [s for s in self._texts if s.startswith(prefix) and s not in faults]:
             self.clear(subject)
         for subject, text in faults.items():

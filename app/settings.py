@@ -1,8 +1,8 @@
-"""The environment, read once, as frozen settings.
+"""Reads the settings from the environment, once.
 
-An empty variable counts as unset. Nothing is opened here: whether a file or a server is there is
-the business of whoever uses it, and may change while we run. URLs may hold passwords, so a URL is
-shown only through `SecretUrl`, and a faulty one only as far as it certainly holds none.
+An empty variable counts as unset. Nothing is opened here: files and servers may come and go while a
+program runs, so the code that uses them checks that they are there. URLs may contain passwords, so a URL
+is shown only through `SecretUrl`, and of a faulty URL only what certainly contains none.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _QUERY_KEYS = {
 
 
 class SecretUrl(msgspec.Struct, frozen=True):
-    """A URL that may hold a password: `value` is for connecting, `str()` for people."""
+    """A URL that may contain a password. `value` is for connecting; its text hides the password."""
 
     value: str
 
@@ -71,7 +71,7 @@ class SecretUrl(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the environment decides; the defaults are those of an empty environment."""
+    """Everything that the environment decides. The defaults are those of an empty environment."""
 
     data_dir: Path = Path("data")
     var_dir: Path = Path("var")
@@ -89,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Settings from the environment; SettingsError with one line for every bad value."""
+    """Reads the settings. Raises SettingsError, with a line for each bad value."""
     faults: list[str] = []
 
     def read(name: str, parse: Callable[[str], T], default: T) -> T:
@@ -125,14 +125,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def default_concurrency() -> int:
-    """One web process per core that we may use and one more, which works while another waits;
-    at most 16, since each takes memory of its own."""
+    """The default number of web processes: one for each core that we may use, and one more, which works
+    while another waits. It is at most 16, because each process takes memory of its own."""
     return min(len(os.sched_getaffinity(0)) + 1, MAX_DEFAULT_CONCURRENCY)
 
 
 def without_password(url: str) -> str:
-    """The URL for people: user, password and query hidden. Of a URL so odd that a password might
-    be anywhere in it, only the scheme is left."""
+    """A URL for people, without user, password and query. If it is so malformed that a password might be
+    anywhere in it, only the scheme is left."""
     match = _HARMLESS_URL.fullmatch(url)
     if match is None:
         scheme = _SCHEME.match(url)
@@ -158,7 +158,7 @@ def _paths(text: str) -> tuple[Path, ...]:
 
 
 def _networks(text: str) -> tuple[Network, ...]:
-    """`none` trusts nobody: an empty variable cannot say so, since it counts as unset."""
+    """Parses networks. `none` means no network: an empty variable would count as unset."""
     if text.lower() == "none":
         return ()
     return tuple(dict.fromkeys(_network(part.strip()) for part in text.split(",")))
@@ -194,7 +194,7 @@ def _refresh_s(text: str) -> float:
 
 def _between(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        # int() alone would take "1_000" and "٣"; the length keeps it from absurd work.
+        # int() alone would take "1_000" and "٣", and would be slow with very long texts.
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
         if number is None or not low <= number <= high:
             raise ValueError(f"{text!r} is not allowed; allowed are whole numbers from {low} to {high}")
@@ -214,7 +214,7 @@ def _one_of(choices: tuple[T, ...]) -> Callable[[str], T]:
 
 
 def _redis_url(text: str) -> SecretUrl:
-    """Checked in full, because redis-py silently takes database 0 for one that it cannot read."""
+    """Parses a Redis URL. It is checked in full, because redis-py silently replaces a bad number by 0."""
     refusal = ValueError(f"{without_password(text)!r} is not a Redis URL; allowed are {REDIS_URLS}")
     try:
         parts = urlsplit(text)

@@ -1,4 +1,4 @@
-"""Small networks for tests: mirrors, a service config, places, and what a compile makes of them."""
+"""Builds small networks for tests: mirrors, a service config, places, and the snapshots of them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def cell(town: str) -> str:
 
 
 def a_config(**changes: Any) -> ServiceConfig:
-    """One of everything that a service config may hold."""
+    """A service config with one of everything that it may have."""
     settings: dict[str, Any] = {
         "releases": ("9.8", "10-kitten"),
         "aliases": {"9": "9.8"},
@@ -125,7 +125,7 @@ def in_cloud(name: str, town: str | None, provider: str, *regions: str, **change
 def a_state(
     name: str, status: Status = Status.OK, age: timedelta = timedelta(0), **changes: Any
 ) -> MirrorState:
-    """What the prober says of `<name>.example.org`; `age` is how far it is behind the origin."""
+    """The prober's state of `<name>.example.org`; `age` is how far it is behind the origin."""
     settings: dict[str, Any] = {
         "mirror": f"{name}.example.org",
         "probed_at": NOW,
@@ -139,7 +139,7 @@ def a_state(
 def endpoints(
     *, ipv4: bool | None = None, ipv6: bool | None = None
 ) -> dict[Protocol, dict[Family, Endpoint]]:
-    """What was found of https over each family that was tried."""
+    """The endpoints of https, with whether each family works; None if it was not tried."""
     found: list[tuple[Family, bool | None]] = [("ipv4", ipv4), ("ipv6", ipv6)]
     return {"https": {family: Endpoint(ok=ok) for family, ok in found if ok is not None}}
 
@@ -156,7 +156,7 @@ def a_repomd(timestamp: int = 1_795_000_000, **changes: Any) -> RepomdVersion:
 
 
 def place_table(cells: Mapping[str, tuple[float, float]]) -> PlaceTable:
-    """Cells by name, with the same number of clients in each."""
+    """A table of cells, given by name, with the same number of clients in each."""
     names = sorted(cells)
     ones = np.ones(len(names))
     return PlaceTable(
@@ -174,7 +174,7 @@ TOWN_CELLS = {cell(town): (latitude, longitude) for town, (_, latitude, longitud
 
 @dataclass(frozen=True)
 class Network:
-    """All that a compile needs, with defaults. `states` of whom the prober knows."""
+    """A network with all that a compile needs, and defaults. `states` are those that the prober knows."""
 
     mirrors: Sequence[Mirror]
     config: ServiceConfig = field(default_factory=a_config)
@@ -207,7 +207,7 @@ class Network:
         )
 
     def load(self) -> LoadedSnapshot:
-        """The way that a snapshot takes to the web: compiled, encoded, decoded."""
+        """The snapshot as the web process gets it: compiled, encoded and decoded."""
         data = encode(self.compile().snapshot)
         return LoadedSnapshot(generation_of(data), data)
 
@@ -217,7 +217,7 @@ def load(*mirrors: Mirror, **others: Any) -> LoadedSnapshot:
 
 
 def an_overlay(name: str, **changes: Any) -> KnownNetwork:
-    """With the cloud region that is in its name."""
+    """An overlay with the cloud region that is in its name."""
     return msgspec.structs.replace(KnownNetwork(name=name, cloud=parse_network(name).cloud), **changes)
 
 
@@ -227,7 +227,7 @@ def netblock(prefix: str, *names: str) -> Netblock:
 
 
 def a_client(town: str = "frankfurt", **changes: Any) -> ClientClass:
-    """Of spread 0 and IPv4, in no known network."""
+    """The class of an IPv4 client in a town, of spread 0 and in no known network."""
     return ClientClass(**{"place": cell(town), "network": "", "spread": 0, "family": 4, **changes})
 
 
@@ -237,23 +237,23 @@ def question(config: ServiceConfig, repo: str = "baseos", release: str = "9", **
 
 
 def ask(snapshot: LoadedSnapshot, client: ClientClass, repo: str = "baseos", **parameters: str) -> Selection:
-    """What this client gets; parameters as in a URL, release 9 and arch x86_64 unless given."""
+    """The selection of a client. `parameters` are as in a URL; by default, release is 9, arch x86_64."""
     return select(snapshot, client, question(snapshot.config, repo, **parameters))
 
 
 @lru_cache(maxsize=4)
 def lists_of(snapshot: LoadedSnapshot) -> MirrorLists:
-    """The lists of a snapshot, with what was remembered of them."""
+    """The `MirrorLists` of a snapshot. The last few are kept, with what they remember."""
     return MirrorLists(snapshot)
 
 
 def select(snapshot: LoadedSnapshot, client: ClientClass, asked: Question) -> Selection:
-    """What a client gets for a question."""
+    """The selection of a client for a question."""
     return lists_of(snapshot).select(client, asked)
 
 
 def served(snapshot: LoadedSnapshot, selection: Selection) -> list[tuple[str, str]]:
-    """(mirror without its domain, pass) in order."""
+    """The mirrors served, in order, each as (mirror without its domain, pass)."""
     return [
         (snapshot.mirrors[index].name.removesuffix(".example.org"), pass_)
         for index, pass_ in zip(selection.mirrors, selection.passes, strict=True)
@@ -263,10 +263,10 @@ def served(snapshot: LoadedSnapshot, selection: Selection) -> list[tuple[str, st
 def listed(
     snapshot: LoadedSnapshot, client: ClientClass, repo: str = "baseos", **parameters: str
 ) -> list[str]:
-    """The mirrors, without their domain, in the order that this client gets."""
+    """The mirrors that a client gets, in order, without their domain."""
     return [name for name, _ in served(snapshot, ask(snapshot, client, repo, **parameters))]
 
 
 def named(*names: str, reason: str) -> list[tuple[str, str]]:
-    """`served` mirrors of one pass."""
+    """Mirrors of one pass, as `served` returns them."""
     return [(name, reason) for name in names]

@@ -1,4 +1,4 @@
-"""The service's own processes, and programs in front of it, that tests start for real."""
+"""Starts the service's own processes, and nginx in front of them, for tests with real programs."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ http {{
 
 @dataclass(frozen=True)
 class NginxOptions:
-    """`settings` None: nothing is published, so that nginx only passes on, and trusts no proxy. `more`
-    goes into the http section. Without `valid`, answers are as long valid as the site says."""
+    """Options of an nginx. Without `settings` nothing is published, so that nginx only passes requests on,
+    and trusts no proxy. `more` goes into the http section. Without `valid`, answers are valid for as long
+    as the site says."""
 
     settings: Settings | None = None
     valid: str | None = None
@@ -93,7 +94,7 @@ class NginxServer:
         self.start()
 
     def write(self) -> None:
-        """The files, as they are now; a running nginx takes them up when it reloads."""
+        """Writes the files as they are now. A running nginx reads them when it reloads."""
         # As root, nginx would hand its requests to a user who cannot enter pytest's folders.
         main = "user root;" if os.geteuid() == 0 else ""
         if GEOIP2.exists():
@@ -120,7 +121,7 @@ class NginxServer:
         return [self.program, "-e", str(self.folder / "error.log"), "-c", str(self.conf)]
 
     def check(self) -> None:
-        """`nginx -t`: fails with nginx's own words, also where they are only a warning."""
+        """Runs `nginx -t`. It fails with nginx's own message, also if that is only a warning."""
         done = subprocess.run([*self.command, "-t"], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert "[warn]" not in done.stderr, done.stderr
@@ -139,13 +140,13 @@ class NginxServer:
         )
 
     def reload(self) -> None:
-        """Take up the files, and wait until new workers have taken over."""
+        """Has nginx read the files, and waits until new workers have taken over."""
         before = self.workers()
         subprocess.run([*self.command, "-s", "reload"], check=True)
         wait_until(lambda: bool(self.workers()) and not before & self.workers(), "nginx has reloaded")
 
     def stop(self) -> None:
-        """Ends the master, which ends its workers."""
+        """Ends the master process, which ends its workers."""
         self.process.terminate()
         try:
             self.process.wait(timeout=10)
@@ -162,7 +163,7 @@ OURS = re.compile(
 
 
 def environ(data: Path, var: Path, **more: str) -> dict[str, str]:
-    """An environment in which nothing is set of what the service reads, but this."""
+    """An environment in which, of the variables that the service reads, only these are set."""
     inherited = {name: value for name, value in os.environ.items() if not OURS.fullmatch(name)}
     ours = {"MIRRORWISE_DATA": str(data), "MIRRORWISE_VAR": str(var), "REFRESH_SECONDS": "0.05"}
     return {**inherited, **ours, **more}
@@ -170,7 +171,7 @@ def environ(data: Path, var: Path, **more: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Answer:
-    """`headers` are looked up without regard to case."""
+    """An HTTP answer. `headers` are looked up without regard to case."""
 
     status: int
     headers: Message
@@ -182,7 +183,7 @@ class Answer:
 
 
 class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
+    """An HTTP connection over a unix socket."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=10)
@@ -200,15 +201,14 @@ def ask(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request; the target goes out as it stands."""
+    """Sends one request and returns the answer. The target is sent as it is."""
     connection.request(method, target, headers=dict(headers or {}))
     response = connection.getresponse()
     return Answer(response.status, response.headers, response.read())
 
 
 class Command:
-    """`mirrorwise <arguments>` in a process of its own, in a session of its own; all that it says is in
-    `log`."""
+    """A process of `mirrorwise <arguments>`, in a session of its own. All that it prints is in `log`."""
 
     def __init__(self, log: Path, arguments: list[str], environ: Mapping[str, str]) -> None:
         self.log = log
@@ -232,7 +232,7 @@ class Command:
         return self.log.read_text()
 
     def descendants(self) -> list[int]:
-        """The processes that this one has started, and those that they have."""
+        """The processes that this one has started, and those that these have started."""
         found, parents = [], [self.process.pid]
         while parents:
             for task in Path(f"/proc/{parents.pop()}/task").glob("*"):
@@ -243,7 +243,8 @@ class Command:
         return found
 
     def signal(self, number: signal.Signals) -> int:
-        """Send it, and wait for the end; the exit status, negative if it was killed by a signal."""
+        """Sends a signal and waits for the end of the process. Returns the exit status, which is negative if
+        the process was killed by a signal."""
         self.process.send_signal(number)
         return self.process.wait(timeout=20)
 
@@ -257,14 +258,14 @@ class Command:
 
 
 class WorkerProcess(Command):
-    """`mirrorwise worker`, with its options."""
+    """A process of `mirrorwise worker`, with its options."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], *options: str, name: str = "worker") -> None:
         super().__init__(folder / f"{name}.log", ["worker", *options], environ)
 
 
 class GunicornServer(Command):
-    """`mirrorwise web` on a loopback port of its own, or on a unix socket in `folder`."""
+    """A process of `mirrorwise web` on a loopback port of its own, or on a unix socket in `folder`."""
 
     def __init__(
         self, folder: Path, environ: Mapping[str, str], processes: int = 2, unix: bool = False
@@ -286,7 +287,7 @@ class GunicornServer(Command):
             raise
 
     def wait_until_serving(self, generation: str = "") -> None:
-        """Until each process has said once that it serves this generation, or any."""
+        """Waits until each process has said once that it serves this generation, or any."""
         said = f"serving generation {generation}"
         wait_until(lambda: self.said().count(said) >= self.processes, f"all processes {said}", 60)
 
@@ -302,7 +303,7 @@ class GunicornServer(Command):
         headers: Mapping[str, str] | None = None,
         source: str = "127.0.0.1",
     ) -> Answer:
-        """One request on a connection of its own, from a loopback address."""
+        """Sends one request from a loopback address, on a connection of its own, and returns the answer."""
         connection = self.connection(source)
         try:
             return ask(connection, target, method, headers)

@@ -36,7 +36,7 @@ ALLOWED = {
     "snapshot": "model catalogue clouds geo ranking",
     "store": "model files settings",
     # what is decided for the client that asks, and why
-    "request": "model catalogue clouds geo snapshot",
+    "request": "model catalogue clouds geo",
     "answer": "model catalogue ranking request snapshot",
     "explain": "model catalogue geo request snapshot answer",
     "render": "model catalogue request snapshot answer explain",

@@ -1,4 +1,4 @@
-"""The lists of one snapshot: what is selected for whom, and what a process remembers of it."""
+"""Selects the mirrors of a list from one snapshot, and remembers what was selected."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from app.snapshot.loaded import LoadedSnapshot
 
 MAX_PLANS = 1000
 MAX_SELECTIONS = 2**17
-"""Some 400 bytes each."""
+"""A process remembers at most this many selections, of some 400 bytes each."""
 
 
 class Selection(msgspec.Struct, frozen=True, gc=False):
-    """What a class of clients gets for a question. It is small, and nothing to the garbage collector,
-    because tens of thousands are remembered."""
+    """The mirrors selected for a class of clients and a question. Tens of thousands are remembered, so it is
+    a small object, and the garbage collector does not track it."""
 
-    #: The pass of the first mirror, or what stands for it.
+    #: The pass of the first mirror, or why there is no mirror in the list (`VAULT`, `ORIGIN`).
     reason: Pass
     #: The indexes of the mirrors served, two bytes each, in order.
     packed: bytes
-    #: The passes that took them, in the same order.
+    #: The passes that took these mirrors, in the same order.
     passes: tuple[Pass, ...]
-    #: The base URLs of all mirrors by index; of the origin or the vault, which stands alone, its own.
+    #: The base URLs of all mirrors, by index. Without mirrors, the URL of the vault or the origin alone.
     bases: tuple[str | None, ...]
-    #: The path below a base URL.
+    #: The path of the question, below a base URL.
     below: str
 
     @property
     def first(self) -> int | None:
-        """The index of the first mirror; None for the origin or the vault."""
+        """The index of the first mirror. None where the origin or the vault answers."""
         return memoryview(self.packed).cast("H")[0] if self.packed else None
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is neither a mirror nor an origin."""
+        """Whether there is neither a mirror nor an origin nor a vault to answer with."""
         return not self.packed and not self.bases
 
     @property
@@ -53,7 +53,7 @@ class Selection(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def urls(self) -> list[str]:
-        """The base URLs with the question's path, in order."""
+        """The URLs to list, in order: base URL and the question's path."""
         bases, below = self.bases, self.below
         if not self.packed:
             return [f"{base}{below}" for base in bases]
@@ -61,7 +61,7 @@ class Selection(msgspec.Struct, frozen=True, gc=False):
 
 
 class MirrorLists:
-    """Selects mirrors for classes of clients. What it remembers can be made again, and is the same then."""
+    """Selects mirrors for classes of clients, and remembers what it selected."""
 
     def __init__(self, snapshot: LoadedSnapshot) -> None:
         self.snapshot = snapshot
@@ -73,8 +73,8 @@ class MirrorLists:
 
     def select(self, client: ClientClass, question: Question) -> Selection:
         """The mirrors that a class of clients gets for a question."""
-        # A number is cheaper in a key than the question. One that was forgotten gets a new number, never
-        # another question's.
+        # A number is cheaper in a key than the question. A question that was forgotten gets a new number,
+        # never the number of another question.
         number = self._numbers.get(question)
         if number is None:
             number = next(self._next_number)
@@ -88,7 +88,7 @@ class MirrorLists:
         return selection
 
     def walk(self, client: ClientClass, question: Question) -> Walk:
-        """The way of these clients through the passes, not yet gone."""
+        """A new walk through the passes for these clients and this question. The caller has it run."""
         row = row_of(self.snapshot, client, question)
         return Walk(self.snapshot, client, question, self._plan(question, row), row)
 
@@ -119,5 +119,5 @@ def _selection(walk: Walk, question: Question) -> Selection:
 
 @cache
 def _shared(passes: tuple[Pass, ...]) -> tuple[Pass, ...]:
-    """One object for the few sequences of passes that occur."""
+    """The same sequence, as the one object that all selections with it share: few sequences occur."""
     return passes

@@ -9,11 +9,11 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """Remembers about `limit` values, at least the half of them that was used last.
+    """A dictionary of up to `limit` values that forgets those that were not used lately.
 
-    There are two halves: when the newer one is full, the older one is forgotten and the newer takes
-    its place; what is found in the older one moves to the newer. Threads may share a memo: each step
-    is atomic, and the worst that a race costs is a value that has to be computed again.
+    It has two halves. When the newer half is full, the older one is forgotten and the newer takes its
+    place. A value that is found in the older half moves to the newer one. Threads may share a memo: each
+    step is atomic, and all that a race can cost is a value that has to be computed again.
     """
 
     def __init__(self, limit: int) -> None:

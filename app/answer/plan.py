@@ -1,8 +1,8 @@
-"""The part of an answer that does not depend on the client, but for its country.
+"""The part of an answer that is the same for all clients of a country.
 
 A plan has the fate of every mirror for a question, the filters of the request included, and the base
-URL that would be listed of each. It is made of whole columns, because any client can ask for filters
-that no client asked for before.
+URL to list for each. It is computed on whole columns of mirrors at once, because it has to be quick: any
+client can ask for filters that no client asked for before.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from app.snapshot.loaded import LoadedSnapshot, Mask
 
 @dataclass(frozen=True)
 class Bases:
-    """The base URLs to list for a release, and for protocols in order of preference."""
+    """The base URL of each mirror for one release and for the protocols that the client takes."""
 
-    #: By mirror; None where it offers none of the protocols.
+    #: The base URLs by mirror; None where a mirror offers none of the protocols.
     urls: tuple[str | None, ...]
+    #: The mirrors without a URL.
     missing: Mask
-    #: Where several mirrors have the same base URL, as the sites of one anycast address do: by each of
-    #: them, all of them.
+    #: For each mirror whose base URL others have too (as the sites of one anycast address do), all mirrors
+    #: with that URL, itself included.
     twins: Mapping[int, frozenset[int]]
 
 
 def bases_of(snapshot: LoadedSnapshot, release: str, protocols: Iterable[Protocol]) -> Bases:
-    """The base URLs of all mirrors."""
+    """The base URLs of all mirrors for a release; `protocols` are in order of preference."""
     protocols = tuple(protocols)
     offered = (snapshot.addresses(mirror, release) for mirror in snapshot.mirrors)
     urls = tuple(next((urls[p] for p in protocols if p in urls), None) for urls in offered)
@@ -46,9 +47,9 @@ def bases_of(snapshot: LoadedSnapshot, release: str, protocols: Iterable[Protoco
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of each mirror, as far as question and country tell."""
+    """The plan of a question: the fate of each mirror, as far as question and client's country tell."""
 
-    #: The `Fate` of every mirror, a byte each.
+    #: The `Fate` of each mirror, one byte each, by index.
     fates: bytes
     bases: Bases
     #: The lowest fate of the mirrors that geography ranks.
@@ -56,7 +57,8 @@ class Plan:
 
 
 def make_plan(snapshot: LoadedSnapshot, key: str, filters: Filters, bases: Bases, barred: bytes) -> Plan:
-    """`key`: of `Snapshot.questions`. `barred`: `LoadedSnapshot.barred` for the client's country."""
+    """Makes the plan of a question. `key` is one of `Snapshot.questions`, and `barred` is what
+    `LoadedSnapshot.barred` says for the client's country."""
     fates = np.frombuffer(snapshot.fates_of(key), np.uint8).copy()
     for fate, mask in _refusals(snapshot, filters, bases, np.frombuffer(barred, np.uint8)):
         fates[mask & (fates <= Fate.PARTIAL)] = fate
@@ -67,7 +69,7 @@ def make_plan(snapshot: LoadedSnapshot, key: str, filters: Filters, bases: Bases
 def _refusals(
     snapshot: LoadedSnapshot, filters: Filters, bases: Bases, barred: npt.NDArray[np.uint8]
 ) -> Iterator[tuple[Fate, Mask]]:
-    """The fates that a request can give, each with the mirrors that get it unless an earlier one did."""
+    """Yields the fates that depend on the request, each with its mirrors. A mirror's first one counts."""
     yield Fate.PROTOCOL, bases.missing
     if filters.family == 6:
         yield Fate.FAMILY, ~snapshot.ipv6_works
@@ -82,5 +84,5 @@ def _refusals(
 
 
 def _in(snapshot: LoadedSnapshot, countries: Iterable[str]) -> Mask:
-    """The mirrors in one of these countries."""
+    """Which mirrors are in one of these countries."""
     return np.isin(snapshot.table.country, [letters_code(country) for country in countries])

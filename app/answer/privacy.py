@@ -1,7 +1,11 @@
-"""Who may see a private mirror: the clients inside its own networks, and no other.
+"""Decides who may see a private mirror: the clients inside its own networks, and no others.
 
-For all others it is neither served nor named nor counted. A client that asks as for another address
-(`ip=`) counts as one of the others, or anyone could ask which networks have mirrors of their own.
+Every other client is neither served the mirror nor told its name nor counted for it. A client that asks
+about another address (`ip=`) is such a client: otherwise anyone could find out which networks have
+mirrors of their own.
+
+The passes that come from a client's network ask here for each mirror. Geography and the last resort take
+only public mirrors (`ServedMirror.public`), and pages show those of `shown_to_all`.
 """
 
 from __future__ import annotations
@@ -20,23 +24,23 @@ class _HasPrivacy(Protocol):
 
 
 def is_for_all(mirror: _HasPrivacy) -> bool:
-    """Whether everyone may know of the mirror."""
+    """Returns whether every client may know of the mirror."""
     return not mirror.private
 
 
 def shown_to_all(snapshot: LoadedSnapshot) -> list[int]:
-    """The mirrors that pages and numbers about the network speak of, by index."""
+    """The indexes of the mirrors that pages and metrics may speak of."""
     return [index for index, mirror in enumerate(snapshot.mirrors) if is_for_all(mirror)]
 
 
-def servable(snapshot: LoadedSnapshot, client: ClientClass, indexes: Iterable[int]) -> list[int]:
-    """Those of mirrors that the client's network leads to which it may be served."""
+def servable(snapshot: LoadedSnapshot, own: frozenset[int], indexes: Iterable[int]) -> list[int]:
+    """Those of `indexes`, in order, that a client may be served whose `own_mirrors` are `own`."""
     mirrors = snapshot.mirrors
-    return [index for index in indexes if client.private or is_for_all(mirrors[index])]
+    return [index for index in indexes if is_for_all(mirrors[index]) or index in own]
 
 
 def own_mirrors(client: ClientClass, overlay: Overlay) -> frozenset[int]:
-    """The mirrors whose own network the client is in, by declaration: it may see the private ones."""
+    """The mirrors whose declared netblocks or ASNs contain the client, which it may see even if private."""
     if not client.private:
         return frozenset()
     declared = (group for group in overlay.asns if group.within_km is None)

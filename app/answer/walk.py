@@ -1,21 +1,22 @@
-"""The one walk: which mirrors a client is served, in which pass, and the one reason why not the others.
+"""The walk through the passes: it decides which mirrors a client is served, and why it gets no others.
 
-The passes, each ordered by `rank_km` within what stands alike:
+The passes, in order. Each takes groups of mirrors, and each group is ordered by `rank_km`:
 1. exclusive: mirrors with `monopoly: true` whose netblock or declared ASN the client is in. They
-   stand alone while one of them is eligible.
-2. netblock: declared subnets that contain the client, most specific first.
+   are the whole list while one of them is eligible.
+2. netblock: mirrors whose declared subnets contain the client, the most specific subnets first.
 3. region: mirrors in the client's cloud region, then those that serve all regions of the provider,
-   then the provider's nearest other region on the continent. Two places of a list stay for others.
+   then those in the provider's nearest other region on the continent. They leave two places of a list
+   to other mirrors.
 4. asn: mirrors that declare the client's ASN, then near ones whose own address is in it.
 5. geography: every public mirror that is not in a cloud.
 
-Within a pass, mirrors known to have the content come before those that the prober has not looked at,
-and for IPv6 clients those whose IPv6 is known to work come first. Of mirrors with the same base URL
-the first one stands for all. Where no mirror is eligible, the origin answers; without an origin, the
-public mirrors that carry it by declaration do.
+Within a group, mirrors known to have the content come before those that the prober has not looked at.
+For IPv6 clients, those whose IPv6 is known to work come first among them. Of mirrors with the same base
+URL only the first one is listed. Where no mirror is eligible, the origin answers. Without an origin, the
+last resort are all public mirrors that carry the content by declaration.
 
-A walk that keeps an account goes on where the list is full: what it meets then is what a longer list
-would have. All that is said elsewhere of a mirror's fate is read from this account.
+`Walk.standings` goes on where the list is full, and says of every mirror what became of it. All that is
+said elsewhere of a mirror's fate is read from these standings.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import NetworkGroup, Overlay, Region
 
 PLACES_FOR_OTHERS = 2
-"""How many places of a list the client's cloud provider cannot take."""
+"""How many places of a list are kept for mirrors outside the client's cloud provider."""
 
 _NO_NETWORK = Overlay()
 _LAST_RESORT = frozenset(
@@ -42,27 +43,27 @@ _LAST_RESORT = frozenset(
 
 
 class Standing(NamedTuple):
-    """What became of one mirror."""
+    """The standing of one mirror: what became of it in a walk."""
 
     mirror: int
     fate: Fate
-    #: The pass that took it; None for a mirror that is not served.
+    #: The pass that took the mirror; None for a mirror that is not served.
     pass_: Pass | None = None
-    #: In the list, from 1; of `RANK`, where a longer list would have it.
+    #: Its place in the list, from 1. With the fate `RANK`, its place in a list that is long enough.
     place: int | None = None
-    #: Of `SAME_ADDRESS`, the mirror that stands for this one.
+    #: With the fate `SAME_ADDRESS`, the mirror that is listed with the same base URL.
     speaker: int | None = None
 
 
 def region_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> str | None:
-    """The key of the cloud region that counts: the one asked for, or the one that the client is in."""
+    """The key of the cloud region that the request names, or else that the client is in; None without."""
     overlay = snapshot.overlays.get(client.network)
     return question.filters.region or (overlay.region if overlay else None)
 
 
 def row_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> int:
-    """The row of the place that distances are measured from: a cloud region's own, rather than the
-    place that GeoIP has for its addresses."""
+    """The row of the place that distances are measured from. For a client in a cloud region this is the
+    place of the region, where it is known, and not the place that GeoIP has for its addresses."""
     if question.filters.worldwide:
         return snapshot.row_of(UNKNOWN_PLACE)
     region = snapshot.regions.get(region_of(snapshot, client, question) or "")
@@ -70,15 +71,15 @@ def row_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) ->
 
 
 def origin_of(config: ServiceConfig, release: str) -> str | None:
-    """The base URL of the origin of a release, where there is one."""
+    """The base URL of the origin of a release; None if it has no origin."""
     module = config.modules.get(release)
     return config.module_origins.get(module) if module else config.origin
 
 
 class Walk:
-    """The way of a class of clients through the passes, for one question. `run` fills `served` and
-    `passes` (parallel, in the list's order), `reason`, and `alone`, the base URL of the vault or the
-    origin where that is the answer."""
+    """One walk through the passes, for a class of clients and a question. `run` fills `served` (indexes of
+    mirrors) and `passes` in parallel, in the order of the list. It sets `reason` and, where the vault
+    or the origin is the whole answer, its base URL as `alone`."""
 
     def __init__(
         self, snapshot: LoadedSnapshot, client: ClientClass, question: Question, plan: Plan, row: int
@@ -93,8 +94,9 @@ class Walk:
         self.plan = plan
         self.row = row
         self._overlay = snapshot.overlays.get(client.network, _NO_NETWORK)
-        self._met: set[int] = set()  # what no later pass can take: with each mirror its twins
-        self._waiting: list[int] | None = None
+        self._own = own_mirrors(client, self._overlay)
+        self._met: set[int] = set()  # mirrors that no later pass may take: those taken, and their twins
+        self._waiting: list[int] | None = None  # for standings: what the list has no room for, in order
 
     def run(self) -> None:
         config = self._snapshot.config
@@ -113,8 +115,9 @@ class Walk:
             self._take(self._hopeful(), Pass.LAST_RESORT, self._question.limit)
 
     def standings(self) -> Iterator[Standing]:
-        """Walks to the end. Of every mirror once: those served, in the list's order, then those that
-        only its length left out, in order, then all others by index."""
+        """Runs the walk to its end and yields the standing of every mirror, each once: first those served,
+        in the order of the list, then those that only its length left out, in order, then all others by
+        index."""
         waiting: list[int] = []
         self._waiting = waiting
         self.run()
@@ -126,17 +129,16 @@ class Walk:
         order = [*self.served, *waiting]
         twins = self.plan.bases.twins
         speakers = {twin: mirror for mirror in order for twin in twins.get(mirror, ())}
-        own = own_mirrors(self._client, self._overlay)
         for mirror in sorted(set(range(len(fates))).difference(order)):
-            fate = self._left_out(mirror, mirror in own, mirror in speakers)
+            fate = self._left_out(mirror, mirror in self._own, mirror in speakers)
             yield Standing(mirror, fate, speaker=speakers[mirror] if fate is Fate.SAME_ADDRESS else None)
 
     def owners(self) -> list[int]:
-        """The mirrors that have the network of the client to themselves."""
+        """The mirrors that own the client's network: those of the exclusive pass, eligible or not."""
         return [
             index
             for group in self._overlay.exclusive
-            for index in servable(self._snapshot, self._client, group.mirrors)
+            for index in servable(self._snapshot, self._own, group.mirrors)
         ]
 
     # --- the passes ------------------------------------------------------------------------------
@@ -159,27 +161,27 @@ class Walk:
         return self._snapshot.regions.get(region_of(self._snapshot, self._client, self._question) or "")
 
     def _add(self, groups: Iterable[NetworkGroup], limit: int) -> None:
-        """Take the groups' eligible mirrors, a group after the other, up to `limit` in all."""
+        """Takes the eligible mirrors of the groups, one group after the other, until the list has `limit`."""
         fates = self.plan.fates
         nearby = False
         for group in groups:
             if (len(self.served) >= limit and self._waiting is None) or (nearby and group.nearby):
                 return
-            indexes = servable(self._snapshot, self._client, group.mirrors)
+            indexes = servable(self._snapshot, self._own, group.mirrors)
             eligible = [i for i in indexes if fates[i] <= Fate.PARTIAL and i not in self._met]
             ordered = self._preferred(self._by_rank(group, eligible))
             nearby = nearby or (group.nearby and bool(ordered))
             self._take(ordered, group.pass_, limit)
 
     def _by_rank(self, group: NetworkGroup, indexes: list[int]) -> list[int]:
-        """In order, without those that are too far for the group."""
+        """The mirrors `indexes` of a group by rank, without those that are too far for the group."""
         if not indexes:
             return []
         ranked = self._snapshot.rank(self.row, self._client.spread, indexes)
         if group.within_km is None:
             return ranked.indexes
         country = self._snapshot.letters(self.row)[0]
-        if country is None:  # at distance zero from all mirrors, which says nothing of which are near
+        if country is None:  # such a client is at distance zero from every mirror: none is near
             return []
         mirrors, distances = self._snapshot.mirrors, ranked.terms.distance[0].tolist()
         return [
@@ -206,7 +208,7 @@ class Walk:
         )
 
     def _first_tier(self, order: list[int], missing: int) -> list[int]:
-        """Up to `missing` of the lowest tier, which stands before all others; none if none is eligible."""
+        """Up to `missing` mirrors of the lowest eligible fate, if any: they come before all others."""
         fates, tier, met = self.plan.fates, self.plan.first_tier, self._met
         chosen: list[int] = []
         if tier > Fate.PARTIAL:
@@ -221,9 +223,9 @@ class Walk:
         return chosen
 
     def _hopeful(self) -> list[int]:
-        """The last resort, by rank: public mirrors that carry it by declaration, whatever the prober last
-        said of them. The filters of the request give way as well, but for the protocol; what a mirror
-        says of the countries that it serves does not."""
+        """The last resort, by rank: public mirrors that carry the content by declaration, whatever the
+        prober last said of them. The filters of the request do not count here, but for the protocol. The
+        countries that a mirror says it serves do count."""
         snapshot, row = self._snapshot, self.row
         bases, barred = self.plan.bases.urls, snapshot.barred(snapshot.letters(row)[0])
         fates = snapshot.fates_of(self._question.key)
@@ -240,14 +242,15 @@ class Walk:
     # --- taking ----------------------------------------------------------------------------------
 
     def _preferred(self, order: list[int]) -> list[int]:
-        """Stable: what is known to be there first, and for IPv6 clients what is known to answer."""
+        """The mirrors with those first that are known to have the content, and among equals, for IPv6
+        clients, those whose IPv6 is known to work. Otherwise the order stays."""
         fates, mirrors = self.plan.fates, self._snapshot.mirrors
         if self._client.family == 6:
             return sorted(order, key=lambda i: (fates[i], not mirrors[i].ipv6))
         return sorted(order, key=lambda i: fates[i])
 
     def _distinct(self, order: list[int]) -> list[int]:
-        """Without those whose base URL an earlier one has."""
+        """The mirrors in order, without those whose base URL an earlier one has."""
         twins = self.plan.bases.twins
         if not twins:
             return order
@@ -260,7 +263,7 @@ class Walk:
         return found
 
     def _take(self, order: list[int], pass_: Pass, limit: int) -> None:
-        """Into the list as far as there is room; what waits behind it is kept in an account only."""
+        """Puts mirrors into the list as far as there is room. The rest is kept for standings only."""
         order = self._distinct(order)
         room = max(0, limit - len(self.served))
         taken = order[:room]
@@ -277,7 +280,8 @@ class Walk:
     # --- why not ---------------------------------------------------------------------------------
 
     def _left_out(self, index: int, own: bool, spoken_for: bool) -> Fate:
-        """Why a mirror that the walk did not meet is in no list for the client, however long."""
+        """The reason why a mirror that the walk did not meet is in no list for the client, however long. With
+        `own`, the client is in its network; with `spoken_for`, another mirror with its URL is listed."""
         mirror, fate = self._snapshot.mirrors[index], Fate(self.plan.fates[index])
         if not (own or is_for_all(mirror)):
             return Fate.OTHER_NETWORK

@@ -1,1 +1,1 @@
-"""What a distribution publishes: its releases, repos and arches, and which mirror is meant to carry what."""
+"""The catalogue of a distribution: its releases, repos and arches, and which mirror should carry which."""

@@ -1,8 +1,8 @@
-"""What a distribution publishes: the repos and arches of its releases, and who is meant to carry them.
+"""Knows the repos and arches of a distribution's releases, and what a mirror is meant to carry. Pure.
 
-Every known repo may be asked for in every known release, for every arch that the release has. What
-the config says of a repo's `versions` and `arches` is where the repo is *expected*: there the prober
-looks for it, and there it counts. Pure.
+Every known repo may be asked for in every known release, for every arch that the release has. The
+`versions` and `arches` of a repo in the config say where it is *expected*: only there does the prober
+look for it, and only there does it count.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from app.model import Mirror, Protocol, Record, Repo, ServiceConfig
 
 REPOMD = "repodata/repomd.xml"
-"""The file below a repo's directory that proves the repo."""
+"""The file below a repo's directory that shows which version of the repo it is."""
 _ISO_CHECKSUMS = "CHECKSUM"
 _BASEARCH = "$basearch"
 
@@ -27,22 +27,22 @@ class Directory(Record, frozen=True, kw_only=True):
     repo: str | None
     #: Empty where the path is the same for all arches.
     arch: str
-    #: Below a base URL, with a slash at its end.
+    #: The path below a base URL, with a slash at its end.
     path: str
-    #: Names it in the state files: "release/repo/arch" for a repo, "release/arch" for ISOs.
+    #: The key in state files: "release/repo/arch" for a repo, "release/arch" for ISOs.
     key: str
-    #: Whether the config says that mirrors have it.
+    #: Whether the config says that mirrors have the directory.
     expected: bool = True
 
     @property
     def file(self) -> str:
-        """The file by which the prober knows the directory, below a base URL."""
+        """The path, below a base URL, of the file that the prober asks for."""
         return self.path + (REPOMD if self.repo else _ISO_CHECKSUMS)
 
 
 def directories(config: ServiceConfig) -> tuple[Directory, ...]:
-    """All that mirrors can be asked for, by release, in the config's order. What only the vault has
-    is not among it."""
+    """All directories that mirrors can be asked for, release by release, in the order of the config. Those
+    that only the vault has are left out."""
     found: list[Directory] = []
     for release in config.releases:
         for repo in config.repos:
@@ -101,12 +101,12 @@ def _isos(config: ServiceConfig, release: str) -> list[Directory]:
 
 
 def has_arch(repo: Repo) -> bool:
-    """Whether the arch makes a difference to a repo's path."""
+    """Returns whether the path of a repo depends on the arch."""
     return _BASEARCH in repo.path
 
 
 def path_of(repo: Repo, arch: str) -> str:
-    """A repo's path below the release; without an arch, `$basearch` stays in it."""
+    """The path of a repo below the release. Without an arch, `$basearch` stays in it."""
     return repo.path.replace(_BASEARCH, arch) if arch else repo.path
 
 
@@ -116,13 +116,13 @@ def iso_path(arch: str) -> str:
 
 
 def question_key(release: str, repo: str | None, arch: str) -> str:
-    """The key of a question, "release/repo/arch". No repo: ISOs ("release//arch"). The arch is empty
-    where none was named or none matters."""
+    """The key of a question, "release/repo/arch", or "release//arch" for ISOs. The arch is empty where none
+    was named or none matters."""
     return f"{release}/{repo or ''}/{arch}"
 
 
 def parse_question_key(key: str) -> tuple[str, str | None, str]:
-    """Release, repo and arch of a key that `question_key` wrote."""
+    """Parses a key that `question_key` wrote. Returns release, repo (None for ISOs) and arch."""
     release, repo, arch = key.split("/")
     return release, repo or None, arch
 
@@ -133,8 +133,8 @@ def iso_key(release: str, arch: str) -> str:
 
 
 def content_key(config: ServiceConfig, repo: Repo, release: str, arch: str) -> str:
-    """The key of a repo in `MirrorState.content` and in state/repos.json. A repo that is not expected
-    there is known by the name of one that is, if both have the same path."""
+    """The key of a repo in `MirrorState.content` and in state/repos.json. If the repo is not expected there,
+    but another one with the same path is, it is the key of that one."""
     known_as = repo
     if not is_expected(config, repo, release, arch):
         twins = (other for other in config.repos if (other.path, other.vault) == (repo.path, repo.vault))
@@ -146,26 +146,26 @@ def content_key(config: ServiceConfig, repo: Repo, release: str, arch: str) -> s
 
 
 def expected_arches(config: ServiceConfig, repo: Repo, release: str) -> tuple[str, ...]:
-    """The arches for which a repo is expected in a release (or vault release), in the config's order.
-    A release of a module and one of the vault are expected to have what their major version has."""
+    """The arches for which a repo is expected in a release or vault release, in the order of the config.
+    Releases of modules and of the vault are expected to have what their major version has."""
     if repo.releases and release not in repo.releases and not _has_major_version(config, repo, release):
         return ()
     return tuple(arch for arch in config.arches.get(release, ()) if not repo.arches or arch in repo.arches)
 
 
 def is_expected(config: ServiceConfig, repo: Repo, release: str, arch: str) -> bool:
-    """Whether a repo is expected in a release for an arch, or for any if the arch does not matter."""
+    """Returns whether a repo is expected in a release for an arch, or for any if no arch matters."""
     arches = expected_arches(config, repo, release)
     return arch in arches if has_arch(repo) else bool(arches)
 
 
 def arches_meant(config: ServiceConfig, repo: Repo, release: str) -> tuple[str, ...]:
-    """The arches that a question without an arch is about: those expected, all if none is."""
+    """The arches that a question without an arch is about: those expected, or all if none is expected."""
     return expected_arches(config, repo, release) or config.arches.get(release, ())
 
 
 def in_vault(config: ServiceConfig, release: str, repo: Repo | None = None) -> bool:
-    """Whether the vault alone has a release, or a repo of it."""
+    """Returns whether only the vault has a release, or a repo of it."""
     return release in config.vault_releases or (repo is not None and repo.vault)
 
 
@@ -177,7 +177,7 @@ def _has_major_version(config: ServiceConfig, repo: Repo, release: str) -> bool:
 
 
 def major_version(release: str) -> str:
-    """ "10" of "10.2", of "10-kitten" and of "10-stream"."""
+    """The major version of a release: "10" for "10.2", "10-kitten" and "10-stream"."""
     return release.partition(".")[0].partition("-")[0]
 
 
@@ -185,17 +185,17 @@ def major_version(release: str) -> str:
 
 
 def bases(mirror: Mirror, module: str | None) -> Mapping[Protocol, str]:
-    """A mirror's base URLs for ordinary releases, or for those of a module."""
+    """The base URLs of a mirror for ordinary releases, or for those of a module, by protocol."""
     return mirror.module_addresses.get(module, {}) if module else mirror.addresses
 
 
 def own_module(mirror: Mirror) -> str | None:
-    """The module whose addresses stand for the mirror's own. None for a mirror with ordinary releases."""
+    """The module by whose addresses a mirror is asked; None for a mirror that has ordinary releases."""
     return None if mirror.addresses else next(iter(mirror.module_addresses), None)
 
 
 def carries(mirror: Mirror, directory: Directory) -> bool:
-    """Whether a mirror's file says that the mirror carries this."""
+    """Returns whether a mirror carries a directory, according to the mirror's file."""
     return (
         bool(bases(mirror, directory.module))
         and (not mirror.versions or directory.release in mirror.versions)
@@ -205,6 +205,6 @@ def carries(mirror: Mirror, directory: Directory) -> bool:
 
 
 def needs_probe(mirror: Mirror) -> bool:
-    """Whether the prober has to say that a mirror is good. A private one cannot be asked from outside,
-    and one with `probe: false` is always taken as good."""
+    """Returns whether the prober has to find out that a mirror is good. Private mirrors cannot be asked from
+    outside, and mirrors with `probe: false` always count as good."""
     return mirror.probe and not mirror.private

@@ -1,4 +1,4 @@
-"""Which versions of a repo's repomd.xml still count beside the newest. Pure."""
+"""Tells which versions of a repo's repomd.xml still count beside the newest. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.model import RepomdVersion
 
 
 def acceptable(versions: Sequence[RepomdVersion], now: datetime, grace_s: int) -> tuple[RepomdVersion, ...]:
-    """The newest version, and those that were the newest within the grace period."""
+    """Of versions, newest first, the newest one and those that were the newest within the grace period."""
     since = now - timedelta(seconds=grace_s)
     replaced_at = [None, *(version.seen_at for version in versions)]
     return tuple(

@@ -1,4 +1,4 @@
-"""The command line: `mirrorwise` and `python -m app`."""
+"""The command line, which is started as `mirrorwise` or `python -m app`."""
 
 from app.cli.commands import main
 

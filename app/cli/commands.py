@@ -1,7 +1,7 @@
-"""The commands. Each imports what it needs when it runs, because the web process must not load what only
-the worker uses, and `--help` should be quick.
+"""The commands of the command line.
 
-Exit codes: 0 done, 1 the input is at fault (the message says where), 2 wrong usage.
+Each imports what it needs when it runs, because web must not load what only the worker uses. The exit code
+is 0 if it succeeded, 1 if its input is at fault (the message says where), and 2 if it was used wrongly.
 """
 # ruff: noqa: PLC0415
 
@@ -24,7 +24,7 @@ _PATH = click.Path(path_type=Path)
 
 
 class _Group(click.Group):
-    """Turns our own errors into a message and exit code 1."""
+    """A group of commands that turns our own errors into a message and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -41,7 +41,7 @@ def _settings() -> Settings:
 
 
 def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
-    """Seconds of a duration such as 90s, 15m or 6h."""
+    """Reads a duration such as 90s, 15m or 6h as seconds."""
     from app.sources.fields import duration_s
 
     if text is None:
@@ -187,7 +187,7 @@ def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bo
 
 
 def _policy(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, object]:
-    """New values of keys of `selection`."""
+    """Reads new values for keys of `selection`."""
     from app.simulation.what_if import policy_changes
 
     try:
@@ -294,7 +294,7 @@ def ranges() -> None:
 
 @ranges.command()
 def update() -> None:
-    """Fetch what AWS, Azure, Google Cloud and OCI publish into cloud/; run it from a daily timer.
+    """Fetch what the cloud providers publish into cloud/; run it from a daily timer.
 
     A file that does not parse, or has shrunk by half, never replaces a good one.
 

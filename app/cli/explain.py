@@ -1,4 +1,4 @@
-"""`mirrorwise explain`: what the service would answer an address, from what is published now."""
+"""Runs `mirrorwise explain`: it explains what the service would answer to an address now."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _STYLES: Mapping[str, Mapping[str, bool | str]] = {
 
 
 class NothingPublishedError(MirrorwiseError):
-    """There is nothing to explain yet."""
+    """There is nothing to explain, because no snapshot can be read."""
 
 
 def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], private: bool) -> Explanation:
-    """The explanation for an address; `parameters` are as in a URL. `private`: as from inside that
-    address's networks, with all private mirrors shown. Raises MirrorwiseError."""
+    """Explains the list that an address would get, with parameters as in a URL. With `private`, the client
+    counts as inside its networks, and all private mirrors are shown. Raises MirrorwiseError."""
     logging.getLogger("mirrorwise").addHandler(logging.NullHandler())  # what is wrong is in the message
     current = Current(settings, open_store(settings, for_web=True), None)
     current.refresh()
@@ -56,7 +56,7 @@ def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], 
 
 
 def show(explanation: Explanation, as_json: bool) -> None:
-    """Print on stdout. click leaves the colours out if that is no terminal."""
+    """Prints an explanation. click leaves the colours out if stdout is no terminal."""
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(explanation)))
     else:

@@ -1,4 +1,4 @@
-"""`mirrorwise ranges update`, with progress on a terminal and a line for each provider elsewhere."""
+"""Runs `mirrorwise ranges update`, with a line for each provider, and with progress on a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.clouds.update import RangeUpdate, update_ranges
 
 
 def run_update(folder: Path) -> int:
-    """Update the ranges. Returns the exit code: 1 if a provider's ranges could not be fetched."""
+    """Updates the ranges. Returns the exit code, which is 1 if a provider's ranges could not be fetched."""
     results = _update(folder)
     for result in results:
         click.echo(result.message, err=result.outcome == "failed")

@@ -1,4 +1,4 @@
-"""`mirrorwise up`: worker and web as child processes of one command, ended together."""
+"""Runs `mirrorwise up`: worker and web as child processes of one command, which end together."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from app.store import file_store
 
 READY_WITHIN_S = 60
 STOP_WITHIN_S = 15
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: its terminal was closed
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP comes when the terminal is closed
 
 
 def run_up(settings: Settings, port: int) -> int:
-    """Run both. Returns the exit code: 0 when stopped by the user, 1 when a part ended by itself."""
+    """Runs worker and web. Returns the exit code: 0 if the user stopped them, 1 if one ended by itself."""
     environ = {**os.environ, "PORT": str(port)}
     environ.pop("REDIS_URL", None)
     environ.pop("REDIS_READ_URL", None)
@@ -50,8 +50,7 @@ def run_up(settings: Settings, port: int) -> int:
 
 
 def _start(command: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a part in a session of its own, so that Ctrl-C reaches only us, and we end the parts in
-    order."""
+    """Starts a part in a session of its own, so that Ctrl-C reaches only us and we end the parts in order."""
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "app", command], env=environ, start_new_session=True
     )

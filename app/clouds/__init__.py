@@ -1,7 +1,7 @@
 """Cloud providers: their regions, their published address ranges, and how those are fetched and read.
 
-Each provider has a module that says all that differs from one to another, and a row in the table here.
-The places of its regions are rows of `regions.csv`.
+Each provider has a module with all in which it differs from others, and a row in the table here. The
+locations of its regions are rows of `regions.csv`.
 """
 
 from app.clouds.aws import AWS

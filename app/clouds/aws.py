@@ -1,4 +1,4 @@
-"""AWS: ip-ranges.json.
+"""Reads the ranges of AWS, ip-ranges.json.
 
 The file has a prefix once for each service that uses it. The region `GLOBAL` means no region. The
 network border group is the region itself or one of its local zones.

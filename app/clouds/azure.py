@@ -1,4 +1,4 @@
-"""Azure: ServiceTags_Public_<date>.json.
+"""Reads the ranges of Azure, ServiceTags_Public_<date>.json.
 
 The file has some 3,000 service tags, of which only `AzureCloud` and `AzureCloud.<region>` matter here.
 The plain one repeats the prefixes of all regions and has some that are in no region. `properties.region`

@@ -1,4 +1,4 @@
-"""Google Cloud: cloud.json.
+"""Reads the ranges of Google Cloud, cloud.json.
 
 A row has `ipv4Prefix` or `ipv6Prefix`. The scope `global` means no region.
 https://cloud.google.com/vpc/docs/ip-addresses-google-cloud (section on cloud.json)

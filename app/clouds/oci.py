@@ -1,4 +1,4 @@
-"""Oracle Cloud Infrastructure: public_ip_ranges.json, which has IPv4 ranges only.
+"""Reads the ranges of Oracle Cloud Infrastructure, public_ip_ranges.json, which has only IPv4 ranges.
 
 The tags of a range (OCI, OSN, OBJECT_STORAGE) say which services use it; all of them are in the region.
 https://docs.oracle.com/iaas/Content/General/Concepts/addressranges.htm
@@ -38,7 +38,7 @@ def _prefixes(file: _File) -> Iterator[PublishedPrefix]:
 
 
 def read(content: bytes) -> PublishedRanges:
-    """The version is the time of the last update, in microseconds since 1970."""
+    """Reads the file. Its version is the time of the last update, in microseconds since 1970."""
     file = _DECODER.decode(content)
     updated = file.last_updated_timestamp
     if updated.tzinfo is None:

@@ -1,5 +1,4 @@
-"""Finds declared netblocks that lie over cloud providers' ranges: a mistake, or an attack in a pull
-request."""
+"""Finds declared netblocks that overlap with cloud ranges, by mistake or as an attack in a pull request."""
 
 from __future__ import annotations
 
@@ -10,14 +9,14 @@ from app.model import Finding
 from app.model.errors import fault
 from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
 
-# A mirror's own instances in a cloud, and no more: pass 2 comes before the cloud region, so that a
-# netblock over a provider's range would take that provider's clients away from their region.
+# This is enough for a mirror's own instances in a cloud. Netblocks come before cloud regions, so a netblock
+# over a provider's range would take the provider's clients away from their region.
 CLOUD_ADDRESSES_ALLOWED = {4: 1 << 4, 6: 1 << 72}  # a /28 and a /56, all subnets of a mirror together
 
 
 class _CloudSpace:
-    """The cloud ranges of one IP version as sorted, disjoint intervals. A range inside another one is a
-    part of it."""
+    """The cloud ranges of one IP version, as sorted, disjoint intervals. A range inside another one is left
+    out."""
 
     def __init__(self, ranges: Iterable[CloudRange]) -> None:
         self._first: list[int] = []
@@ -31,7 +30,7 @@ class _CloudSpace:
             self._ranges.append(cloud_range)
 
     def shared(self, prefix: Prefix) -> tuple[int, CloudRange | None]:
-        """How many addresses of the prefix are a provider's, and the range that has most of them."""
+        """The number of addresses of a prefix that are in cloud ranges, and the range with most of them."""
         low = max(bisect_right(self._first, prefix.address) - 1, 0)
         high = bisect_right(self._first, prefix.last)
         addresses, largest, most = 0, None, 0
@@ -47,7 +46,7 @@ class _CloudSpace:
 def netblock_findings(
     declared: Iterable[tuple[str, str, Sequence[str]]], clouds: Iterable[CloudRange]
 ) -> list[Finding]:
-    """The faults of subnets over cloud providers' ranges; `declared` are (file, mirror, subnets).
+    """The faults of subnets that overlap with cloud ranges. `declared` are (file, mirror, subnets).
 
     A mirror's subnets together may hold at most 16 IPv4 addresses and one IPv6 /56 that providers publish
     as theirs. Above that, each of its subnets that holds any is refused.

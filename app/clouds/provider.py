@@ -1,4 +1,4 @@
-"""What the program has to know of a cloud provider."""
+"""The types for what the program has to know of a cloud provider."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ class PublishedPrefix(NamedTuple):
     prefix: str
     #: The region as the provider spells it there. An empty text, None and "global" mean no region.
     region: str | None
-    #: AWS's network border group.
+    #: The network border group, which only AWS has.
     border_group: str | None = None
 
 
 class PublishedRanges(NamedTuple):
-    """What a provider's file says."""
+    """The contents of a provider's file."""
 
-    #: A greater version is newer. Versions of different providers have nothing to do with each other.
+    #: The version of the file; a greater one is newer. Versions of different providers are not comparable.
     version: int
     prefixes: Iterable[PublishedPrefix]
 
 
 class Provider(NamedTuple):
-    """All that differs from one cloud provider to another."""
+    """A cloud provider, with all in which it differs from others."""
 
-    #: The name as it stands in mirror files (`cloud_type`) and in region keys (`aws:eu-central-1`).
+    #: The name in mirror files (`cloud_type`) and in region keys (`aws:eu-central-1`).
     name: str
     #: The page or file where the provider publishes its ranges.
     url: str
@@ -36,10 +36,10 @@ class Provider(NamedTuple):
     file: str
     #: The top-level keys that only this provider's format has.
     keys: frozenset[str]
-    #: The reader of the file's bytes. It and the prefixes that it returns raise ValueError (msgspec's
-    #: errors are such) with a sentence.
+    #: Reads the bytes of the file. It raises ValueError with a sentence, as does iterating over the prefixes
+    #: that it returns.
     read: Callable[[bytes], PublishedRanges]
-    #: Where `url` is a page that links to the file: the pattern of such links. The last by file name counts.
+    #: If `url` is a page with links to the file, the pattern of such links. The last by file name counts.
     link: str | None = None
-    #: The names of regions in the file that differ from the public ones, and those public names.
+    #: The public names of regions that have other names in the file, by these other names.
     short_names: Mapping[str, str] = MappingProxyType({})

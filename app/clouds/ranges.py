@@ -1,4 +1,4 @@
-"""The merged form of a provider's ranges: public names, each prefix once."""
+"""Merges the ranges of a cloud provider: regions have their public names, and each prefix occurs once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 class CloudRanges(Record, frozen=True, kw_only=True):
-    """One provider's ranges, sorted, each prefix once. `version` is that of the file."""
+    """The ranges of one provider, sorted, with each prefix once. `version` is that of its file."""
 
     provider: str
     version: int
@@ -23,7 +23,7 @@ class CloudRanges(Record, frozen=True, kw_only=True):
 
 
 def merge(provider: str, published: PublishedRanges) -> CloudRanges:
-    """The ranges in public names. Where several services publish the same prefix, a row with a region
+    """Merges the contents of a provider's file. If several rows have the same prefix, one with a region
     counts before one without, then one with a border group, then the first by name."""
     names: dict[str, str] = {}
     best: dict[Prefix, tuple[bool, bool, str, str]] = {}
@@ -48,8 +48,8 @@ def merge(provider: str, published: PublishedRanges) -> CloudRanges:
 
 
 def _region(provider: str, published: str) -> str:
-    """The public name of a region as it stands in a file, empty for none. One that is newer than our
-    table keeps its name: a mirror that declares it is found all the same."""
+    """The public name of a region in a provider's file, or "" for no region. A region that is newer than our
+    table keeps its name, so that mirrors which declare it are found."""
     name = published.lower()
     if name in {"", "global"}:
         return ""
@@ -59,7 +59,7 @@ def _region(provider: str, published: str) -> str:
 
 
 class _KeptRanges(Record, frozen=True, kw_only=True):
-    """What `encode_ranges` writes. The prefixes are texts, as an IPv6 one is too large a number."""
+    """The form in which `encode_ranges` writes. Prefixes are texts, because IPv6 numbers are too large."""
 
     provider: str
     version: int
@@ -67,13 +67,13 @@ class _KeptRanges(Record, frozen=True, kw_only=True):
 
 
 def encode_ranges(ranges: CloudRanges) -> bytes:
-    """The ranges as they are kept on our own disk."""
+    """Encodes ranges, to keep them on our own disk."""
     prefixes = [PublishedPrefix(str(r.prefix), r.region, r.border_group) for r in ranges.ranges]
     kept = _KeptRanges(provider=ranges.provider, version=ranges.version, prefixes=prefixes)
     return msgspec.json.encode(kept)
 
 
 def decode_ranges(content: bytes) -> CloudRanges:
-    """The ranges that `encode_ranges` wrote."""
+    """Decodes ranges that `encode_ranges` wrote."""
     kept = msgspec.json.decode(content, type=_KeptRanges)
     return merge(kept.provider, PublishedRanges(kept.version, kept.prefixes))

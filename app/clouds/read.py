@@ -1,4 +1,4 @@
-"""Reads the files of `cloud/`. A file's provider is known by its content, whatever its name."""
+"""Reads the files of `cloud/`. The provider of a file is recognised by the content, not by the name."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def parse_cloud_ranges(content: bytes) -> CloudRanges:
-    """The ranges of the provider that wrote this. Raises ValueError with a text that says what the
-    content is ("not a JSON object: …")."""
+    """Reads the ranges in a provider's file. Raises ValueError with a text that says what the content is
+    instead ("not a JSON object: …")."""
     try:
         keys = _KEYS.decode(content).keys()
     except (ValueError, RecursionError) as error:
@@ -41,7 +41,7 @@ def parse_cloud_ranges(content: bytes) -> CloudRanges:
 
 
 def provider_of(content: bytes) -> str | None:
-    """The name of the provider in whose format this is, usable or not. None: in no provider's."""
+    """The name of the provider whose format a file has, usable or not; None if it is no provider's."""
     try:
         provider = _provider_with(_KEYS.decode(content).keys())
     except (ValueError, RecursionError):
@@ -54,7 +54,7 @@ def _provider_with(keys: Collection[str]) -> Provider | None:
 
 
 def read_cloud_file(path: Path) -> CloudRanges:
-    """The ranges in a file. Raises SourceError with one finding."""
+    """Reads the ranges in a file. Raises SourceError with one finding."""
     content = read_bytes(path, MAX_BYTES)
     try:
         return parse_cloud_ranges(content)
@@ -63,8 +63,8 @@ def read_cloud_file(path: Path) -> CloudRanges:
 
 
 def read_cloud_folder(folder: Path) -> tuple[dict[str, CloudRanges], list[Finding]]:
-    """The newest ranges of each provider, and the findings of files that cannot be used, or of the folder
-    ("."). A missing folder counts as an empty one."""
+    """Reads the newest ranges of each provider. Returns them with the findings about files that cannot be
+    used, or about the folder ("."). A missing folder counts as an empty one."""
     newest: dict[str, CloudRanges] = {}
     findings: list[Finding] = []
     closed = listing_error(folder)

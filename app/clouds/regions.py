@@ -1,10 +1,10 @@
-"""Cloud regions: their public names, and where they are.
+"""Cloud regions, with their public names and locations.
 
-The table is `regions.csv`: region names as they stand in the providers' published ranges, AWS's
-border groups (local and wavelength zones) with the region they belong to, and the coordinates of the
-metropolitan area that the provider names for each, to about 0.1 degrees. A region whose provider
-has not said where it is has blank columns: its name is known, its place is not. State of November
-2026; these pages are where the providers name their regions' places, to check the table against:
+The table `regions.csv` has the names of regions in the providers' published ranges, AWS's border groups
+(local and wavelength zones) with the region they belong to, and the coordinates of the metropolitan area
+that the provider names for each, to about 0.1 degrees. If the provider has not said where a region is,
+these columns are blank. The table is of November 2026. It can be checked against these pages, on which
+the providers name the locations of their regions:
 
 - AWS: "AWS Regions", "AWS Local Zones locations" and "AWS Wavelength locations" (docs.aws.amazon.com,
   aws.amazon.com/about-aws/global-infrastructure); the codes of zones contain an airport's or city's
@@ -31,18 +31,18 @@ _SEPARATORS = str.maketrans("", "", " -_")
 
 
 class RegionLocation(Record, frozen=True, kw_only=True):
-    """Where a region is."""
+    """The location of a region."""
 
     coordinates: Coordinates
-    #: ISO 3166-1 alpha-2.
+    #: An ISO 3166-1 alpha-2 code.
     country: str
-    #: GeoIP's two letters.
+    #: One of `CONTINENTS`.
     continent: str
     metro: str
 
 
 class RegionError(MirrorwiseError):
-    """A region that is not known. `nearest` is the closest spelling (`aws:eu-central-1`) or None."""
+    """A region is not known. `nearest` is the known one with the closest spelling, or None."""
 
     def __init__(self, value: str, nearest: str | None, allowed: str) -> None:
         hint = f"; did you mean {nearest!r}?" if nearest else "."
@@ -58,7 +58,7 @@ class _Region(NamedTuple):
 
 @cache
 def _table() -> dict[str, dict[str, _Region]]:
-    """The regions and border groups of every provider, by their names."""
+    """The regions and border groups in the table, by provider and name."""
     table: dict[str, dict[str, _Region]] = {provider: {} for provider in PROVIDERS}
     with Path(__file__).with_name("regions.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -78,7 +78,7 @@ def _table() -> dict[str, dict[str, _Region]]:
 
 @cache
 def _spellings(provider: str) -> dict[str, str]:
-    """The names in the table by what remains of them without separators (`eucentral1`)."""
+    """The names of a provider's regions and border groups, by names without separators (`eucentral1`)."""
     if provider not in PROVIDERS:
         return {}
     return {**{_squashed(name): name for name in _table()[provider]}, **PROVIDERS[provider].short_names}
@@ -94,33 +94,33 @@ def known_regions(provider: str) -> tuple[CloudRegion, ...]:
 
 
 def _known(provider: str, name: str) -> CloudRegion:
-    """The region or border group of a name in the table."""
+    """The region or border group with a name that is in the table."""
     parent = _table()[provider][name].parent
     return CloudRegion(provider, parent, name) if parent else CloudRegion(provider, name)
 
 
 def canonical_region(provider: str, name: str) -> str | None:
     """The public name of a region, however it is spelled (`EU-Central-1`, Azure's `centralfrance` or
-    `Germany West Central`). For a border group it is the name of its region. None: it is not known."""
+    `Germany West Central`). For a border group it is the name of its region. None if it is not known."""
     known = _spellings(provider).get(_squashed(name))
     return None if known is None else _table()[provider][known].parent or known
 
 
 def region_location(provider: str, name: str) -> RegionLocation | None:
-    """Where a region or a border group is, by its exact public name. None where that is not known."""
+    """The location of a region or border group, by its exact public name; None if it is not known."""
     region = _table().get(provider, {}).get(name)
     return region.location if region else None
 
 
 def nearest_spelling(provider: str, name: str) -> str | None:
-    """The known region or border group that most resembles `name`, None if none does."""
+    """The known region or border group whose name is most like `name`; None if none is like it."""
     spellings = _spellings(provider)
     near = nearest(_squashed(name), spellings)
     return spellings[near] if near else None
 
 
 def parse_region(text: str) -> CloudRegion:
-    """Reads `aws:eu-central-1`, or a border group: `aws:us-east-1-bue-1`,
+    """Parses a region, such as `aws:eu-central-1`, or a border group, such as `aws:us-east-1-bue-1` or
     `aws:us-east-1/us-east-1-bue-1`. Raises RegionError."""
     provider, colon, name = (part.strip() for part in text.partition(":"))
     provider = provider.lower()
@@ -138,7 +138,7 @@ def parse_region(text: str) -> CloudRegion:
 
 
 def _nearest_of_any(name: str) -> str | None:
-    """`provider:region` for a region given without a provider, or with an unknown one."""
+    """The nearest `provider:region` to a region that has no provider, or an unknown one."""
     exact = [f"{provider}:{name.lower()}" for provider, names in _table().items() if name.lower() in names]
     if exact:  # us-west-2 is AWS's, and not Google's us-west2
         return exact[0]
@@ -156,8 +156,8 @@ def _allowed(provider: str | None = None) -> str:
 
 @cache
 def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
-    """The provider's other regions on the same continent, nearest first. Empty for a region whose
-    place is not known."""
+    """The provider's other regions on the same continent, nearest first. It is empty for a region whose
+    location is not known."""
     here = region_location(provider, region)
     if here is None:
         return ()

@@ -1,8 +1,8 @@
 """Fetches the cloud providers' published ranges (`mirrorwise ranges update`).
 
-Each provider is on its own: if something goes wrong with one, a sentence says so, its present file stays,
-and the others are not touched. A file is replaced (in one step) only by one that our
-reader understands, that is this provider's, not older, and has at least half as many prefixes. ETag and
+Each provider is updated by itself: if something goes wrong with one, a sentence says so, its present file
+stays, and the others are not affected. A file is replaced (in one step) only by one that our reader
+understands, that is of this provider, not older, and has at least half as many prefixes. ETag and
 Last-Modified of what was fetched are kept in `.fetched.json` beside the files; they count only while the
 file is still the one that they came with.
 """
@@ -34,19 +34,19 @@ _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class DownloadLimits(Record, frozen=True, kw_only=True):
-    """What a download may cost."""
+    """The limits of time and size of a download."""
 
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 30.0
     total_timeout_s: float = 120.0
     max_bytes: int = 32 * 1024 * 1024
     max_redirects: int = 5
-    #: Whether plain http will do for this machine.
+    #: Whether plain http is allowed to this machine itself.
     http_on_loopback: bool = False
 
 
 class RangeUpdate(Record, frozen=True, kw_only=True):
-    """The result of one provider's update."""
+    """The result of the update of one provider's ranges."""
 
     provider: str
     outcome: Literal["updated", "unchanged", "failed"]
@@ -55,15 +55,15 @@ class RangeUpdate(Record, frozen=True, kw_only=True):
 
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with the provider, the bytes received so far of the answer being read (Azure has two), and
-how many are expected (None: unknown)."""
+"""A function that is told the provider, how many bytes of the present answer were received (Azure has two
+answers), and how many are expected, or None if that is unknown."""
 
 
 class _Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was last fetched for a provider."""
+    """The record of what was last fetched for a provider."""
 
     url: str
-    #: Of the file that was written.
+    #: The digest of the file that was written.
     sha256: str
     etag: str | None = None
     last_modified: str | None = None
@@ -73,7 +73,7 @@ class _Answer(msgspec.Struct, frozen=True):
     """An answer over HTTP."""
 
     url: str
-    #: None: not modified.
+    #: The body; None if it was not modified.
     content: bytes | None
     content_type: str
     etag: str | None
@@ -81,7 +81,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class _UpdateError(MirrorwiseError):
-    """Nothing usable was fetched; the text is a sentence without the provider's name."""
+    """Nothing usable was fetched. The text is a sentence without the provider's name."""
 
 
 def update_ranges(
@@ -90,8 +90,8 @@ def update_ranges(
     progress: Progress | None = None,
     limits: DownloadLimits | None = None,
 ) -> list[RangeUpdate]:
-    """Fetch the ranges of each provider into the folder, which need not be there. Returns a result for each,
-    in order."""
+    """Fetches the ranges of each provider into the folder, which need not exist. Returns a result for each
+    provider, in order."""
     with suppress(OSError):  # told by each provider that cannot be written
         folder.mkdir(parents=True, exist_ok=True)
     return asyncio.run(_update_all(folder, providers, progress, limits or DownloadLimits()))
@@ -134,7 +134,7 @@ class _Updater:
         self._progress = progress
 
     async def update(self, present: CloudRanges | None, fetched: dict[str, _Fetched]) -> RangeUpdate:
-        """Bring the file up to date, and record in `fetched` what was fetched."""
+        """Brings the file up to date, and records in `fetched` what was fetched."""
         try:
             return await self._update(present, fetched)
         except TimeoutError:
@@ -172,7 +172,7 @@ class _Updater:
         return self._result("updated", f"{len(ranges.ranges):,} prefixes{before}, in {self._path}")
 
     def _usable(self, fetched: _Fetched | None, url: str) -> _Fetched | None:
-        """What was fetched, if the file that came with it is still there and whole."""
+        """The record of what was fetched, if the file that came with it is still there and whole."""
         if fetched is None or fetched.url != url or fetched.sha256 != self._digest():
             return None
         try:
@@ -202,8 +202,8 @@ class _Updater:
         return ranges
 
     async def _get(self, url: str, known: _Fetched | None = None) -> _Answer:
-        """The answer to a GET, with redirects followed. The request is conditional if `known` says what
-        there is."""
+        """Sends a GET, follows redirects and returns the answer. If `known` says what was fetched before, the
+        request is conditional."""
         headers = {}
         if known is not None and known.etag:
             headers["If-None-Match"] = known.etag
@@ -231,7 +231,7 @@ class _Updater:
         raise _UpdateError(f"{url} redirects more than {self._limits.max_redirects} times")
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        """The body of an answer. Its size is counted after decompression."""
+        """Reads the body of an answer. Its size is counted after decompression."""
         allowed = self._limits.max_bytes
         expected = None if "Content-Encoding" in response.headers else response.content_length
         content = bytearray()
@@ -267,8 +267,7 @@ def _last_link(page: _Answer, pattern: str) -> str:
 
 
 def _read_fetched(folder: Path) -> dict[str, _Fetched]:
-    """The record of what was fetched. If it cannot be read, an unconditional download is all that it
-    costs."""
+    """Reads the record of what was fetched. If it is unreadable, everything is downloaded again."""
     try:
         return msgspec.json.decode((folder / FETCHED).read_bytes(), type=dict[str, _Fetched])
     except (OSError, ValueError):
@@ -276,7 +275,7 @@ def _read_fetched(folder: Path) -> dict[str, _Fetched]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Everyone may read what the providers publish, whatever the umask of the timer that fetches it."""
+    """Replaces a file by one that every user may read, whatever the umask is."""
     with replacing(path, durable=True) as temporary:
         temporary.write_bytes(content)
         temporary.chmod(0o644)

@@ -1,1 +1,1 @@
-"""Explanations of answers in words, with the evidence. Pure."""
+"""Explains answers in words, with the evidence. Pure."""

@@ -1,6 +1,6 @@
-"""What is known of a client, for people: the address, what GeoIP says of it, its network, its class.
+"""Tells people what is known of a client: its address, what GeoIP says of it, its network, its class.
 
-`/whoami` shows this alone, an explanation begins with it. Nothing is decided here.
+`/whoami` shows only this, and an explanation begins with it. Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from app.model.network import CloudRegion, parse_network
 from app.model.place import UNKNOWN_PLACE, Precision, precision
 from app.model.words import printable
 from app.request.address import ClientAddress
+from app.request.clients import shown
 
 
 class Ignored(Record, frozen=True, kw_only=True):
-    """Something that came with the request and was not believed."""
+    """Something in the request that was not believed, and why."""
 
     value: str
     why: str
 
 
 class GeoipDatabase(Record, frozen=True, kw_only=True):
-    """The database that the place comes from."""
+    """The GeoIP database that the client's place comes from."""
 
     vendor: str
     built: Annotated[tuple[datetime, ...], about("When its files were built, oldest first.")]
@@ -45,7 +46,7 @@ class ClientCloud(Record, frozen=True, kw_only=True):
 
 
 class ClientFacts(Record, frozen=True, kw_only=True):
-    """What is known of the client."""
+    """All that is known of the client."""
 
     address: str
     found: Annotated[str, about("Where the address was found.")]
@@ -72,7 +73,7 @@ class ClientFacts(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Databases:
-    """Where addresses are looked up; None: there is no such database."""
+    """The databases in which addresses are looked up; each is None where there is no such database."""
 
     cities: CityDatabase | None = None
     networks: NetworkLookup | None = None
@@ -80,12 +81,13 @@ class Databases:
 
 
 def client_facts(address: ClientAddress, client: ClientClass, databases: Databases) -> ClientFacts:
-    """`client` may be another class than the databases give: a proxy in front can have computed it."""
+    """Collects what is known of a client. `client`, its class, may differ from what the databases give: a
+    proxy in front may have computed it."""
     cities, networks = databases.cities, databases.networks
     location = cities.locate(address.ip) if cities else NOWHERE
     details = cities.describe(address.ip) if cities else Details()
-    shown = client.shown
-    network = parse_network(shown.network)
+    seen = shown(client)
+    network = parse_network(seen.network)
     return ClientFacts(
         address=address.ip,
         found=address.source,
@@ -102,12 +104,12 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
         accuracy_radius_km=details.accuracy_radius_km,
         place=client.place,
         precision=precision(client.place),
-        network=shown.network,
+        network=seen.network,
         # Without a database for it, only an ASN that a mirror is in is known.
         asn=databases.asns.asn(address.ip) if databases.asns else network.asn,
         cloud=_cloud(network.cloud, address.ip, networks),
         spread=client.spread,
-        class_=str(shown),
+        class_=str(seen),
         note=_note(address, client, cities, networks),
     )
 
@@ -135,5 +137,5 @@ def _note(
     here = msgspec.structs.replace(client, place=place, network=network)
     return (
         "the proxy in front gave this class; from the address and the databases here it would be "
-        f"{here.shown}"
+        f"{shown(here)}"
     )

@@ -1,7 +1,7 @@
-"""Why a mirror is not in a list, as a sentence with the evidence, and since when. Pure.
+"""Says in a sentence why a mirror is not in a list, with the evidence, and since when. Pure.
 
-What decided was the snapshot; the evidence is the prober's, from the status document, which may be
-a minute older or newer, or missing: then the sentence says less, never something else.
+The reason was decided in the snapshot. The evidence is what the prober found, in the status document. That
+may be a minute older or newer than the snapshot, or missing: then the sentence says less.
 """
 
 from __future__ import annotations
@@ -28,30 +28,31 @@ from app.snapshot.schema import ServedMirror
 
 
 class Evidence(NamedTuple):
-    """`text` goes on after "<reason>: "."""
+    """The evidence for a reason, in words, and the time since when it holds."""
 
+    #: The rest of a sentence that begins with the reason and a colon.
     text: str
     since: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """A question about a snapshot's mirrors, and what is known of the client that asks it."""
+    """A question, with what is known of the mirrors and of the client that asks."""
 
     snapshot: LoadedSnapshot
     question: Question
     states: Mapping[str, MirrorState]
-    #: The client's.
+    #: The client's country.
     country: str | None
     #: The key of the client's cloud region.
     region: str | None
-    #: The mirrors that are listed.
+    #: The names of the mirrors that are listed.
     owners: tuple[str, ...] = ()
-    #: How many mirrors a list of any length would have.
+    #: How many mirrors the list would have if its length were not limited.
     contenders: int = 0
 
     def content_keys(self) -> list[str]:
-        """The keys of `MirrorState.content` (or `isos`) that the question is about."""
+        """The keys of `MirrorState.content` that the question is about, or those of `isos`."""
         question, config = self.question, self.snapshot.config
         if question.repo is None:
             return [iso_key(question.release, question.arch)]
@@ -62,7 +63,7 @@ class Case:
 
 
 def unexpected(case: Case) -> tuple[str, ...]:
-    """A sentence about a repo that is asked for where mirrors are not expected to have it."""
+    """The note, if any, that mirrors are not expected to have the repo that was asked for."""
     question, config = case.question, case.snapshot.config
     if question.vault or question.repo is None:
         return ()
@@ -75,7 +76,7 @@ def unexpected(case: Case) -> tuple[str, ...]:
 
 
 def evidence(case: Case, standing: Standing) -> Evidence:
-    """For a mirror that is not served."""
+    """The evidence for the reason why a mirror is not served."""
     if standing.fate is Fate.RANK:
         limit = case.question.limit
         return Evidence(f"place {standing.place} of {case.contenders}, list of {limit}")
@@ -86,7 +87,7 @@ def evidence(case: Case, standing: Standing) -> Evidence:
 
 
 def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
-    """What is known of the content that a mirror is listed for."""
+    """Says what is known of the content that a mirror is listed for."""
     state = case.states.get(mirror.name)
     if case.question.repo is None:
         found = {"there" for key in case.content_keys() if state and state.isos.get(key)}
@@ -102,10 +103,12 @@ def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
 
 
 def moment(when: datetime) -> str:
+    """A time for people, to the minute, in UTC."""
     return f"{when:%Y-%m-%d %H:%M} UTC"
 
 
 def hours(seconds: float) -> str:
+    """A length of time in hours, such as "14.2 h"."""
     return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
 
 
@@ -174,7 +177,7 @@ def _with_verdict(case: Case, state: MirrorState | None, verdict: Content) -> st
 
 
 def _failures(state: MirrorState, families: Iterable[Family], protocols: Iterable[str] | None = None) -> str:
-    """What went wrong at these endpoints: "https over IPv6: no answer within 10 s"."""
+    """Says what went wrong at a mirror's endpoints, such as "https over IPv6: no answer within 10 s"."""
     return "; ".join(
         f"{protocol} over {family.replace('ip', 'IP')}: {endpoint.detail or 'no answer'}"
         for protocol, by_family in state.endpoints.items()
@@ -203,7 +206,7 @@ def _missing_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -
 
 
 def _undeclared(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
-    """What its file leaves out; told from what the snapshot has it carry."""
+    """Says what the mirror's file leaves out. It follows from what the snapshot says that it carries."""
     return Evidence(_left_out(case, mirror))
 
 
@@ -302,6 +305,7 @@ def _region(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evid
 
 
 def cloud_name(mirror: ServedMirror) -> str:
+    """The cloud provider and regions of a mirror, for people."""
     return f"{mirror.cloud_provider} {', '.join(mirror.cloud_regions)}".rstrip()
 
 

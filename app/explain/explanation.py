@@ -1,11 +1,10 @@
-"""Why a client gets its list: every mirror of the network exactly once, served or with the one reason
-why not. Pure.
+"""Explains why a client gets its list, and for each other mirror the one reason why it is left out. Pure.
 
-The list is the one that the client is answered, and what became of each mirror is the walk's own account
-(`answer.walk`); every number is `ranking`'s. Nothing is decided here, and nothing is ranked.
+The list is the one that the client gets, and the walk (`answer.walk`) says what became of each mirror. All
+numbers come from `ranking`. Nothing is decided here, and nothing is ranked.
 
-Private mirrors exist only for clients inside their own networks: for all others they are neither named
-nor counted. `Inquiry.private` is for the local command line, which sees all of them.
+Private mirrors are only shown to clients inside their own networks: for all others they are neither
+named nor counted. `Inquiry.private` is for the local command line, which sees all of them.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from app.snapshot.status import StatusDocument
 
 
 class UnknownMirrorError(QuestionError):
-    """There is no such mirror, as far as the client that asks may know."""
+    """There is no mirror with this name, as far as the client that asks may know."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         near = nearest(name, known)
@@ -43,7 +42,7 @@ class UnknownMirrorError(QuestionError):
 
 
 class Rank(Record, frozen=True, kw_only=True):
-    """Where a mirror stands by distance. All numbers are null for the origin and the vault."""
+    """The rank of a mirror and its terms, in km. All are null for the origin and the vault."""
 
     rank_km: Annotated[float | None, about("The sum of the others, lowest first.")] = None
     distance_km: Annotated[float | None, about("From the client's place to the mirror.")] = None
@@ -55,7 +54,7 @@ class Rank(Record, frozen=True, kw_only=True):
 
 
 class ServedEntry(Rank, frozen=True, kw_only=True):
-    """An entry of the list."""
+    """An entry of the list, with its rank."""
 
     position: Annotated[int, about("In the list, from 1.")]
     mirror: Annotated[str | None, about("Null for the origin and the vault.")]
@@ -68,7 +67,7 @@ class ServedEntry(Rank, frozen=True, kw_only=True):
 
 
 class ExcludedEntry(Rank, frozen=True, kw_only=True):
-    """A mirror that is not in the list."""
+    """A mirror that is not in the list, with the reason."""
 
     mirror: str
     reason: Exclusion
@@ -79,7 +78,7 @@ class ExcludedEntry(Rank, frozen=True, kw_only=True):
 
 
 class QuestionFacts(Record, frozen=True, kw_only=True):
-    """What was asked."""
+    """The question, as it was understood."""
 
     release: str
     asked: Annotated[str, about("The release as the request named it.")]
@@ -97,7 +96,7 @@ class QuestionFacts(Record, frozen=True, kw_only=True):
 
 
 class Explanation(Record, frozen=True, kw_only=True):
-    """One list, explained."""
+    """The explanation of one list for one client."""
 
     client: ClientFacts
     question: QuestionFacts
@@ -119,7 +118,7 @@ class Explanation(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Live:
-    """What is being served, and when that is looked at (epoch seconds)."""
+    """The generation that is being served, and the time at which it is explained (in epoch seconds)."""
 
     lists: MirrorLists
     status: StatusDocument | None
@@ -137,7 +136,7 @@ class Live:
 
 
 def explain(live: Live, client: ClientClass, facts: ClientFacts, inquiry: Inquiry) -> Explanation:
-    """Raises UnknownMirrorError for a `mirror` that there is not."""
+    """Explains the list that a client gets. Raises UnknownMirrorError for an unknown mirror in `inquiry`."""
     account = _Account(live, client, inquiry)
     one = None if inquiry.mirror is None else account.find(inquiry.mirror)
     served, excluded = account.served(), account.excluded()
@@ -185,7 +184,7 @@ def _question_facts(inquiry: Inquiry) -> QuestionFacts:
 
 
 class _Account:
-    """One question of one client, and what became of each mirror that may be shown."""
+    """An account of what became of each mirror for one question of one client, as far as it may be shown."""
 
     def __init__(self, live: Live, client: ClientClass, inquiry: Inquiry) -> None:
         question = inquiry.question
@@ -207,13 +206,14 @@ class _Account:
         )
 
     def find(self, name: str) -> str:
-        """A mirror's name, as it is written. Raises UnknownMirrorError, for a hidden one's too."""
+        """The name of a mirror as its file has it. Raises UnknownMirrorError, for hidden mirrors too."""
         known = {self._mirrors[standing.mirror].name.lower(): standing.mirror for standing in self._shown}
         if name.strip().lower() not in known:
             raise UnknownMirrorError(name, list(known))
         return self._mirrors[known[name.strip().lower()]].name
 
     def served(self) -> list[ServedEntry]:
+        """The entries of the list, in order."""
         selection = self.selection
         if not selection.packed:
             return [
@@ -239,7 +239,7 @@ class _Account:
         )
 
     def excluded(self) -> list[ExcludedEntry]:
-        """Nearest first."""
+        """The mirrors that are not in the list, nearest first."""
         ranks = self._ranks
         left_out = [standing for standing in self._shown if standing.pass_ is None]
         left_out.sort(key=lambda s: (ranks[s.mirror].distance_km, ranks[s.mirror].rank_km, s.mirror))
@@ -261,7 +261,7 @@ class _Account:
         )
 
     def notes(self, excluded: list[ExcludedEntry]) -> tuple[str, ...]:
-        """What is unusual about the answer, in words."""
+        """Sentences about what is unusual in the answer."""
         counts = Counter(entry.reason.value for entry in excluded)
         tally = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
         match self.selection.reason:
@@ -291,7 +291,7 @@ class _Account:
 
 
 def _ranks(snapshot: LoadedSnapshot, row: int, spread: int) -> dict[int, Rank]:
-    """The rank of every mirror at a place, by index."""
+    """The rank of every mirror from a place, by index."""
     if not snapshot.mirrors:
         return {}
     ranked = snapshot.rank(row, spread, range(len(snapshot.mirrors)))

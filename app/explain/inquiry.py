@@ -1,4 +1,4 @@
-"""What is to be explained, out of a request's parameters."""
+"""Reads from the parameters of a request what is to be explained."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ class Inquiry:
     """A question, and how much of its explanation is wanted."""
 
     question: Question
-    #: Names of parameters that the request left out.
+    #: The names of the parameters that the request left out.
     defaulted: tuple[str, ...] = ()
-    #: Only this mirror, and more about it.
+    #: The one mirror to explain, in more detail; None for all mirrors.
     mirror: str | None = None
-    #: Private mirrors of all networks, too.
+    #: Whether private mirrors of all networks are explained too.
     private: bool = False
 
 
 def inquiry_of(
     question: Question, parameters: Parameters, named: Parameters, private: bool = False
 ) -> Inquiry:
-    """`parameters` of the request; `named`: the same, with what `with_defaults` puts in."""
+    """Reads an inquiry about a question. `parameters` are those of the request, `named` the same with what
+    `with_defaults` puts in."""
     put_in = [name for name in ("release", "repo") if name in named and not parameters.get(name)]
     left_out = [name for name in _OPTIONAL if not parameters.get(name)]
     return Inquiry(question, (*put_in, *left_out), parameters.get("mirror") or None, private)
 
 
 def with_defaults(config: ServiceConfig, parameters: Parameters) -> dict[str, str]:
-    """A mirrorlist's parameters with a release and a repo, where they name none: the last release in
-    config.yml that is no module's, and the first repo."""
+    """The parameters with defaults for a missing release and repo: the last release in config.yml that
+    belongs to no module, and the first repo."""
     if "path" in parameters:
         return dict(parameters)
     plain = [release for release in config.releases if release not in config.modules] or config.releases
@@ -50,7 +51,7 @@ def with_defaults(config: ServiceConfig, parameters: Parameters) -> dict[str, st
 
 
 def _names_release(config: ServiceConfig, repo: str) -> bool:
-    """Whether a repo is named as MirrorManager does, `<repo>-<release>` or by a name for such a one."""
+    """Returns whether a repo's name includes a release: `<repo>-<release>`, or a name in `repo_names:`."""
     special = {name.lower() for name, meaning in config.repo_names.items() if meaning.release}
     releases = (*config.releases, *config.aliases, *config.vault_releases)
     return repo in special or repo.endswith(tuple(f"-{release.lower()}" for release in releases))

@@ -1,7 +1,7 @@
-"""What is known of one mirror, for its admin and for whoever wonders about it. Pure.
+"""Reports what is known of a mirror, for its admin and for users. Pure.
 
-This is `/mirrors` and `/mirrors/<name>`, and the last part of an explanation that was asked for with
-`mirror=`. What decides lists comes from the snapshot, what was measured from the status document.
+Reports are shown by `/mirrors` and `/mirrors/<name>`, and at the end of an explanation with `mirror=`.
+What decides lists is taken from the snapshot, what was measured from the status document.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _OF_THE_WHOLE = {
 
 
 class MirrorCloud(Record, frozen=True, kw_only=True):
-    """The cloud that a mirror is in."""
+    """The cloud that the mirror is in."""
 
     provider: str
     regions: Annotated[tuple[str, ...], about("Those that it serves; none are all of the provider's.")]
 
 
 class MeasuredPlace(Record, frozen=True, kw_only=True):
-    """Where GeoIP puts an address of the mirror."""
+    """The place that GeoIP has for an address of the mirror."""
 
     address: str
     country: str | None
@@ -47,7 +47,7 @@ class MeasuredPlace(Record, frozen=True, kw_only=True):
 
 
 class Location(Record, frozen=True, kw_only=True):
-    """Where the mirror is ranked."""
+    """The location from which the mirror is ranked."""
 
     latitude: float | None
     longitude: float | None
@@ -58,7 +58,7 @@ class Location(Record, frozen=True, kw_only=True):
 
 
 class MirrorReport(Record, frozen=True, kw_only=True):
-    """What is known of one mirror."""
+    """The report about one mirror."""
 
     mirror: str
     status: Annotated[Overall, about("What keeps the whole mirror out of all lists, or ok.")]
@@ -89,6 +89,7 @@ class MirrorReport(Record, frozen=True, kw_only=True):
 def mirror_report(
     snapshot: LoadedSnapshot, index: int, states: Mapping[str, MirrorState], cities: CityDatabase | None
 ) -> MirrorReport:
+    """Reports about the mirror with this index. `states` are by mirror name."""
     mirror = snapshot.mirrors[index]
     state = states.get(mirror.name)
     status, reason = overall(snapshot, index, state)
@@ -120,12 +121,13 @@ def mirror_report(
 def mirror_reports(
     snapshot: LoadedSnapshot, states: Mapping[str, MirrorState], cities: CityDatabase | None
 ) -> list[MirrorReport]:
-    """All mirrors but the private ones, by name."""
+    """Reports about all mirrors but the private ones, sorted by name."""
     return [mirror_report(snapshot, index, states, cities) for index in shown_to_all(snapshot)]
 
 
 def overall(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> tuple[Overall, str | None]:
-    """The one status that holds for everything that the mirror is expected to have."""
+    """The status of a mirror as a whole, and why in words (None if it is ok). It is the best that the
+    mirror has for anything that mirrors are expected to have."""
     fate = Fate(snapshot.whole[index])
     if fate is Fate.UNKNOWN and state is None:
         return "not probed", "the prober has not looked at it; it is served after those known to be good"
@@ -178,7 +180,7 @@ def _measured(address: str, where: Coordinates | None, cities: CityDatabase) -> 
 
 
 def probed(report: MirrorReport) -> str:
-    """When, and how it stood: for people."""
+    """Says when a mirror was last probed, and how often in a row that failed."""
     if report.probed_at is None:
         return "never"
     again = f", {report.failures} failures in a row" if report.failures else ""

@@ -1,1 +1,1 @@
-"""Where an address is: GeoIP databases of several vendors, the places in them, network overlays."""
+"""Finds out where an address is: in GeoIP databases of several vendors, and in the networks database."""

@@ -1,4 +1,4 @@
-"""All prefixes of an ASN database, packed: half a million of them are a few arrays."""
+"""All prefixes of an ASN database in a few packed arrays: there are half a million of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _COLUMNS = {"family": np.uint8, "length": np.uint8, "high": np.uint64, "low": np
 
 @dataclass(frozen=True, eq=False)
 class PrefixTable:
-    """Parallel arrays, a row per prefix; IPv4 addresses are in ::/96, their lengths IPv4's own."""
+    """Prefixes with their AS numbers, as parallel arrays. `high` and `low` are the halves of an address. IPv4
+    addresses are in ::/96, but `length` counts as usual for IPv4."""
 
     SCHEMA: ClassVar[int] = 1
 
@@ -32,8 +33,8 @@ class PrefixTable:
 
     @classmethod
     def scan(cls, files: Sequence[MmdbFile]) -> Self:
-        """All prefixes with an AS number. GeoError when a search tree is damaged; a record that
-        cannot be read counts as one without."""
+        """Collects all prefixes with an AS number. A record that cannot be read counts as one without.
+        Raises GeoError if a search tree is damaged."""
         columns: dict[str, list[NDArray[Any]]] = {name: [] for name in _COLUMNS}
         for file in files:
             records = DistinctRecords(file, lambda record: asn_of(record) or 0)
@@ -50,7 +51,7 @@ class PrefixTable:
         return cls(**{name: np.concatenate([empty[name], *parts]) for name, parts in columns.items()})
 
     def select(self, wanted: Collection[int] | None) -> Iterator[tuple[str, int]]:
-        """(prefix, AS number) of the wanted ASes, or of all."""
+        """Yields the prefixes of the wanted ASes, or of all, each as (prefix, AS number)."""
         rows: Any = slice(None) if wanted is None else np.isin(self.asn, np.array(list(wanted), np.uint32))
         packed = np.stack([self.high[rows], self.low[rows]], axis=1).astype(">u8").tobytes()
         numbers, lengths = self.asn[rows].tolist(), self.length[rows].tolist()
@@ -68,7 +69,7 @@ class PrefixTable:
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """GeoError when the content is not what `encode` made."""
+        """Reads a table that `encode` wrote. Raises GeoError if it is damaged."""
         try:
             columns = msgspec.msgpack.decode(content, type=dict[str, bytes])
             arrays = {name: np.frombuffer(columns[name], dtype) for name, dtype in _COLUMNS.items()}

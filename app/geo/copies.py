@@ -1,15 +1,15 @@
-"""Private copies of database files, the only ones that are ever opened.
+"""Copies database files: only verified copies are ever opened.
 
-A database that is truncated or rewritten in place under a process that has it mapped kills that
-process (SIGBUS). So a file is copied to `<folder>/<hash of its content>.mmdb` first, checked there,
-and never changed again; whoever has mapped a copy keeps it even after it was deleted. Many
-processes may share the folder.
+If a database is truncated or rewritten in place while a process has it mapped, that kills the process
+(SIGBUS). So a file is first copied to `<folder>/<hash of its content>.mmdb`, checked there, and never
+changed again. A process that has mapped a copy can use it even after it was deleted. Many processes may
+share the folder.
 
-Beside the copies, a symbolic link for each source leads to the last copy that served: it is what a
-process opens that is started while the source is broken.
+Beside the copies, a symbolic link for each source leads to the last copy that was in use. A process that
+starts while the source is broken opens this copy.
 
-Where the folder takes no copy (the disk is full or read-only, something else is in its place), a
-process may hold it in memory instead.
+Where the folder takes no copy (the disk is full or read-only, or something else is in its place), a
+process may hold copies in memory instead.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from app.model import GeoError, digest_of
 
 UNUSED_S = 3600.0
 AGAIN_S = 60.0
-"""After a copy that the folder did not take."""
-_FOR_ALL = 0o644  # nginx and other processes read copies, whatever our umask
-_SAMPLE = 512  # nodes per level of the tree: some ten thousand lookups in a large database, once
+"""How long a copy that the folder did not take is held in memory before the folder is tried again."""
+_FOR_ALL = 0o644  # nginx and other processes read copies, whatever our umask is
+_SAMPLE = 512  # nodes for each level of the tree: some ten thousand lookups in a large database, once
 
 
 class _BadDatabaseError(GeoError):
-    """What the file holds is at fault: trying again is of no use until it changes."""
+    """The content of the file is at fault, so that trying again is of no use until it changes."""
 
 
 class VerifiedCopies:
-    """The copies that this process uses. `copy` may be called at every refresh: a file that has not
-    changed costs a stat, whether it was good or bad."""
+    """The verified copies in a folder that this process uses. `copy` may be called at every refresh: a file
+    that has not changed costs only a stat, whether it was good or bad."""
 
     def __init__(self, folder: Path, or_memory: bool = False) -> None:
-        """`or_memory`: a copy that the folder does not take is held in memory. Its path is good in this
-        process alone."""
-        #: Why copies are held in memory; None while none is.
+        """With `or_memory`, a copy that the folder does not take is held in memory. Only this process can use
+        its path."""
+        #: Why copies are held in memory; None if none is.
         self.problem: str | None = None
         self._folder = folder
         self._or_memory = or_memory
@@ -56,8 +56,8 @@ class VerifiedCopies:
         self._kept: Path | None = None
 
     def copy(self, source: Path) -> Path:
-        """The verified copy of this file. GeoError, naming the file and why: it is no usable
-        database, or cannot be read, or is being written (ask again later)."""
+        """Returns the verified copy of a file. Raises GeoError, which names the file and the problem, if it
+        is no usable database, cannot be read, or is just being written (ask again later)."""
         try:
             found = source.stat()
             if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for ever
@@ -79,7 +79,7 @@ class VerifiedCopies:
         return copy
 
     def keep(self, digest: str, content: bytes) -> Path:
-        """A file with this content, which came through the store under its digest, not as a file."""
+        """Writes a database that came through the store, and returns its path. Raises GeoError."""
         target = self._folder / f"{digest[:32]}.mmdb"
 
         try:
@@ -95,18 +95,18 @@ class VerifiedCopies:
         return target
 
     def remember(self, source: Path, copy: Path) -> None:
-        """This copy of the source serves: it is the one to go back to, for later processes too. One in memory
-        is none for them."""
+        """Notes that this copy of the source is in use, so that later processes can go back to it. A copy in
+        memory is of no use to them."""
         if copy in self._in_memory:
             return
         link = self._link(source)
-        with suppress(OSError):  # a full disk: the former one stays
+        with suppress(OSError):  # if the disk is full, the former link stays
             if not link.is_symlink() or link.readlink().name != copy.name:
                 with replacing(link) as temporary:
                     temporary.symlink_to(copy.name)
 
     def last(self, source: Path) -> Path | None:
-        """The copy of this source that was remembered, if it is still there."""
+        """The copy of a source that was remembered last; None if there is none any more."""
         try:
             copy = self._folder / self._link(source).readlink().name
         except OSError:
@@ -114,9 +114,9 @@ class VerifiedCopies:
         return copy if copy.is_file() else None
 
     def delete_unused(self, now: float) -> None:
-        """Delete the copies that this process does not use, that no link leads to, and that no process
-        has touched for an hour; `now` in epoch seconds. Its own copies are touched, so that other
-        processes leave them."""
+        """Deletes the copies that this process does not use, that no link leads to, and that no process has
+        touched for an hour. It touches its own copies, so that other processes keep them. `now` is in
+        epoch seconds."""
         remove_abandoned(self._folder, now)
         current = {self._kept, *(copy for _, copy in self._good.values())}
         for link in self._folder.glob("*.last"):
@@ -176,7 +176,7 @@ class VerifiedCopies:
 
 
 def _fill(target: Path, source: Path, digest: str) -> None:
-    """Copy the source there, and look at what has arrived. Raises GeoError."""
+    """Copies the source to an empty file and verifies the copy. Raises GeoError."""
     with source.open("rb") as reading, target.open("wb") as writing:
         shutil.copyfileobj(reading, writing, 1 << 20)
     if digest_of_file(target) != digest:
@@ -185,10 +185,10 @@ def _fill(target: Path, source: Path, digest: str) -> None:
 
 
 def verify(path: Path, name: str) -> None:
-    """Raise GeoError unless this file, which nobody else writes, reads as a database all over.
+    """Checks that a file, which must not change meanwhile, is a whole database. Raises GeoError if not.
 
-    Many damaged databases open cleanly and fail only at some addresses, so networks from all over
-    the tree are looked up: all of them in a small database, some ten thousand in a large one.
+    Many damaged databases open without an error and fail only at some addresses. So networks from all
+    over the tree are looked up: all of them in a small database, some ten thousand in a large one.
     """
     try:
         MmdbFile(path, name).sample(_SAMPLE)
@@ -197,17 +197,17 @@ def verify(path: Path, name: str) -> None:
 
 
 def identity_of(copies: Sequence[Path]) -> str:
-    """The name of what these copies hold together: the same content in the same order, the same name."""
+    """A name for the content of these copies. The same contents in the same order have the same name."""
     return digest_of("\n".join(map(_name_of, copies)).encode())[:16]
 
 
 def _name_of(copy: Path) -> str:
-    """The name of one in memory is that of what its path leads to, `memfd:<name> (deleted)`."""
+    """The name of a copy's content. The path of one in memory leads to `memfd:<name> (deleted)`."""
     return copy.resolve().stem.removeprefix("memfd:").removesuffix(" (deleted)")
 
 
 def _holds(path: Path, digest: str) -> bool:
-    """Whether the file is there and whole. Its size proves nothing: disks lose pages."""
+    """Returns whether a file has the content of this digest. Its size is not enough: disks lose pages."""
     try:
         return digest_of_file(path) == digest
     except (FileNotFoundError, NotADirectoryError):

@@ -1,10 +1,10 @@
-"""Looking addresses up in GeoIP databases: a city database for places, an ASN database for networks.
+"""Looks addresses up in GeoIP databases: a city database for places, an ASN database for AS numbers.
 
-A database is one or more files, because vendors split IPv4 and IPv6: the first that has a record
-wins. A lookup that fails, in whatever way, counts as "nothing known": it is counted, and logged
-once per file. Open `copies` only.
+A database has one or more files, because some vendors split IPv4 and IPv6. The first file with a record
+counts. If a lookup fails, nothing is known of the address; failures are counted, and the first one of
+each file is logged. Open only verified copies (`copies`).
 
-`place` is on the path of every request: one lookup in the C extension and no object but its record.
+Every request calls `place`: it makes one lookup in the C extension, and no object but the record.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.geo.vendors import Details, GeoipLocation, Layout
 from app.model import GeoError
 from app.model.place import UNKNOWN_PLACE, Place
 
-_SAMPLE = 16  # nodes per level: enough records to tell a layout by
+_SAMPLE = 16  # nodes for each level, which gives enough records to tell a layout by
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class _Source:
         try:
             ipaddress.ip_address(address)
         except ValueError:
-            return  # the question was at fault, not the database
+            return  # it was no address, so the database is not at fault
         self.failures += 1
         if self.failures == 1:
             _logger.error(
@@ -53,8 +53,8 @@ class _Source:
 
 
 class _Database:
-    """What both kinds share. `identity` names the content of the files, `failures` counts lookups
-    that raised. Raises GeoError when a file is unusable."""
+    """The base of both kinds of databases. `identity` names the content of the files, and `failures` counts
+    the lookups that failed. Raises GeoError if a file is unusable."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         if not paths:
@@ -85,8 +85,8 @@ class _Database:
 
 
 class CityDatabase(_Database):
-    """Address → place. An address that is not one is nowhere. IPv4-mapped IPv6 addresses must have
-    been turned into IPv4."""
+    """A city database, which tells where an address is. It takes any text, and knows nothing of one that is
+    no address. IPv4-mapped IPv6 addresses must have been turned into IPv4 before."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         super().__init__(paths)
@@ -119,8 +119,8 @@ class CityDatabase(_Database):
 
 
 class AsnDatabase(_Database):
-    """Address → AS number, and back: all prefixes of an AS. That takes a scan of all networks, made
-    at the first question and kept in `cache_folder` (without one: in memory only)."""
+    """An ASN database, which tells the AS number of an address, and all prefixes of an AS. Prefixes need a
+    scan of all networks, which is made when first asked for and kept in `cache_folder`, if there is one."""
 
     def __init__(self, paths: Sequence[Path], cache_folder: Path | None = None) -> None:
         super().__init__(paths)
@@ -133,11 +133,11 @@ class AsnDatabase(_Database):
         return None if found is None else vendors.asn_of(found[1])
 
     def prefixes(self) -> Iterator[tuple[str, int]]:
-        """All (prefix, AS number) as the files hold them; GeoError when a file is damaged."""
+        """Yields all prefixes in the files as (prefix, AS number). Raises GeoError if a file is damaged."""
         return self._prefixes.select(None)
 
     def prefixes_of(self, wanted: Collection[int]) -> list[tuple[str, int]]:
-        """Those of the wanted ASes."""
+        """The prefixes of the wanted ASes, each as (prefix, AS number). Raises GeoError."""
         return list(self._prefixes.select(wanted))
 
     @cached_property
@@ -158,7 +158,7 @@ class AsnDatabase(_Database):
 
 
 def check_asns(file: MmdbFile) -> None:
-    """Raises GeoError if the file belongs to no ASN database."""
+    """Checks that a file is of an ASN database. Raises GeoError if it is not."""
     if not any(map(vendors.asn_of, file.sample(_SAMPLE))):
         raise GeoError(
             f"{file.name}: is not an ASN database: its type is {file.metadata.database_type!r}, "
@@ -167,5 +167,5 @@ def check_asns(file: MmdbFile) -> None:
 
 
 def city_layout_of(file: MmdbFile) -> Layout:
-    """The layout of a city database's file. Raises GeoError if the file belongs to no city database."""
+    """The layout of the records in a city database's file. Raises GeoError if it is of another database."""
     return vendors.city_layout(file.name, file.metadata.database_type, file.sample(_SAMPLE))

@@ -1,7 +1,7 @@
-"""Databases whose files may be replaced, spoiled or taken away while they are in use.
+"""Follows database files that may be replaced, damaged or removed while they are in use.
 
-The worker, the web processes and nginx's directory follow the same files by the same rule: what is at
-fault with one file changes nothing for the others.
+The worker, the web processes and nginx's directory follow the same files by the same rule: a fault in one
+file changes nothing for the others.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ D = TypeVar("D", CityDatabase, AsnDatabase)
 
 
 class FollowedDatabase(Generic[D]):
-    """The newest good database that its files have held.
+    """A database that is opened anew when its files change.
 
-    Only verified copies are opened. A file at fault is represented by its own last good copy: the one
-    that this process uses, or else the one that an earlier process used.
+    Only verified copies are opened. In place of a file at fault, its last good copy is used: the one that
+    this process uses already, or else the one that an earlier process used.
     """
 
     def __init__(
@@ -35,17 +35,17 @@ class FollowedDatabase(Generic[D]):
     ) -> None:
         #: The files, in the order in which they are asked.
         self.sources = tuple(sources)
-        #: The database in use. None until each file has been good at some time.
+        #: The database in use; None until each file has been good at some time.
         self.database: D | None = None
-        #: What was wrong with which file at the last look.
+        #: What was wrong at the last look, by file.
         self.faults: dict[Path, str] = {}
         self._copies = copies
         self._judge = judge  # raises GeoError for a good file of another kind of database
         self._open: Callable[[Sequence[Path]], D] = open_copies
 
     def look(self) -> bool:
-        """Take up what has changed; whether the database is another one now. Costs a stat for each file
-        while nothing changes."""
+        """Opens what has changed. Returns whether the database is another one now. While nothing changes, it
+        costs a stat for each file."""
         self.faults = {}
         used = self.database.paths if self.database else (None,) * len(self.sources)
         found = map(self._newest_good, self.sources, used)
@@ -64,7 +64,8 @@ class FollowedDatabase(Generic[D]):
         return copies != used
 
     def _newest_good(self, source: Path, used: Path | None) -> Path | None:
-        """The copy that stands for a file, `used` being the present one; None if it was never good."""
+        """The copy to use for a file: a new one, or the one in use (`used`) or used last if the file is at
+        fault. None if the file was never good."""
         try:
             copy = self._copies.copy(source)
             if copy != used:
@@ -76,12 +77,12 @@ class FollowedDatabase(Generic[D]):
 
 
 def follow_cities(sources: Sequence[Path], copies: VerifiedCopies) -> FollowedDatabase[CityDatabase]:
-    """Follow the files of a city database."""
+    """Makes a city database that follows these files."""
     return FollowedDatabase(sources, copies, city_layout_of, CityDatabase)
 
 
 def follow_asns(
     sources: Sequence[Path], copies: VerifiedCopies, cache_folder: Path | None = None
 ) -> FollowedDatabase[AsnDatabase]:
-    """Follow the files of an ASN database; `cache_folder` is for `AsnDatabase`."""
+    """Makes an ASN database that follows these files; `cache_folder` is for `AsnDatabase`."""
     return FollowedDatabase(sources, copies, check_asns, partial(AsnDatabase, cache_folder=cache_folder))

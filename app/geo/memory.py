@@ -1,4 +1,4 @@
-"""Databases in memory: opened and mapped as files are, and no disk is needed."""
+"""Files in memory, for databases that have to be opened and mapped like files where no disk takes them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 class MemoryFile:
-    """A file without a name, empty at first. `path` leads to it until it is closed; what has been mapped
-    until then stays."""
+    """A file without a place on a disk, empty at first. `path` leads to it until it is closed. What was
+    mapped before stays mapped."""
 
     def __init__(self, name: str) -> None:
         if hasattr(os, "memfd_create"):

@@ -1,16 +1,16 @@
-"""MMDB files: opening one, and walking its search tree.
+"""Opens MMDB files and walks over their search trees.
 
-maxminddb (its C extension where there is one) looks addresses up. The walk over all networks is
-here, because maxminddb's builds a network object and a record per network, which takes minutes for
-a city database: many nodes of one depth are one numpy array, and a record is decoded only when the
-caller asks for it, by looking up one of its addresses.
+maxminddb (its C extension where there is one) looks addresses up. The walk over all networks is our own:
+maxminddb's walk makes a network object and a record for each network, which takes minutes for a city
+database. Here, many nodes of one depth are one numpy array, and a record is decoded only when the caller
+asks for it, by looking up one of its addresses.
 
-The format: https://maxmind.github.io/MaxMind-DB/ . A tree for IPv4 alone is walked as if it hung at
-::/96 of an IPv6 one, so that all addresses here are 128 bits: a high and a low half.
+The format is in https://maxmind.github.io/MaxMind-DB/ . A tree for IPv4 alone is walked as if it were at
+::/96 of an IPv6 tree, so that all addresses here have 128 bits: a high and a low half.
 
-Opened files are mapped, so nobody may truncate or rewrite them: open `copies` only. And the C
-extension (maxminddb 3.2.0) crashes on some damaged records, such as maps with keys that are not
-text; so metadata and samples, by which a file is judged, are read by the pure Python reader.
+Opened files are mapped, so they must not be truncated or rewritten: open only verified copies. The C
+extension (maxminddb 3.2.0) crashes on some damaged records, such as maps with keys that are not text. So
+metadata and samples, by which a file is judged, are read with the pure Python reader.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from app.model import GeoError
 
-# What a lookup in a damaged database raises: maxminddb's own error is a RuntimeError, bad text is
-# a ValueError; the others come from the pure Python reader, SystemError from the C extension.
+# The errors of a lookup in a damaged database. maxminddb's own error is a RuntimeError, and bad text is a
+# ValueError; SystemError comes from the C extension, the others from the pure Python reader.
 LOOKUP_ERRORS = (
     RuntimeError,
     ValueError,
@@ -41,17 +41,17 @@ LOOKUP_ERRORS = (
 _LAST_EPOCH = 253_402_300_799  # the end of the year 9999: nothing later becomes a date
 _DATA_SEPARATOR = 16  # bytes of zeros between the tree and the data
 
-_BATCH = 1 << 17  # nodes walked at once: enough for numpy, few enough for the memory
+_BATCH = 1 << 17  # nodes walked at once: enough for numpy to be quick, and few enough for the memory
 
 Halves = NDArray[np.uint64]
 
 
 class Level(NamedTuple):
-    """Networks of one family and prefix length, some or all of them; arrays are parallel.
+    """Some or all networks of one family and prefix length, as parallel arrays.
 
-    `records` are positions in the data section: two networks with equal ones have the same record.
-    `high` and `low` are the halves of the first address, IPv4 being in ::/96. `walked` is the share
-    of the tree that has been seen so far, 0 to 1.
+    `records` are positions in the data section; networks with equal positions have the same record.
+    `high` and `low` are the halves of the first address, with IPv4 in ::/96. `walked` is the share of
+    the tree that has been walked so far, 0 to 1.
     """
 
     version: Literal[4, 6]
@@ -63,7 +63,7 @@ class Level(NamedTuple):
 
 
 class MmdbFile:
-    """One opened file. `name` is what messages call it. Raises GeoError when it is unusable."""
+    """An opened MMDB file. Messages call it by `name`. Raises GeoError if it is unusable."""
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.path = path
@@ -92,14 +92,14 @@ class MmdbFile:
 
     @property
     def by_extension(self) -> bool:
-        """Whether maxminddb's C extension reads it; pure Python is ten times slower."""
+        """Whether maxminddb's C extension reads the file; pure Python takes ten times as long."""
         return not isinstance(self.reader, maxminddb.Reader)
 
     def sample(self, size: int) -> list[Any]:
-        """Records from all over the tree, always the same ones; all of them in a small database.
+        """Records from all over the tree, always the same ones; of a small database, all records.
 
-        `size` bounds the nodes followed per level, 32 to 128 of which there are. Raises GeoError at
-        the first record that cannot be read; never crashes.
+        At most `size` nodes are followed on each of the 32 to 128 levels. Raises GeoError at the first
+        record that cannot be read; it never crashes.
         """
         records = []
         with maxminddb.Reader(self.path, maxminddb.MODE_MMAP) as reader:
@@ -117,10 +117,10 @@ class MmdbFile:
         return records
 
     def walk(self, sample: int | None = None) -> Iterator[Level]:
-        """All networks, in no particular order; with `sample`, at most so many nodes per level.
+        """Yields all networks, in no particular order; with `sample`, those of so many nodes on each level.
 
-        Where an IPv6 tree shows its IPv4 networks a second time (::ffff:0:0/96, 2002::/16), only the
-        first is walked. Raises GeoError where the tree is damaged.
+        If an IPv6 tree contains its IPv4 networks again (::ffff:0:0/96, 2002::/16), they are walked only
+        once. Raises GeoError if the tree is damaged.
         """
         count = self.metadata.node_count
         tree = np.memmap(self.path, np.uint8, "r", shape=(count, self._node_bytes))
@@ -173,7 +173,7 @@ class MmdbFile:
 class DistinctRecords:
     """Reads each distinct record of a file once, however many networks have it.
 
-    `read` turns a record into a number that stands for it; a record that cannot be decoded is 0.
+    `read` makes a number of a record, which is what the caller gets. A record that cannot be decoded is 0.
     """
 
     def __init__(self, file: MmdbFile, read: Callable[[Any], int]) -> None:
@@ -182,7 +182,7 @@ class DistinctRecords:
         self._known: dict[int, int] = {}
 
     def of_networks(self, level: Level) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-        """The numbers of the level's distinct records, and for each network which of them is its own."""
+        """Returns the numbers of a level's distinct records, and for each network the index of its number."""
         records, first, inverse = np.unique(level.records, return_index=True, return_inverse=True)
         positions = records.tolist()
         new = [index for index, position in enumerate(positions) if position not in self._known]
@@ -202,7 +202,7 @@ class DistinctRecords:
 
 
 def texts(ip_version: int, high: Halves, low: Halves) -> list[str]:
-    """Addresses in the notation that a database of this IP version is asked in."""
+    """The addresses as texts that a database of this IP version can be asked for."""
     packed = np.stack([high, low], axis=1).astype(">u8").tobytes()
     if ip_version == 4:
         return [socket.inet_ntop(socket.AF_INET, packed[i - 4 : i]) for i in range(16, len(packed) + 1, 16)]
@@ -216,7 +216,7 @@ def _keys_are_text(value: object) -> bool:
 
 
 def _children(nodes: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Bytes of nodes, a row each → their left and right records."""
+    """The left and right records of nodes, shape (nodes, 2), out of their bytes, a row for each node."""
     byte = nodes.astype(np.uint32)
     if byte.shape[1] == 8:
         left = byte[:, 0] << 24 | byte[:, 1] << 16 | byte[:, 2] << 8 | byte[:, 3]

@@ -1,13 +1,13 @@
-"""The networks database: what is known of a client's network, for every address.
+"""The networks database tells for every address in which networks it is.
 
 The worker merges cloud ranges, the subnets that mirrors declare and the prefixes of the ASNs that
-matter into one MMDB file, whose only value is the name of an *overlay*; what the name stands for is
-in the snapshot. An address has one overlay: the most specific cloud range (one without a region
-inside one with a region hides it), all declared netblocks that contain it, the most specific ASN
-prefix. nginx reads the same file (`$networks overlay`).
+matter into one MMDB file. Its only value is the name of an *overlay*, and the snapshot says what the
+name stands for. An address has one overlay, made of the most specific cloud range (with a region or
+without), all declared netblocks that contain the address, and the most specific ASN prefix. nginx reads
+the same file (`$networks overlay`).
 
 IPv4 is at ::/96 as in every MMDB file, and once more at ::ffff:0:0/96. An IPv6 prefix that contains
-these says nothing about IPv4 addresses, and one inside ::/96 is ignored.
+these says nothing about IPv4 addresses, and a prefix inside ::/96 is ignored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KEY = "overlay"
 
 
 class Netblock(Record, frozen=True, kw_only=True):
-    """A declared subnet and the mirrors (names, sorted) that declare exactly this one."""
+    """A declared subnet and the names of the mirrors that declare exactly this one, sorted."""
 
     prefix: str
     mirrors: tuple[str, ...]
@@ -40,7 +40,7 @@ class Netblock(Record, frozen=True, kw_only=True):
 class KnownNetwork(Record, frozen=True, kw_only=True):
     """An overlay: all that is known of the addresses with one name in the database."""
 
-    #: A `NetworkName`. It stays the same from build to build, as long as the parts do.
+    #: A `NetworkName`. It stays the same from build to build, as long as its parts do.
     name: str
     cloud: CloudRegion | None = None
     #: Most specific first.
@@ -49,14 +49,14 @@ class KnownNetwork(Record, frozen=True, kw_only=True):
 
 
 class Networks(NamedTuple):
-    """`overlays` are sorted by name."""
+    """A networks database as an MMDB file, with the overlays that it names, sorted by name."""
 
     mmdb: bytes
     overlays: tuple[KnownNetwork, ...]
 
 
 class _State(NamedTuple):
-    """An overlay without its name."""
+    """An overlay without its name: what is known of an address while the tree is made."""
 
     cloud: CloudRegion | None = None
     netblocks: tuple[Netblock, ...] = ()
@@ -80,8 +80,8 @@ def build_networks(
     asn_prefixes: Iterable[tuple[str, int]],
     build_epoch: int,
 ) -> Networks:
-    """`subnets` are (mirror, prefix), `asn_prefixes` (prefix, ASN). The same input in whatever
-    order gives the same bytes. Raises ValueError for a prefix that is none."""
+    """Builds a networks database. `subnets` are (mirror, prefix), `asn_prefixes` are (prefix, ASN). The
+    same input gives the same bytes, in whatever order. Raises ValueError for a bad prefix."""
     from app.geo.search_tree import Grower, encode_mmdb  # noqa: PLC0415 - heavy, and the web never builds
 
     states: dict[_State, int] = {_NOTHING: 0}
@@ -103,8 +103,8 @@ def build_networks(
 def _changes(
     clouds: Iterable[CloudRange], subnets: Iterable[tuple[str, str]], asn_prefixes: Iterable[tuple[str, int]]
 ) -> Mapping[int, dict[tuple[int, int], _State]]:
-    """By IP version: what each prefix, by (address, length), says. Where two providers or two ASNs
-    claim the very same prefix, the one with a region, then the first by name, the lower one, wins."""
+    """The overlays of single prefixes, by IP version and then by (address, length). If several cloud ranges
+    have a prefix, one with a region counts, and of these the first by name. Of ASNs, the lowest counts."""
     by_prefix: dict[Prefix, _State] = {}
     for cloud_range in clouds:
         cloud = CloudRegion(cloud_range.provider, cloud_range.region, cloud_range.border_group)
@@ -142,7 +142,7 @@ def _named(states: Sequence[_State]) -> list[KnownNetwork]:
 
 
 def _netblock_hashes(all_netblocks: set[tuple[Netblock, ...]]) -> dict[tuple[Netblock, ...], str]:
-    """Six hex digits of a hash; more where two would be the same."""
+    """A hash of each set of netblocks, in six hex digits, or more if two would be the same."""
     digests = {
         netblocks: hashlib.sha256(
             "\n".join(f"{block.prefix} {' '.join(block.mirrors)}" for block in netblocks).encode()
@@ -154,24 +154,24 @@ def _netblock_hashes(all_netblocks: set[tuple[Netblock, ...]]) -> dict[tuple[Net
 
 
 class NetworkLookup:
-    """An open networks database. The file must not change while it is open: it is mapped."""
+    """An open networks database. The file is mapped, so it must not change while it is open."""
 
     def __init__(self, path: Path) -> None:
-        """Raises GeoError."""
+        """Opens the database. Raises GeoError."""
         self._reader = MmdbFile(path).reader
         #: The names of all networks that addresses may have here.
         self.names = _names_in(path)
 
     @classmethod
     def of(cls, content: bytes) -> NetworkLookup:
-        """A database that came through the store, held in memory. Raises GeoError."""
+        """Opens a database from its bytes, in memory. Raises GeoError."""
         with MemoryFile("networks") as memory:
             memory.path.write_bytes(content)
             return cls(memory.path)
 
     def overlay_name(self, address: str) -> str | None:
-        """None where nothing is known, and for whatever is not an address (maxminddb takes a little
-        more for one than we do: `192.0.2`, a zone after "%")."""
+        """The name of the overlay of an address; None where nothing is known, and for text that is no
+        address (but maxminddb accepts a little more than we do: `192.0.2`, a zone after "%")."""
         try:
             record = self._reader.get(address)
         except LOOKUP_ERRORS:
@@ -180,9 +180,9 @@ class NetworkLookup:
         return name if isinstance(name, str) else None
 
     def cloud_prefix(self, address: str) -> str | None:
-        """The widest prefix around an address that is all in the same cloud region; None where it is
-        in none. Not the database's own networks: those end where a declared netblock begins, and
-        that may be a private one."""
+        """The widest prefix around an address that is all in the same cloud region; None if the address is
+        in none. The networks of the database would not do: they end where a declared netblock begins,
+        which may be private."""
         try:
             prefix = parse_prefix(address)
             cloud, length = self._cloud_at(prefix)
@@ -198,7 +198,7 @@ class NetworkLookup:
         return str(prefix)
 
     def _cloud_at(self, prefix: Prefix) -> tuple[CloudRegion | None, int]:
-        """The cloud region at a prefix's first address, and the length of the network that says so."""
+        """The cloud region at the first address of a prefix, and the length of the network it is in."""
         text = str(prefix).partition("/")[0]
         record, length = self._reader.get_with_prefix_len(text)
         name = record.get(KEY) if isinstance(record, dict) else None
@@ -218,7 +218,7 @@ class NetworkLookup:
 
 
 def _names_in(path: Path) -> frozenset[str]:
-    """The names in all records. Raises GeoError for a database that is damaged, or has other records."""
+    """Reads the names in all records. Raises GeoError if the database is damaged, or a record has no name."""
     file, names, seen = MmdbFile(path), set[str](), np.zeros(0, np.uint32)
     with maxminddb.Reader(path, maxminddb.MODE_MMAP) as reader:  # which crashes on no record
         for level in file.walk():

@@ -1,7 +1,8 @@
-"""The place scan beside the worker: `python -m app.geo.place_scan CACHE_FOLDER DATABASE…`.
+"""Scans a city database for its places in a child process beside the worker.
 
-It takes seconds of one core, in which the worker must go on publishing; so a child process makes
-it, writes its progress as lines of text, and leaves the table in the cache folder.
+A scan takes seconds of one core, in which the worker must go on publishing. So a child process
+(`python -m app.geo.place_scan CACHE_FOLDER DATABASE…`) scans, writes its progress as lines of text, and
+leaves the table in the cache folder.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _FAULT = "fault: "
 
 
 class PlaceScan:
-    """A scan under way; `start_scan` starts one. Call `result` or `cancel` in the end."""
+    """A place scan that is running; `start_scan` starts it. Call `result` or `cancel` in the end."""
 
     def __init__(self, process: subprocess.Popen[bytes], paths: Sequence[Path], cache_folder: Path) -> None:
         self._process = process
@@ -35,12 +36,12 @@ class PlaceScan:
         return self._process.poll() is not None
 
     def progress(self) -> float:
-        """The share that is done, 0 to 1."""
+        """The share of the scan that is done, 0 to 1."""
         shares = [line for line in self._lines() if line[0].isdigit()]
         return float(shares[-1]) if shares else 0.0
 
     def result(self) -> PlaceTable:
-        """Waits for the end. GeoError when the scan failed."""
+        """Waits for the end of the scan and returns the table. Raises GeoError if the scan failed."""
         os.set_blocking(self._output.fileno(), True)
         faults = [line.removeprefix(_FAULT) for line in self._lines() if line.startswith(_FAULT)]
         status = self._process.wait()
@@ -53,20 +54,20 @@ class PlaceScan:
         return table
 
     def cancel(self) -> None:
-        """End it, whatever it does. Nothing happens when it has ended."""
+        """Ends the scan at once. Nothing happens if it has ended already."""
         self._process.kill()
         self._process.wait()
         self._output.close()
 
     def _lines(self) -> list[str]:
-        """The complete lines so far; until the end, once the pipe was made blocking."""
+        """The complete lines of output so far. If the pipe is blocking, it waits for the end first."""
         while chunk := self._output.read(1 << 16):
             self._text += chunk.decode(errors="replace")
         return [line for line in self._text.split("\n")[:-1] if line]
 
 
 def start_scan(paths: Sequence[Path], cache_folder: Path) -> PlaceScan:
-    """Scan these copies in a child process. It ends by itself when nobody reads its progress any more."""
+    """Starts a scan of these copies in a child process, which ends if no process reads its progress."""
     paths, cache_folder = [path.resolve() for path in paths], cache_folder.resolve()
     process = subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
         [sys.executable, "-m", "app.geo.place_scan", cache_folder, *paths],
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
         say(_FAULT + " ".join(str(error).split("\n")))
         return 1
     except KeyboardInterrupt:
-        return 130  # the worker got it as well, and says what there is to say
+        return 130  # the worker was interrupted too, and says so
     return 0
 
 

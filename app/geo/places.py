@@ -1,16 +1,18 @@
-"""All places in a city database, and how many clients each one probably has.
+"""Finds all places in a city database, and how many clients each of them probably has.
 
 The worker ranks mirrors for every place before a client asks, and prices crowded mirrors by how many
-clients they would get; both need this scan. It goes over all networks of all files, once per
-database build (`place_scan` runs it beside the worker), and is kept on disk.
+clients they would get; both need this scan. It goes over all networks of all files, once for each build
+of the database (`place_scan` runs it beside the worker), and its result is kept on disk.
 
-How many clients a place has is not in the database. Addresses are a poor measure: whole /8s are
-dark, and all of a company's are in one city (of DB-IP's IPv4 addresses, 7 % are in the cell around
-Columbus, Ohio). So one network of the database counts for at most IPV4_CAP addresses, which loses
-the dark blocks and keeps what vendors tell apart, town by town, in networks that people use.
-IPv6 networks say where they are registered rather than where people are (85 % of DB-IP's netblocks
-are in one Swiss cell): one counts for a single /48 at most, and a /48 for IPV6_WEIGHT addresses. In
-DB-IP they add a tenth to the clients that IPv4 shows.
+The database does not tell how many clients a place has, and the number of its addresses is a poor
+measure. Whole /8s are unused, and all addresses of a company may be in one city: 7 % of DB-IP's IPv4
+addresses are in the cell around Columbus, Ohio. So one network of the database counts for at most
+IPV4_CAP addresses. Then unused blocks hardly count. Networks that people use count in full, because
+vendors tell them apart town by town.
+
+IPv6 networks tell where they are registered rather than where people are: 85 % of DB-IP's netblocks are
+in one cell in Switzerland. So one network counts for a single /48 at most, and a /48 for IPV6_WEIGHT
+addresses. In DB-IP this adds a tenth to the clients that IPv4 shows.
 """
 
 from __future__ import annotations
@@ -46,10 +48,10 @@ _COLUMNS = ("latitude", "longitude", "ipv4_addresses", "ipv6_netblocks", "client
 
 @dataclass(frozen=True, eq=False)
 class PlaceTable:
-    """Parallel arrays, a row per place, sorted by name.
+    """Places with their clients, as parallel arrays, sorted by name.
 
-    Coordinates are the mean of the place's clients, in degrees; for a country or continent, of all
-    clients known to be in it, and NaN when none of them has coordinates. `ipv6_netblocks` counts /48s.
+    Coordinates are the mean of the place's clients, in degrees. For a country or continent, they are the
+    mean of all clients known to be in it, or NaN if none has coordinates. `ipv6_netblocks` counts /48s.
     """
 
     names: list[Place]
@@ -65,7 +67,7 @@ class PlaceTable:
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """GeoError when the content is not what `encode` made."""
+        """Reads a table that `encode` wrote. Raises GeoError if it is damaged."""
         try:
             stored = msgspec.msgpack.decode(content, type=_Stored)
             arrays = {name: np.frombuffer(stored.columns[name], np.float64) for name in _COLUMNS}
@@ -82,10 +84,10 @@ class _Stored(msgspec.Struct):
 
 
 def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None) -> PlaceTable:
-    """Go over all networks of these files. `progress` is told the share that is done, 0 to 1.
+    """Goes over all networks of these files, and tells `progress` the share that is done, 0 to 1.
 
-    Files that know the same addresses are counted both. A record that cannot be read is left out;
-    GeoError when a file or its search tree is damaged.
+    Addresses that are in two files count twice. A record that cannot be read is left out. Raises GeoError
+    if a file or its search tree is damaged.
     """
     files = [MmdbFile(path) for path in paths]
     total = sum(file.metadata.node_count for file in files)
@@ -103,7 +105,8 @@ def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None)
 
 
 def load(paths: Sequence[Path], cache_folder: Path) -> PlaceTable | None:
-    """What an earlier scan of the same content with the same parameters has found; `paths` are copies."""
+    """The table of an earlier scan of the same content with the same parameters, or None. `paths` are
+    verified copies. Raises GeoError if the table is damaged."""
     content = scan_cache.load(cache_folder, "places", _cache_key(paths))
     return None if content is None else PlaceTable.decode(content)
 
@@ -111,7 +114,7 @@ def load(paths: Sequence[Path], cache_folder: Path) -> PlaceTable | None:
 def load_or_scan(
     paths: Sequence[Path], cache_folder: Path, progress: Callable[[float], None] | None = None
 ) -> PlaceTable:
-    """OSError when the table cannot be kept."""
+    """The table of an earlier scan, or else of a new one, which is kept. Raises GeoError or OSError."""
     table = load(paths, cache_folder)
     if table is None:
         table = scan(paths, progress)
@@ -124,8 +127,8 @@ def _cache_key(paths: Sequence[Path]) -> str:
 
 
 class _Tally:
-    """Counts by distinct record (a row each), because many networks share one; by place at the end.
-    Row 0 is of no place: what says nothing about where it is, is not counted."""
+    """Counts clients in a scan: first by distinct record, because many networks share one, and at the end by
+    place. Each record has a row. Row 0 is for records that tell no place; they are not counted."""
 
     def __init__(self) -> None:
         self._places = {UNKNOWN_PLACE: 0}
@@ -148,7 +151,7 @@ class _Tally:
         return len(self._place_of_row) - 1
 
     def count(self, level: Level, rows: NDArray[np.int64], networks: NDArray[np.int64]) -> None:
-        """`networks[i]` networks of this level have the record of `rows[i]`."""
+        """Counts networks of a level: `networks[i]` of them have the record of row `rows[i]`."""
         if level.version == 4:
             addresses, netblocks = 2.0 ** (32 - level.length), 0.0
             clients = min(addresses, IPV4_CAP)
@@ -176,7 +179,7 @@ class _Tally:
         )
 
     def _of_whole_countries(self, names: list[Place], totals: Floats) -> Floats:
-        """`totals` (a column per place), where a country or continent has the sum of all in it."""
+        """The totals, a column for each place, in which a country or continent has the sum of all in it."""
         columns: dict[str, list[int]] = {}
         for column, name in enumerate(names):
             country = country_of(name)
@@ -196,13 +199,13 @@ def _sums(groups: NDArray[Any], values: Floats, size: int) -> Floats:
 
 
 def _vectors(latitude: Floats, longitude: Floats) -> Floats:
-    """Points of the unit sphere, a column each: means are right at the date line, unlike those of degrees."""
+    """Points on the unit sphere, one in each column. Their means are right even at the date line."""
     north, east = np.radians(latitude), np.radians(longitude)
     return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])
 
 
 def _degrees(vectors: Floats) -> tuple[Floats, Floats]:
-    """The way back, from vectors of any length; NaN where there is none."""
+    """Latitudes and longitudes of vectors of any length; NaN for vectors of length zero."""
     x, y, z = vectors
     nowhere = (x == 0) & (y == 0) & (z == 0)
     latitude = np.degrees(np.arctan2(z, np.hypot(x, y)))

@@ -1,8 +1,8 @@
-"""What a scan of a database found, kept on disk until the database changes.
+"""Keeps the results of database scans on disk until the database changes.
 
-There is a file per scan, named by its kind and by a key that stands for all its inputs. It begins with
-the SHA-256 of its content, so that a damaged file counts as none. The newest of a kind replaces the
-others.
+Each result has a file, named by the kind of scan and by a key that stands for all inputs. The file begins
+with the SHA-256 of its content, so that a damaged file counts as none. The newest result of a kind
+replaces the others.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ _DIGEST_CHARS = 64
 
 
 def key_of(*inputs: object) -> str:
-    """A name for all that a scan's result depends on."""
+    """A name for all that the result of a scan depends on."""
     return digest_of(repr(inputs).encode())[:16]
 
 
 def load(folder: Path, kind: str, key: str) -> bytes | None:
+    """The kept result of a scan; None if there is none or it is damaged."""
     try:
         stored = (folder / f"{kind}-{key}.scan").read_bytes()
     except OSError:
@@ -30,7 +31,7 @@ def load(folder: Path, kind: str, key: str) -> bytes | None:
 
 
 def save(folder: Path, kind: str, key: str, content: bytes) -> None:
-    """Keep this scan. Raises OSError, which the caller judges: it has the content anyway."""
+    """Keeps the result of a scan. Raises OSError; the caller can go on, because it has the content."""
     target = folder / f"{kind}-{key}.scan"
     replace(target, digest_of(content).encode() + content, durable=True)
     remove_abandoned(folder)

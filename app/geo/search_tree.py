@@ -1,14 +1,14 @@
-"""A binary search tree over address prefixes, and its serialisation as an MMDB file.
+"""Builds a binary search tree over address prefixes, and writes it as an MMDB file.
 
-In mmdb_writer's own tree a network replaces what was inserted before it, where overlays have to be
-combined; and it is an order of magnitude slower. So only its encoder of values is used here. The
-tree is grown from sorted prefixes by cutting the list in two at each bit, handing down what is known
-so far; two equal leaves are one. So a tree depends only on what it says, not on the order of its
-input, and its leaves are the disjoint pieces of all prefixes.
+Of mmdb_writer only the encoder of values is used here. In its own tree, a network replaces what was
+inserted before, but overlays have to be combined; and that tree is ten times slower. Ours is grown from
+sorted prefixes: the list is cut in two at each bit, and what is known so far is handed down. Two equal
+leaves become one. So a tree depends only on what it says, not on the order of its input, and its leaves
+are the disjoint pieces of all prefixes.
 
-Nodes are numbered with the root last while the tree grows, and with the root first in the file.
-A reference to a node is its number; a reference to a leaf is -1 - its value; value 0 says nothing.
-Specification: https://maxmind.github.io/MaxMind-DB/
+While the tree grows, the root is the last node; in the file it is the first. A reference to a node is its
+number. A reference to a leaf is -1 minus its value, where the value 0 means that nothing is known.
+The format is in https://maxmind.github.io/MaxMind-DB/ .
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Generic, TypeVar
 
 from mmdb_writer import METADATA_MAGIC, Encoder
 
-S = TypeVar("S")  # what is known of an address: handed down, and given to `leaf` at the end
-C = TypeVar("C")  # what a prefix changes of it
+S = TypeVar("S")  # a state: what is known of an address; it is handed down, and given to `leaf` at the end
+C = TypeVar("C")  # what a prefix changes in the state
 
 _SEPARATOR = b"\0" * 16  # between the tree and the data section
 
@@ -32,9 +32,9 @@ Nodes = list[tuple[int, int]]
 class Grower(Generic[S, C]):
     """Grows trees into one list of nodes.
 
-    `change` makes the state below a prefix from the one above it; `leaf` numbers a state. A prefix
-    may instead be a *portal*: a reference to a subtree grown before, which is put there whatever
-    other prefixes say (longer ones are ignored).
+    `change` makes the state below a prefix out of the state above it; `leaf` gives a state its number. A
+    prefix may also be a *portal*: a reference to a subtree that was grown before. It is put there
+    whatever other prefixes say, and longer prefixes are ignored.
     """
 
     def __init__(self, change: Callable[[S, C], S], leaf: Callable[[S], int]) -> None:
@@ -49,7 +49,8 @@ class Grower(Generic[S, C]):
         start: S,
         portals: Mapping[tuple[int, int], int] | None = None,
     ) -> int:
-        """The reference to a tree over `width` bits. Keys are (address, length), host bits zero."""
+        """Grows a tree over `width` bits and returns the reference to it. Keys are (address, length), host
+        bits zero."""
         self._width = width
         self._portals = portals or {}
         self._changes = changes
@@ -57,7 +58,7 @@ class Grower(Generic[S, C]):
         return self._subtree(0, len(self._keys), 0, 0, start)
 
     def _subtree(self, low: int, high: int, address: int, depth: int, state: S) -> int:
-        """The reference for the prefix `address`/`depth`, in which the keys `low` to `high` lie."""
+        """Grows the tree of the prefix `address`/`depth`, in which the keys `low` to `high` are."""
         if low < high and self._keys[low] == (address, depth):
             portal = self._portals.get((address, depth))
             if portal is not None:
@@ -75,7 +76,7 @@ class Grower(Generic[S, C]):
         return self._node(left, right)
 
     def _chain(self, key: tuple[int, int], depth: int, state: S) -> int:
-        """A subtree with a single prefix in it: most of the nodes, so without recursion."""
+        """Grows a subtree with a single prefix in it. Most nodes are in such trees, so it is a loop."""
         address, length = key
         reference = self._portals.get(key)
         if reference is None:
@@ -100,9 +101,9 @@ def encode_mmdb(
     metadata: Mapping[str, object],
     smallest_record: int = 24,
 ) -> bytes:
-    """The file of an IPv6 tree. Leaf value n is `records[n - 1]`. `metadata` has what the tree does
-    not say: database_type, description, build_epoch. A larger record size than 24 bits is taken
-    where the tree needs it."""
+    """Writes an IPv6 tree as an MMDB file. Leaf value n is `records[n - 1]`. `metadata` has what does not
+    follow from the tree: database_type, description, build_epoch. The record size is 24 bits, or more if
+    the tree needs it."""
     if root < 0:  # the same everywhere; a file has at least one node
         nodes = [*nodes, (root, root)]
     count = len(nodes)
@@ -132,8 +133,8 @@ def encode_mmdb(
 
 
 def _pack(numbers: array[int], size: int) -> bytes:
-    """Two big-endian numbers of `size` bits a node; of 28 bits, the middle byte holds the highest
-    four bits of both."""
+    """Packs numbers as big-endian ones of `size` bits, two for each node. With 28 bits, the middle byte has
+    the highest four bits of both."""
     big_endian = array("Q", numbers)
     if sys.byteorder == "little":
         big_endian.byteswap()

@@ -1,7 +1,7 @@
-"""What a GeoIP record says, whoever sells the database.
+"""Reads GeoIP records of all vendors.
 
-One adapter per record layout. It only fetches the raw fields; what they mean is decided here, once
-for all of them: which locations are precise enough to rank by, and what a place is called.
+There is an adapter for each layout of records, which only fetches the raw fields. What the fields mean
+is decided once for all layouts: which locations are precise enough to rank by, and how a place is named.
 
 - MaxMind: nested (`country.iso_code`, `location.latitude`, `city.names`), documented at
   https://dev.maxmind.com/geoip/docs/databases/city-and-country/
@@ -31,10 +31,10 @@ _IPINFO_KEYS = frozenset(
 
 
 class GeoipLocation(NamedTuple):
-    """Where a record puts its addresses. Country is ISO 3166-1 alpha-2, continent one of CONTINENTS.
+    """The location in a record. Country is an ISO 3166-1 alpha-2 code, continent one of CONTINENTS.
 
-    Not `precise`: the coordinates, if any, stand for a whole country (its centre, often), so nothing
-    may be ranked by them.
+    If it is not `precise`, the coordinates stand for a whole country (often its centre), so that
+    nothing may be ranked by them.
     """
 
     country: str | None
@@ -47,7 +47,7 @@ class GeoipLocation(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """The place in the class of a client here."""
+        """The place of a client at this location."""
         coordinates = None
         if self.precise and self.latitude is not None and self.longitude is not None:
             coordinates = self.latitude, self.longitude
@@ -55,7 +55,7 @@ class GeoipLocation(NamedTuple):
 
 
 class Details(Record, frozen=True, kw_only=True):
-    """What people want to read about a record; names are English where there are several."""
+    """The details of a record that people want to read. Names are English if there are several."""
 
     country_name: str | None = None
     city: str | None = None
@@ -63,14 +63,14 @@ class Details(Record, frozen=True, kw_only=True):
     accuracy_radius_km: int | None = None
 
 
-# A record's fields as they were found, any of them missing or malformed: country, continent,
-# latitude, longitude, city, subdivision, accuracy radius in km.
+# The fields of a record as they were found: country, continent, latitude, longitude, city, subdivision,
+# accuracy radius in km. Any of them may be missing or malformed.
 _Fields = tuple[Any, Any, Any, Any, Any, Any, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """One vendor's records. No record, however malformed, makes these methods raise."""
+    """A layout of records. Its methods never raise, however malformed a record is."""
 
     vendor: str
     fields: Callable[[dict[str, Any]], _Fields]
@@ -94,7 +94,7 @@ class Layout:
         )
 
     def place(self, record: object) -> Place:
-        """`locate(record).place` without what every request would make in vain."""
+        """The same as `locate(record).place`, but quicker, because every request calls it."""
         if not isinstance(record, dict):
             return UNKNOWN_PLACE
         country, continent, latitude, longitude, city, subdivision, radius_km = self.fields(record)
@@ -126,9 +126,9 @@ NOWHERE = GeoipLocation(None, None, None, None, None, None, precise=False)
 
 
 def city_layout(name: str, database_type: str, records: Sequence[Any]) -> Layout:
-    """Which layout a city or country database has, judged by its type and some of its records.
+    """The layout of a city or country database, judged by its type and some of its records.
 
-    `name` is what messages call the database. Raises GeoError when the records have no countries.
+    Messages call the database by `name`. Raises GeoError if the records have no countries.
     """
     keys = {key for record in records if isinstance(record, dict) for key in record}
     nested = any(
@@ -154,8 +154,8 @@ def city_layout(name: str, database_type: str, records: Sequence[Any]) -> Layout
 
 
 def asn_of(record: object) -> int | None:
-    """The AS number in a record of any vendor: MaxMind's and DB-IP's key, DB-IP's nested one,
-    IPinfo's `AS3320`."""
+    """The AS number in a record of any vendor, or None. MaxMind and DB-IP have it under one key, some DB-IP
+    files nested, and IPinfo writes `AS3320`."""
     if not isinstance(record, dict):
         return None
     number = record.get("autonomous_system_number", record.get("asn"))
@@ -216,8 +216,8 @@ _NOTHING = (None, None)
 
 @lru_cache(maxsize=1024)
 def _meant(code: str) -> tuple[str | None, str | None]:
-    """The country that a code stands for, or the continent. Where it stands for neither (ZZ, XX, A1 for
-    anonymous proxies, …), the record's own continent counts."""
+    """The country and the continent that a code stands for, of which at most one is not None. If it stands
+    for neither (ZZ, XX, A1 for anonymous proxies, …), the record's own continent counts."""
     place = places_by_code().get(code.upper()) if code.isascii() else None
     return _NOTHING if place is None else (country_of(place), continent_in(place))
 
@@ -227,7 +227,7 @@ def _continent(code: Any) -> str | None:
 
 
 def _coordinates(latitude: Any, longitude: Any) -> tuple[float, float] | None:
-    """Degrees as numbers or text → floats. Vendors write "unknown" as nothing, NaN, or (0, 0)."""
+    """Coordinates in degrees, from numbers or text; None for what vendors write if they are unknown."""
     try:
         north, east = float(latitude), float(longitude)
     except (TypeError, ValueError, OverflowError):
@@ -238,7 +238,7 @@ def _coordinates(latitude: Any, longitude: Any) -> tuple[float, float] | None:
 
 
 def _is_local(city: Any, subdivision: Any, radius_km: Any) -> bool:
-    """Whether coordinates are those of a city or region; otherwise they stand for the country."""
+    """Returns whether coordinates are those of a city or region. If not, they stand for the country."""
     if not (_text(city) or _text(subdivision)):
         return False
     return radius_km is None or (_radius(radius_km) or 0) < COUNTRY_ONLY_RADIUS_KM
@@ -261,8 +261,10 @@ def _part(record: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _english(named: Any) -> str | None:
-    """A nested city's or subdivision's name: English, or else in any language."""
-    names = _part(named, "names") if isinstance(named, dict) else {}
+    """The name of a nested city or subdivision: in English, or else in any language."""
+    names = named.get("names") if isinstance(named, dict) else None
+    if not isinstance(names, dict):
+        return None
     return _text(names.get("en")) or next(filter(None, map(_text, names.values())), None)
 
 

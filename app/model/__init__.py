@@ -1,9 +1,9 @@
-"""What Mirrorwise talks about: mirrors, releases, repos, probe results, findings, errors.
+"""The values that Mirrorwise works with: mirrors, releases, repos, probe results, findings, errors.
 
-Plain immutable values, shared by every other module; this one imports none of them. All are
-msgspec structs, so the same types are validated at the edge, sent through the store and held in
-memory. Field names are those of the field: *release* is what dnf calls releasever, *arch* its
-basearch; *module* is an optional module of the service config such as AlmaLinux's "kitten".
+They are plain and immutable. Every other package uses them, and this one imports no other. Most are
+msgspec structs: the same types are validated when read, sent through the store and held in memory.
+A *release* is what dnf calls releasever, an *arch* is its basearch. A *module* is an optional module of
+the service config, such as AlmaLinux's "kitten".
 """
 
 from app.model.clients import ClientClass

@@ -1,7 +1,7 @@
-"""Client classes: all that an answer may depend on of the client that asks, and their text.
+"""Client classes: the only facts about a client that an answer may depend on.
 
-The text is `place|network|spread|family`, such as `DE/50/8|aws:eu-central-1|17|4`. nginx computes
-the same text, keeps answers by it, and sends it along (`X-Client-Class`).
+A class is written `place|network|spread|family`, such as `DE/50/8|aws:eu-central-1|17|4`. nginx computes
+the same text, caches answers by it, and sends it with requests (`X-Client-Class`).
 """
 
 from __future__ import annotations
@@ -18,34 +18,26 @@ _CLASS = re.compile(rf"({places.PATTERN})\|({networks.CHARACTERS})\|([0-9]|[12][
 
 
 class ClientClass(msgspec.Struct, frozen=True, gc=False):
-    """Clients of one class get the same answer to the same question."""
+    """A class of clients. Clients of one class get the same answer to the same question."""
 
     place: Place
     #: The name of a network in the networks database (`NetworkName`); empty where none is known.
     network: str
-    #: 0 to 31, out of the address: spreads clients of one place over mirrors.
+    #: A number from 0 to 31 out of the address, which shares clients of one place among mirrors.
     spread: int
     #: 4 or 6.
     family: int
-    #: Whether the client's own address is meant, so that private mirrors of its network count, and it
-    #: may be told of its netblocks. They do not count when it asks as for another address.
+    #: Whether the address is the client's own. If not (`ip=`), private mirrors of its network do not count,
+    #: and the client is not told of the netblocks that the address is in.
     private: bool = True
 
     def __str__(self) -> str:
         return f"{self.place}|{self.network}|{self.spread}|{self.family}"
 
-    @property
-    def shown(self) -> ClientClass:
-        """The class as the client may see it: one that asks as for another address is not told that
-        this address lies in a netblock that some mirror declares."""
-        if self.private:
-            return self
-        return msgspec.structs.replace(self, network=networks.without_netblocks(self.network))
-
 
 def parse_class(text: str) -> ClientClass | None:
-    """A class as `str(ClientClass)` writes it; None for any other text. A place in a country that is
-    none is left as it is, so that the answer is for the very class that nginx keeps it under."""
+    """Parses a class as `str(ClientClass)` writes it. Returns None for any other text. It is not checked
+    that the country exists, so that the answer is for exactly the class under which nginx keeps it."""
     match = _CLASS.fullmatch(text)
     if match is None:
         return None

@@ -1,10 +1,10 @@
-"""Countries: their codes, the names that people give them, their continents, and where they are.
+"""Countries: their codes, names, continents and centres.
 
-The table is `countries.csv`: every ISO 3166-1 code in use, and Kosovo's XK. A country's centre is that
-of its people: the mean of its places by population, out of GeoNames (geonames.org, CC BY 4.0), or its
-main station or island where nobody lives for long. `names` begins with the English one; among the
-others are codes that ISO 3166-1 does not assign and people or GeoIP vendors use (UK, and FX for
-Metropolitan France).
+The table `countries.csv` has every ISO 3166-1 code in use, and Kosovo's XK. A country's centre is the
+centre of its population: the mean of its places weighted by population, from GeoNames (geonames.org, CC
+BY 4.0), or its main station or island if it has no permanent population. Of the `names`, the English
+one comes first. The others include codes that people or GeoIP vendors use, but ISO 3166-1 does not assign
+(UK, and FX for Metropolitan France).
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from app.model.mirrors import Coordinates
 from app.model.values import Record
 
 CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
-"""GeoNames' codes, which all GeoIP vendors use."""
+"""The codes of continents by GeoNames, which all GeoIP vendors use."""
 
 
 class Country(Record, frozen=True, kw_only=True):
-    """`names` are spellings of it, its two codes among them."""
+    """A country."""
 
     continent: str
     centre: Coordinates
+    #: All texts that mean this country: its two codes, its English name, and others.
     names: tuple[str, ...]
 
 
 @cache
 def countries() -> Mapping[str, Country]:
-    """All of them by ISO 3166-1 alpha-2 code, sorted."""
+    """All countries by ISO 3166-1 alpha-2 code, sorted."""
     with Path(__file__).with_name("countries.csv").open(newline="", encoding="utf-8") as file:
         return {
             row["code"]: Country(
@@ -45,13 +46,13 @@ def countries() -> Mapping[str, Country]:
 
 
 def country_code(text: str) -> str | None:
-    """The alpha-2 code of an alpha-2 or alpha-3 code or an English name, in any case; `UK` is GB. None:
-    it is no country's."""
+    """The alpha-2 code of the country that a text means: an alpha-2 or alpha-3 code or an English name, in
+    any case. `UK` is GB. None if the text means no country."""
     return _codes_by_name().get(_plain(text))
 
 
 def continent_of(code: str) -> str | None:
-    """One of CONTINENTS; None for what is no country's code."""
+    """The continent of a country, one of CONTINENTS. None if `code` is no country's alpha-2 code."""
     country = countries().get(code)
     return country.continent if country else None
 

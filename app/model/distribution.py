@@ -1,4 +1,4 @@
-"""What a distribution publishes, as the service config declares it."""
+"""The service config: what a distribution publishes, and how it is served and probed."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ class Repo(Record, frozen=True, kw_only=True):
     """A repo as the service config declares it."""
 
     name: str
-    #: Below `<base>/<release>/`. It ends in "/" and may contain `$basearch`.
+    #: The path below `<base>/<release>/`. It ends in "/" and may contain `$basearch`.
     path: str
-    #: Where the repo is expected. Empty: for all arches.
+    #: The arches for which the repo is expected; all if this is empty.
     arches: tuple[str, ...] = ()
-    #: The same for releases.
+    #: The releases in which the repo is expected; all if this is empty.
     releases: tuple[str, ...] = ()
     #: Whether the repo is only in the vault, whatever the release.
     vault: bool = False
 
 
 class RepoName(Record, frozen=True, kw_only=True):
-    """The meaning of a name in MirrorManager's `repo=` (or of a plain repo name) that is not
-    `<repo>-<release>`."""
+    """The meaning of a name in `repo_names:`, which stands for another repo, a release, or both."""
 
+    #: None for the repo that has this name.
     repo: str | None = None
-    #: None: the release that is asked for.
+    #: None for the release that is asked for.
     release: str | None = None
-    #: The name is answered as unknown.
+    #: Whether questions with this name are answered with an error.
     disabled: bool = False
 
 
 class SelectionPolicy(Record, frozen=True, kw_only=True):
-    """How mirrors are ranked and how long a list is: `selection:` in config.yml."""
+    """The rules by which mirrors are ranked, and the length of a list: `selection:` in config.yml."""
 
     length: int = 10
     border_km: float = 500.0
     continent_km: float = 1000.0
     spread_km: float = 60.0
-    #: The multiple of its fair share by weight that no mirror should exceed. 0: there is no limit.
+    #: The multiple of its fair share by weight that no mirror should exceed; 0 for no limit.
     max_share: float = 4.0
     protocols: tuple[Protocol, ...] = ("https", "http")
 
 
 class ProbePolicy(Record, frozen=True, kw_only=True):
-    """How the prober asks: `probe:` in config.yml."""
+    """The rules by which the prober asks: `probe:` in config.yml."""
 
     full_every_s: int = 6 * 3600
     grace_s: int = 24 * 3600
@@ -53,23 +53,23 @@ class ProbePolicy(Record, frozen=True, kw_only=True):
 
 
 class ServiceConfig(Record, frozen=True, kw_only=True):
-    """config.yml, normalised."""
+    """The service config, config.yml, in its normal form."""
 
-    #: Those that mirrors carry, by their full names ("9.8", "10-kitten"), in the order of the file.
+    #: The releases that mirrors carry, by their full names ("9.8", "10-kitten"), in the order of the file.
     releases: tuple[str, ...]
-    #: Short names and the releases that they stand for ("9" → "9.8").
+    #: The releases that short names stand for ("9" for "9.8").
     aliases: dict[str, str]
     vault_releases: tuple[str, ...]
-    #: By release; every release and every vault release is a key.
+    #: The arches of each release and each vault release.
     arches: dict[str, tuple[str, ...]]
     repos: tuple[Repo, ...]
-    #: The module of each release that belongs to an optional one ("10-kitten" → "kitten").
+    #: The module of each release that belongs to an optional module ("kitten" for "10-kitten").
     modules: dict[str, str] = {}
-    #: Ends in "/", as does `origin`.
+    #: The base URL of the vault. It ends in "/", as does `origin`.
     vault_url: str | None = None
-    #: The server of last resort, for whatever no mirror serves.
+    #: The base URL of the server that answers where no mirror can.
     origin: str | None = None
-    #: The same for modules.
+    #: The base URLs of the origins of modules.
     module_origins: dict[str, str] = {}
     allowed_outdate_s: int = 12 * 3600
     required_protocols: tuple[Protocol, ...] = ("http", "https")

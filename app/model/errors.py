@@ -8,19 +8,21 @@ from app.model.values import Record
 
 
 class Severity(StrEnum):
-    #: It makes its subject unusable.
+    """The severity of a finding."""
+
+    #: The subject of the finding cannot be used.
     FAULT = "fault"
-    #: It does not.
+    #: The subject can be used all the same.
     WARNING = "warning"
 
 
 class Finding(Record, frozen=True, kw_only=True):
-    """Something wrong in a file that people or tools wrote, in words for the person who can mend it."""
+    """Something wrong in a file that people or tools wrote, in words for the person who can correct it."""
 
     severity: Severity
     file: str
     message: str
-    #: Counts from 1.
+    #: The number of the line, from 1.
     line: int | None = None
 
     def __str__(self) -> str:
@@ -29,25 +31,25 @@ class Finding(Record, frozen=True, kw_only=True):
 
 
 def fault(file: str, message: str, line: int | None = None) -> Finding:
-    """A finding that makes its subject unusable."""
+    """Makes a finding that its subject cannot be used."""
     return Finding(severity=Severity.FAULT, file=file, message=message, line=line)
 
 
 def warning(file: str, message: str, line: int | None = None) -> Finding:
-    """A finding that leaves its subject usable."""
+    """Makes a finding that leaves its subject usable."""
     return Finding(severity=Severity.WARNING, file=file, message=message, line=line)
 
 
 class MirrorwiseError(Exception):
-    """Base of all errors that Mirrorwise raises on purpose; the text is for people."""
+    """The base of all errors that Mirrorwise raises on purpose. Their texts are for people."""
 
 
 class SettingsError(MirrorwiseError):
-    """An environment variable holds something that cannot be used."""
+    """An environment variable has a value that cannot be used."""
 
 
 class SourceError(MirrorwiseError):
-    """An input file cannot be used at all; `findings` say why and where."""
+    """An input file cannot be used at all. Its `findings` say why and where."""
 
     def __init__(self, findings: list[Finding]) -> None:
         super().__init__("\n".join(map(str, findings)))
@@ -59,8 +61,8 @@ class GeoError(MirrorwiseError):
 
 
 class StoreError(MirrorwiseError):
-    """The store did not answer, or refused, or holds something that is not ours."""
+    """The store did not answer, refused something, or holds something that is not ours."""
 
 
 class SnapshotError(MirrorwiseError):
-    """A snapshot cannot be decoded: cut short, or of another schema."""
+    """A snapshot cannot be decoded, because it is cut short, damaged, or of another schema."""

@@ -1,4 +1,4 @@
-"""What becomes of a mirror for a question: the pass that takes it, or the one reason why not."""
+"""The fates of mirrors: for a question, a pass takes a mirror, or there is a reason why it is left out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 
 class Pass(StrEnum):
-    """What gives a mirror its place in a list."""
+    """A pass, which gives a mirror its place in a list, or what decides a list as a whole."""
 
     EXCLUSIVE = "exclusive"
     NETBLOCK = "netblock"
@@ -15,14 +15,14 @@ class Pass(StrEnum):
     GEOGRAPHY = "geography"
     LAST_RESORT = "last resort"
 
-    # What decided a list whose first mirror does not tell.
+    # These decide a list as a whole.
     EXCLUSIVE_UNAVAILABLE = "exclusive unavailable"
     ORIGIN = "origin"
     VAULT = "vault"
 
 
 class Exclusion(StrEnum):
-    """Why a mirror is not in a list, as people read it: exactly one per mirror and question."""
+    """The reason why a mirror is not in a list, in words for people. A mirror has one for each question."""
 
     DISABLED = "disabled"
     NOT_PROBED = "not probed"
@@ -41,17 +41,17 @@ class Exclusion(StrEnum):
 
 
 class Fate(IntEnum):
-    """What becomes of a mirror, in one byte. The first three may be served, the lowest first; each of the
-    others is one case of an exclusion. Of several that hold, the lowest says most of the mirror."""
+    """The fate of a mirror for a question, in one byte. Mirrors with the first three may be served, lowest
+    first; the others are cases of exclusions. If several hold, the lowest says most about the mirror."""
 
-    #: It is known to have what is asked for, or it is trusted to.
+    #: The mirror is known to have what is asked for, or is trusted to have it.
     GOOD = 1
     #: The prober has not looked yet.
     UNKNOWN = 2
     #: The question names no arch, and the mirror has some arches of several.
     PARTIAL = 3
 
-    # Out of files and the prober's state, for everything or for what is asked for.
+    # These are decided by the worker in `snapshot.eligibility`, from files and the prober's state.
     DISABLED = 16
     NOT_PROBED = 17
     UNREACHABLE = 18
@@ -61,9 +61,10 @@ class Fate(IntEnum):
     STALE_REPO = 22
     MISSING_REPO = 23
     UNDECLARED = 24
+    #: `LoadedSnapshot.fates_of` gives it to all mirrors.
     IN_VAULT = 25
 
-    # Out of what the request asks for, and whom the mirror serves.
+    # These are decided in `answer.plan`, from the request and from the countries that the mirror serves.
     PROTOCOL = 32
     FAMILY = 33
     SERVES_OTHERS = 34
@@ -71,7 +72,7 @@ class Fate(IntEnum):
     OTHER_COUNTRY = 36
     EXCLUDED_COUNTRY = 37
 
-    # Out of the client's network, and of the other mirrors.
+    # These are decided in `answer.walk`, from the client's network and the other mirrors.
     OTHER_NETWORK = 48
     OWNED = 49
     OTHER_REGION = 50
@@ -80,7 +81,7 @@ class Fate(IntEnum):
 
     @property
     def exclusion(self) -> Exclusion | None:
-        """None for what may be served."""
+        """The reason that people read for this fate; None if the mirror may be served."""
         return _EXCLUSIONS.get(self)
 
 

@@ -1,4 +1,4 @@
-"""What the prober measured."""
+"""The prober's results about mirrors and the origin."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Content(StrEnum):
 
 
 class Endpoint(Record, frozen=True, kw_only=True):
-    """One protocol over one address family."""
+    """The result of asking a mirror over one protocol and one address family."""
 
     ok: bool
-    #: What went wrong, for people.
+    #: What went wrong, in words.
     detail: str | None = None
     latency_ms: float | None = None
 
 
 class MirrorState(Record, frozen=True, kw_only=True):
-    """What was measured of one mirror: state/mirrors/<name>.json."""
+    """The state of one mirror, as the prober found it and state/mirrors/<name>.json has it."""
 
     mirror: str
     probed_at: datetime
@@ -48,21 +48,21 @@ class MirrorState(Record, frozen=True, kw_only=True):
     reason: str | None = None
     addresses: tuple[str, ...] = ()
     timestamp: datetime | None = None
-    #: The origin's own timestamp file at `probed_at`. Age is judged against it, so that no mirror becomes
-    #: stale while the origin publishes nothing.
+    #: The time in the origin's own timestamp file at `probed_at`. The mirror's age is measured against it,
+    #: so that no mirror becomes stale while the origin publishes nothing.
     origin_timestamp: datetime | None = None
     endpoints: dict[Protocol, dict[Family, Endpoint]] = {}
-    #: By "release/repo/arch" ("release/repo/" for a repo whose path has no $basearch). A missing key
-    #: means unknown.
+    #: The verdicts by "release/repo/arch", or "release/repo/" for a repo whose path has no $basearch. A
+    #: repo without a key is unknown.
     content: dict[str, Content] = {}
-    #: By "release/arch".
+    #: Whether the mirror has the ISO directory, by "release/arch".
     isos: dict[str, bool] = {}
 
 
 class RepomdVersion(Record, frozen=True, kw_only=True):
     """One version of a repo's repomd.xml at the origin. Hashes are lower-case hex."""
 
-    #: The repomd's own, in epoch seconds.
+    #: The timestamp that the file itself has, in epoch seconds.
     timestamp: int
     size: int
     seen_at: datetime
@@ -73,7 +73,7 @@ class RepomdVersion(Record, frozen=True, kw_only=True):
 
 
 class ProbeRound(Record, frozen=True, kw_only=True):
-    """The last complete round: state/round.json. Mirrors without state are served before there is one,
-    and are "not probed" after it."""
+    """The prober's last complete round, as state/round.json has it. Before the first one, mirrors without
+    state are served; after it, they are "not probed"."""
 
     completed_at: datetime

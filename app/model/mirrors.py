@@ -1,4 +1,4 @@
-"""Mirrors, as people declare them."""
+"""Mirrors, as people declare them in files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ EARTH_RADIUS_KM = 6371.0088
 
 
 class Coordinates(Record, frozen=True, kw_only=True):
-    """Degrees, north and east positive."""
+    """A point on the Earth, in degrees; north and east are positive."""
 
     latitude: float
     longitude: float
 
     def distance_km(self, other: Coordinates) -> float:
-        """The length of the great circle between the two (haversine)."""
+        """The distance to another point along the great circle (haversine formula)."""
         north, other_north = radians(self.latitude), radians(other.latitude)
         half_chord = (
             sin((other_north - north) / 2) ** 2
@@ -30,19 +30,19 @@ class Cloud(Record, frozen=True, kw_only=True):
 
     #: A name in the table of providers (`app.clouds`).
     provider: str
-    #: By their public names. Empty: the mirror serves all regions of the provider.
+    #: The public names of the regions that the mirror serves; all regions if this is empty.
     regions: tuple[str, ...] = ()
 
 
 class Mirror(Record, frozen=True, kw_only=True):
-    """One mirror file, normalised. E-mail addresses are checked when read, and not kept."""
+    """A mirror as its file declares it, in its normal form. E-mail addresses are checked, but not kept."""
 
     name: str
-    #: The base URLs for ordinary releases, by their schemes. They end in "/".
+    #: The base URLs for ordinary releases, by protocol. They end in "/".
     addresses: dict[Protocol, str]
-    #: The same for the releases of each optional module.
+    #: The base URLs for the releases of each optional module.
     module_addresses: dict[str, dict[Protocol, str]] = {}
-    #: ISO 3166-1 alpha-2, as are `countries` and `exclude_countries`.
+    #: An ISO 3166-1 alpha-2 code, as in `countries` and `exclude_countries`.
     country: str | None = None
     state_province: str | None = None
     city: str | None = None
@@ -58,7 +58,7 @@ class Mirror(Record, frozen=True, kw_only=True):
     weight: float = 1.0
     countries: tuple[str, ...] = ()
     exclude_countries: tuple[str, ...] = ()
-    #: Empty: it carries all of them. The same holds for `arches` and `versions`.
+    #: The repos that the mirror carries; all if this is empty. The same holds for `arches` and `versions`.
     repos: tuple[str, ...] = ()
     arches: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Networks: the names of cloud regions, and of all that is known of a client's network.
+"""The names of cloud regions, and of the networks that clients are in.
 
     aws                                       a provider's addresses that belong to no region
     aws:us-east-1                             a cloud region
@@ -6,8 +6,8 @@
     aws:us-east-1+net-3f2a1c+AS3320           a network: cloud region, declared netblocks, ASN; any of
                                               them may be missing
 
-A network's name is safe to show but for its netblocks, and those are a hash: it tells neither the
-prefixes nor the mirrors that declare them.
+A network's name may be shown to anyone, but for the part about netblocks. That part is a hash, which
+tells neither the prefixes nor the mirrors that declare them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from typing import NamedTuple
 
 CHARACTERS = "[A-Za-z0-9:/+._-]{0,200}"
-"""What a network's name is made of, as a regular expression. nginx has the same one."""
+"""A regular expression for the characters of a network's name. nginx has the same one."""
 
 _WORD = "[A-Za-z0-9._-]+"
 _REGION = f"(?P<provider>{_WORD})(?::(?P<region>{_WORD})(?:/(?P<border_group>{_WORD}))?)?"
@@ -28,12 +28,12 @@ _NAME = re.compile(
 
 
 class CloudRegion(NamedTuple):
-    """A cloud provider's region, or a border group in one. Its text is its key in a snapshot."""
+    """A region of a cloud provider, or a border group in one. Its text is its key in a snapshot."""
 
     provider: str
     #: None for addresses that the provider assigns to no region.
     region: str | None = None
-    #: An AWS zone with a place of its own; `region` is the one that it belongs to.
+    #: A zone of AWS with a place of its own; it belongs to `region`.
     border_group: str | None = None
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class CloudRegion(NamedTuple):
 
 
 class NetworkName(NamedTuple):
-    """The parts of a network's name; its text is the name."""
+    """The name of a network, in its parts. The text of this object is the name."""
 
     cloud: CloudRegion | None = None
     #: Hex digits of a hash of all declared netblocks that the network lies in.
@@ -58,7 +58,7 @@ class NetworkName(NamedTuple):
 
 
 def parse_network(name: str) -> NetworkName:
-    """The parts of a name as `NetworkName` writes it. Any other text has none."""
+    """Parses a name as `NetworkName` writes it. All parts are None for any other text."""
     match = _NAME.fullmatch(name)
     if match is None:
         return NetworkName()
@@ -69,5 +69,5 @@ def parse_network(name: str) -> NetworkName:
 
 
 def without_netblocks(name: str) -> str:
-    """A network's name as anyone may see it."""
+    """The name of a network without its netblocks, which anyone may see."""
     return str(parse_network(name)._replace(netblocks=None))

@@ -1,13 +1,14 @@
-"""Places: where a client is, as far as its address tells, in one short text.
+"""Places: short texts that say where a client is, as far as its address tells.
 
     DE/50/8                a cell: the country, and the south-west corner of a square of one degree
     DE                     a country: nothing more precise is known
     ~EU                    a continent
     (empty)                nothing is known
-    @/aws:eu-central-1     a cloud region; its clients are ranked from there, but no client's class says so
+    @/aws:eu-central-1     a cloud region: distances of its clients are measured from there, but no
+                           client class has such a place
 
-A place stays text wherever it goes, because every request looks one up. The functions here are the
-only ones that know what the text looks like.
+A place is a plain string everywhere, because every request looks one up. Only the functions here know
+what the string looks like.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ Place: TypeAlias = str
 Precision = Literal["cell", "country", "continent", "nothing"]
 
 UNKNOWN_PLACE: Place = ""
-"""The place of a client of which nothing is known."""
+"""The place of a client whose address tells nothing."""
 
 PATTERN = "(?:[A-Z]{2}(?:/-?[0-9]{1,2}/-?[0-9]{1,3})?|~[A-Z]{2})?"
-"""What a client's place looks like, as a regular expression. nginx has the same one."""
+"""A regular expression for the place of a client. nginx has the same one."""
 
 _REGION = "@/"
 
@@ -39,7 +40,7 @@ _PARTS_OF_CONTINENTS = {
     "EU": "EU",
     "YU": "EU",  # Yugoslavia
 }
-"""What vendors write where a country should be, and is none."""
+"""Codes that vendors write in place of a country and that are none, and the continents they mean."""
 
 
 # --- writing ---------------------------------------------------------------------------------------
@@ -50,8 +51,8 @@ def place_of(
     continent: str | None = None,
     coordinates: tuple[float, float] | None = None,
 ) -> Place:
-    """The most precise place that these make. Coordinates (degrees north and east) are only worth
-    something together with a country, and a continent only without one."""
+    """The most precise place that follows from these. Coordinates (degrees north and east) count only with
+    a country, and a continent counts only without one."""
     if country is None:
         return UNKNOWN_PLACE if continent is None else f"~{continent}"
     if coordinates is None:
@@ -67,8 +68,8 @@ def region_place(region: CloudRegion) -> Place:
 
 @cache
 def places_by_code() -> Mapping[str, Place]:
-    """What each code that may stand for a country in a GeoIP record means: a country (`DE`; `GB` of
-    UK) or a continent (`~EU`). Any other code means nothing."""
+    """The place that a country's code in a GeoIP record means, by code: a country (`DE`; `GB` for UK) or a
+    continent (`~EU`). Codes that are not here mean nothing."""
     places = {code: place_of(continent=continent) for code, continent in _PARTS_OF_CONTINENTS.items()}
     for code, country in countries().items():
         places |= {name: place_of(code) for name in country.names if len(name) == 2}
@@ -79,8 +80,8 @@ def places_by_code() -> Mapping[str, Place]:
 
 
 def parse_place(text: str) -> Place:
-    """A client's place that a person or a program wrote. Raises ValueError, with a sentence, for what
-    does not look like one, and for cells, countries and continents that there are not."""
+    """Checks a client's place that a person or a program wrote, and returns it. Raises ValueError, with a
+    sentence, if it does not look like one or if there is no such cell, country or continent."""
     if not re.fullmatch(PATTERN, text):
         raise ValueError(f"{text!r} is not a place such as DE/50/8, DE or ~EU")
     country, continent = country_of(text), continent_in(text)
@@ -98,28 +99,28 @@ def parse_place(text: str) -> Place:
 
 
 def country_of(place: Place) -> str | None:
-    """The country of a cell or country."""
+    """The country of a place that is a cell or a country; None for any other place."""
     country = place.partition("/")[0]
     return country if len(country) == 2 else None
 
 
 def continent_in(place: Place) -> str | None:
-    """The continent, where that is all that is known."""
+    """The continent of a place that is no more than a continent; None for any other place."""
     return place[1:] if place.startswith("~") else None
 
 
 def region_in(place: Place) -> str | None:
-    """The cloud region, written as `CloudRegion` writes it, whose place this is."""
+    """The cloud region whose place this is, as `CloudRegion` writes it; None for any other place."""
     return place.removeprefix(_REGION) if place.startswith(_REGION) else None
 
 
 def is_exact(place: Place) -> bool:
-    """Whether distances from the place mean something: it is a cell or a cloud region."""
+    """Returns whether distances can be measured from a place: whether it is a cell or a cloud region."""
     return "/" in place
 
 
 def precision(place: Place) -> Precision:
-    """How much a client's place says."""
+    """The precision of a client's place."""
     if is_exact(place):
         return "cell"
     if country_of(place):
@@ -128,8 +129,8 @@ def precision(place: Place) -> Precision:
 
 
 def wider_places(place: Place) -> Iterator[Place]:
-    """What a place that has no list of its own falls back to: its country, that country's continent,
-    and in the end the place of which nothing is known."""
+    """Yields the places that contain a place, the narrowest first: its country, the continent of that, and
+    last the unknown place. A place that has no list of its own gets theirs."""
     country = country_of(place)
     if country is not None:
         yield place_of(country)

@@ -1,4 +1,4 @@
-"""What the types of this room are made of."""
+"""Small types and helpers that the other modules of the model share."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ EpochSeconds = Annotated[float, msgspec.Meta(ge=0, le=2e11)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all value types: immutable, keyword-only; unknown keys are ignored when decoding."""
+    """The base of value types. They are immutable and take keywords only; decoding ignores unknown keys."""
 
 
 def about(description: str) -> msgspec.Meta:
-    """What a published JSON schema says of a field."""
+    """Makes the description of a field in a published JSON schema."""
     return msgspec.Meta(description=description)
 
 

@@ -1,4 +1,4 @@
-"""Words for people: the name that was probably meant, and text of strangers made harmless."""
+"""Helpers for messages: the name that was probably meant, and text from outside that is safe to print."""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ SHOWN_CHARACTERS = 80
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that most resembles an unknown one, in any case. None: no known word does."""
+    """The known word that is most like an unknown one, whatever the case; None if no known word is."""
     by_lower = {name.lower(): name for name in known}
     close = get_close_matches(word.lower(), by_lower, n=1)
     return by_lower[close[0]] if close else None
 
 
 def escaped(text: str) -> str:
-    """Text of a stranger for the middle of a sentence: cut, and with every character that a terminal would
-    obey written as an escape."""
+    """Text from outside, for the middle of a sentence: it is cut, and control characters are written as
+    escapes, so that no terminal obeys them."""
     short = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
 
 
 def quoted(text: str) -> str:
-    """The same in double quotes."""
+    """Text from outside as `escaped` writes it, in double quotes."""
     return f'"{escaped(text)}"'
 
 
 def printable(text: str) -> str:
-    """Text of a stranger for a place of its own: whole, with "?" for every character that a terminal would
-    obey."""
+    """Text from outside, for a line of its own: it is not cut, but control characters become "?"."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

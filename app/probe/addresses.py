@@ -1,8 +1,8 @@
 """Resolves the names of mirrors, and decides which addresses may be asked.
 
 Mirror URLs come from pull requests, so a name may point anywhere. It is resolved once a round, its
-addresses are checked, and connections go to those very addresses: a name that changes its answer between
-the check and the connection gains nothing.
+addresses are checked, and connections go to exactly these addresses. So it is of no use to change a name
+between the check and the connection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from app.model import Family
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Lookup = Callable[[str], Awaitable[Sequence[str]]]
-"""Host name to the texts of its addresses; raises OSError when it has none."""
+"""A function from a host name to the texts of its addresses. It raises OSError if there are none."""
 
 SOCKET_FAMILY: dict[Family, socket.AddressFamily] = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
@@ -46,7 +46,7 @@ def family_of(address: Address) -> Family:
 
 
 def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that a packet to this IPv6 address ends at."""
+    """The IPv4 address that packets to an IPv6 address go to, or None."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
@@ -59,7 +59,7 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def refusal(address: Address, allow_private: bool) -> str | None:
-    """Why this address must not be asked, as the end of a sentence; None if it may be."""
+    """Says why an address must not be asked, as the end of a sentence; None if it may be."""
     inner = _embedded(address) if isinstance(address, ipaddress.IPv6Address) else None
     if inner is not None and not (address.is_loopback or address.is_unspecified):
         why = refusal(inner, allow_private)
@@ -84,17 +84,17 @@ def refusal(address: Address, allow_private: bool) -> str | None:
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a host name led to."""
+    """The addresses that a host name resolved to."""
 
     #: The addresses that may be asked.
     usable: tuple[Address, ...] = ()
-    #: Why each of the others may not be.
+    #: For each of the others, its family and why it may not be asked.
     refused: tuple[tuple[Family, str], ...] = ()
-    #: Set when there is no usable address at all.
+    #: What is wrong if there is no usable address at all.
     fault: str | None = None
 
     def families(self) -> tuple[Family, ...]:
-        """The families that the name has addresses of, usable or not."""
+        """The families of the name's addresses, usable or not."""
         found = {family_of(a) for a in self.usable} | {family for family, _ in self.refused}
         return tuple(f for f in SOCKET_FAMILY if f in found)
 
@@ -120,7 +120,7 @@ class Resolver:
         self._tasks: dict[str, asyncio.Task[Sequence[str] | str]] = {}
 
     async def resolve(self, host: str, allow_private: bool) -> Resolved:
-        """The addresses of a host. Nothing is raised: a name without addresses is a fault in words."""
+        """The addresses of a host. It never raises: if a name has no addresses, the result says so."""
         texts: Sequence[str] | str
         try:
             texts = [str(ipaddress.ip_address(host))]
@@ -142,7 +142,7 @@ class Resolver:
         return Resolved(tuple(usable), tuple(refused), fault)
 
     def forget(self, host: str) -> None:
-        """Look the name up anew next time, for a second try."""
+        """Forgets a name, so that it is looked up again the next time."""
         self._tasks.pop(host, None)
 
     async def _ask(self, host: str) -> Sequence[str] | str:
@@ -183,12 +183,12 @@ class CheckedAddresses(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Does nothing, because there is nothing to close."""
 
 
 def has_route(family: Family) -> bool:
-    """Whether this machine has a route to the internet over this family. Sends nothing: connecting a UDP
-    socket only looks into the routing table."""
+    """Returns whether this machine has a route to the internet over a family. It sends nothing: connecting a
+    UDP socket only looks into the routing table."""
     probe_address = {"ipv4": "192.0.2.1", "ipv6": "2001:db8::1"}[family]
     try:
         with socket.socket(SOCKET_FAMILY[family], socket.SOCK_DGRAM) as sock:

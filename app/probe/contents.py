@@ -1,8 +1,8 @@
 """Asks one mirror for the repos and ISO directories that are due, two at a time.
 
-A mirror that was down, or that has no usable timestamp file, is asked for a few first, and for the rest
-once those came. What fails stays pending for a second try. After three failures in a row the rest of that
-address is not asked for.
+A mirror that was down, or that has no usable timestamp file, is first asked for a few, and for the rest
+only if it has some of these. What fails stays pending for a second try. After three failures in a row,
+nothing more is asked for at that base URL.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _TOO_MANY_REQUESTS = 429
 
 
 class Contents:
-    """The contents of one mirror in one round. What is found goes into `observation`. `seen` and `isos`
-    are what is to be remembered, and `module` is the module whose addresses stand for the mirror's own."""
+    """Asks for the contents of one mirror in one round. What is found goes into `observation`. `seen` and
+    `isos` are to be remembered, and `module` is the module by whose addresses the mirror is asked."""
 
     def __init__(
         self,
@@ -58,8 +58,7 @@ class Contents:
         self._failures: dict[str | None, int] = {}
 
     async def ask(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
-        """Ask for all that is due. `base` is where the timestamp file was found, None if it was not
-        found."""
+        """Asks for all that is due. `base` is where the timestamp file was found; None if it was not."""
         self.turn = self._next_turn()
         self._pending = {target.key: target for target in (*self.turn.repos, *self.turn.isos)}
         first = self._first(timestamped=base is not None)
@@ -70,7 +69,7 @@ class Contents:
         seen.complete = not self._pending
 
     async def ask_again(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
-        """Ask a second time for what failed, what was not asked for, and what turned out bad."""
+        """Asks a second time for what failed, what was not asked for, and what turned out to be bad."""
         bad = self.newly_bad()
         self._pending |= {target.key: target for target in self.turn.repos if target.key in bad}
         self._failures.clear()
@@ -78,13 +77,13 @@ class Contents:
         self._observation.complete = not self._pending
 
     def there(self) -> bool:
-        """Whether some repo at the mirror's own addresses is usable, or may be."""
+        """Returns whether some repo at the mirror's own addresses is usable, or may be."""
         own = {target.key for target in self.turn.repos if target.module == self.module}
         contents = self._observation.contents.items()
         return any(content is None or content in USABLE for key, content in contents if key in own)
 
     def newly_bad(self) -> set[str]:
-        """The repos that failed, were found damaged or are gone, and were not so at the last turn."""
+        """The keys of repos that failed, are damaged or are gone, but were not so at the last turn."""
         found = self._observation.contents.items()
         bad = {key for key, content in found if content is Content.CORRUPT} | set(self._observation.unread)
         gone = {
@@ -93,7 +92,7 @@ class Contents:
         return {key for key in bad if self._before.get(key) is not Content.CORRUPT} | gone
 
     def a_usable_one(self) -> Directory | None:
-        """A usable repo at the mirror's own addresses, None if there is none."""
+        """A usable repo at the mirror's own addresses; None if there is none."""
         found = self._observation.contents
         own = (target for target in self.turn.repos if target.module == self.module)
         return next((target for target in own if found.get(target.key) in USABLE), None)
@@ -120,7 +119,7 @@ class Contents:
         return next_turn(repos, isos, self._notes, situation)
 
     def _first(self, timestamped: bool) -> list[Directory]:
-        """What is asked for first. Of a mirror that looks well, that is everything."""
+        """The directories to ask for first. If the mirror looks well, these are all."""
         if self._down():
             return sorted(self.turn.repos, key=self._promise)[:_FIRST_OF_DOWN]
         if timestamped:
@@ -160,8 +159,8 @@ class Contents:
             await self._note_answer(target, answer, before)
 
     def _note_failure(self, target: Directory, reason: str, asked: bool) -> None:
-        """Note that a directory could not be had. A spent budget, or a mirror that wants fewer requests,
-        ends the asking at once and says nothing about the repo."""
+        """Notes that a directory could not be read. If it was not asked for, because the budget is spent or
+        the mirror wants fewer requests, nothing more is asked for, and nothing is learnt of the repo."""
         if not asked:
             self._observation.not_asked = reason
             self._failures[target.module] = _FAILURES_IN_A_ROW
@@ -189,8 +188,8 @@ class Contents:
     async def _request(
         self, key: EndpointKey, base: str | None, target: Directory, before: Seen | None
     ) -> Request:
-        """The request for a directory. A module has addresses of its own, which may lack the protocol or
-        the family over which the mirror itself is asked."""
+        """Makes the request for a directory. A module has addresses of its own, which may lack the protocol
+        or the family over which the mirror itself is asked."""
         protocol, family = key
         own = bases(self._mirror, target.module)
         if target.module == self.module:

@@ -1,9 +1,9 @@
-"""One bounded HTTP request (or rsync greeting) to a host that is not trusted.
+"""Sends HTTP requests (and reads rsync greetings) within limits, because hosts are not trusted.
 
 Whatever the other side does, an answer or a failure in words comes back within `Limits.total_s`. There
-are limits for the connection, the first byte and the whole answer; at most `body_bytes` are read; and a
-body that comes compressed although it was not asked for so is not unpacked. Redirects are followed on the
-same host only, and from http to https at most. Each of their addresses is checked anew.
+are limits for the connection, the first byte and the whole answer, and at most `body_bytes` are read. We
+ask for uncompressed bodies, and a compressed one is not unpacked. Redirects are followed only on the same
+host, also from http to https. The addresses of each redirect are checked anew.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _RSYNC_PORT = 873
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may take."""
+    """The limits of one request."""
 
     lookup_s: float = 10.0
     connect_s: float = 10.0
@@ -50,17 +50,17 @@ class Limits:
 class Network:
     """The prober's way to the internet."""
 
-    #: How names are looked up.
+    #: Looks names up.
     lookup: Lookup = system_lookup
-    #: Which certificates are trusted.
+    #: Decides which certificates are trusted.
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     limits: Limits = Limits()
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    #: Whether this machine can reach a family.
+    #: Returns whether this machine can reach a family.
     routed: Callable[[Family], bool] = has_route
 
     def resolver(self) -> Resolver:
-        """A new resolver, which has looked up no name yet."""
+        """Makes a new resolver, which has looked up no name yet."""
         return Resolver(self.lookup, self.limits.lookup_s)
 
 
@@ -69,14 +69,14 @@ class Fault(Enum):
 
     #: No HTTP answer came.
     SILENT = "silent"
-    #: An answer came, and it is of no use.
+    #: An answer came, but it is of no use.
     ANSWERED = "answered"
     #: The prober did not ask, which says nothing about the mirror.
     NOT_ASKED = "not asked"
 
 
 class Failure(Record, frozen=True, kw_only=True):
-    """Why there is no answer, as the end of a sentence."""
+    """The failure of a request. The reason is the end of a sentence."""
 
     fault: Fault
     reason: str
@@ -86,11 +86,11 @@ class Fetched(Record, frozen=True, kw_only=True):
     """An HTTP answer."""
 
     status: int
-    #: Where redirects ended.
+    #: The URL at which redirects ended.
     url: str
     latency_ms: float
     body: bytes = b""
-    #: The validators are for the next request.
+    #: The validators, to be sent with the next request.
     etag: str | None = None
     modified: str | None = None
 
@@ -147,7 +147,7 @@ class MirrorClient:
         )
 
     async def greet(self, url: str, family: Family) -> Fetched | Failure:
-        """Open a connection to an rsync server and read its greeting."""
+        """Opens a connection to an rsync server and reads its greeting."""
         target = URL(url)
         limits = self.network.limits
         refused = await self._check(target, family)
@@ -189,7 +189,7 @@ class MirrorClient:
             return self._spend(url) or await self._exchange(url, request)
 
     async def _exchange(self, url: URL, request: Request) -> Fetched | Failure | _Redirect:
-        """One request and its answer, within the limits."""
+        """Sends one request and reads its answer, within the limits."""
         total_s = self.network.limits.total_s
         started = time.monotonic()
         deadline = asyncio.get_running_loop().time() + total_s
@@ -238,8 +238,8 @@ class MirrorClient:
         )
 
     async def _check(self, url: URL, family: Family) -> Failure | None:
-        """Resolve the URL's host. If its addresses may be asked, the connector gets them; if not, returns
-        why."""
+        """Resolves the host of a URL. If its addresses may be asked, the connector gets them. Otherwise it
+        returns a failure."""
         host = url.raw_host
         if not host:
             return Failure(fault=Fault.NOT_ASKED, reason=f"{url} names no host")
@@ -251,7 +251,7 @@ class MirrorClient:
         return None
 
     def _spend(self, url: URL) -> Failure | None:
-        """Count a request before it is sent. Returns why it must not be sent when the budget is used up."""
+        """Counts a request before it is sent. Returns a failure if the budget is used up."""
         key = host_key(url)
         if self._hosts.exhausted(key, self.network.clock()):
             reason = f"this hour's {self._hosts.budget} requests to {key} are used up"
@@ -265,8 +265,7 @@ class MirrorClient:
         self._hosts.spend(key, self.network.clock())
 
     def _counting(self) -> aiohttp.TraceConfig:
-        """Counts the requests that aiohttp sends by itself: once more when the connection breaks under a
-        request."""
+        """Counts requests that aiohttp repeats by itself because a connection broke."""
 
         async def sent(
             _: object, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
@@ -316,8 +315,8 @@ class _Redirect:
 
 
 def redirect_refusal(url: URL, location: URL) -> str | None:
-    """Why a redirect is not followed, as the end of a sentence. None: it is followed, as it stays on the
-    mirror's own host and port, or goes to https on the same host."""
+    """Says why a redirect is not followed, as the end of a sentence. None if it is followed, because it
+    stays on the mirror's own host and port, or goes to https on the same host."""
     upgrade = url.scheme == "http" and location.scheme == "https"
     if location.scheme not in ("http", "https") or (location.scheme != url.scheme and not upgrade):
         return f"it redirects from {url.scheme} to {location.scheme or 'nothing'} ({str(location)[:200]})"
@@ -338,7 +337,7 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The body, or None (and the connection closed) when there is more than `limit` of it."""
+    """Reads a body. If it has more than `limit` bytes, closes the connection and returns None."""
     chunks = []
     left = limit
     async for chunk in response.content.iter_any():
@@ -351,13 +350,13 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
 
 
 def _validator(response: aiohttp.ClientResponse, header: str) -> str | None:
-    """A header to send back with the next request, None if it cannot be sent back."""
+    """A header of an answer, to be sent with the next request; None if it cannot be sent."""
     text = response.headers.get(header)
     return text if text and len(text) <= 200 and text.isascii() and text.isprintable() else None
 
 
 def _reason(error: Exception) -> str:
-    """A network error in words for people."""
+    """Describes a network error for people, as the end of a sentence."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         inner = error.certificate_error
         return f"its certificate is not valid ({getattr(inner, 'verify_message', None) or inner})"

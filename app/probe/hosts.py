@@ -18,13 +18,13 @@ _DEFAULT_PORTS = {80, 443, 873}
 class Spent(Record, frozen=True, kw_only=True):
     """The requests sent to a host within one clock hour."""
 
-    #: Since the epoch.
+    #: The number of the hour since the epoch.
     hour: int
     requests: int
 
 
 def host_key(url: URL) -> str:
-    """The key of a host, in which the usual ports of http, https and rsync are one."""
+    """The key of a host. It is the same for the default ports of http, https and rsync."""
     host = (url.host or "").lower()
     return host if url.port is None or url.port in _DEFAULT_PORTS else f"{host}:{url.port}"
 
@@ -34,7 +34,7 @@ def clock_hour(now: datetime) -> int:
 
 
 class Hosts:
-    """The gates and budgets of all hosts. Without a budget, requests are counted and not limited."""
+    """The gates and budgets of all hosts. Without a budget, requests are counted but not limited."""
 
     def __init__(self, budget: int | None) -> None:
         self.budget = budget
@@ -45,16 +45,17 @@ class Hosts:
         return self._gates.setdefault(host, asyncio.Semaphore(CONCURRENCY))
 
     def exhausted(self, host: str, now: datetime) -> bool:
-        """Whether this hour's budget is used up."""
+        """Returns whether this hour's budget of a host is used up."""
         return self.budget is not None and self._in_hour(host, now) >= self.budget
 
     def spend(self, host: str, now: datetime) -> None:
-        """Count one request."""
+        """Counts one request to a host."""
         requests = self._in_hour(host, now) + 1
         self._spent[host] = Spent(hour=clock_hour(now), requests=requests)
 
     def remember(self, spent: Mapping[str, Spent]) -> None:
-        """Take over what an earlier run recorded, where it is more than what is known here."""
+        """Takes over the records of an earlier run, where they are of a later hour than those known here, or
+        have more requests in the same hour."""
         for host, record in spent.items():
             known = self._spent.get(host)
             if known is None or (record.hour, record.requests) > (known.hour, known.requests):

@@ -1,9 +1,9 @@
-"""The rules that lead from what was seen of a mirror to what is believed of it. Pure.
+"""Judges mirrors by what was seen of them. Pure.
 
-*Unreachable*: no endpoint gave any HTTP answer. *Broken*: there are answers, but not what a mirror must
-have. Either takes two failures in a row, and one full success, contents included, ends it. *Stale*: the
-timestamp file is further behind the origin's than allowed. Beside that, repos are judged one by one: a
-mirror without an arch is a good mirror for the others.
+A mirror is *unreachable* if no endpoint gave any HTTP answer, and *broken* if there are answers, but not
+what a mirror must have. Either takes two failures in a row, and one full success, contents included, ends
+it. A mirror is *stale* if its timestamp file is further behind the origin's than allowed. Besides, repos
+are judged one by one: a mirror that lacks an arch is a good mirror for the others.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _FEW = 3
 
 @dataclass(frozen=True)
 class Expectations:
-    """What a mirror is judged by."""
+    """The expectations of a mirror: what it should have, and what it is compared with."""
 
     now: datetime
-    #: The keys of all repos that it is meant to have.
+    #: The keys of all repos that the mirror is meant to have.
     carried: Collection[str]
-    #: Those of `carried` that are at its own addresses, not at an optional module's.
+    #: Those of `carried` that are at its own addresses, not at those of an optional module.
     own: Collection[str]
     #: The keys of the ISO directories that it is meant to have.
     isos: Collection[str]
     allowed_outdate_s: int
-    #: None: the origin has none, or was never read.
+    #: The time in the origin's timestamp file; None if it has none, or was never read.
     origin_timestamp: datetime | None = None
 
 
 def judge(
     mirror: str, previous: MirrorState | None, seen: Observation, expected: Expectations
 ) -> MirrorState | None:
-    """The mirror's new state. None when nothing was learnt, so that the old one (if any) stands."""
+    """The new state of a mirror; None if nothing was learnt, so that the old state (if any) stays."""
     if not seen.endpoints:
         return None
     content = _content(previous, seen, expected)
@@ -77,7 +77,7 @@ def judge(
 
 
 def is_disabled(state: MirrorState | None, now: datetime) -> bool:
-    """Whether a mirror has been unreachable for so long that it is only asked once a day."""
+    """Returns whether a mirror has been unreachable for so long that it is only asked once a day."""
     return (
         state is not None
         and state.status is Status.UNREACHABLE
@@ -87,8 +87,8 @@ def is_disabled(state: MirrorState | None, now: datetime) -> bool:
 
 
 def _content(previous: MirrorState | None, seen: Observation, expected: Expectations) -> dict[str, Content]:
-    """The last verdicts overlaid with the new ones. A repo that gave no usable answer twice is as bad as
-    a damaged one, unless the mirror as a whole failed: then nothing was learnt about its repos."""
+    """The verdicts on all repos: the new ones, and the last ones of the others. A repo that gave no usable
+    answer twice counts as damaged. If the mirror as a whole failed, nothing was learnt about its repos."""
     content = dict(previous.content) if previous else {}
     if seen.proven is not None:
         for key, verdict in seen.contents.items():
@@ -103,7 +103,7 @@ def _content(previous: MirrorState | None, seen: Observation, expected: Expectat
 def _failure(
     previous: MirrorState | None, seen: Observation, content: dict[str, Content], expected: Expectations
 ) -> tuple[Status, str] | None:
-    """Why the mirror cannot be used at all; None if it can."""
+    """The status of a mirror that cannot be used at all, and why; None if it can be used."""
     if seen.proven is None:
         status = Status.BROKEN if seen.answered else Status.UNREACHABLE
         return status, _endpoint_reasons(seen)
@@ -117,8 +117,8 @@ def _failure(
 
 
 def _useless(seen: Observation, content: dict[str, Content], expected: Expectations) -> str | None:
-    """Why none of its contents are usable, None if some are. Either all that it was asked for this time
-    gave damaged files or errors, or it is known to have nothing of what it is meant to have."""
+    """Says why none of a mirror's contents are usable; None if some are. Either all that it was asked for
+    this time was damaged or gave errors, or it is known to have nothing of what it is meant to have."""
     asked = {key: verdict for key, verdict in seen.contents.items() if key in expected.own}
     unread = {key: why for key, why in seen.unread.items() if key in expected.own}
     damaged = sum(verdict is Content.CORRUPT for verdict in asked.values())
@@ -153,7 +153,7 @@ def _freshness(seen: Observation, expected: Expectations) -> tuple[Status, str |
 
 
 def _endpoints(previous: MirrorState | None, seen: Observation) -> dict[Protocol, dict[Family, Endpoint]]:
-    """This round's endpoints, and the last known ones of those that were not asked this time."""
+    """The endpoints as they were seen this round or, if they were not asked, as they were last known."""
     merged: dict[EndpointKey, Endpoint] = {}
     for protocol, family in seen.known:
         before = previous.endpoints.get(protocol, {}).get(family) if previous else None
@@ -167,7 +167,7 @@ def _endpoints(previous: MirrorState | None, seen: Observation) -> dict[Protocol
 
 
 def _endpoint_reasons(seen: Observation) -> str:
-    """One clause for each distinct reason, naming the endpoints that gave it."""
+    """Says what went wrong at which endpoints, with one clause for each distinct reason."""
     by_reason: dict[str, list[str]] = {}
     for (protocol, family), endpoint in seen.endpoints.items():
         if not endpoint.ok:

@@ -1,8 +1,8 @@
-"""Asks one mirror: its endpoints, its timestamp file, and over the best endpoint its contents.
+"""Asks one mirror for its timestamp file over its endpoints, and for its contents over the best one.
 
-Contents are asked over one endpoint (https over IPv4 where that works), the timestamp alone over
-the others, as many of them as the round's allowance leaves. A mirror without a usable timestamp
-file is judged by its contents, and its other endpoints by one repomd.xml.
+Contents are asked for over one endpoint, which is https over IPv4 if that works. The other endpoints are
+asked for the timestamp file only, as many of them as the number of requests in a round allows. A mirror
+without a usable timestamp file is judged by its contents, and its other endpoints by one repomd.xml.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from app.probe.surroundings import Surroundings
 from app.probe.timestamp import TIMESTAMP_FILE, read_timestamp
 
 VISIT_S = 300.0
-"""What one try of one mirror may take, whatever it does."""
+"""The time that one try of one mirror may take, whatever the mirror does."""
 
 
 class MirrorVisit:
-    """One mirror's turn in a round. After `first_try` (and, if `needs_second_try`, `second_try` a while
-    later), `observation` is what was seen and `notes` are to be remembered."""
+    """The visit to one mirror in a round. After `first_try` and, if `needs_second_try`, `second_try` a while
+    later, `observation` has what was seen, and `notes` are to be remembered."""
 
     def __init__(
         self, mirror: Mirror, previous: MirrorState | None, notes: ProbeNotes, around: Surroundings
@@ -62,7 +62,7 @@ class MirrorVisit:
         await self._timed(self._ask_all)
 
     def needs_second_try(self) -> bool:
-        """Whether something failed that did not fail before: one failure decides nothing."""
+        """Returns whether something failed that did not fail before: one failure decides nothing."""
         seen = self.observation
         if seen.proven is None:
             down = self._previous is not None and self._previous.status in DOWN
@@ -75,7 +75,7 @@ class MirrorVisit:
         await self._timed(self._ask_all if self.observation.proven is None else self._ask_again)
 
     async def _timed(self, ask: Callable[[MirrorClient], Awaitable[None]]) -> None:
-        """Ask within the time of a visit, and note what it took."""
+        """Asks, but no longer than a visit may take, and notes how long it took."""
         seen = self.observation
         started = time.monotonic()
         async with self._around.client(self.mirror) as client:
@@ -109,7 +109,7 @@ class MirrorVisit:
             await self._ask_others(client, key)
 
     async def _ask_again(self, client: MirrorClient) -> None:
-        """The second try of a mirror that works as a whole."""
+        """Asks a mirror that works as a whole for a second time."""
         key = self.observation.proven
         if key is None:
             return
@@ -117,8 +117,8 @@ class MirrorVisit:
         await asyncio.gather(*(self._ask_endpoint(client, other) for other in self._newly_failed()))
 
     def _base(self, key: EndpointKey) -> str | None:
-        """Where an endpoint's timestamp file was found. Contents are asked for where its redirects lead,
-        directly."""
+        """The base URL at which an endpoint's timestamp file was found, after redirects; None if it was not
+        found. Contents are asked for there directly."""
         return self._timestamps[key][1] if key in self._timestamps else None
 
     def _newly_failed(self) -> list[EndpointKey]:
@@ -131,8 +131,8 @@ class MirrorVisit:
         return before is None or before.ok
 
     async def _find_endpoints(self) -> tuple[EndpointKey, ...]:
-        """Every protocol and family that the mirror has and this machine can reach, the best for
-        contents first. A name that leads nowhere is noted as a failed endpoint."""
+        """Finds all endpoints that the mirror has and this machine can reach, the best for contents first. A
+        name without addresses is noted as a failed endpoint."""
         seen = self.observation
         found: list[EndpointKey] = []
         addresses: dict[str, None] = {}
@@ -157,15 +157,15 @@ class MirrorVisit:
         return await self._around.resolver.resolve(host, self._around.may_be_private(self.mirror))
 
     def _unroutable(self, resolved: Resolved, family: Family) -> bool:
-        """Whether this machine reaches the internet, but not over this family."""
+        """Returns whether this machine reaches the internet, but not over this family."""
         routed = self._around.network.routed
         other: Family = "ipv4" if family == "ipv6" else "ipv6"
         outside = any(address.is_global for address in resolved.of(family))
         return outside and not routed(family) and routed(other)
 
     async def _choose_endpoint(self, client: MirrorClient) -> EndpointKey | None:
-        """The first HTTP endpoint whose timestamp file is usable, else the first that answers, else None.
-        When the best one fails, all are asked."""
+        """Chooses the first HTTP endpoint with a usable timestamp file, or else the first that answers, or
+        else None. If the best endpoint fails, all are asked."""
         seen = self.observation
         over_http = [key for key in seen.known if key[0] != "rsync"]
         if over_http and await self._ask_endpoint(client, over_http[0]):
@@ -174,7 +174,7 @@ class MirrorVisit:
         await asyncio.gather(*(self._ask_endpoint(client, key) for key in rest))
         asked = {key: seen.endpoints[key] for key in seen.known if key in seen.endpoints}
         if not over_http:
-            # Nothing but rsync: its greeting is all that can be known.
+            # There is only rsync, of which nothing but the greeting can be known.
             seen.proven = next((key for key, endpoint in asked.items() if endpoint.ok), None)
             seen.complete = seen.proven is not None
             return None
@@ -185,7 +185,8 @@ class MirrorVisit:
     async def _ask_endpoint(
         self, client: MirrorClient, key: EndpointKey, proof: Directory | None = None
     ) -> bool:
-        """Ask for the timestamp file (or for `proof`, where the mirror has none), and note what came."""
+        """Asks for the timestamp file, or for `proof` if the mirror has none, and notes the answer. Returns
+        whether the endpoint works."""
         protocol, family = key
         seen = self.observation
         if protocol == "rsync":
@@ -208,8 +209,8 @@ class MirrorVisit:
         return endpoint.ok
 
     def _read(self, key: EndpointKey, answer: Fetched, proof: Directory | None) -> str | None:
-        """Take the time from a timestamp file. Returns why this answer does not prove the endpoint, None
-        if it does."""
+        """Reads the time in a timestamp file. Returns why the answer does not show that the endpoint works;
+        None if it does."""
         if answer.status != 200:
             return f"HTTP {answer.status} for {proof.file if proof else 'the timestamp file'}"
         if proof is not None or key[0] == "rsync":
@@ -221,8 +222,8 @@ class MirrorVisit:
         return None
 
     async def _ask_others(self, client: MirrorClient, asked: EndpointKey) -> None:
-        """Ask the other endpoints, those longest not asked first. All are asked when all contents were
-        asked for or when they are new, otherwise as many as the round's allowance leaves."""
+        """Asks the other endpoints, those first that have not been asked for the longest time. New ones are
+        always asked, and all if all contents were asked for. Otherwise the requests in a round limit them."""
         seen = self.observation
         proof = self._contents.a_usable_one() if asked not in self._timestamps else None
         rest = [key for key in seen.known if key not in seen.endpoints or (proof and key != asked)]
@@ -240,7 +241,7 @@ class MirrorVisit:
 
 
 def _host(base: str) -> str:
-    """The host of a base URL for a look-up, empty if there is none."""
+    """The host of a base URL, for a look-up; "" if there is none."""
     try:
         return URL(base).raw_host or ""
     except ValueError:

@@ -1,9 +1,9 @@
-"""The origin's repomd.xml files: what mirrors are compared with, and what metalinks promise.
+"""Watches the origin's repomd.xml files, with which mirrors are compared and which metalinks name.
 
-Every minute each is asked for again, conditionally. Origins are updated in place, so a new version
-counts once two reads a few seconds apart were equal and well-formed; it is then written at once,
-because clients refuse mirrors that synced before we looked. Versions that were replaced within the
-grace period stay in the history, newest first. An origin that does not answer changes nothing.
+Every minute each file is asked for again, conditionally. Origins are updated in place, so a new version
+counts only if two reads a few seconds apart were equal and well-formed. It is then written at once: until
+then, clients refuse mirrors that have synced already. Versions that were replaced within the grace period
+stay in the history, newest first. An origin that does not answer changes nothing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ RepoVersions = dict[str, tuple[RepomdVersion, ...]]
 
 
 def with_version(versions: Sequence[RepomdVersion], new: RepomdVersion) -> tuple[RepomdVersion, ...]:
-    """The history with a new newest version; one that comes back (a rollback) is there only once."""
+    """The history with a new version in front. A version that comes back (a rollback) is in it only once."""
     return (new, *(version for version in versions if version.sha256 != new.sha256))
 
 
 class Origin:
-    """What is known of the origin, brought up to date by `refresh`. All of it may be read at any time; it
-    is replaced, and never changed in place."""
+    """The origin, as far as it is known. `refresh` brings this up to date. It may be read at any time:
+    values are replaced, and never changed in place."""
 
     def __init__(self, network: Network, records: Records, versions: RepoVersions, agent: str) -> None:
         self.versions = versions
@@ -44,11 +44,11 @@ class Origin:
 
     @property
     def timestamp(self) -> datetime | None:
-        """The origin's timestamp file as last read."""
+        """The time in the origin's timestamp file, as it was last read."""
         return self._notes.timestamp
 
     async def refresh(self, config: ServiceConfig, reread_after_s: float) -> tuple[str, ...]:
-        """Read everything once; returns the keys whose newest version is a new one."""
+        """Reads everything, and what has changed again later. Returns the keys that have a new version."""
         async with self._client() as client:
             visit = _Visit(client, config, self)
             await visit.find_families()
@@ -65,8 +65,8 @@ class Origin:
         return self._adopt(config, visit, bodies)
 
     async def confirms(self, config: ServiceConfig, target: Directory, sha256: str) -> bool | None:
-        """Whether the origin has this very version right now. It is asked at most once a minute for each
-        repo. None when it does not say."""
+        """Returns whether the origin has exactly this version now; None if it does not answer. It is asked at
+        most once a minute for each repo."""
         now = self._network.clock()
         asked_at, found = self._confirmed.get(target.key, (None, None))
         if asked_at is None or now - asked_at >= timedelta(minutes=1):
@@ -79,7 +79,7 @@ class Origin:
         return None if found is None else found == sha256
 
     def seen(self, key: str) -> Seen | None:
-        """The validators of a repo, if they belong to its newest version."""
+        """The last fetch of a repo, if it brought the newest version."""
         seen = self._notes.contents.get(key)
         known = self.versions.get(key)
         return seen if seen and known and known[0].sha256 == seen.sha256 else None
@@ -92,7 +92,7 @@ class Origin:
     def _adopt(
         self, config: ServiceConfig, visit: _Visit, bodies: Iterable[tuple[Directory, Fetched]]
     ) -> tuple[str, ...]:
-        """Take over what was read, and write what changed."""
+        """Takes over what was read, and writes what has changed. Returns the keys with a new version."""
         now = self._network.clock()
         wanted = {target.key for target in expected_repos(config)}
         versions = {key: known for key, known in self.versions.items() if key in wanted}
@@ -125,7 +125,7 @@ class Origin:
 
 
 class _Visit:
-    """One look at the origin, and at the origins of modules."""
+    """A visit to the origin and to the origins of modules."""
 
     def __init__(self, client: MirrorClient, config: ServiceConfig, origin: Origin) -> None:
         self.faults: list[str] = []
@@ -136,8 +136,8 @@ class _Visit:
         self._family: dict[str, Family] = {}
 
     async def find_families(self) -> None:
-        """Ask every base for its timestamp file, over IPv6 only if IPv4 does not answer. A base that
-        never answers is not asked again in this visit."""
+        """Asks every origin for its timestamp file, over IPv6 only if IPv4 does not answer. An origin that
+        does not answer is not asked again in this visit."""
         main = self._config.origin
         for base in dict.fromkeys(filter(None, (main, *self._config.module_origins.values()))):
             for family in FAMILIES:
@@ -155,7 +155,7 @@ class _Visit:
                     self.faults.append(f"{base}: {moment}")
 
     async def read(self, targets: Iterable[Directory], conditional: bool) -> list[tuple[Directory, Fetched]]:
-        """The repomd.xml files that came; conditionally: that are not the version which counts."""
+        """Reads repomd.xml files. If `conditional`, it returns only those that have changed."""
         found = await asyncio.gather(*(self._read_one(target, conditional) for target in targets))
         missing = [key for key, answer in found if isinstance(answer, str)]
         if missing:
@@ -164,7 +164,7 @@ class _Visit:
         return [(target, answer) for target, answer in found if isinstance(answer, Fetched)]
 
     async def _read_one(self, target: Directory, conditional: bool) -> tuple[Directory, Fetched | str | None]:
-        """The answer; why there is none; or None for "nothing new" and for a base that is down."""
+        """Reads a repomd.xml. Returns the answer, why there is none, or None if nothing new can be said."""
         config = self._config
         base = config.module_origins.get(target.module) if target.module else config.origin
         if base is None or base not in self._family:

@@ -1,7 +1,7 @@
-"""The prober's files, each written whole or not at all, so that no reader meets half of one.
+"""Reads and writes the prober's files. Each is written in one step, so that no reader sees half of one.
 
-Beside the state files there are two that only the prober reads: state/probe/<name>.json (what a mirror
-was asked, when, and what came) and state/origin.json.
+Beside the state files, there are two that only the prober reads: state/probe/<name>.json (when a mirror
+was asked for what, and what it answered) and state/origin.json.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ _T = TypeVar("_T")
 
 
 class Seen(Record, frozen=True, kw_only=True):
-    """What one fetch of a repomd.xml brought."""
+    """The result of one request for a repomd.xml."""
 
     asked_at: float
-    #: None: the mirror does not have the file.
+    #: None if the mirror does not have the file.
     sha256: str | None = None
-    #: None: the file is no repomd.xml.
+    #: None if the file is no repomd.xml.
     timestamp: int | None = None
-    #: The validators allow a conditional request.
+    #: The validators, which allow a conditional request.
     etag: str | None = None
     modified: str | None = None
 
 
 class ProbeNotes(Record, frozen=True, kw_only=True):
-    """What the prober remembers of one mirror. Times are epoch seconds."""
+    """The prober's notes about one mirror, for the next round. Times are epoch seconds."""
 
     contents: dict[str, Seen] = {}
     isos: dict[str, float] = {}
-    #: By keys such as "https/ipv4".
+    #: When each endpoint was asked, by keys such as "https/ipv4".
     endpoints: dict[str, float] = {}
     #: This hour's requests to the mirror's hosts.
     spent: dict[str, Spent] = {}
 
 
 class OriginNotes(Record, frozen=True, kw_only=True):
-    """The origin's timestamp file as last read, and the validators of its repomd.xml files."""
+    """The prober's notes about the origin: the time in its timestamp file, and its repomd.xml files."""
 
     timestamp: datetime | None = None
     contents: dict[str, Seen] = {}
@@ -59,7 +59,7 @@ class Records:
         self.folder = folder
 
     def prepare(self) -> None:
-        """Make the folders, and remove temporary files that a killed run left long ago."""
+        """Makes the folders, and removes temporary files that a killed run left behind."""
         for folder in (self.folder.state, self.folder.mirror_states, self.folder.prober_notes):
             folder.mkdir(parents=True, exist_ok=True)
             remove_abandoned(folder)
@@ -74,8 +74,8 @@ class Records:
         return _load(self.folder.origin_notes, OriginNotes) or OriginNotes()
 
     def save_mirror(self, state: MirrorState | None, mirror: str, notes: ProbeNotes) -> None:
-        """Write both files of a mirror. The state goes first: after a kill in between, the mirror is
-        merely asked once more."""
+        """Writes both files of a mirror. The state comes first: if the prober is killed in between, the
+        mirror is only asked once more."""
         if state is not None:
             write_json(self.state(mirror), state)
         write_json(_named(self.folder.prober_notes, mirror), notes)
@@ -95,12 +95,12 @@ def _named(folder: Path, mirror: str) -> Path:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Replace a file in one step. What a power cut takes can be asked again, so it is not durable."""
+    """Replaces a file in one step. It need not survive a power cut, because mirrors can be asked again."""
     replace(path, msgspec.json.encode(value) + b"\n")
 
 
 def _load(path: Path, kind: type[_T]) -> _T | None:
-    """One of the prober's own files. None if it cannot be read: the prober can always ask again."""
+    """Reads one of the prober's own files; None if it is unreadable, because mirrors can be asked again."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError):

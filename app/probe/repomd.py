@@ -1,8 +1,8 @@
-"""What the prober needs of a repomd.xml: its date, its hashes, and whether it is one at all.
+"""Reads what the prober needs of a repomd.xml: its date, its hashes, and whether it is one at all.
 
 The format is that of https://github.com/rpm-software-management/createrepo_c (elements `revision` and
 `data/timestamp`). The date is the newest timestamp of the data elements, as in the metalinks that dnf
-knows. Old tools write it with a fraction, and some tools write none.
+knows. Old tools write timestamps with a fraction, and some tools write none.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _LATEST = 2**40
 
 
 class _Reader:
-    """Collects revision and timestamps while expat walks the file; refuses document types, which
-    a repomd.xml never has, and with them entities."""
+    """Collects revision and timestamps while expat parses the file. It refuses document types, which a
+    repomd.xml never has, and so entities too."""
 
     def __init__(self) -> None:
         self.path: list[str] = []
@@ -50,7 +50,7 @@ class _Reader:
 
 
 def repomd_timestamp(body: bytes) -> int | None:
-    """The date of a repomd.xml in epoch seconds; None when this is not a whole, well-formed one."""
+    """The date of a repomd.xml in epoch seconds; None if `body` is not a whole, well-formed one."""
     reader = _Reader()
     parser = expat.ParserCreate()
     parser.StartElementHandler = reader.start
@@ -66,7 +66,7 @@ def repomd_timestamp(body: bytes) -> int | None:
 
 
 def version_of(body: bytes, timestamp: int, seen_at: datetime) -> RepomdVersion:
-    """One version with all that clients are told of it. The weak hashes are for old clients."""
+    """Makes the version of a repomd.xml, with all that clients need. The weak hashes are for old ones."""
     return RepomdVersion(
         timestamp=timestamp,
         size=len(body),
@@ -79,7 +79,7 @@ def version_of(body: bytes, timestamp: int, seen_at: datetime) -> RepomdVersion:
 
 
 def _number(text: str) -> float | None:
-    """The number in a text, None if it is no number. A revision may be any text; a number is a date."""
+    """The number that a revision is, which then is a date; None for any other text."""
     try:
         return float(text)
     except ValueError:

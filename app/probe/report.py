@@ -1,4 +1,4 @@
-"""What people see of the prober: a progress bar, one line per round, and everything about the mirrors
+"""Shows people what the prober does: a progress bar, a line for each round, and everything about mirrors
 that were asked for by name."""
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class RoundTally:
         return ", ".join(f"{name} ({seconds:.1f} s)" for name, seconds in ranked)
 
     def line(self, elapsed_s: float, faults: Sequence[str]) -> str:
-        """The one line that a round leaves in the logs."""
+        """The line about a round for the log."""
         parts = [
             f"{self.done} mirrors in {elapsed_s:.0f} s: {self.counts()}",
             f"{self.requests:,} requests",
@@ -71,7 +71,7 @@ class RoundTally:
 
 @contextmanager
 def progress(console: Console, total: int, tally: RoundTally) -> Iterator[Callable[[Result], None]]:
-    """Show a tally while it grows: as a bar on a terminal, elsewhere as a log line now and then. Yields
+    """Shows a tally while it grows: as a bar on a terminal, and elsewhere as a log line now and then. Yields
     the function to call with each result."""
     if not console.is_terminal:
 
@@ -95,7 +95,7 @@ def progress(console: Console, total: int, tally: RoundTally) -> Iterator[Callab
 
 
 def explain(console: Console, result: Result, verbose: bool) -> None:
-    """Print one mirror for its admin: the verdict, and with `verbose` everything that it is based on."""
+    """Prints the verdict on a mirror for its admin, and with `verbose` everything that it is based on."""
     state = result.state
     if state is None:
         why = result.error or result.observation.not_asked or "it failed once, which decides nothing yet"

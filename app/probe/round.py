@@ -1,5 +1,5 @@
-"""One round over many mirrors: each is asked, asked a second time after a while if something has newly
-failed, judged and written down. Mirrors do not wait for each other, and no mirror can stop the round."""
+"""Runs a round over many mirrors. Each is asked, asked again after a while if something has newly failed,
+and judged, and its state is written. Mirrors do not wait for each other, and none can stop the round."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _DISABLED_EVERY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one mirror."""
+    """The result of a round for one mirror."""
 
     mirror: str
-    #: The state that stands now. None: nothing is known.
+    #: The state that counts now; None if nothing is known.
     state: MirrorState | None
     observation: Observation = field(default_factory=Observation)
     #: Whether it has been unreachable for so long that it is only asked once a day.
@@ -45,9 +45,9 @@ class Round:
     records: Records
     origin_timestamp: Callable[[], datetime | None]
     retry_after_s: float
-    #: Whether these mirrors were asked for by name. Then all are asked, private ones too.
+    #: Whether these mirrors were asked for by name. Then all of them are asked, private ones too.
     named: bool = False
-    #: Called with the result of each mirror as soon as it is there.
+    #: Is called with the result of each mirror as soon as it is known.
     on_result: Callable[[Result], None] = lambda result: None
 
     async def run(self, mirrors: Iterable[Mirror]) -> list[Result]:
@@ -109,7 +109,7 @@ class Round:
 
 
 def chosen(mirrors: Iterable[Mirror], names: Sequence[str]) -> list[Mirror]:
-    """The mirrors of a round: the named ones, or all that need a state."""
+    """The mirrors of a round: those with these names, or without names all that need a state."""
     if names:
         return [mirror for mirror in mirrors if mirror.name in names]
     return [mirror for mirror in mirrors if needs_probe(mirror) and not mirror.disabled]

@@ -1,11 +1,11 @@
 """Decides which repos and ISO directories of a mirror are due in a round, so that mirrors are asked
 little.
 
-Due at once is what was never asked for, what the origin has changed since it was asked for, what was not
-current and may be now (the mirror has synced, and the change is recent), and what would be seen less
-often than `full_every` if it waited for the next round. Beyond that a quota is taken by deadline, so that
-requests are spread evenly over `full_every`. ISO directories change with releases, so they are asked for
-about a fourth as often.
+A directory is due at once if it was never asked for, if the origin has changed it since, if it was not
+current but may be now (the mirror has synced, and the change is recent), or if it would be seen less often
+than `full_every` when it waited for the next round. Beyond these, a quota is taken by deadline, so that
+requests are spread evenly over `full_every`. ISO directories change only with releases, so they are asked
+for about a fourth as often.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from app.model import Content, RepomdVersion
 from app.probe.records import ProbeNotes, Seen
 
 REQUESTS_PER_ROUND = 10
-"""What a mirror is asked at most in a round in which nothing has changed."""
+"""The largest number of requests to a mirror in a round in which nothing has changed."""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What decides about one mirror's turn."""
+    """The facts that decide which directories of a mirror are due."""
 
     now: datetime
     #: The time until the next turn.
@@ -45,6 +45,8 @@ class Situation:
 
 @dataclass(frozen=True)
 class Turn:
+    """The directories of a mirror that are due in a round."""
+
     repos: tuple[Directory, ...]
     isos: tuple[Directory, ...]
 
@@ -52,7 +54,7 @@ class Turn:
 def next_turn(
     repos: Sequence[Directory], isos: Sequence[Directory], notes: ProbeNotes, situation: Situation
 ) -> Turn:
-    """What to ask for now, both kinds in the given order."""
+    """Decides what is due now. Both kinds of directories stay in the order given."""
     now_s = situation.now.timestamp()
     deadlines: dict[str, float] = {}
     for target in repos:
@@ -87,14 +89,14 @@ def _at_once(target: Directory, seen: Seen, situation: Situation) -> bool:
 
 
 def _iso_deadline(target: Directory, notes: ProbeNotes, situation: Situation) -> float:
-    """The deadline of an ISO directory, three to four times as late as a repo's. The spread keeps them
-    from falling due all at once."""
+    """The deadline of an ISO directory in epoch seconds, three to four times as late as that of a repo. The
+    spread keeps them from being due all at once."""
     spread = zlib.crc32(target.key.encode()) / 2**32
     asked_at = notes.isos.get(target.key)
     return 0.0 if asked_at is None else asked_at + situation.full_every_s * (3 + spread)
 
 
 def _quota(repos: int, isos: int, situation: Situation) -> int:
-    """How many directories a turn must take so that all keep their deadlines."""
+    """The number of directories that a turn must have so that all keep their deadlines."""
     turns = max(1.0, situation.full_every_s / max(1.0, situation.interval_s))
     return math.ceil(repos / turns + isos / (3 * turns))

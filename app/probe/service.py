@@ -1,4 +1,4 @@
-"""The prober as a process: one round, or rounds for ever. Meanwhile it looks at the origin every minute."""
+"""Runs the prober: one round, or rounds for ever. Meanwhile it looks at the origin every minute."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ _LOOKUPS_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """What `mirrorwise probe` was told."""
+    """The options of `mirrorwise probe`."""
 
     data_dir: Path
-    #: None: one round.
+    #: The time from round to round; None for one round.
     every_s: float | None = None
-    #: Ask for all contents, unconditionally.
+    #: Whether all contents are asked for, unconditionally.
     full: bool = False
-    #: Ask only these mirrors, whatever their budget, private ones too.
+    #: If set, only these mirrors are asked, whatever their budget, private ones too.
     names: tuple[str, ...] = ()
     verbose: bool = False
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the prober waits."""
+    """The times that the prober waits."""
 
-    #: Before a second try.
+    #: The time before a second try.
     retry_after_s: float = 60.0
-    #: Between two reads of a new version at the origin.
+    #: The time between two reads of a new version at the origin.
     reread_after_s: float = 5.0
-    #: Between two looks at the origin.
+    #: The time between two looks at the origin.
     origin_every_s: float = 60.0
 
 
@@ -64,8 +64,8 @@ def run_probe(
     pace: Pace | None = None,
     console: Console | None = None,
 ) -> int:
-    """Run the prober. Returns the exit code: 0 when done, 1 when the input is at fault or a mirror asked
-    for by name is not ok, 2 when there is no mirror of that name. SIGTERM and Ctrl-C end it cleanly."""
+    """Runs the prober. Returns the exit code: 0 if all went well, 1 if the input is at fault or a mirror that
+    was asked for by name is not ok, 2 if no mirror has that name. SIGTERM and Ctrl-C end it cleanly."""
     prober = Prober(options, network or Network(), pace or Pace(), console or Console())
     try:
         return asyncio.run(prober.run())
@@ -78,6 +78,8 @@ def run_probe(
 
 @dataclass
 class Prober:
+    """The prober with its files and the counts of requests to hosts."""
+
     options: ProbeOptions
     network: Network
     pace: Pace
@@ -121,8 +123,7 @@ class Prober:
             await asyncio.gather(watch, return_exceptions=True)
 
     async def _rounds(self, origin: Origin) -> int:
-        """Run rounds until there are no more. A round that breaks is logged, and the next one tries
-        again."""
+        """Runs all rounds. If a round fails, this is logged, and the next one tries again."""
         while self.options.every_s is not None:
             started = time.monotonic()
             try:
@@ -191,8 +192,8 @@ class Prober:
             log.warning("origin: %s", "; ".join(origin.faults) or "all is well again")
 
     async def _read_files(self) -> None:
-        """Bring config and mirrors up to date. What is at fault keeps its last definition, and is named in
-        the log. Raises SourceError when there has never been a good config."""
+        """Brings config and mirrors up to date. If a file is at fault, its last good definition counts, and
+        the log says so. Raises SourceError if there has never been a good config."""
         self.config = await asyncio.to_thread(self.files.read)
         self.mirrors = self.files.mirrors
         for finding in self.files.findings:
@@ -200,7 +201,7 @@ class Prober:
                 log.warning("the last good definition stays, if there is one: %s", finding)
 
     def _known_versions(self) -> RepoVersions:
-        """The versions that an earlier run knew of the origin. A damaged file is made anew."""
+        """The versions at the origin that an earlier run found. A damaged file counts as none."""
         try:
             path = self.records.folder.repos
             return read_repo_versions(path) if path.exists() else {}
@@ -210,6 +211,6 @@ class Prober:
 
 
 def user_agent(config: ServiceConfig) -> str:
-    """The User-Agent: the name of the project, and where its operator is to be found."""
+    """The User-Agent of the prober: the name of the project, and where to find its operator."""
     contact = config.probe.contact_url or config.origin
     return f"mirrorwise-probe (+{contact})" if contact else "mirrorwise-probe"

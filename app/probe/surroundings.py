@@ -1,4 +1,4 @@
-"""What all mirrors of a round share."""
+"""Holds what all mirrors of a round share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.probe.hosts import Hosts
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all mirrors of a round share."""
+    """The surroundings of a round: what all its mirrors share."""
 
     config: ServiceConfig
     network: Network
@@ -25,10 +25,10 @@ class Surroundings:
     isos: tuple[Directory, ...]
     #: Gives the origin's versions of each repo as they are now.
     versions: Callable[[], Mapping[str, tuple[RepomdVersion, ...]]]
-    #: Asks the origin whether it has this very version. None: it does not say.
+    #: Asks the origin whether it has exactly this version; None if it does not answer.
     confirms: Callable[[Directory, str], Awaitable[bool | None]]
     agent: str
-    #: None: rounds are started by hand or by cron, at the pace that they had last time.
+    #: The time from round to round; None if rounds are started by hand or by cron.
     interval_s: float | None = None
     full: bool = False
 

@@ -1,7 +1,7 @@
-"""Reads the timestamp file at a mirror's base: when the mirror was last in step with the origin.
+"""Reads the timestamp file at a mirror's base URL, which tells when the mirror was last up to date.
 
-AlmaLinux's file holds seconds since the epoch. Others let `date` write it, so the usual forms of a date
-are read too, in UTC where they do not say otherwise.
+AlmaLinux's file has seconds since the epoch. Others let `date` write it, so the usual forms of a date are
+read too; they are in UTC unless they say otherwise.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TIMESTAMP_FILE = "TIME"
 
 _AHEAD_ALLOWED = timedelta(hours=1)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-# What `date` prints in the C, British and American locales; a zone other than UTC is not guessed at.
+# The forms that `date` prints in the C, British and American locales. Only the zone UTC is understood.
 _DATE_FORMS = (
     "%a %b %d %H:%M:%S UTC %Y",
     "%a %d %b %H:%M:%S UTC %Y",
@@ -24,7 +24,7 @@ _DATE_FORMS = (
 
 
 def read_timestamp(body: bytes, now: datetime) -> datetime | str:
-    """The time in a timestamp file, or why it has none, as the end of a sentence."""
+    """Reads the time in a timestamp file. Returns why there is none, as the end of a sentence, otherwise."""
     lines = body[:1000].decode("utf-8", errors="replace").strip().splitlines()
     if not lines:
         return "its timestamp file is empty"

@@ -1,4 +1,4 @@
-"""Compares one mirror's repomd.xml with the origin's versions."""
+"""Compares the repomd.xml of a mirror with the origin's versions."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from app.probe.records import Seen
 
 
 class Unsure(Enum):
-    """Why a verdict cannot be given."""
+    """The reasons why no verdict can be given."""
 
-    #: There is nothing to compare with.
+    #: There is nothing to compare the file with.
     UNKNOWN = "unknown"
-    #: The file is well-formed and newer than all that the origin is known to have had. Only the origin
-    #: itself can tell.
+    #: The file is well-formed and newer than every known version at the origin. Only the origin itself can
+    #: tell whether it is right.
     AHEAD = "ahead"
 
 
 def content_verdict(
     seen: Seen, versions: Sequence[RepomdVersion], now: datetime, grace_s: int
 ) -> Content | Unsure:
-    """What the repo of a mirror is. Equal hashes decide; otherwise an older date means a stale version,
-    and the same date over different bytes a damaged one."""
+    """The verdict on the repo of a mirror. Equal hashes decide. Otherwise an older date means that the repo
+    is stale, and the same date with different bytes that it is damaged."""
     if seen.sha256 is None:
         return Content.MISSING
     if versions and versions[0].sha256 == seen.sha256:

@@ -1,1 +1,1 @@
-"""How mirrors are ranked: costs in kilometres, noise that shares the load, and load prices. Pure."""
+"""Ranks mirrors by costs in kilometres, with noise that shares the load, and load prices. Pure."""

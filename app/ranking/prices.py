@@ -1,21 +1,21 @@
-"""Load prices: kilometres on top of the mirrors that would otherwise get more than their share.
+"""Computes load prices: kilometres added to the cost of mirrors that would get more than their share.
 
-How many clients each place has is known, and so is each client's first mirror: of its place, the
-lowest base cost plus load plus noise, for each of the 32 spread values. `first_mirrors` computes
-exactly what clients get, and from it the share of all clients that each mirror gets.
+How many clients each place has is known, and so is each client's first mirror: the one with the lowest
+base cost plus load plus noise, for its place and each of the 32 spread values. `first_mirrors` computes
+exactly what clients get, and `shares` the part of all clients that each mirror then has.
 
-`solve` finds the prices in two parts. First for smooth shares: instead of 32 spread values, every
-place shares its clients by exp(-cost / spread_km), which is what the noise amounts to on average.
-A mirror above its cap (`max_share` times its fair share by weight) gets dearer by
-spread_km * ln(share / cap) until it is not: that is Sinkhorn's iteration for a transport problem with
-capacities, and it ends at the same prices wherever it starts. Below the cap, a mirror with more than
-its fair share costs EVEN * spread_km * ln(share / fair): this moves clients where another mirror is
-near anyway, and hardly any over a border. Then, for the shares that clients really get, the few
-prices that the 32 values leave too low are raised step by step.
+`solve` finds the prices in two parts. The first part works on smooth shares: instead of 32 spread values,
+every place shares its clients by exp(-cost / spread_km), which is what the noise comes to on average.
+The price of a mirror above its cap (`max_share` times its fair share by weight) rises by
+spread_km * ln(share / cap) until the mirror is not above it. This is Sinkhorn's iteration for a transport
+problem with capacities, and it ends at the same prices wherever it starts. Below the cap, a mirror with
+more than its fair share costs EVEN * spread_km * ln(share / fair): this moves clients where another
+mirror is near anyway, and hardly any over a border. The second part works on the shares that clients
+really get: the few prices that are too low for the 32 values are raised step by step.
 
-There is one price for all releases and arches: a client must get one order of mirrors for all its
-repos, or packages of one transaction would come from mirrors in different states. A partial
-mirror's real load is then below what is computed here.
+There is one price for all releases and arches. A client must get the same order of mirrors for all its
+repos: otherwise the packages of one transaction would come from mirrors in different states. A mirror
+that carries only some repos really has less load than is computed here.
 
 Everything is pure, and the same input gives the same prices.
 """
@@ -32,61 +32,60 @@ from app.ranking import ranking
 from app.ranking.ranking import SPREADS, Floats
 
 MIN_MIRRORS = 20
-"""With fewer mirrors than these, all are needed where they are: no prices."""
+"""With fewer mirrors than this there are no prices, because each mirror is needed where it is."""
 
 EVEN = 2.0
-AIM = 0.92  # of the cap, for smooth shares: those of 32 values vary around them
+AIM = 0.92  # the part of the cap that smooth shares may reach; the shares of 32 values vary around them
 STEP_KM = 8.0
 ENOUGH_KM = 0.3
 MAX_ROUNDS = 400
 FAR = 20.0  # times spread_km: how far prices may get from those that the kernel was made for
 MAX_STEPS = 40
 RELAXATION = 1.7
-HIGHEST_KM = 20_000.0  # nobody is farther; where no price helps, it must not grow for ever
+HIGHEST_KM = 20_000.0  # no mirror is farther away; where no price helps, it must not grow for ever
 CHUNK = 1024  # places at once
 
 KM_PER_HOUR = 20.0
-"""How much a published price may change."""
+"""How much a published price may change in an hour."""
 
 APPROACH_PER_HOUR = 1 / 30
-"""The part of its way that a published price goes. Since prices are whole kilometres, one that is
-within 15 km of where it should be stays; a price far off goes at the limit; and of what the loss of
-a mirror shifts, half is left after a day, in which the mirror may come back."""
+"""The part of the difference to its target by which a published price changes in an hour. Prices are
+whole kilometres, so a price within 15 km of its target stays. A price far from it changes by the limit
+above. When the loss of a mirror shifts prices, half of the way is still left after a day, in which the
+mirror may come back."""
 
 Shares = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Demand:
-    """p places and m mirrors. In the first `unpriced` places, known only as a country or less, prices do
-    not count (`ranking`). `costs`: base costs without load and weight (p, m) in km; `weight_km`:
-    the term of that name (m,); `clients`: each place's part of all clients (p,), summing up to 1;
-    `noise`: the last term of the rank in km (m, 32); `fair`: each mirror's fair share, summing up
-    to 1 (m,)."""
+    """The demand of p places for m mirrors."""
 
-    costs: Floats
-    weight_km: Floats
-    clients: Shares
-    noise: Floats
-    fair: Shares
+    costs: Floats  # base costs in km without load and weight, (p, m)
+    weight_km: Floats  # the term of that name in the base costs, (m,)
+    clients: Shares  # the part of all clients that each place has, (p,); the sum is 1
+    noise: Floats  # the last term of the rank in km, (m, 32)
+    fair: Shares  # the fair share of each mirror, (m,); the sum is 1
     spread_km: float
+    #: In the first places, known only as a country or less, prices do not count (`ranking`).
     unpriced: int = 0
 
     def cap(self, max_share: float) -> Shares:
-        """The largest share that each mirror should get; infinite where prices are off."""
+        """The largest share that each mirror should get, (m,). It is infinite where there are no prices."""
         if max_share <= 0 or int((self.fair > 0).sum()) < MIN_MIRRORS:
             return np.full(len(self.fair), np.inf)
         return np.where(self.fair > 0, max_share * self.fair, np.inf)
 
 
 def fair_shares(mirrors: ranking.MirrorTable) -> Shares:
-    """By weight. A mirror whose location is not known stands last everywhere: it has no share."""
+    """The fair share of each mirror, by weight, (m,). A mirror whose location is not known has no share: it
+    is last everywhere."""
     weight = np.where(np.isnan(mirrors.vectors[0]), 0.0, mirrors.weight.astype(np.float64))
     return weight / max(float(weight.sum()), 1e-9)
 
 
 def noise_table(ranks: npt.NDArray[np.uint8], spread_km: float) -> Floats:
-    """`ranking.noise_km` for all spread values: (m, 32)."""
+    """The noise of each mirror in km (`ranking.noise_km`) for all spread values, (m, 32)."""
     return np.stack([ranking.noise_km(ranks, s, spread_km) for s in range(SPREADS)], axis=1)
 
 
@@ -94,12 +93,12 @@ def noise_table(ranks: npt.NDArray[np.uint8], spread_km: float) -> Floats:
 
 
 def first_mirrors(demand: Demand, load_km: Floats) -> npt.NDArray[np.int32]:
-    """The first mirror of every place and spread value, (p, 32). There must be a mirror."""
+    """The index of the first mirror for every place and spread value, (p, 32). There must be a mirror."""
     return np.concatenate([np.zeros((0, SPREADS), np.int32), *_firsts(demand, load_km)])
 
 
 def _firsts(demand: Demand, load_km: Floats) -> Iterator[npt.NDArray[np.int32]]:
-    # Only mirrors this near to a place's best can be first for some spread value.
+    # Only mirrors whose cost is this near to the lowest of a place can be first for some spread value.
     reach_km = float(demand.noise.max() - demand.noise.min())
     priced_km = load_km + demand.weight_km  # first, as `ranking.Terms.total` does: it rounds alike
     edges = [*range(0, demand.unpriced, CHUNK), *range(demand.unpriced, len(demand.clients), CHUNK)]
@@ -126,8 +125,8 @@ def shares(demand: Demand, first: npt.NDArray[np.int32]) -> Shares:
 
 
 def solve(demand: Demand, max_share: float, start_km: Floats | None = None) -> Floats:
-    """The prices (m,) in whole km under which no share exceeds its cap; where that cannot be reached,
-    those that come nearest to it. `start_km` only makes it quicker."""
+    """The prices in whole km, (m,), under which no share exceeds its cap. If there are none, these are the
+    prices that come nearest to it. `start_km`, prices to begin with, only makes this quicker."""
     cap = demand.cap(max_share)
     if np.isinf(cap).all() or demand.unpriced == len(demand.clients):
         return np.zeros(len(cap), np.float32)
@@ -151,7 +150,7 @@ def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating
             kernel = _kernel(demand, around, scale)
         pull = np.exp((around - load) / scale).astype(np.float32)
         share = np.maximum(fixed + pull * ((clients / (kernel @ pull)) @ kernel), 1e-12)
-        # A continent's only mirror keeps its clients until its price has bridged an ocean.
+        # The only mirror of a continent keeps its clients until its price is as high as an ocean is wide.
         stuck = (share * per_cap > 1.02) & (np.abs(share - before) < 1e-3 * share)
         pace, before = np.where(stuck, 1.5 * pace, 1.0), share
         even = EVEN * scale * np.maximum(0.0, np.log(share * per_fair))
@@ -165,7 +164,7 @@ def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating
 
 
 def _smooth_shares_without_price(demand: Demand, scale: float) -> Shares:
-    """What each mirror gets from the places where prices do not count, (m,)."""
+    """The share that each mirror gets from the places where prices do not count, (m,)."""
     wide = slice(0, demand.unpriced)
     part = replace(demand, costs=demand.costs[wide], clients=demand.clients[wide])
     kernel = _kernel(part, np.zeros(len(demand.fair)), scale)
@@ -173,7 +172,7 @@ def _smooth_shares_without_price(demand: Demand, scale: float) -> Shares:
 
 
 def _kernel(demand: Demand, load_km: Shares, scale: float) -> Floats:
-    """How each place's clients would be shared at these prices, but for a factor of the place."""
+    """The shares of each place's clients at these prices, up to a factor for each place, (p, m)."""
     kernel: Floats = demand.costs + (demand.weight_km + load_km.astype(np.float32))
     np.subtract(kernel.min(axis=1, keepdims=True), kernel, out=kernel)
     kernel /= np.float32(scale)
@@ -181,7 +180,7 @@ def _kernel(demand: Demand, load_km: Shares, scale: float) -> Floats:
 
 
 def _raise_to_fit(demand: Demand, cap: Shares, smooth: Shares) -> Floats:
-    """In whole km, as prices are published."""
+    """Raises prices step by step until the shares that clients really get fit. Prices are in whole km."""
     smooth = np.round(smooth)
     load, best = smooth, smooth
     least = np.inf
@@ -201,12 +200,12 @@ def _raise_to_fit(demand: Demand, cap: Shares, smooth: Shares) -> Floats:
 
 
 def published(target: Mapping[str, float]) -> dict[str, float]:
-    """Prices by name as they are published: in whole km, free mirrors left out."""
+    """The prices as they are published: in whole km, without mirrors whose price is zero."""
     return {name: float(round(km)) for name, km in target.items() if round(km) > 0}
 
 
 def step_towards(before: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
-    """What to publish an hour later: prices by name, on their way to the target."""
+    """The prices by name to publish an hour after `before`, on their way to `target`."""
     moved: dict[str, float] = {}
     for name, aim in target.items():
         way = (aim - before.get(name, 0.0)) * APPROACH_PER_HOUR

@@ -1,27 +1,27 @@
-"""Where the ranking is decided: one number in kilometres per client place and mirror, lowest first.
+"""Ranks mirrors: each place and mirror have one number in kilometres, and the lowest comes first.
 
     rank_km = distance + border + continent + load - spread_km * ln(weight) + spread_km * g(mirror, spread)
 
-- *distance*: great circle from the place to the mirror. A place known only as a country is at
-  distance zero from every mirror of that country, one known only as a continent likewise, and
-  the place of which nothing is known is at distance zero from all.
-- *border*, *continent*: what crossing one costs (`SelectionPolicy`). A mirror whose country is not
-  known crosses both; one whose location is not known is as far away as the Earth allows.
+- *distance*: the great circle from the place to the mirror. A place known only as a country is at
+  distance zero from every mirror of that country. The same holds for a place known only as a continent,
+  and the unknown place is at distance zero from all mirrors.
+- *border*, *continent*: what it costs to cross one (`SelectionPolicy`). A mirror whose country is not
+  known is across both; a mirror whose location is not known is as far away as the Earth allows.
 - *load*: the price that the worker puts on a mirror that would be sent more than its share. It does
   not count for places known only as a country or less: their clients are shared among all mirrors
-  there, by weight, as it is.
+  there anyway, by weight.
 - *weight*: the mirror's capacity; `spread_km` is the detour accepted for sharing load.
-- *g*: Gumbel noise out of a hash of the mirror's name and the client's spread value (0-31). The
+- *g*: Gumbel noise from a hash of the mirror's name and the client's spread value (0-31). Taking the
   lowest cost plus Gumbel noise is a draw in proportion to exp(-cost / spread_km): near mirrors
-  share their clients by weight, far ones hardly appear, and there are no bands with edges. Nothing
-  is random: removing a mirror changes the first mirror of nobody else's clients.
+  share their clients by weight, far ones hardly appear, and no distance is a sharp limit. Nothing is
+  random: if a mirror is removed, only its own clients get another first mirror.
 
 Costs without *g* ("base costs") depend on the place alone: the worker computes them for all places
-and keeps the best `CANDIDATES` of each. The last step, adding *g* and sorting, is done a client.
-Everything here is pure. Whoever ranks on demand calls the same functions with one place.
+and keeps the best `CANDIDATES` of each. The last step, adding *g* and sorting, is done for each client
+class. Everything here is pure. To rank on demand, the same functions are called with one place.
 
-The passes before geography (a client's own networks and cloud region) are in `passes`; they order
-mirrors within a pass by the same number.
+The passes before geography (a client's own networks and cloud region) are in `answer.walk`; they order
+mirrors within a group by the same number.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ Indexes = npt.NDArray[np.uint16]
 
 _QUANTILES = (np.arange(SPREADS) + 0.5) / SPREADS
 GUMBEL: Floats = np.log(-np.log(_QUANTILES)).astype(np.float32)
-"""The quantiles in the middle of 32 equal slices, highest (+1.4) first, lowest (-4.1) last."""
+"""The quantiles of the noise in the middle of 32 equal slices, highest (+1.4) first, lowest (-4.1) last."""
 TIE_BREAK = np.float32(1e-3 / SPREADS)
-"""Far less than what is between two quantiles."""
+"""A part of the noise that orders equal quantiles. It is far less than the gap between two quantiles."""
 
 
 def letters_code(letters: str | None) -> int:
-    """A country's or continent's two letters as a number that compares quickly; 0 is unknown."""
+    """A country's or continent's two letters as a number, which compares quickly; 0 if unknown."""
     return 0 if not letters else ord(letters[0]) << 8 | ord(letters[1])
 
 
 def unit_vectors(latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Degrees → points on the unit sphere, shape (3, n)."""
+    """The points on the unit sphere at these degrees, shape (3, n)."""
     lat, lon = np.radians(np.asarray(latitude, np.float64)), np.radians(np.asarray(longitude, np.float64))
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
 
 @dataclass(frozen=True)
 class MirrorTable:
-    """What ranking needs of n mirrors, in the snapshot's order (by name)."""
+    """The columns of n mirrors that ranking needs, in the order of the snapshot (by name)."""
 
     vectors: npt.NDArray[np.float64]  # (3, n); NaN where the location is not known
     country: npt.NDArray[np.int32]  # letters_code
@@ -85,8 +85,9 @@ class MirrorTable:
 
 @dataclass(frozen=True)
 class PlacePoints:
-    """What ranking needs of p places. `wide`: known only as a country, a continent (country 0), or
-    not at all (both 0); the coordinates are then a centre, used for mirrors outside of it."""
+    """The columns of p places that ranking needs. A place is `wide` if it is known only as a country, as a
+    continent (country 0), or not at all (both 0). Then its point is a centre, from which only mirrors
+    outside are measured."""
 
     vectors: npt.NDArray[np.float64]  # (3, p)
     country: npt.NDArray[np.int32]
@@ -100,7 +101,7 @@ class PlacePoints:
 
 
 class Terms(NamedTuple):
-    """The terms of the base cost in km: of shape (places, mirrors), but `weight` (mirrors,). That one
+    """The terms of base costs in km. Their shape is (places, mirrors), but `weight` is (mirrors,). `weight`
     is negative for a mirror with more than ordinary capacity."""
 
     distance: Floats
@@ -110,12 +111,12 @@ class Terms(NamedTuple):
     weight: Floats
 
     def total(self) -> Floats:
-        """Base costs, shape (places, mirrors)."""
+        """The base costs, shape (places, mirrors)."""
         return self.distance + self.border + self.continent + (self.load + self.weight)
 
 
 def terms(places: PlacePoints, mirrors: MirrorTable, policy: SelectionPolicy) -> Terms:
-    """All base cost terms of all places and mirrors."""
+    """The terms of the base costs of all places and mirrors."""
     return Terms(
         distance=_distances(places, mirrors),
         border=np.where(_abroad(places, mirrors), np.float32(policy.border_km), np.float32(0)),
@@ -126,7 +127,7 @@ def terms(places: PlacePoints, mirrors: MirrorTable, policy: SelectionPolicy) ->
 
 
 def weight_km(mirrors: MirrorTable, policy: SelectionPolicy) -> Floats:
-    """The term of that name, (mirrors,)."""
+    """The term for the capacity of each mirror, shape (mirrors,)."""
     return (-policy.spread_km * np.log(mirrors.weight)).astype(np.float32)
 
 
@@ -156,9 +157,9 @@ def _distances(places: PlacePoints, mirrors: MirrorTable) -> Floats:
 
 
 def best(costs: Floats, count: int) -> tuple[Indexes, Floats]:
-    """The `count` cheapest mirrors of each place, cheapest first: (indexes, costs), each of shape
-    (places, count). Of equal costs the lower index comes first; which of those that are equal to the
-    last one are left out is not promised."""
+    """The indexes and costs of the `count` cheapest mirrors of each place, cheapest first, each of shape
+    (places, count). Of equal costs the lower index comes first. If several have the cost of the last
+    one, it is not defined which of them are left out."""
     count = min(count, costs.shape[1])
     if count < costs.shape[1]:
         chosen = np.argpartition(costs, count - 1, axis=1)[:, :count]
@@ -174,11 +175,11 @@ def best(costs: Floats, count: int) -> tuple[Indexes, Floats]:
 
 
 def noise_ranks(names: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """For each mirror, which Gumbel quantile each of the 32 spread values gets; shape (n, 32).
+    """The number of the Gumbel quantile of each mirror for each of the 32 spread values, shape (n, 32).
 
-    A permutation out of a hash of the name, so that a mirror's noise never depends on the other
-    mirrors. Its upper half mirrors its lower half (rank 31 - r at spread s + 16): two equal mirrors
-    then share the 32 values evenly whatever their names are.
+    Each row is a permutation made from a hash of the name, so that a mirror's noise never depends on the
+    other mirrors. The rank at spread s + 16 is 31 minus the rank at spread s: so two equal mirrors share
+    the 32 values evenly, whatever their names are.
     """
     ranks = np.empty((len(names), SPREADS), np.uint8)
     half = SPREADS // 2
@@ -192,22 +193,22 @@ def noise_ranks(names: Sequence[str]) -> npt.NDArray[np.uint8]:
 
 
 def noise_km(ranks: npt.NDArray[np.uint8], spread: int, spread_km: float) -> Floats:
-    """The last term of `rank_km` for the mirrors of these rows of `noise_ranks`.
+    """The noise in km, the last term of `rank_km`, of the mirrors in these rows of `noise_ranks`.
 
-    Of equal mirrors with the same quantile, the one with the lower rank at the next spread value
-    comes first: by name or number it would always be the same one, and the last of a hundred equal
-    mirrors would hardly ever be first.
+    Of equal mirrors with the same quantile, the one with the lower rank at the next spread value comes
+    first. If the name or number decided, it would always be the same mirror, and the last of a hundred
+    equal mirrors would hardly ever be first.
     """
     following = ranks[:, (spread + 1) % SPREADS]
     return np.float32(spread_km) * (GUMBEL[ranks[:, spread]] + TIE_BREAK * following)
 
 
 def in_order(indexes: npt.NDArray[np.integer], rank_km: Floats) -> npt.NDArray[np.intp]:
-    """The positions of `indexes` by rank; of equal ranks the lower index first."""
+    """The positions of `indexes` in the order of rank; of equal ranks the lower index comes first."""
     return np.lexsort((indexes, rank_km))
 
 
 def horizon_km(costs: Floats, spread_km: float) -> np.float32:
-    """How far the order made from a place's `best` costs alone is certain: every mirror that was
-    left out ranks at or above this. Rounded as ranks are: equal ones must not seem to be below."""
+    """The rank in km up to which the order of a place's `best` mirrors is certain: every mirror that is not
+    among them ranks at or above it. It is rounded as ranks are, so that an equal rank is not below it."""
     return np.float32(costs[-1] + np.float32(spread_km) * GUMBEL[-1])

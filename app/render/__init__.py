@@ -1,1 +1,1 @@
-"""From a selection to bytes, one module per format. Pure."""
+"""Turns lists and explanations into text, with one module for each format. Pure."""

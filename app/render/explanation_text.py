@@ -1,4 +1,4 @@
-"""An explanation for a terminal of 80 columns: aligned, and in colour only where the caller paints."""
+"""Renders an explanation for a terminal of 80 columns, in colour if the caller gives a `Paint`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ NAME = 30
 KM = 8
 
 Paint = Callable[[str, str], str]
-"""(text, role) → the text, perhaps with colours. Roles: heading, good, bad, dim."""
+"""A function that gets a text and its role (heading, good, bad, dim), and returns the text in colour."""
 
 
 def plain(text: str, role: str) -> str:
+    """A `Paint` without colours."""
     return text
 
 
 def client_text(client: ClientFacts) -> str:
-    """Alone, as `/whoami` shows it."""
+    """Renders what is known of a client, as `/whoami` shows it."""
     return "\n".join(_rows(facts.client_rows(client), "")) + "\n"
 
 
 def explanation_text(explanation: Explanation, paint: Paint = plain) -> str:
-    """Ends in a line feed."""
+    """Renders an explanation. The text ends with a line feed."""
     lines = [paint(f"{facts.title(explanation.question)} for {explanation.client.address}", "heading"), ""]
     lines += [paint("CLIENT", "heading"), *_rows(facts.client_rows(explanation.client)), ""]
     lines += [paint("QUESTION", "heading"), *_rows(facts.question_rows(explanation.question)), ""]
@@ -57,7 +58,7 @@ def _rows(rows: Iterable[Row], indent: str = "  ") -> list[str]:
 
 
 def _wrapped(text: str, start: str, indent: int | None = None) -> list[str]:
-    """`start` stands before the first line. Long names and URLs are not broken."""
+    """Wraps a text at 80 columns, but breaks no long names and URLs. `start` is put before the first line."""
     return textwrap.wrap(
         text,
         WIDTH,
@@ -98,7 +99,7 @@ def _excluded(explanation: Explanation, paint: Paint) -> list[str]:
 
 
 def _excluded_mirror(entry: ExcludedEntry, paint: Paint) -> list[str]:
-    """Two columns; a long name has its line to itself."""
+    """Renders an excluded mirror in two columns. A long name has a line to itself."""
     column = KM + 1 + NAME + 1
     start = f"{entry.distance_km or 0:>{KM},.0f} {entry.mirror:<{NAME}} "
     alone = [] if len(start) <= column else [start.rstrip()]

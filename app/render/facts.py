@@ -1,4 +1,4 @@
-"""The parts of an explanation that are rows of a label and a text, the same in text and HTML."""
+"""Words the facts of an explanation, as rows of a label and a text: the same for text and HTML."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _CONTINENTS = {
 
 
 def client_rows(client: ClientFacts) -> list[Row]:
+    """The rows about the client."""
     rows = [("address", f"{client.address} ({client.family}), from {_found(client.found)}")]
     rows += [("ignored", f'"{ignored.value}": {ignored.why}') for ignored in client.ignored]
     rows += [
@@ -67,6 +68,7 @@ def _geoip(client: ClientFacts) -> str:
 
 
 def degrees(latitude: float, longitude: float) -> str:
+    """Coordinates for people, such as "50.11 N 8.68 E"."""
     return f"{abs(latitude):.2f} {'SN'[latitude >= 0]} {abs(longitude):.2f} {'WE'[longitude >= 0]}"
 
 
@@ -101,6 +103,7 @@ def _cloud(client: ClientFacts) -> str:
 
 
 def question_rows(question: QuestionFacts) -> list[Row]:
+    """The rows about the question."""
     defaulted = frozenset(question.defaulted)
 
     def row(name: str, text: str) -> Row:
@@ -128,12 +131,13 @@ def question_rows(question: QuestionFacts) -> list[Row]:
 
 
 def title(question: QuestionFacts) -> str:
+    """The title of an explanation, which says what was asked for."""
     what = " ".join(filter(None, (question.repo or "ISOs", question.arch)))
     return f"{what} of release {question.release}"
 
 
 def answer_line(explanation: Explanation) -> str:
-    """What came of it, in a sentence."""
+    """Says how many mirrors the answer has and what decided it."""
     served, total = explanation.served_count, explanation.served_count + explanation.excluded_count
     if explanation.reason in ("origin", "vault"):
         return f"the {explanation.reason} alone; {explanation.excluded_count} mirrors are left out"
@@ -141,6 +145,7 @@ def answer_line(explanation: Explanation) -> str:
 
 
 def ranked_from(explanation: Explanation) -> str:
+    """The place that distances are measured from, for people."""
     region = region_in(explanation.ranked_from)
     if region is not None:
         return f"the cloud region {region}"
@@ -148,18 +153,19 @@ def ranked_from(explanation: Explanation) -> str:
 
 
 def rank(entry: Rank) -> str:
-    """The terms that are not zero, and their sum."""
+    """The rank of a mirror as the sum of its terms, without those that are zero."""
     terms = [(name, getattr(entry, f"{name}_km")) for name in TERMS]
     parts = [f"{name} {km:,.1f}" for name, km in terms if km]
     return f"rank {entry.rank_km:,.1f} km = {' + '.join(parts) or '0'}"
 
 
 def is_bad(reason: Exclusion) -> bool:
-    """Whether it says more of a mirror than that others come first."""
+    """Returns whether a reason keeps the mirror out, so that it is more than behind other mirrors."""
     return reason not in (Exclusion.RANK, Exclusion.SAME_ADDRESS)
 
 
 def generation_rows(explanation: Explanation) -> list[Row]:
+    """The rows about the generation and the inputs that it was made from."""
     now = explanation.published_at + timedelta(seconds=explanation.age_s)
     rows = [
         ("generation", explanation.generation),
@@ -175,7 +181,7 @@ def generation_rows(explanation: Explanation) -> list[Row]:
 
 
 def age(seconds: float) -> str:
-    """In the unit that suits it."""
+    """A length of time in days, hours, minutes or seconds: the largest unit of which there are two."""
     for unit, length_s in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length_s:
             return f"{seconds / length_s:.0f} {unit}"
@@ -186,6 +192,7 @@ def age(seconds: float) -> str:
 
 
 def mirror_rows(report: MirrorReport) -> list[Row]:
+    """The rows about one mirror."""
     status = report.status + (f": {report.reason}" if report.reason else "")
     rows = [
         ("status", status + (f", since {moment(report.since)}" if report.since else "")),
@@ -235,7 +242,7 @@ def _works(works: bool | None) -> str:
 
 
 def _contents(content: dict[str, str]) -> list[Row]:
-    """How many repos of each verdict, and by name those that are not as they should be."""
+    """The rows about a mirror's repos: how many have each verdict, and the names of those at fault."""
     counts = Counter(content.values())
     rows = [("repos", ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "none")]
     for verdict in ("stale", "missing", "corrupt"):

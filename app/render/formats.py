@@ -1,7 +1,4 @@
-"""The formats of a list: one row each, with its content type and its renderer.
-
-Their names are those that `format=` may have (`request.parameters.Format`).
-"""
+"""The table of the formats of a list, by the names that `format=` has (`request.parameters.Format`)."""
 
 from __future__ import annotations
 
@@ -16,8 +13,10 @@ from app.snapshot.loaded import LoadedSnapshot
 
 
 class ListFormat(NamedTuple):
+    """A format of a list."""
+
     content_type: str
-    #: May raise a QuestionError.
+    #: Renders the body. It may raise a QuestionError.
     render: Callable[[LoadedSnapshot, Question, Selection], bytes]
 
 

@@ -1,4 +1,4 @@
-"""Explanations and mirrors as plain pages: no script, one style sheet inside, everything escaped."""
+"""Renders explanations and mirrors as HTML pages, without scripts and with one style sheet inside."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from app.render import facts
 
 CONTENT_TYPE = "text/html; charset=utf-8"
 CARRIED_ON = ("ip", "mirror", "protocol", "family", "country", "exclude_country", "region", "limit")
-"""Parameters that the form asks with again, besides what the question names."""
+"""Parameters that the form on the page sends again, besides release, repo and arch."""
 
 
 def explanation_page(explanation: Explanation, parameters: Mapping[str, str], url: str) -> bytes:
-    """`parameters`: the request's, for the form; `url` is where the same explanation is."""
+    """Renders the page of an explanation. `parameters` are those of the request, for the form on the page;
+    `url` is the address of the same explanation."""
     question = explanation.question
     form = {
         "release": question.asked,
@@ -33,20 +34,22 @@ def explanation_page(explanation: Explanation, parameters: Mapping[str, str], ur
 
 
 def mirrors_page(reports: Sequence[MirrorReport], url: str) -> bytes:
+    """Renders the page of all mirrors."""
     return _page("mirrors.html", reports=reports, curl=curl(url))
 
 
 def mirror_page(report: MirrorReport, url: str) -> bytes:
+    """Renders the page of one mirror."""
     return _page("mirror.html", report=report, curl=curl(url))
 
 
 def curl(url: str) -> str:
-    """The command that asks for a URL; safe to paste into a shell whatever is in it."""
+    """The curl command for a URL. It is safe to paste into a shell, whatever the URL contains."""
     return f"curl {shlex.quote(url)}"
 
 
 def style_digest() -> str:
-    """The pages' style sheet, as a content security policy names it: sha256-..."""
+    """The hash by which a content security policy names the style sheet of the pages: sha256-..."""
     page = jinja2.PackageLoader("app.render").get_source(_environment(), "page.html")[0]
     style = page.partition("<style>")[2].partition("</style>")[0]
     return f"sha256-{b64encode(sha256(style.encode()).digest()).decode()}"

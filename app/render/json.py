@@ -1,4 +1,4 @@
-"""JSON: what programs read, and a list as such (`format=json`)."""
+"""Renders lists (`format=json`) and other records as JSON, for programs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ CONTENT_TYPE = "application/json"
 
 
 class ListedMirror(Record, frozen=True, kw_only=True):
-    """`mirror` is None for the origin and the vault."""
+    """An entry of a list in JSON."""
 
     url: str
+    #: None for the origin and the vault.
     mirror: str | None
     country: str | None
     reason: str
 
 
 class MirrorList(Record, frozen=True, kw_only=True):
+    """A list in JSON."""
+
     release: str
     #: Empty for the directories of ISOs.
     repo: str
@@ -32,11 +35,12 @@ class MirrorList(Record, frozen=True, kw_only=True):
 
 
 def document(content: object) -> bytes:
-    """A record, or several, with a line feed at the end."""
+    """Encodes a record or several as JSON, with a line feed at the end."""
     return msgspec.json.encode(content) + b"\n"
 
 
 def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
+    """Renders a list."""
     if selection.packed:
         mirrors = (snapshot.mirrors[index] for index in selection.mirrors)
         listed = [

@@ -1,7 +1,7 @@
-"""`Link` header values of a download: where else the same file is, and what describes it.
+"""Makes the `Link` headers of a download: where else the file is, and which metalink describes it.
 
-Formats: RFC 8288, and RFC 6249 for `duplicate`, where a smaller `pri` comes first and `geo` is the
-mirror's country. A metalink is version 3 here, whose media type differs from that of version 4.
+The formats are in RFC 8288, and for `duplicate` in RFC 6249: a smaller `pri` comes first, and `geo` is
+the mirror's country. Our metalinks are version 3, whose media type differs from that of version 4.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from app.render import metalink
 
 
 def duplicates(others: Iterable[tuple[str, str | None]]) -> list[str]:
-    """`others`: URL and country of the mirrors after the first, best first."""
+    """The headers that say where else a file is, by URL and country of the other mirrors, best first."""
     return [
         f"<{url}>; rel=duplicate; pri={number}" + (f"; geo={country.lower()}" if country else "")
         for number, (url, country) in enumerate(others, 1)
@@ -21,7 +21,7 @@ def duplicates(others: Iterable[tuple[str, str | None]]) -> list[str]:
 
 
 def described_by(release: str, repo: str, arch: str) -> str:
-    """The metalink of a repo, for an arch if there is one: it describes the repomd.xml, and no other
-    file. The address is relative, so that it is right behind any proxy."""
+    """The header that names the metalink of a repo and arch (if it has one). The metalink describes only
+    the repomd.xml. The URL is relative, so that it is right behind any proxy."""
     url = f"/metalink/{quote(release)}/{quote(repo)}" + (f"?arch={quote(arch)}" if arch else "")
     return f'<{url}>; rel=describedby; type="{metalink.CONTENT_TYPE}"'

@@ -1,8 +1,8 @@
-"""Metalink 3.0 as dnf and yum read it, with MirrorManager's names for timestamps and alternates.
+"""Renders a list as a metalink 3.0, as dnf and yum read it, with MirrorManager's extensions.
 
-Format: https://www.metalinker.org/Metalink_3.0_Spec.pdf and the namespace
-http://fedorahosted.org/mirrormanager. librepo takes mirrors in document order and wants a file named
-"repomd.xml" exactly; yum 3 sorts by `preference` and insists on timestamp, size and verification.
+The format is in https://www.metalinker.org/Metalink_3.0_Spec.pdf, that of the extensions in the namespace
+http://fedorahosted.org/mirrormanager. librepo takes mirrors in the order of the document, and the file has
+to be named "repomd.xml". yum 3 sorts by `preference` and needs timestamp, size and verification.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _HASHES = ("md5", "sha1", "sha256", "sha512")
 
 
 class UnknownFactsError(QuestionError):
-    """A metalink was asked for, and the repo's repomd.xml is not known."""
+    """A metalink was asked for, but the size and checksums of the repo's repomd.xml are not known."""
 
 
 def metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
-    """Names the origin's repomd.xml, current first, then those still acceptable. Raises
-    UnknownFactsError."""
+    """Renders the metalink of a repomd.xml: the current version at the origin, then the older ones that are
+    still accepted. Raises UnknownFactsError."""
     versions = snapshot.repomd.get(question.key)
     if not versions:
         raise UnknownFactsError(

@@ -1,7 +1,7 @@
-"""Mirrorlist text: base URLs, one a line, nothing else.
+"""Renders a list as text: one URL in each line, and nothing else.
 
-librepo keeps any line that contains "://", strips a trailing LF but no CR, and takes prose for
-mirrors: so the body holds URLs and line feeds only.
+librepo takes every line that contains "://" for a mirror, and strips a trailing LF but no CR. So the
+body holds URLs and line feeds only.
 """
 
 from __future__ import annotations
@@ -14,4 +14,5 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 
 
 def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
-    return "".join([url + "\n" for url in selection.urls]).encode()
+    """Renders a list."""
+    return "\n".join([*selection.urls, ""]).encode()

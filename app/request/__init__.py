@@ -1,1 +1,1 @@
-"""From a request's bytes to a question of a class of clients. Pure, but for the GeoIP lookup."""
+"""Turns a request into a question and a class of clients. Pure, but for the GeoIP lookup."""

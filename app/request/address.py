@@ -1,17 +1,17 @@
-"""Who is asking: the address of the client, also behind proxies, and what follows from it alone.
+"""Finds the address of the client, also behind proxies, and what follows from the address alone.
 
 The socket's peer is believed; X-Forwarded-For is believed only as far as trusted proxies wrote it.
-Each proxy appends the address that it saw, so we walk from the right: past addresses that are
-themselves trusted proxies, to the first that is not. What stands left of that, anyone could have
-written. Anything that is no address ends the walk at the last good one.
+Each proxy appends the address that it saw. So we go from right to left, past addresses of trusted
+proxies, to the first address that is not one of theirs. What is left of it anyone could have written.
+An entry that is no address ends this at the last good address.
 
-An entry is an IPv4 or IPv6 address, as some proxies write it also with a port (`192.0.2.1:1234`,
-`[2001:db8::1]:443`) or in brackets. Quotes, zone identifiers, names and `unknown` are no addresses.
-Blanks around entries, and empty entries, mean nothing, as in every HTTP list. A peer may have a zone
-(`fe80::1%eth0`, from the kernel), which is dropped. At most `MAX_ENTRIES` are looked at.
+An entry is an IPv4 or IPv6 address. Some proxies add a port or brackets (`192.0.2.1:1234`,
+`[2001:db8::1]:443`). Quotes, zone identifiers, names and `unknown` are no addresses. Blanks around
+entries, and empty entries, mean nothing, as in every HTTP list. A peer may have a zone (`fe80::1%eth0`,
+from the kernel), which is dropped. At most `MAX_ENTRIES` are looked at.
 
-Addresses are in their canonical text (RFC 5952); an IPv4-mapped IPv6 address is the IPv4 one. All of
-this is on every request's path: `inet_pton` reads an address in a tenth of what `ipaddress` takes.
+Addresses are in their canonical text (RFC 5952); an IPv4-mapped IPv6 address becomes the IPv4 one. Every
+request comes through here, so speed counts: `inet_pton` is ten times as fast as `ipaddress`.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\[\]]+)\](?::[0-9]{1,5})?", 
 
 
 class Address(NamedTuple):
-    """`packed`: 4 or 16 bytes, network order."""
+    """An IP address, as text and packed."""
 
     text: str
+    #: 4 or 16 bytes in network order.
     packed: bytes
 
 
 class ClientAddress(NamedTuple):
-    """`source` says for people where it was found, `ignored` what was not believed: (text, why).
-    Texts of clients are cut to `MAX_ENTRY_CHARS` but not escaped."""
+    """The address of a client. `source` says in words where it was found, and `ignored` lists what was not
+    believed, as (text, why). Texts that clients sent are cut to `MAX_ENTRY_CHARS` but not escaped."""
 
     ip: str
     packed: bytes
@@ -49,8 +50,8 @@ class ClientAddress(NamedTuple):
 
 
 class TrustedProxies:
-    """Whose headers are believed: X-Forwarded-For, X-Forwarded-Proto, X-Client-Class. As quick for a
-    CDN's hundred networks as for one: a look into a set for every prefix length that occurs."""
+    """The proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Client-Class are believed. Networks of the
+    same prefix length are in one set, so that looking into a hundred is as quick as looking into one."""
 
     def __init__(self, networks: Iterable[IPv4Network | IPv6Network]) -> None:
         sets: dict[int, dict[int, set[int]]] = {4: {}, 16: {}}
@@ -59,10 +60,10 @@ class TrustedProxies:
             prefixes = sets[network.max_prefixlen // 8].setdefault(shift, set())
             prefixes.add(int(network.network_address) >> shift)
         self._prefixes = {size: tuple(by_shift.items()) for size, by_shift in sets.items()}
-        self._known_peers = {""}  # trusted ones, as text; a unix socket's always is
+        self._known_peers = {""}  # trusted peers, as text; the peer of a unix socket always is one
 
     def believes(self, peer: str) -> bool:
-        """Whether the socket's peer is trusted. The few there are, are remembered."""
+        """Returns whether the socket's peer is a trusted proxy. The few trusted peers are remembered."""
         if peer in self._known_peers:
             return True
         address = _parse_peer(peer)
@@ -81,10 +82,10 @@ class TrustedProxies:
 
 
 def parse_address(text: str) -> Address | None:
-    """A bare address, no blanks, port or zone; None if it is not one."""
+    """Parses a bare address, without blanks, port or zone. Returns None for any other text."""
     try:
         if ":" not in text:
-            return Address(text, inet_pton(AF_INET, text))  # takes only the canonical form
+            return Address(text, inet_pton(AF_INET, text))  # which takes only the canonical form
         packed = inet_pton(AF_INET6, text)
     except (OSError, ValueError):
         return None
@@ -96,16 +97,16 @@ def parse_address(text: str) -> Address | None:
 
 
 def client_address(peer: str, forwarded_for: str | None, trusted: TrustedProxies) -> ClientAddress:
-    """The client's address from the socket's peer ("" for a unix socket, which is always trusted)
-    and X-Forwarded-For (several header lines joined by commas). Never raises. `NOBODY` when there
-    is none: a unix socket's client without a usable header."""
+    """Finds the client's address. `peer` is the socket's peer, "" for a unix socket, which is always
+    trusted; several X-Forwarded-For lines are joined by commas. Never raises. The address is `NOBODY`
+    where none is known, as for a client of a unix socket without a usable header."""
     if not forwarded_for:
         return _peer_address(peer)
     if not trusted.believes(peer):
         claim = (forwarded_for[:MAX_ENTRY_CHARS], f"{peer[:MAX_ENTRY_CHARS]} is not a trusted proxy")
         found = _peer_address(peer)
         return found._replace(ignored=(*found.ignored, claim))
-    if "," not in forwarded_for:  # the usual case, only quicker than the walk
+    if "," not in forwarded_for:  # the usual case; the walk would find the same, but not as quickly
         address = parse_address(forwarded_for)
         if address is not None:
             return ClientAddress(address[0], address[1], "X-Forwarded-For entry 1")
@@ -122,12 +123,12 @@ def _peer_address(peer: str) -> ClientAddress:
 
 
 def _parse_peer(peer: str) -> Address | None:
-    """Without its zone; None for a unix socket's."""
+    """Parses the address of a peer, without its zone. Returns None for the peer of a unix socket."""
     return parse_address(peer.partition("%")[0])
 
 
 def _walk(found: ClientAddress, forwarded_for: str, trusted: TrustedProxies) -> ClientAddress:
-    """From the right, to the first address that is not trusted."""
+    """Goes through the entries from right to left, to the first address that is not a trusted proxy's."""
     entries = forwarded_for.rsplit(",", MAX_ENTRIES)
     position = len(entries) if len(entries) <= MAX_ENTRIES else forwarded_for.count(",") + 1
     while entries:
@@ -158,11 +159,11 @@ def _parse_entry(entry: str) -> Address | None:
 
 
 def spread(packed: bytes) -> int:
-    """0 to 31, the client's share of the load: the low bits of the third byte of an IPv4 address, of
-    the sixth of an IPv6 one, so all of a /24 or a /48 have the same. nginx computes the same."""
+    """The spread value of an address, 0 to 31: the low bits of the third byte of an IPv4 address, or of the
+    sixth of an IPv6 one, so that all of a /24 or a /48 have the same. nginx computes it likewise."""
     return packed[2 if len(packed) == 4 else 5] & 31
 
 
 def family(packed: bytes) -> int:
-    """4 or 6."""
+    """The IP version of a packed address, 4 or 6."""
     return 4 if len(packed) == 4 else 6

@@ -1,8 +1,8 @@
-"""From a request to the client it is answered for: address, then class.
+"""Finds the client that a request is answered for: its address and its class.
 
-The class is looked up in the city database and the networks database. A trusted proxy may have done
-that already: nginx, which caches answers by class, sends the class in `X-Client-Class`, and is
-answered for exactly that, so that the key it stores an answer under and the answer cannot disagree.
+The class follows from the address by the city database and the networks database. A trusted proxy may
+have looked it up already: nginx caches answers by class and sends the class in `X-Client-Class`. It is
+answered for exactly this class, so that an answer always fits the key under which nginx keeps it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup
 from app.model import ClientClass
 from app.model.clients import parse_class
+from app.model.network import without_netblocks
 from app.model.place import UNKNOWN_PLACE
 from app.request.address import (
     ClientAddress,
@@ -29,12 +32,14 @@ CLASS_HEADER = "HTTP_X_CLIENT_CLASS"
 
 
 class Client(NamedTuple):
+    """The client that a request is answered for, with its class."""
+
     address: ClientAddress
     of: ClientClass
 
 
 class Clients:
-    """The clients of requests. `trusted`: the proxies whose headers are believed."""
+    """Finds the clients of requests. `trusted` are the proxies whose headers are believed."""
 
     def __init__(self, trusted: TrustedProxies) -> None:
         self._trusted = trusted
@@ -53,7 +58,7 @@ class Clients:
         return Client(address, classify(address, cities, networks, private=True))
 
     def came_by_https(self, environ: Mapping[str, str]) -> bool:
-        """As the socket says, or any of several proxies if the last one is trusted."""
+        """Returns whether the client used https, with us or with any proxy if the last one is trusted."""
         if environ.get("wsgi.url_scheme") == "https":
             return True
         claims = environ.get("HTTP_X_FORWARDED_PROTO", "").lower().split(",")
@@ -61,7 +66,7 @@ class Clients:
 
 
 def somebody(text: str, cities: CityDatabase | None, networks: NetworkLookup | None) -> Client:
-    """The client whose address is given by `ip=`. Raises BadValueError."""
+    """The client that a request names by `ip=`. Raises BadValueError if `text` is no address."""
     address = parse_address(text.strip())
     if address is None:
         raise BadValueError("ip", text, "use an IPv4 or IPv6 address")
@@ -72,7 +77,8 @@ def somebody(text: str, cities: CityDatabase | None, networks: NetworkLookup | N
 def classify(
     address: ClientAddress, cities: CityDatabase | None, networks: NetworkLookup | None, private: bool
 ) -> ClientClass:
-    """`private`: the address is the caller's own, so that its networks' private mirrors count."""
+    """The class of the client with an address. `private` says that the client itself asks, so that the
+    private mirrors of its networks count."""
     return ClientClass(
         place=cities.place(address.ip) if cities else UNKNOWN_PLACE,
         network=(networks.overlay_name(address.ip) if networks else None) or "",
@@ -80,3 +86,11 @@ def classify(
         family=family(address.packed),
         private=private,
     )
+
+
+def shown(client: ClientClass) -> ClientClass:
+    """The class as the client may see it. A client that asks about another address (`ip=`) is not told that
+    this address is in a netblock which a mirror declares."""
+    if client.private:
+        return client
+    return msgspec.structs.replace(client, network=without_netblocks(client.network))

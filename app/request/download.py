@@ -1,9 +1,9 @@
-"""`/download/<path>`: from the path as it was sent to the question it asks. Pure.
+"""Parses the path of `/download/<path>`, as the client sent it. Pure.
 
 The path is `<release>/<path of the repo>/<file>`, as below a mirror's base URL. What stands below the
-repo's directory goes on to the mirror exactly as it was sent, encoding and all: some mirrors take a
-plain "+" for a blank, so clients send "%2B". Whatever a mirror could understand in another way than
-we do (encoded slashes, backslashes, dot segments, something encoded twice) is refused instead.
+repo's directory is passed on to the mirror exactly as it was sent, with its encoding: some mirrors take
+a plain "+" for a blank, so clients send "%2B". Paths that a mirror could understand in another way than
+we do are refused: encoded slashes, backslashes, dot segments, something encoded twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.request.question import Parser, Question
 
 MAX_PATH_CHARS = 1000
 MIRRORS = 10
-"""The one that the client is sent to, and nine others."""
+"""How many mirrors a download gets: the one that the client is sent to, and nine others."""
 
 _AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -31,20 +31,23 @@ _PLAIN = "/%:@!$&'()*+,;=~"
 
 
 class Download(NamedTuple):
-    """`rest` is percent-encoded, below the question's path. `secure`: https URLs only."""
+    """A file that a client wants to download."""
 
     question: Question
+    #: The path of the file below the question's path, percent-encoded.
     rest: str
+    #: Whether the client may only be sent to https URLs.
     secure: bool
 
     @property
     def is_repomd(self) -> bool:
+        """Whether the file is the repomd.xml of the repo."""
         return self.rest == REPOMD
 
 
 def parse_download(parser: Parser, target: str, parameters: Mapping[str, str], secure: bool) -> Download:
-    """`target`: the request's, as it was sent, with the route's name as its first segment. `secure`:
-    the client came by https, and is not sent to http. Raises BadValueError or UnknownNameError."""
+    """Parses the target of a download request. `secure` says that the client came by https, and so is not
+    sent to http. Raises BadValueError or UnknownNameError."""
     raw = [segment for segment in raw_path(target).split("/") if segment][1:]
     if not raw:
         raise BadValueError("path", "", "name a file: /download/<release>/<path of the repo>/<file>")
@@ -62,7 +65,7 @@ def parse_download(parser: Parser, target: str, parameters: Mapping[str, str], s
 
 
 def raw_path(target: str) -> str:
-    """The target's path, found fit to be passed on. Raises BadValueError."""
+    """The path of a request's target, as it was sent. Raises BadValueError if it must not be passed on."""
     path = _AUTHORITY.sub("", target, count=1) if target[:1] != "/" else target
     path = path.partition("?")[0]
     problem = _problem(path)
@@ -72,7 +75,7 @@ def raw_path(target: str) -> str:
 
 
 def _problem(path: str) -> str | None:
-    """Ends a sentence about the path."""
+    """Says what is wrong with a path, as the end of a sentence; None if nothing is."""
     if len(path) > MAX_PATH_CHARS:
         return f"it is longer than {MAX_PATH_CHARS} characters"
     if not path.isascii() or _BAD_ESCAPE.search(path):
@@ -93,7 +96,7 @@ def _problem(path: str) -> str | None:
 
 
 def _protocols(asked: tuple[Protocol, ...], secure: bool) -> tuple[Protocol, ...]:
-    """Of those asked for, what a browser can be sent to. Raises BadValueError where nothing is left."""
+    """The protocols asked for that a client can be redirected to. Raises BadValueError if none is left."""
     allowed: tuple[Protocol, ...] = ("https",) if secure else ("https", "http")
     protocols = tuple(protocol for protocol in asked if protocol in allowed)
     if not protocols:

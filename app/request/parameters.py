@@ -1,4 +1,4 @@
-"""The values that a request's parameters may have, and what to say of those they may not. Pure."""
+"""Reads the parameters of requests, and says of bad values what is allowed. Pure."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ MAX_LIMIT = 50
 
 
 class QuestionError(MirrorwiseError):
-    """The question cannot be answered; the text is for the person who asks."""
+    """A question cannot be answered. The text is for the person who asks."""
 
 
 class BadValueError(QuestionError):
-    """A parameter's value is not one of those allowed."""
+    """The value of a parameter is not allowed."""
 
     def __init__(self, parameter: str, value: str, allowed: str) -> None:
         super().__init__(f"{parameter}='{escaped(value)}' cannot be used: {allowed}")
 
 
 class UnknownNameError(QuestionError):
-    """There is no such release, repo or arch."""
+    """A question names a release, repo or arch that does not exist."""
 
     def __init__(self, what: str, value: str, known: Iterable[str], where: str = "") -> None:
         names = list(known)
@@ -38,24 +38,27 @@ class UnknownNameError(QuestionError):
 
 
 class Filters(Record, frozen=True, kw_only=True):
-    """What limits the choice of mirrors. `protocols` in order of preference. `worldwide`: as for a
-    client of whom nothing is known. `region`: a key of `Snapshot.regions`."""
+    """The filters of a request, which say what mirrors it wants."""
 
+    #: In order of preference.
     protocols: tuple[Protocol, ...]
     countries: tuple[str, ...] = ()
     exclude_countries: tuple[str, ...] = ()
+    #: Whether the list is to be the one for a client of which nothing is known (`country=global`).
     worldwide: bool = False
     family: Literal[4, 6] | None = None
+    #: A key of `Snapshot.regions`.
     region: str | None = None
 
 
 class ParameterReader:
-    """Reads what is the same in every question."""
+    """Reads the parameters that all questions have in common. Its methods raise BadValueError."""
 
     def __init__(self, policy: SelectionPolicy) -> None:
         self._policy = policy
 
     def filters(self, parameters: Mapping[str, str]) -> Filters:
+        """Reads what a request says of the mirrors that it wants."""
         countries = _items(parameters, "country")
         worldwide = "global" in countries
         return Filters(
@@ -101,7 +104,7 @@ class ParameterReader:
 
     @staticmethod
     def _region(parameters: Mapping[str, str]) -> str | None:
-        """The key of `Snapshot.regions`."""
+        """Reads `region=` as a key of `Snapshot.regions`."""
         asked = parameters.get("region", "").strip()
         if not asked:
             return None
@@ -111,6 +114,7 @@ class ParameterReader:
             raise BadValueError("region", asked, str(error)) from error
 
     def limit(self, parameters: Mapping[str, str]) -> int:
+        """Reads how many mirrors a request wants at most."""
         text = parameters.get("limit", "")
         if not text:
             return self._policy.length
@@ -120,6 +124,7 @@ class ParameterReader:
 
 
 def list_format(parameters: Mapping[str, str]) -> Format:
+    """Reads the format in which a request wants a list. Raises BadValueError."""
     text = parameters.get("format", "").lower() or "text"
     known = get_args(Format)
     if text not in known:
@@ -128,10 +133,11 @@ def list_format(parameters: Mapping[str, str]) -> Format:
 
 
 def flag(parameters: Mapping[str, str], name: str) -> bool:
+    """Returns whether a parameter is switched on: 1, true or yes."""
     return parameters.get(name, "").lower() in ("1", "true", "yes")
 
 
 def _items(parameters: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """The items of a comma list, lower-case, without blanks, each once."""
+    """The items of a parameter that is a comma list, in lower case, without blanks, each once."""
     items = (item.strip().lower() for item in parameters.get(name, "").split(","))
     return tuple(dict.fromkeys(item for item in items if item))

@@ -1,17 +1,17 @@
-"""What is asked: every URL form becomes the same typed question. One parser, pure.
+"""Parses what a request asks for: every URL form becomes the same typed question. Pure.
 
-`parse_list` understands the three mirrorlist forms in the field:
+`parse_list` understands the three mirrorlist forms that are in use:
 - AlmaLinux's  /mirrorlist/<release>/<repo>?arch=
 - MirrorManager's  /mirrorlist?repo=<repo>-<release>&arch=  and  ?path=<release>/<path of the repo>
 - CentOS's  /?release=&repo=&arch=&infra=&cc=
 
-Names are matched without regard to case, and slashes at either end are ignored, as clients in the
-field write them. A repo's name is first looked for in `repo_names:`, whatever the form. Parameters
-that are not known are ignored: a repo file in the field must never break. A parameter given twice
-counts once, the first time.
+Names are matched without regard to case, and slashes at either end are ignored, because some clients
+send them. A repo's name is first looked for in `repo_names:`, whatever the form. Unknown parameters are
+ignored: a repo file that is in use must never break. Of a parameter that is given twice, the first
+value counts.
 
-Every known repo may be asked for in every known release, for each of the release's arches, wherever it
-is expected. Where a repo's path is the same for all arches, an arch says nothing: any is accepted.
+Every known repo may be asked for in every known release and for each arch of the release, also where
+mirrors are not expected to have it. If a repo's path is the same for all arches, any arch is accepted.
 """
 
 from __future__ import annotations
@@ -37,15 +37,19 @@ from app.request.parameters import (
 
 
 class Question(Record, frozen=True, kw_only=True):
-    """`release` is the full name of the one that was `asked` for by this name or an alias; `repo`
-    is None for ISO directories; `arch` is "" when none was named or none matters. `path` is below
-    the base URL and the release. `vault`: the vault alone has it."""
+    """A question for mirrors, the same whatever URL form asked it."""
 
+    #: Whether only the vault has what is asked for.
     vault: bool
+    #: The release as the request named it: its full name or an alias.
     asked: str
+    #: The full name of the release.
     release: str
+    #: None for ISO directories.
     repo: str | None
+    #: Empty if none was named or none matters.
     arch: str
+    #: The path of the repo below base URL and release.
     path: str
     filters: Filters
     limit: int
@@ -54,12 +58,12 @@ class Question(Record, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Names the fates of mirrors for it, in the snapshot."""
+        """The key of this question in the snapshot (`Snapshot.questions`)."""
         return question_key(self.release, self.repo, self.arch)
 
 
 class _Asked(NamedTuple):
-    """The part of a question that names what is wanted; fields as in Question."""
+    """The part of a question that names what is wanted. Its fields are the same as in `Question`."""
 
     asked: str
     release: str
@@ -70,14 +74,14 @@ class _Asked(NamedTuple):
 
 
 _Directories = dict[tuple[str, ...], tuple[Repo | None, str]]
-"""Of one release: what is in a directory. No repo: ISOs; no arch: for all of them."""
+"""The repo and arch in each directory of a release. The repo is None for ISOs, the arch "" for all."""
 
 MAX_DEPTH = 20
-"""Segments of a path among which a repo's directory is looked for."""
+"""A repo's directory is looked for in the first so many segments of a path."""
 
 
 class Parser:
-    """Questions about one service config."""
+    """Parses questions, with the releases, repos and arches of a service config."""
 
     def __init__(self, config: ServiceConfig, reader: ParameterReader) -> None:
         self.config = config
@@ -91,8 +95,8 @@ class Parser:
     # --- the forms ---------------------------------------------------------------------------------
 
     def parse_list(self, parameters: Mapping[str, str], release: str = "", repo: str = "") -> Question:
-        """A mirrorlist's or metalink's question, in any form: `release` and `repo` are those in the
-        path, if it is AlmaLinux's. Raises BadValueError or UnknownNameError."""
+        """Parses the question for a mirrorlist or metalink in any form. `release` and `repo` are those in
+        the path of AlmaLinux's form. Raises QuestionError: a bad value, an unknown or a disabled name."""
         if release or repo:
             return self._repo_question(release, repo, parameters)
         if "path" in parameters and "repo" not in parameters:
@@ -105,13 +109,13 @@ class Parser:
         return self._named_question(asked, parameters)
 
     def parse_isos(self, parameters: Mapping[str, str], release: str, arch: str) -> Question:
-        """The question for the ISO directories of a release and arch."""
+        """Parses the question for the ISO directories of a release and arch. Raises QuestionError."""
         full = self._release(release)
         return self._iso_question(release, full, arch, parameters)
 
     def at_path(self, path: Sequence[str], parameters: Mapping[str, str]) -> tuple[Question, int]:
-        """The question for the directory that a path (its segments, below a mirror's base URL) is or
-        lies in, and how many segments long that directory is. Of nested ones the innermost."""
+        """Finds the innermost known directory that is or contains a path, given as its segments below a
+        mirror's base URL. Returns the question for it, and how many segments the directory has."""
         release, *below = path
         full = self._release(release)
         directories = self._directories_of(full)
@@ -129,8 +133,8 @@ class Parser:
         raise UnknownNameError("repo at the path", "/".join(path), [*known, f"{full}/isos/$basearch/"])
 
     def _directories_of(self, full: str) -> _Directories:
-        """The directories of a release, by their segments in lower case. Of several repos with the same
-        path, it is the one that is expected there."""
+        """The directories of a release by their segments in lower case. If several repos have the same path,
+        the one that is expected there counts."""
         directories = self._directories.get(full)
         if directories is None:
             arches = self._arches(full)
@@ -147,16 +151,16 @@ class Parser:
 
     @staticmethod
     def _with_cc(parameters: Mapping[str, str]) -> Mapping[str, str]:
-        """CentOS's `cc` is a country to choose from. Its clients never got an error for it, so that
-        one nobody knows counts as none."""
+        """The parameters with CentOS's `cc` as `country`. Its clients never got an error for `cc`, so an
+        unknown country counts as none."""
         code = country_code(parameters.get("cc", ""))
         if "country" in parameters or code is None:
             return parameters
         return {**parameters, "country": code}
 
     def _named_question(self, asked: str, parameters: Mapping[str, str]) -> Question:
-        """MirrorManager's `repo=`: a name of `repo_names:`, or `<repo>-<release>`. Both parts may
-        contain hyphens: the first that are both known are meant."""
+        """Parses MirrorManager's `repo=`: a name of `repo_names:`, or `<repo>-<release>`. Both parts may
+        contain hyphens, so the first hyphen with a known name on both sides counts."""
         special = self._repo_names.get(asked.lower())
         if special is not None and (special.release or special.disabled):
             return self._repo_question("", asked, parameters)
@@ -176,8 +180,8 @@ class Parser:
         raise UnknownNameError("repo", asked, known)
 
     def _path_question(self, parameters: Mapping[str, str]) -> Question:
-        """MirrorManager's `path=`: the repo whose directory that is (or holds it). What stands before
-        the release is the distribution's own directory on that service's mirrors."""
+        """Parses MirrorManager's `path=`, which names the directory of a repo or one inside it. What comes
+        before the release is the distribution's own directory on mirrors of that service."""
         path = [segment for segment in parameters["path"].split("/") if segment]
         if not path:
             raise BadValueError("path", parameters["path"], "name a repo's directory: <release>/<path>")
@@ -248,5 +252,5 @@ class Parser:
 
 
 def _segments(path: str) -> tuple[str, ...]:
-    """A directory's names, in lower case."""
+    """The segments of a path, in lower case."""
     return tuple(path.strip("/").lower().split("/"))

@@ -1,1 +1,1 @@
-"""What a process currently serves: it follows the store, and swaps one reference."""
+"""Holds what a web process serves at the moment: it follows the store, and swaps one reference."""

@@ -1,8 +1,8 @@
-"""What a web process answers from, and how it stays current.
+"""Keeps what a web process answers from up to date.
 
 A thread looks at the store every `REFRESH_SECONDS`, more rarely after failures. A newer generation is
 read, decoded and swapped in as one reference: a request works with the one it began with. No request
-waits for the store. What cannot be read leaves the last good one in place, and the log names it once.
+waits for the store. While a newer generation cannot be read, the last good one stays, as the log says.
 With Redis as the store, every good generation is also kept in files, and a process begins with that
 copy: Redis may be away, or so slow that every client would wait for it.
 """
@@ -32,26 +32,26 @@ log = logging.getLogger("mirrorwise.web")
 HEARTBEAT_EVERY_S = 5.0
 LATE_AFTER_S = 30.0
 PATIENCE_S = 1.0
-"""For so long a process that starts waits for the store, when it has a copy to begin with."""
+"""How long a process that starts waits for the store when it has a copy to begin with."""
 START_S = 5.0
-"""And for so long when it has none; gunicorn ends one that takes 30 s."""
+"""How long it waits when it has no copy. gunicorn ends a process that takes 30 s to start."""
 
 
 class Current:
-    """What this process serves now. Attributes may be replaced at any moment: a request reads each once."""
+    """All that this process serves now. Attributes may be replaced at any time: requests read each once."""
 
     def __init__(
         self, settings: Settings, store: Store, kept: FileStore | None, server: str | None = None
     ) -> None:
-        """`kept`: where to keep a copy of what the store has, if anywhere. `server`: the name that all
-        processes of one server share, if there are several."""
+        """Prepares to follow a store. `kept` is where to keep a copy of what it has, if anywhere. `server` is
+        the name that all processes of one server share, if there are several."""
         #: The generation served; None while none has been read.
         self.serving: Serving | None = None
-        #: None while no city database is usable.
+        #: The city database; None while none is usable.
         self.cities: CityDatabase | None = None
-        #: For people only: what ASNs mean for a list is in the networks database.
+        #: The ASN database, for explanations only: lists depend on the networks database instead.
         self.asns: AsnDatabase | None = None
-        #: The worker's last that could be read.
+        #: The worker's last heartbeat that could be read.
         self.heartbeat: Heartbeat | None = None
         #: The worker that may publish; looked for only when no heartbeat comes.
         self.leaseholder: str | None = None
@@ -75,12 +75,13 @@ class Current:
     # --- the thread ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Follow in the background until `stop`. Returns after the first look, or when that takes long."""
+        """Starts the thread that follows the store, and waits for its first look, but not too long."""
         threading.Thread(target=self._follow, name="mirrorwise-refresh", daemon=True).start()
         if not self._looked.wait(PATIENCE_S) and self.serving is None:
             self._looked.wait(START_S - PATIENCE_S)
 
     def stop(self) -> None:
+        """Ends the thread after its present look."""
         self._stopping.set()
 
     def _follow(self) -> None:
@@ -98,7 +99,7 @@ class Current:
     # --- one look --------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """One look at the GeoIP files and at the store."""
+        """Looks once at the GeoIP files and at the store, and takes up what is new."""
         self._follow_databases()
         if self.serving is None and self._kept is not None:
             self._begin_with(self._kept)
@@ -110,7 +111,7 @@ class Current:
         self.write_tally()
 
     def _attempt(self, subject: str, step: Callable[[], None]) -> bool:
-        """Take a step and note what is wrong; whether it could be taken."""
+        """Takes a step and notes what goes wrong in it. Returns whether it succeeded."""
         try:
             step()
         except (StoreError, SnapshotError, GeoError) as error:
@@ -149,7 +150,7 @@ class Current:
             kept.problem = str(error)
 
     def _keep(self, kept: KeptCopy) -> None:
-        """That there is no good copy yet is no fault, unless nothing else can be served either."""
+        """Writes the kept copy if it is due. A bad copy is a fault only while nothing else can be served."""
         if self.serving is None and kept.problem is not None:
             self.faults.set("last good copy", kept.problem)
         if kept.is_due:
@@ -165,17 +166,17 @@ class Current:
     # --- counts ----------------------------------------------------------------------------------
 
     def counted(self) -> list[Counted]:
-        """The counts of this process, and of all others of its server that can be read. Leaves those of this
-        one where the others find them."""
+        """Returns the counts of this process, and of all others of its server that can be read. Writes those
+        of this process to its file, too."""
         own = self.write_tally()
         try:
             return [own, *self.tallies.others()]
         except OSError as error:
-            self.faults.set("metrics", f"those of other processes are not read: {error}")
+            self.faults.set("metrics", f"the counts of other processes cannot be read: {error}")
             return [own]
 
     def write_tally(self) -> Counted:
-        """Leave what this process has counted where the other processes find it."""
+        """Writes what this process has counted to its file, where the other processes find it."""
         tally = self.tally
         counted = Counted(
             pid=os.getpid(),

@@ -1,4 +1,4 @@
-"""One generation as a web process serves it, and how it is read from a store."""
+"""A generation as a web process serves it, and how it is read from a store."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ log = logging.getLogger("mirrorwise.web")
 
 MAX_QUESTIONS = 4000
 
-_GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # it goes into headers
+_GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # the name goes into headers
 
 
 @dataclass(frozen=True)
 class Serving:
-    """One generation and what belongs to it."""
+    """A generation with all that requests are answered from, and what the process remembers of them."""
 
     lists: MirrorLists
     parser: Parser
     #: None if the generation has no networks database.
     networks: NetworkLookup | None
     published_at_s: float
-    #: What was asked before, by path and query: the label of the URL form, and the question.
+    #: The questions asked before, with the label of their URL form, by path and query.
     questions: Memo[str, tuple[str, Question]]
-    #: Which status document `status` is (`Pointer.status`).
+    #: The tag of the status document in `status` (`Pointer.status`).
     status_tag: str = ""
     #: The status document, still encoded, because only explanations need it.
     status: bytes | None = None
@@ -50,28 +50,28 @@ class Serving:
         return self.lists.snapshot
 
     def status_document(self) -> StatusDocument | None:
-        """The status document, decoded."""
+        """The status document, decoded; None if there is none."""
         return decode_status(self.status) if self.status else None
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A generation as a store holds it: what another store needs to hold it too."""
+    """A generation as it came from a store, so that it can be put into another one."""
 
     publication: Publication
     networks: bytes | None
 
 
 class GenerationReader:
-    """Reads generations, the networks databases that belong to them, and status documents: each whole,
-    and found good, or not at all."""
+    """Reads generations, their networks databases, and status documents, and checks each of them as a whole
+    before it is used."""
 
     def __init__(self) -> None:
-        self._refused: dict[str, tuple[str, str]] = {}  # by kind: the last that was refused, and why
+        self._refused: dict[str, tuple[str, str]] = {}  # by kind: the tag of the last one, and why
 
     def load(self, store: Store, pointer: Pointer, former: Serving | None) -> tuple[Serving, Stored]:
-        """The generation that the store points to, after the `former` one. Its status document is not
-        read, because lists do not need it and it may be damaged alone. Raises StoreError, SnapshotError
+        """Reads the generation that the store points to; `former` is the one before. The status document is
+        not read here: lists do not need it, and only it may be damaged. Raises StoreError, SnapshotError
         or GeoError."""
         with self._refusing("snapshot", pointer.snapshot):
             data = store.snapshot(pointer.generation)
@@ -97,7 +97,7 @@ class GenerationReader:
         return serving, Stored(_publication(pointer, data, snapshot.networks), networks)
 
     def with_status(self, serving: Serving, store: Store, pointer: Pointer) -> Serving:
-        """The same generation with the status document that the store has now. Raises StoreError or
+        """The same generation, with the status document that the store has now. Raises StoreError or
         SnapshotError."""
         if serving.status_tag == pointer.status:
             return serving
@@ -109,7 +109,8 @@ class GenerationReader:
 
     @contextmanager
     def _refusing(self, kind: str, tag: str) -> Iterator[None]:
-        """What was found bad is not read again (it has megabytes) at every look, until it is another."""
+        """Remembers what the block refuses, by its tag, so that megabytes are not read again at every look.
+        Raises SnapshotError at once for what was refused before."""
         refused, problem = self._refused.get(kind, ("", ""))
         if refused == tag:
             raise SnapshotError(problem)
@@ -121,7 +122,7 @@ class GenerationReader:
 
 
 def current_pointer(store: Store) -> Pointer:
-    """Where the store points to. Raises StoreError if it points to nothing that can be served."""
+    """The store's pointer to the current generation. Raises StoreError if there is nothing to serve."""
     pointer = store.pointer()
     if pointer is None:
         raise StoreError("nothing has been published there")
@@ -131,7 +132,7 @@ def current_pointer(store: Store) -> Pointer:
 
 
 def at_time(serving: Serving, pointer: Pointer) -> Serving:
-    """The same generation with the time of its last publication."""
+    """The same generation, with the time of publication that the store has now."""
     if serving.published_at_s == pointer.published_at_s:
         return serving
     return replace(serving, published_at_s=pointer.published_at_s)
@@ -157,8 +158,8 @@ def _networks(store: Store, digest: str | None) -> bytes | None:
 
 
 def _opened(snapshot: LoadedSnapshot, networks: bytes | None, former: Serving | None) -> NetworkLookup | None:
-    """The networks database, if the snapshot knows all networks in it. The one in use is used again if it
-    is the same."""
+    """Opens a networks database; if the former generation has the same one, it is used again. Raises
+    SnapshotError if the snapshot does not know all networks in it."""
     if networks is None:
         return None
     same = former is not None and former.snapshot.networks == snapshot.networks

@@ -1,4 +1,4 @@
-"""The last good generation on the node's own disk, for a process that starts while Redis is away."""
+"""The copy of the last good generation on the node's own disk, for processes that start without Redis."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ KEEP_AGAIN_S = 5.0
 
 
 class KeptCopy:
-    """Several processes of a node share one copy: whoever is first writes it."""
+    """The node's copy of the last good generation. All processes of a node share it: the first one that
+    has a newer generation writes it."""
 
     def __init__(self, store: FileStore) -> None:
         self.store = store
-        #: Why the copy could not be served; it is written anew then. None: nothing is wrong with it.
+        #: Why the copy could not be served, so that it is written anew; None if nothing is wrong with it.
         self.problem: str | None = None
         self._waiting: Stored | None = None
         self._again_at = float("-inf")
 
     def offer(self, stored: Stored) -> None:
-        """This generation is to be kept."""
+        """Takes a generation that `keep` is to write."""
         self._waiting, self._again_at = stored, float("-inf")
 
     @property
     def is_due(self) -> bool:
-        """Whether a generation waits to be kept, and no attempt at it has failed in the last 5 s."""
+        """Whether a generation waits to be written, and no attempt to do so failed in the last 5 s."""
         return self._waiting is not None and time.monotonic() >= self._again_at
 
     def keep(self) -> None:
-        """Write the generation that waits, if it is not there yet. Raises StoreError."""
+        """Writes the generation that waits, if it is not on disk yet. Raises StoreError."""
         try:
             if self._waiting is not None and not self._has(self._waiting.publication.generation):
                 if self._waiting.networks is not None:

@@ -1,10 +1,10 @@
-"""What the processes of one server have counted, and how each learns of the others' counts.
+"""Counts requests in each process of a server, and adds up the counts of all of them.
 
 A request adds to plain numbers of its own process, which costs some 3 µs. The refresh thread writes
-them to a small file of the process when they have changed. The process that is asked for metrics adds
-its own counts, whose file it writes just before, to those in the files of its server's other processes:
-so no total ever goes back, whichever process is asked next. The counts of a process that has ended stay
-until the server ends. Files of former servers are removed after an hour.
+them to a small file of the process when they have changed. The process that is asked for metrics writes
+its own file, and adds its counts to those in the files of its server's other processes. So no total ever
+goes down, whichever process is asked next. The counts of a process that has ended stay until the server
+ends. Files of former servers are removed after an hour.
 
 Threads of one process share a tally without locks: CPython switches threads at calls and at the
 ends of loops, never within `counts[key] += 1`.
@@ -27,13 +27,13 @@ from app.files import ABANDONED_S, remove_abandoned, replace
 from app.model import Count, Record
 
 BUCKETS_S = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0)
-"""Upper bounds of the latency histogram. An answer remembered takes some 30 µs, a new one 300."""
+"""Upper bounds of the latency histogram. An answer from memory takes some 30 µs, a new one 300 µs."""
 
 Key = tuple[str, int, str]  # form, status, reason
 
 
 class Tally:
-    """The live counts of this process."""
+    """The counts of this process since its start."""
 
     def __init__(self) -> None:
         self.requests: defaultdict[Key, int] = defaultdict(int)
@@ -42,19 +42,19 @@ class Tally:
         self.memo_hits = 0
 
     def add(self, key: Key, seconds: float) -> None:
-        """One request, answered within `seconds`."""
+        """Counts one request that took `seconds`."""
         self.requests[key] += 1
         self.buckets[bisect_left(BUCKETS_S, seconds)] += 1
         self.seconds += seconds
 
 
 class Counted(Record, frozen=True, kw_only=True):
-    """The file of one process."""
+    """The counts of one process, as its file holds them."""
 
     pid: Annotated[int, msgspec.Meta(gt=0)]
-    #: Form, status, reason, and how many such requests there were.
+    #: Numbers of requests, each as (form, status, reason, number).
     requests: list[tuple[str, Count, str, Count]] = []
-    #: Not cumulative; the last one is for all that took longer.
+    #: Numbers of requests by latency, not cumulative. The last one counts all slower requests.
     buckets: Annotated[list[Count], msgspec.Meta(max_length=len(BUCKETS_S) + 1)] = []
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     memo_hits: Count = 0
@@ -62,7 +62,7 @@ class Counted(Record, frozen=True, kw_only=True):
     generation: str | None = None
     #: How many subjects are at fault now, by source.
     faults: dict[str, Count] = {}
-    #: How often one was found at fault, by source.
+    #: How often a subject was found at fault, by source.
     failures: dict[str, Count] = {}
     #: How many lookups in GeoIP databases failed.
     lookup_failures: Count = 0
@@ -73,8 +73,8 @@ class Counted(Record, frozen=True, kw_only=True):
 
 
 class TallyFiles:
-    """The files of one server's processes. `server` is its name, the same in all of them; a server without
-    a name has this process alone."""
+    """The files of counts of all processes of a server. `server` is the name that they share; without it,
+    this process is a server of its own."""
 
     def __init__(self, folder: Path, server: str | None = None) -> None:
         self._folder = folder
@@ -83,7 +83,7 @@ class TallyFiles:
         self._lock = threading.Lock()
 
     def write(self, counted: Counted) -> None:
-        """Replace this process' file, if anything has changed. Raises OSError."""
+        """Replaces the file of this process, if anything has changed. Raises OSError."""
         with self._lock:
             if counted == self._written:
                 return
@@ -93,7 +93,8 @@ class TallyFiles:
             self._written = counted
 
     def others(self) -> list[Counted]:
-        """The counts of all other processes of this server, also of those that have ended. Raises OSError."""
+        """Reads the files of all other processes of this server, also of those that have ended. Raises
+        OSError."""
         own, found = self._file_of(os.getpid()), []
         for path in sorted(self._folder.iterdir()):
             if path == own or not path.match(f"{self._server}-*.json"):
@@ -101,7 +102,7 @@ class TallyFiles:
             try:
                 found.append(msgspec.json.decode(path.read_bytes(), type=Counted))
             except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue  # it is not one of ours
+                continue  # the file is not one of ours
         return found
 
     def _file_of(self, pid: int) -> Path:
@@ -120,7 +121,7 @@ class TallyFiles:
 
 
 def server_name() -> str:
-    """A new name for a server. The process that starts the others makes it."""
+    """Makes a new name for a server. The process that starts the others does so."""
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 

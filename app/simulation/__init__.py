@@ -1,1 +1,1 @@
-"""What a network of mirrors does to the world's clients, and what a change would do."""
+"""Simulates which clients a network of mirrors serves, and what a change of the network would do."""

@@ -1,8 +1,8 @@
-"""What a network does to the world: which mirror gets which clients, and how far those have to go.
+"""Computes the figures of a network: which clients each mirror gets, and how far they are from it.
 
 Everything is computed for every place and spread value, so that the figures are those of the lists that
-clients get. Distances are from the middle of a place's clients to the mirror. Places known only as a
-country or less are left out of them, because it is not known where in it their clients are.
+clients get. Distances are from the middle of a place's clients to the mirror. Clients of which only the
+country is known, or less, are left out of distances.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from app.ranking.ranking import SPREADS
 from app.snapshot.demand import BARRED_KM, Market
 
 RULE_KM = np.float32(500)
-"""How far "near" goes in `by_country_500km`."""
+"""The distance within which a mirror is near, in `by_country_500km`."""
 
 Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Sending:
-    """Which clients begin with which mirror: parallel arrays of a place (its position in the
-    market), a mirror, and what part of all clients that is."""
+    """The first mirrors of clients, as parallel arrays: a place (its position in the market), a mirror
+    (likewise), and the part of all clients that are in this place and have this mirror first."""
 
     place: npt.NDArray[np.intp]
     mirror: npt.NDArray[np.intp]
@@ -36,45 +36,45 @@ class Sending:
 
 
 class MirrorOutcome(Record, frozen=True, kw_only=True):
-    """What one mirror gets."""
+    """The figures of one mirror."""
 
     mirror: str
     country: str | None
-    #: The part of all clients that begin with it.
+    #: The part of all clients whose first mirror this is.
     share: float
     fair_share: float
-    #: How many times its fair share it gets. None for a mirror that has none, as its place is not known.
+    #: The share divided by the fair share; None for a mirror without one, whose location is not known.
     ratio: float | None
     load_km: float
-    #: The mean of its clients; None where it has none whose place is known.
+    #: The mean distance of its clients; None if it has no clients whose place is known.
     distance_km: float | None
 
 
 class LoneMirror(Record, frozen=True, kw_only=True):
-    """The only mirror of a continent."""
+    """A mirror that is the only one of its continent."""
 
     mirror: str
     continent: str
     load_km: float
-    #: The continent's part of all clients.
+    #: The part of all clients that are on the continent.
     clients: float
-    #: The part of these that begin with the mirror.
+    #: The part of these whose first mirror this is.
     kept: float
-    #: The parts of the others, by the continent of the mirror that they begin with.
+    #: The parts of the others, by the continent of their first mirror.
     elsewhere: dict[str, float]
 
 
 class Outcome(Record, frozen=True, kw_only=True):
     """The figures of one network. Distances are None where no client's place is known."""
 
-    #: The most loaded first.
+    #: The most loaded mirrors come first.
     mirrors: tuple[MirrorOutcome, ...]
     mean_km: float | None
     median_km: float | None
     p95_km: float | None
-    #: The part that begins with a mirror in the own country, of the clients whose country is known.
+    #: Of the clients whose country is known, the part whose first mirror is in their own country.
     own_country: float | None
-    #: The same for continents.
+    #: Of the clients whose continent is known, the part whose first mirror is on their own continent.
     own_continent: float | None
     largest_share: float
     effective_mirrors: float
@@ -82,18 +82,18 @@ class Outcome(Record, frozen=True, kw_only=True):
 
 
 class Simulation(Record, frozen=True, kw_only=True):
-    """What `mirrorwise simulate` found: the live network, and what it is compared with."""
+    """The result of `mirrorwise simulate`: the live network, and the one that it is compared with."""
 
     mirrors: int
     places: int
     #: Where the numbers of clients come from.
     counted: str
-    #: When the prices in `live` were published. None: they were solved for this simulation.
+    #: When the prices in `live` were published; None if they were solved for this simulation.
     priced_at_s: float | None
     live: Outcome
-    #: What would be if the changes that were asked for were made. None: there are none.
+    #: The network with the changes that were asked for; None if there are none.
     then: Outcome | None
-    #: The part of all clients that would begin with another mirror.
+    #: The part of all clients that would have another first mirror.
     changed: float | None
     notes: tuple[str, ...]
 
@@ -102,7 +102,7 @@ class Simulation(Record, frozen=True, kw_only=True):
 
 
 def by_price(market: Market, load_km: ranking.Floats) -> Sending:
-    """The first mirrors of the lists that are answered under these prices."""
+    """Sends clients to the first mirrors of the lists that they get with these prices."""
     first = prices.first_mirrors(market.demand, load_km)
     return Sending(
         place=np.repeat(np.arange(len(first)), SPREADS),
@@ -112,9 +112,9 @@ def by_price(market: Market, load_km: ranking.Floats) -> Sending:
 
 
 def by_country_500km(market: Market) -> Sending:
-    """The rule of AlmaLinux's mirror service in 2025, for comparison: the own country's mirrors within
-    500 km, shuffled; without any, the nearest of the own country; else all within 500 km, shuffled; else
-    the nearest."""
+    """Sends clients by the rule of AlmaLinux's mirror service in 2025, for comparison. A client gets the
+    mirrors of its own country within 500 km, shuffled, or else the nearest mirror of its country. If its
+    country has none, it gets all mirrors within 500 km, shuffled, or else the nearest."""
     parts = list(_by_country_500km(market))
     return Sending(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
@@ -138,8 +138,8 @@ def _by_country_500km(
 
 
 def moved(before: Market, first: Sending, after: Market, then: Sending) -> float:
-    """The part of all clients whose first mirror is another one. Both sendings are `by_price`, and the
-    markets have the same places except those that no mirror serves."""
+    """The part of all clients that get another first mirror. Both sendings are `by_price`, and the markets
+    have the same places, except those that no mirror serves."""
     number = {name: i for i, name in enumerate(after.names)}
     renamed = np.array([number.get(name, -1) for name in before.names])
     _, one, other = np.intersect1d(before.rows, after.rows, return_indices=True)
@@ -148,7 +148,8 @@ def moved(before: Market, first: Sending, after: Market, then: Sending) -> float
 
 
 def moved_at_random(market: Market, first: Sending, then: Sending) -> float:
-    """The same for a rule that shuffles, in one and the same market: the expected value."""
+    """The part of all clients that are expected to get another first mirror from a rule that shuffles. Both
+    sendings are in the same market."""
     keys = [sending.place * len(market.names) + sending.mirror for sending in (first, then)]
     distinct, where = np.unique(np.concatenate(keys), return_inverse=True)
     one = np.bincount(where[: len(keys[0])], first.clients, len(distinct))
@@ -161,7 +162,7 @@ def moved_at_random(market: Market, first: Sending, then: Sending) -> float:
 
 
 def outcome_of(market: Market, sending: Sending, load_km: ranking.Floats) -> Outcome:
-    """All figures of a network in which clients are sent so. `load_km` is only reported."""
+    """All figures of a network in which clients are sent like this. `load_km` is only reported."""
     places, mirrors, clients = market.places, market.mirrors, sending.clients
     share = _sums(sending.mirror, clients, len(market.names))
     distance = _distances(market, sending)
@@ -187,7 +188,7 @@ def _sums(groups: npt.NDArray[np.intp], values: Numbers, size: int) -> Numbers:
 
 
 def _distances(market: Market, sending: Sending) -> Numbers:
-    """The distance of each part of a sending, in km. Its places are in order."""
+    """The distance in km from place to mirror for each row of a sending, whose places are in order."""
     parts = [np.zeros(0)]
     for chunk, terms in market.terms():
         begin, end = np.searchsorted(sending.place, [chunk.start, chunk.stop])
@@ -197,7 +198,7 @@ def _distances(market: Market, sending: Sending) -> Numbers:
 
 
 def _distribution(km: Numbers, clients: Numbers) -> tuple[float | None, float | None, float | None]:
-    """Mean, median and 95th percentile."""
+    """The mean, median and 95th percentile of distances, weighted by clients; None if there are none."""
     if clients.sum() <= 0:
         return None, None, None
     order = np.argsort(km, kind="stable")

@@ -1,4 +1,4 @@
-"""`mirrorwise simulate`: reads what the worker reads, publishes nothing."""
+"""Runs `mirrorwise simulate`, which reads what the worker reads and publishes nothing."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ from app.worker import memory as remembered
 from app.worker.memory import Memory
 from app.worker.reader import InputReader
 
-TELL_EVERY = 0.2  # of a long step, where there is no bar
+TELL_EVERY = 0.2  # the part of a long step after which a line is printed, where there is no bar
 
 
 class NothingToSimulateError(MirrorwiseError):
-    """There are no mirrors, or no clients."""
+    """A network cannot be simulated, because it has no mirrors or no clients."""
 
 
 def run_simulation(settings: Settings, what_if: WhatIf, as_json: bool, every_mirror: bool) -> None:
-    """Simulate and print on stdout. With `every_mirror` the text has all mirrors, not only those that say
-    most. Raises MirrorwiseError."""
+    """Simulates, and prints the result. With `every_mirror` the text has all mirrors, not only those that
+    matter most. Raises MirrorwiseError."""
     with _progress() as progress:
         result = simulate(settings, what_if, progress)
     if as_json:
@@ -59,17 +59,17 @@ def run_simulation(settings: Settings, what_if: WhatIf, as_json: bool, every_mir
 
 
 class Steps:
-    """Where progress is reported: nowhere."""
+    """Is told the progress of a simulation. This class shows nothing."""
 
     def step(self, what: str) -> None:
-        """The next step begins."""
+        """Is told that the next step begins."""
 
     def share(self, done: float) -> None:
-        """The share of a long step that is done, 0 to 1."""
+        """Is told the share of a long step that is done, 0 to 1."""
 
 
 def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
-    """Compute the live network, and what it is compared with. Raises MirrorwiseError."""
+    """Computes the live network, and the one to compare it with. Raises MirrorwiseError."""
     notes: list[str] = []
     steps.step("reading the inputs")
     memory = _memory(settings, notes)
@@ -107,7 +107,7 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
 
 
 def _memory(settings: Settings, notes: list[str]) -> Memory:
-    """What the worker last published. It is empty, with a note, if the store cannot tell."""
+    """The memory that the worker published last. It is empty, with a note, if the store cannot be read."""
     store = open_store(settings)
     try:
         return remembered.decode(store.memory())
@@ -161,7 +161,7 @@ class _Live:
 
 
 def _compare(what_if: WhatIf, live: _Live, market: Market, steps: Steps) -> tuple[Outcome, float]:
-    """The figures of this market, and the part of the clients that would begin with another mirror."""
+    """The figures of a market, and the part of all clients that would get another first mirror."""
     if what_if.rule is not None:
         then = by_country_500km(market)
         changed = moved_at_random(market, live.first, then)
@@ -177,7 +177,7 @@ def _compare(what_if: WhatIf, live: _Live, market: Market, steps: Steps) -> tupl
 
 
 def _without_effect(what_if: WhatIf, live: Market, market: Market) -> Iterator[str]:
-    """Notes on changes that cannot show."""
+    """Yields notes about changes that can have no effect."""
     for name in sorted(set(what_if.without) - set(live.names)):
         yield f"{name} gets no clients by their place (it is private, in a cloud, or not served now)"
     if what_if.added and not set(market.names) - set(live.names):
@@ -193,7 +193,7 @@ def _without_effect(what_if: WhatIf, live: Market, market: Market) -> Iterator[s
 
 @contextmanager
 def _progress() -> Iterator[Steps]:
-    """A bar on a terminal. Elsewhere long steps print a line now and then."""
+    """Shows progress: as a bar on a terminal, and elsewhere as a line now and then in long steps."""
     if not sys.stderr.isatty():
         yield _Lines()
         return

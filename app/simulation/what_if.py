@@ -1,4 +1,4 @@
-"""What `mirrorwise simulate` compares the live network with."""
+"""The changes with which `mirrorwise simulate` compares the live network."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class WhatIfError(MirrorwiseError):
 
 @dataclass(frozen=True)
 class WhatIf:
-    """Changes of the network, of how its clients are sent, or of nothing."""
+    """Changes of a network, or of the rule by which its clients are sent. There may be none."""
 
     #: The names of mirrors to take away.
     without: Sequence[str] = ()
-    #: Mirror files to add.
+    #: The files of mirrors to add.
     added: Sequence[Path] = ()
     #: New values by key of `selection`.
     policy: Mapping[str, object] = field(default_factory=dict)
-    #: Another rule to send clients by.
+    #: Another rule by which clients are sent.
     rule: Rule | None = None
-    #: With prices solved anew rather than as they stand.
+    #: Whether prices are solved anew, rather than used as they stand.
     settled: bool = False
 
     @property
@@ -53,8 +53,8 @@ class WhatIf:
         return self.changes_network or self.settled or self.rule is not None
 
     def apply(self, inputs: Inputs, reader: InputReader) -> Inputs:
-        """The inputs of the changed network. Raises MirrorwiseError for a mirror that is not there, or a
-        file with a fault."""
+        """The inputs of the changed network. Raises MirrorwiseError if a mirror to take away does not exist,
+        or a file has a fault."""
         mirrors = {mirror.name: mirror for mirror in inputs.mirrors}
         for name in self.without:
             if name not in mirrors:
@@ -75,7 +75,7 @@ class WhatIf:
 
 
 def _read(path: Path, config: ServiceConfig) -> Mirror:
-    """The mirror of a file, as if it had been probed and found well."""
+    """Reads a mirror from a file. It counts as if it had been probed and found well."""
     mirror, findings = read_mirror(path, config)
     if mirror is None:
         faults = [finding for finding in findings if finding.severity is Severity.FAULT]
@@ -84,8 +84,8 @@ def _read(path: Path, config: ServiceConfig) -> Mirror:
 
 
 def policy_changes(assignments: Sequence[str]) -> dict[str, object]:
-    """New values by key, from texts such as "selection.border_km=800". Raises ValueError with what is
-    allowed if config.yml would not take one of them."""
+    """Reads new values, by key of `selection`, from texts such as "selection.border_km=800". Raises
+    ValueError, which says what is allowed, if config.yml would not accept one of them."""
     entries: dict[str, Scalar | YamlSequence | YamlMapping] = {}
     known = SelectionPolicy.__struct_fields__
     for text in assignments:

@@ -1,1 +1,1 @@
-"""The nginx site in front of the service: the directory that nginx reads it from."""
+"""Writes the directory from which nginx reads the site in front of the service."""

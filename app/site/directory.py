@@ -1,9 +1,10 @@
-"""The directory that nginx's site is read from (`mirrorwise nginx`).
+"""Writes the directory from which nginx reads its site (`mirrorwise nginx`).
 
-It holds copies of the committed files in `nginx/` with its path in them, a table of the codes of
-countries, two small files for what depends on the machine, and the GeoIP and networks databases, verified
-and named by their content. So a new database is a new file and a changed line, and what nginx has mapped
-is never touched. nginx reads the new one when it is told to reload.
+The directory has copies of the committed files in `nginx/` with its own path in them, a table of the codes
+of countries, two small files for what depends on the machine, and the GeoIP and networks databases. These
+are verified copies, named by their content. So a new database gets a new file and a changed line in the
+configuration, and a file that nginx has mapped is never changed. nginx reads the new file when it is
+told to reload.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ log = logging.getLogger("mirrorwise.nginx")
 
 COMMITTED = Path(app.__file__).parent.parent / "nginx"
 COMMITTED_PLACE = "/etc/nginx/mirrorwise"
-"""What the committed files call the directory."""
+"""The path of the directory in the committed files."""
 UNCLASSED = "geoip-none.conf"
 VARIANTS = {
     vendors.MAXMIND: "geoip-maxmind.conf",
@@ -43,21 +44,22 @@ VARIANTS = {
     vendors.DBIP_FLAT: "geoip-dbip.conf",
     vendors.IPINFO: "geoip-ipinfo.conf",
 }
-SAMPLE = 64  # nodes per level: enough to meet networks of each family that a file knows
+SAMPLE = 64  # nodes for each level: enough to find networks of each family that a file knows
 RELOAD_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
 class Site:
-    """What depends on the machine. Addresses are as nginx's `listen` and `server` take them."""
+    """The part of the configuration that depends on the machine. Addresses are written as in nginx's
+    `listen` and `server`."""
 
     upstream: str
     listen: tuple[str, ...]
-    #: Used only with a certificate.
+    #: The addresses for TLS, which are used only if there is a certificate.
     listen_tls: tuple[str, ...]
     server_name: str
     cache: Path
-    #: It comes with its key.
+    #: The certificate; if there is one, there is also its key.
     certificate: Path | None = None
     certificate_key: Path | None = None
     #: How many of the cache's files an nginx worker keeps open. Its limit (`worker_rlimit_nofile`) has to
@@ -67,18 +69,18 @@ class Site:
 
 @dataclass(frozen=True)
 class SiteDatabases:
-    """Verified copies of the databases."""
+    """The verified copies of the databases."""
 
     #: The committed file that reads the records of both city files.
     variant: str
     city_ipv4: Path
     city_ipv6: Path
-    #: None: there are no networks.
+    #: The networks database; None if the generation has none.
     networks: Path | None
 
 
 class SiteDirectory:
-    """The directory `folder` and its contents. `update` may be called any number of times."""
+    """The directory `folder`. `update` brings it up to date, and may be called any number of times."""
 
     def __init__(self, folder: Path, site: Site, settings: Settings, store: Store) -> None:
         self._folder = folder.absolute()
@@ -91,9 +93,9 @@ class SiteDirectory:
         self._networks: Path | None = None
 
     def update(self) -> list[str]:
-        """Write what is new. Returns the names of the configuration files that have changed. Raises
-        GeoError, StoreError or SnapshotError, and has changed none of them then. Where a database file is
-        at fault but has been good before, its last good copy goes in, and `fault` says so."""
+        """Writes what is new. Returns the names of the configuration files that have changed. Raises
+        MirrorwiseError (such as GeoError, StoreError, SnapshotError) before it changes any of them. If a
+        database file is at fault but was good before, its last good copy is used, and `fault` says so."""
         databases = self._databases()
         texts = self._texts(databases)
         changed = [name for name, text in texts.items() if _replace(self._folder / name, text)]
@@ -107,7 +109,7 @@ class SiteDirectory:
         return "; ".join(self._cities.faults.values())
 
     def _databases(self) -> SiteDatabases | None:
-        """The databases. None before anything was published, because the networks are not known then."""
+        """The databases; None before anything was published, because the networks are not known then."""
         pointer = self._store.pointer()
         if pointer is None:
             return None
@@ -139,14 +141,14 @@ class SiteDirectory:
         return path
 
     def _texts(self, databases: SiteDatabases | None) -> dict[str, str]:
-        """All configuration files by their names."""
+        """The contents of all configuration files, by name."""
         files = sorted(COMMITTED.glob("*.conf"))
         if not files:
             raise MirrorwiseError(f"{COMMITTED}: the site's files are not there; run this from a clone")
         texts = {file.name: file.read_text().replace(COMMITTED_PLACE, str(self._folder)) for file in files}
         if databases is not None:
             text = texts[databases.variant].replace("city-ipv4.mmdb", databases.city_ipv4.name)
-            # The same file under another name, where it is one: nginx opens no name twice.
+            # If both are the same file, it gets another name here: nginx opens no name twice.
             texts[databases.variant] = text.replace("city-ipv6.mmdb", f"./{databases.city_ipv6.name}")
         texts["local-http.conf"] = "\n".join(self._http(databases)) + "\n"
         texts["countries.conf"] = "\n".join(_countries()) + "\n"
@@ -154,8 +156,7 @@ class SiteDirectory:
         return texts
 
     def _http(self, databases: SiteDatabases | None) -> list[str]:
-        """What stands beside the server section: the service, the cache, the databases, the trusted
-        proxies."""
+        """The lines outside the server section: service, cache, databases, trusted proxies."""
         lines = [
             "# Written by `mirrorwise nginx`.",
             "upstream mirrorwise {",
@@ -176,13 +177,13 @@ class SiteDirectory:
 
 
 def _countries() -> list[str]:
-    """The inside of a map from the codes in GeoIP records to places. The map ignores the case."""
+    """The lines of a map from the codes in GeoIP records to places. The map ignores the case."""
     lines = [f"{code} {place};" for code, place in places_by_code().items()]
     return ["# Written by `mirrorwise nginx`.", *lines]
 
 
 def _server(site: Site, trusted: Sequence[Network]) -> list[str]:
-    """The inside of the server section: where it listens, and whose X-Forwarded-For is believed."""
+    """The lines in the server section: where it listens, and whose X-Forwarded-For is believed."""
     lines = ["# Written by `mirrorwise nginx`.", *(f"listen {address};" for address in site.listen)]
     if site.certificate is not None:
         lines += [f"listen {address} ssl http2;" for address in site.listen_tls]
@@ -200,18 +201,18 @@ def _server(site: Site, trusted: Sequence[Network]) -> list[str]:
 
 
 def _knowing(files: Sequence[MmdbFile], version: int) -> MmdbFile:
-    """The only one of these files that knows addresses of this IP version."""
+    """The only one of these files that has addresses of this IP version. Raises GeoError if several do."""
     known = [file for file in files if any(level.version == version for level in file.walk(SAMPLE))]
     if len(known) == 1:
         return known[0]
-    if not known:  # then any of them says so
+    if not known:  # then any file will do, because none knows such addresses
         return files[0]
     names = ", ".join(file.name for file in known)
     raise GeoError(f"{names}: all know IPv{version} addresses; nginx reads one file for each IP version")
 
 
 def _replace(path: Path, text: str) -> bool:
-    """Write a file. Returns whether that changed anything. Readers see the file as it was, or as it is."""
+    """Writes a file in one step. Returns whether that changed it."""
     if path.exists() and path.read_text() == text:
         return False
     replace(path, text.encode())
@@ -222,8 +223,7 @@ def _replace(path: Path, text: str) -> bool:
 
 
 class Reloader:
-    """Runs `command` when the configuration differs from the one that it last ran for, also in an earlier
-    process."""
+    """Runs a command when the configuration has changed since it last ran, also in an earlier process."""
 
     def __init__(self, folder: Path, command: str) -> None:
         self._folder = folder
@@ -231,8 +231,8 @@ class Reloader:
         self._stamp = folder / "loaded"
 
     def reload(self) -> bool:
-        """Run the command if there is need. Returns whether it ran; raises MirrorwiseError if it failed,
-        and runs it again the next time."""
+        """Runs the command if the configuration has changed. Returns whether it ran. Raises MirrorwiseError
+        if it failed; then it is run again the next time."""
         content = b"".join(path.read_bytes() for path in sorted(self._folder.glob("*.conf")))
         digest = digest_of(content)
         if self._stamp.exists() and self._stamp.read_text() == digest:
@@ -250,7 +250,7 @@ class Reloader:
 
 
 def follow(directory: SiteDirectory, reloader: Reloader | None, every_s: float) -> None:
-    """Update for ever. After a failure nginx keeps what it has, and the failure is logged once."""
+    """Updates the directory for ever. After a failure nginx keeps what it has, and the log says so once."""
     faults = Faults(log)
     while True:
         try:

@@ -1,5 +1,5 @@
-"""The snapshot: everything a request will need, already decided.
+"""The snapshot: everything that requests will need, already decided.
 
-`schema` is what travels through the store, `eligibility` and `compile` make it in the worker,
+`schema` defines what travels through the store, `eligibility` and `compile` make it in the worker, and
 `loaded` is how the web process holds it.
 """

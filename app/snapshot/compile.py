@@ -1,7 +1,7 @@
-"""Compile: what was read → a snapshot, everything decided. Pure, and the same bytes for the same input.
+"""Compiles a snapshot out of all that was read. Pure: the same input gives the same bytes.
 
-The places are every cell of the GeoIP database's scan, every country, every continent, every cloud
-region, and the place of which nothing is known: a client always finds one of them.
+The places of a snapshot are every cell that the scan of the GeoIP database found, every country, every
+continent, every cloud region, and the unknown place. So there is a place for every client.
 """
 
 from __future__ import annotations
@@ -40,19 +40,21 @@ CHUNK = 512  # places ranked at once; bounds memory with thousands of mirrors
 
 
 class MirrorLocation(Record, frozen=True, kw_only=True):
-    """Where a mirror is, and who says so. `continent` is for one whose country is not known. `asns`:
-    those its measured addresses are in."""
+    """The location of a mirror, and who says so."""
 
     coordinates: Coordinates | None = None
     country: str | None = None
+    #: The continent of a mirror whose country is not known.
     continent: str | None = None
+    #: What the location was taken from, in words.
     by: str | None = None
+    #: The ASNs that its measured addresses are in.
     asns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A snapshot before encoding, and what the worker's guard counts, by question."""
+    """A snapshot before encoding, with the numbers of mirrors by question that the guard compares."""
 
     snapshot: Snapshot
     counts: dict[str, eligibility.Counts]
@@ -60,20 +62,24 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that decides a list. `mirrors` are sorted by name; `places` None: not scanned yet."""
+    """All that decides a list. The mappings are by mirror name, but for `repomd`."""
 
     config: ServiceConfig
+    #: Sorted by name.
     mirrors: Sequence[Mirror]
     locations: Mapping[str, MirrorLocation] = field(default_factory=dict)
     states: Mapping[str, MirrorState] = field(default_factory=dict)
     last_round: ProbeRound | None = None
+    #: None while the GeoIP database has not been scanned.
     places: PlaceTable | None = None
     networks: ClientNetworks = field(default_factory=ClientNetworks)
+    #: The versions of a repo's repomd.xml, the current one first, by the key of its content.
     repomd: Mapping[str, tuple[RepomdVersion, ...]] = field(default_factory=dict)
     load_km: Mapping[str, float] = field(default_factory=dict)
 
 
 def compile_snapshot(inputs: Inputs) -> Compiled:
+    """Decides everything, and returns the snapshot."""
     config, mirrors = inputs.config, inputs.mirrors
     questions = eligibility.Questions(config)
     whole = _whole(inputs, inputs.states, inputs.last_round)
@@ -114,18 +120,18 @@ def _whole(inputs: Inputs, states: Mapping[str, MirrorState], last_round: ProbeR
 
 
 def _rows(fates: eligibility.Fates) -> tuple[tuple[int, ...], bytes]:
-    """The number of each question's row, and the rows, of which each is there once: where the prober
-    does not look, most are equal."""
+    """Returns the number of each question's row, and the rows joined. Equal rows are there once: where the
+    prober does not look, most are equal."""
     numbers: dict[bytes, int] = {}
     rows = tuple(numbers.setdefault(row.tobytes(), len(numbers)) for row in fates)
     return rows, b"".join(numbers)
 
 
 def _repomd(inputs: Inputs) -> dict[str, tuple[RepomdVersion, ...]]:
-    """What metalinks promise: the current version and those that the grace period still lets count
-    when the prober last looked, which is also when it judged what mirrors have. So a prober that
-    stops lets no alternate run out, and the passing of time alone makes no new generation. A
-    version without any hash would have clients accept anything, and counts as unknown."""
+    """The versions of repomd.xml that metalinks name: the current one, and those that were still within
+    the grace period when the prober last looked. Mirrors were judged at that time too. So no version
+    expires while the prober stands still, and the passing of time alone makes no new generation. A
+    version without any hash counts as unknown, because clients would accept any file for it."""
     looked = [state.probed_at for state in inputs.states.values()]
     if inputs.last_round is not None:
         looked = [inputs.last_round.completed_at]
@@ -142,7 +148,7 @@ def _repomd(inputs: Inputs) -> dict[str, tuple[RepomdVersion, ...]]:
 def _by_question(
     repomd: dict[str, tuple[RepomdVersion, ...]], questions: eligibility.Questions
 ) -> dict[str, tuple[RepomdVersion, ...]]:
-    """What is known of a directory, under each name that it may be asked for by."""
+    """The versions by the keys of questions: several questions may be about one directory."""
     other_names = {
         key: repomd[directory.key]
         for key, directory in zip(questions.number, questions.directories, strict=False)
@@ -181,14 +187,14 @@ def _served(mirror: Mirror, inputs: Inputs) -> ServedMirror:
 
 
 def _working(addresses: Mapping[Protocol, str], state: MirrorState | None) -> dict[Protocol, str]:
-    """The addresses whose protocol is not known to fail over every family that was tried."""
+    """The addresses without those whose protocol failed over every family that the prober tried."""
     endpoints = state.endpoints if state else {}
 
     def works(protocol: Protocol) -> bool:
         tried = endpoints.get(protocol, {})
         return not tried or any(endpoint.ok for endpoint in tried.values())
 
-    # All endpoints failing is what "unreachable" is for, after a second look: no URL is withheld.
+    # If all endpoints fail, the mirror becomes unreachable after a second look: no URL is left out here.
     if not any(works(protocol) for protocol in addresses):
         return dict(addresses)
     return {protocol: url for protocol, url in addresses.items() if works(protocol)}
@@ -266,7 +272,8 @@ def ranked(
     rankable: Sequence[int],
     config: ServiceConfig,
 ) -> tuple[ranking.Indexes, ranking.Floats]:
-    """`ranking.best` of the rankable mirrors for all places; the indexes are those of `mirrors`."""
+    """The best mirrors of each place and their costs in km, both of shape (places, candidates), as
+    `ranking.best` returns them. Only the mirrors `rankable` are ranked; indexes are those of `mirrors`."""
     chosen = np.asarray(rankable, np.uint16)
     table = mirrors.take(rankable)
     parts = []

@@ -1,7 +1,7 @@
-"""Who would be sent where: the demand that load prices and simulations are computed from.
+"""The demand for mirrors, from which load prices and simulations are computed.
 
-Geography alone is looked at. Clients whose network takes them to a mirror of their own, and mirrors
-that carry only a part, are too few to decide a price.
+It follows from geography alone. Clients whose network leads them to a mirror of its own, and mirrors
+that carry only a part of the repos, are too few to decide a price.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from app.snapshot.loaded import LoadedSnapshot
 
 CHUNK = 512  # places at once: the terms of all of them would be gigabytes with thousands of mirrors
 BARRED_KM = np.float32(1e6)
-"""What a mirror costs clients of a country that it does not serve: more than anything else can."""
+"""The cost of a mirror for clients of a country that it does not serve. It is above any other cost."""
 
 
 class Market:
-    """A snapshot's rankable mirrors, and the places that have clients and a mirror for them, as rows
-    of the snapshot. `clients`: how many by place name, in whatever unit; those of a place that the
-    snapshot does not know are counted where their answers come from. There must be a mirror."""
+    """The mirrors that a snapshot ranks, and the places (as `rows` of the snapshot) with clients and a mirror
+    for them. `clients` are numbers by place name, in any unit; an unknown place counts as the wider place
+    by which its clients are answered. The snapshot must rank at least one mirror."""
 
     def __init__(self, snapshot: LoadedSnapshot, clients: Mapping[str, float]) -> None:
         self.snapshot = snapshot
@@ -51,11 +51,11 @@ class Market:
         )
 
     def load_of(self, by_name: Mapping[str, float]) -> ranking.Floats:
-        """Prices by name as an array in the order of the mirrors."""
+        """Prices that are given by mirror name, as an array in the order of the mirrors."""
         return np.array([by_name.get(name, 0.0) for name in self.names], np.float32)
 
     def terms(self) -> Iterator[tuple[slice, ranking.Terms]]:
-        """Of some places after the other: which ones, and their terms."""
+        """Yields the terms of all mirrors for chunks of places, each with the slice of `rows` that it is."""
         for start in range(0, len(self.rows), CHUNK):
             chunk = slice(start, start + CHUNK)
             yield chunk, ranking.terms(self.places.part(chunk), self.mirrors, self.snapshot.policy)
@@ -73,5 +73,5 @@ class Market:
         return costs
 
     def _in(self, countries: Iterable[str]) -> npt.NDArray[np.bool_]:
-        """Which places are in one of these countries."""
+        """Returns for each place whether it is in one of these countries."""
         return np.isin(self.places.country, [ranking.letters_code(country) for country in countries])

@@ -1,14 +1,14 @@
-"""Which mirror may be served for which question, decided once a refresh.
+"""Decides which mirror may be served for which question, each time a snapshot is compiled.
 
-For every release, repo and arch, every mirror has a `Fate`. Fates that depend on the request or on
-the client (protocol, family, country, region, rank) are not decided here.
+A question here is a release, a repo and an arch. For each, every mirror has a `Fate`. Fates that depend
+on the request or on the client (protocol, family, country, region, rank) are not decided here.
 
-That holds for repos in releases where they are not expected, too. The prober does not look there, so
-mirrors are served as unknown, but for one whose state says that it does not have the repo.
+A repo may also be asked for in a release where mirrors are not expected to have it. The prober does not
+look there, so mirrors have the fate `UNKNOWN`, unless their state says that they lack the repo.
 
-What a mirror is declared to carry comes first (the last resort relies on that), then its own state
-(disabled, not probed, unreachable, broken, stale), then what the prober found of that very repo.
-Partial mirrors are judged by what they carry.
+What a mirror is declared to carry counts first (the last resort relies on that), then its own state
+(disabled, not probed, unreachable, broken, stale), then what the prober found in that repo. A mirror
+that carries only some repos is judged by these.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ from app.model import (
 
 
 class Questions:
-    """Everything that mirrors can be asked for, numbered; what the vault alone has is not among it.
-
-    `keys` and their `number`; `by_content` maps a content key to the numbers it decides;
-    `without_arch` maps the number of a question without arch, where the arch matters, to those of its
-    arches. `expected`: the keys of what the config says mirrors have, those without arch left out.
-    """
+    """Everything that mirrors can be asked for, with a number for each question. Releases and repos that
+    only the vault has are not among it."""
 
     def __init__(self, config: ServiceConfig) -> None:
         self.config = config
+        #: The number of each question, by its key.
         self.number: dict[str, int] = {}
+        #: The numbers of the questions that a content key decides.
         self.by_content: dict[str, list[int]] = {}
+        #: For the number of a question that leaves the arch open, the numbers of its arches.
         self.without_arch: dict[int, list[int]] = {}
         self.directories = directories(config)
         for number, directory in enumerate(self.directories):
             self.number[question_key(directory.release, directory.repo, directory.arch)] = number
             if directory.repo:
                 self.by_content.setdefault(directory.key, []).append(number)
+        #: The keys of what the config expects mirrors to have, without questions that leave the arch open.
         self.expected = tuple(
             key for key, directory in zip(self.number, self.directories, strict=True) if directory.expected
         )
@@ -72,8 +72,8 @@ class Questions:
         return tuple(self.number)
 
     def declared_by(self, mirror: Mirror) -> npt.NDArray[np.bool_]:
-        """Whether a mirror is declared to carry what each question is about (questions without arch
-        are left to their arches)."""
+        """Returns for each question whether the mirror is declared to carry it. Questions that leave the
+        arch open are True here: their arches decide."""
         carried = np.ones(len(self.number), np.bool_)
         carried[: len(self.directories)] = [carries(mirror, directory) for directory in self.directories]
         return carried
@@ -85,7 +85,7 @@ Fates = npt.NDArray[np.uint8]
 def fates(
     questions: Questions, mirrors: Sequence[Mirror], whole: Sequence[Fate], states: Mapping[str, MirrorState]
 ) -> Fates:
-    """The fate of every mirror for every question, shape (questions, mirrors). `whole`: the fate of each
+    """The fate of every mirror for every question, shape (questions, mirrors). `whole` is the fate of each
     mirror as a whole (`fate_of_whole`)."""
     table = np.empty((len(mirrors), len(questions.number)), np.uint8)
     declared: dict[object, npt.NDArray[np.bool_]] = {}
@@ -118,8 +118,8 @@ _OF_CONTENT = {
 
 
 def _with_probe(row: bytearray, state: MirrorState, questions: Questions) -> bytearray:
-    """Puts what the prober found where the mirror is declared to carry something. (One by one, bytes
-    are several times faster than numpy's numbers.)"""
+    """Puts what the prober found into a mirror's row, where it is declared to carry something. Writing
+    single bytes is several times faster than writing numpy's numbers."""
     for key, content in state.content.items():
         for number in questions.by_content.get(key, ()):
             if row[number] == Fate.UNKNOWN:
@@ -133,7 +133,7 @@ def _with_probe(row: bytearray, state: MirrorState, questions: Questions) -> byt
 
 
 def _over_arches(by_arch: Fates) -> Fates:
-    """The fates for a question without arch, out of those for its arches, shape (mirrors, arches)."""
+    """The fates for a question that leaves the arch open, from those for its arches (mirrors, arches)."""
     eligible = by_arch <= Fate.PARTIAL
     worst = np.where(eligible, by_arch, 0).max(axis=1)
     some = np.where(eligible.all(axis=1), worst, Fate.PARTIAL)
@@ -143,7 +143,7 @@ def _over_arches(by_arch: Fates) -> Fates:
 def fate_of_whole(
     config: ServiceConfig, mirror: Mirror, state: MirrorState | None, last_round: ProbeRound | None
 ) -> Fate:
-    """What holds for everything that a mirror is declared to carry, before its repos are looked at."""
+    """The fate of a mirror for everything that it is declared to carry, before its repos are looked at."""
     if mirror.disabled:
         return Fate.DISABLED
     if not needs_probe(mirror):
@@ -161,8 +161,8 @@ def fate_of_whole(
 
 
 def content_age_s(state: MirrorState) -> float | None:
-    """How far behind the origin a mirror was when it was probed; never negative. A prober that
-    stops does not age the network."""
+    """The age of a mirror's content: how far it was behind the origin when it was probed; never negative. So
+    it does not grow while the prober stands still. None if the mirror's timestamp is not known."""
     if state.timestamp is None:
         return None
     against = state.origin_timestamp or state.probed_at
@@ -173,13 +173,15 @@ def content_age_s(state: MirrorState) -> float | None:
 
 
 class Counts(Record, frozen=True, kw_only=True, array_like=True):
-    """How many public mirrors a question has. `declared`: might be served if nothing had been probed;
-    `well`: of these, those that are well as a whole, whatever was found of this very repo; `eligible`:
-    may be served; `known`: of these, known (or trusted) to have it."""
+    """The numbers of public mirrors that a question has."""
 
+    #: Mirrors that might be served if nothing had been probed.
     declared: int
+    #: Of these, the mirrors that are well as a whole, whatever was found of this repo.
     well: int
+    #: Mirrors that may be served.
     eligible: int
+    #: Of these, the mirrors that are known to have the repo, or trusted to.
     known: int
 
 
@@ -189,8 +191,9 @@ Marked = npt.NDArray[np.bool_]
 def counts(
     questions: Questions, probed: Fates, unprobed: Fates, public: Marked, well: Marked
 ) -> dict[str, Counts]:
-    """By question, of all that is expected, by arch; questions without one follow from these. `unprobed`:
-    the fates that there would be without the prober; `public`, `well`: which mirrors are so, (mirrors,)."""
+    """The numbers of mirrors for all that is expected, by the keys of questions with an arch. `probed` and
+    `unprobed` are the fates with and without what the prober found, shape (questions, mirrors). `public`
+    and `well` say which mirrors are so, shape (mirrors,)."""
     declared = unprobed <= Fate.PARTIAL
     tables = {
         "declared": declared,

@@ -1,10 +1,10 @@
-"""The snapshot as the web process holds it: packed tables read in place, orders made when asked for.
+"""The snapshot as the web process holds it: packed tables are read in place, mirrors ordered on demand.
 
-A client's geography order is made in two steps. First from the candidates of its place, which the
-worker ranked: that is a sort of 64 numbers, and enough as long as the list fills before the
-*horizon*, up to which nothing that was left out can stand. Only when filters (`country=JP` from
-Germany) or a crowd of near mirrors need more, all mirrors are ranked on demand, by the same
-functions. Both give the same order.
+The order of mirrors for a client is made in two steps. The first step sorts the candidates of its place,
+64 mirrors that the worker ranked. This order is certain up to the *horizon*: no mirror outside the
+candidates can come before it. Only where a list needs more, because of filters (`country=JP` from
+Germany) or a crowd of near mirrors, all mirrors are ranked, by the same functions. Both steps give the
+same order.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from app.snapshot.soundness import verified
 from app.snapshot.tables import mirror_table, place_points
 
 Mask = npt.NDArray[np.bool_]
-"""Which mirrors, by index."""
+"""A boolean for each mirror, by index."""
 
 
 class Ranked(NamedTuple):
-    """Mirrors at one place for one spread value, in the order asked for or by rank: their indexes,
-    terms of the base cost (shape (1, n) or (n,)), noise and rank, all in km."""
+    """Mirrors with their costs from one place, for one spread value: indexes, terms of the cost (shape
+    (1, n) or (n,)), noise and rank, all in km and all in the same order."""
 
     indexes: list[int]
     terms: ranking.Terms
@@ -39,8 +39,9 @@ class Ranked(NamedTuple):
 
 
 class LoadedSnapshot:
-    """A decoded snapshot under its generation's name. Immutable but for what it computes lazily.
-    Raises SnapshotError for bytes that are not a snapshot of this schema, or none that can be served."""
+    """A decoded snapshot with the name of its generation. It never changes, but computes some parts only
+    when they are needed. Raises SnapshotError for bytes that are no snapshot of this schema, or one that
+    cannot be served."""
 
     def __init__(self, generation: str, data: bytes) -> None:
         snapshot = verified(data)
@@ -72,21 +73,22 @@ class LoadedSnapshot:
     # --- places ----------------------------------------------------------------------------------
 
     def row_of(self, place: str) -> int:
-        """The row of a client's place, or of the narrowest of the wider places that is here."""
+        """The row of a place, or of the narrowest wider place that the snapshot has."""
         row = self.rows.get(place)
         if row is None:
             row = next(self.rows[wider] for wider in wider_places(place) if wider in self.rows)
         return row
 
     def letters(self, row: int) -> tuple[str | None, str | None]:
-        """The country and continent of a place's row."""
+        """The country and continent of the place in a row, two letters each; None where unknown."""
         pair = slice(2 * row, 2 * row + 2)
         return self._places.countries[pair].strip() or None, self._places.continents[pair].strip() or None
 
     # --- orders ----------------------------------------------------------------------------------
 
     def near(self, row: int, spread: int) -> tuple[list[int], bool]:
-        """The certain beginning of the geography order, and whether it is all of it."""
+        """The indexes of the nearest mirrors by rank, as far as the candidates of the place tell for
+        certain, and whether these are all mirrors that are ranked."""
         indexes, costs = self._candidates[row], self._costs[row]
         everything = len(indexes) == len(self.rankable)
         rank_km = costs + ranking.noise_km(self.noise[indexes], spread, self.policy.spread_km)
@@ -98,11 +100,11 @@ class LoadedSnapshot:
         return ordered, everything
 
     def far(self, row: int, spread: int) -> list[int]:
-        """The whole geography order."""
+        """The indexes of all mirrors that are ranked, by rank."""
         return self.rank(row, spread, self.rankable).indexes
 
     def rank(self, row: int, spread: int, indexes: Sequence[int]) -> Ranked:
-        """Any mirrors at a place, by rank."""
+        """Ranks any mirrors from a place: those with the indexes given, lowest rank first."""
         place = self.points_of([row])
         all_of_them = len(indexes) == len(self.mirrors)
         terms = ranking.terms(place, self.table if all_of_them else self.table.take(indexes), self.policy)
@@ -117,7 +119,7 @@ class LoadedSnapshot:
         )
 
     def points_of(self, rows: Sequence[int]) -> ranking.PlacePoints:
-        """What ranking needs of some places."""
+        """The columns that ranking needs, for the places in these rows."""
         pairs = [slice(2 * row, 2 * row + 2) for row in rows]
         return place_points(
             [self._names[row] for row in rows],
@@ -128,6 +130,7 @@ class LoadedSnapshot:
 
     @cached_property
     def table(self) -> ranking.MirrorTable:
+        """The columns that ranking needs, for all mirrors."""
         return mirror_table(self.mirrors)
 
     @cached_property
@@ -141,12 +144,13 @@ class LoadedSnapshot:
     # --- questions -------------------------------------------------------------------------------
 
     def fates_of(self, key: str) -> bytes:
-        """The fates of all mirrors for a question; what is not asked of mirrors, the vault alone has."""
+        """The fates of all mirrors for a question, one byte each. For a question that is not in the snapshot
+        each is `IN_VAULT`: only the vault has it."""
         return self.fates.get(key, self._in_vault)
 
     @cached_property
     def expected(self) -> tuple[tuple[Directory, bytes], ...]:
-        """What mirrors are expected to have, and the fates of all mirrors for it."""
+        """The directories that mirrors are expected to have, each with the fates of all mirrors for it."""
         return tuple(
             (directory, self.fates[question_key(directory.release, directory.repo, directory.arch)])
             for directory in directories(self.config)
@@ -156,12 +160,13 @@ class LoadedSnapshot:
     # --- mirrors ---------------------------------------------------------------------------------
 
     def addresses(self, mirror: ServedMirror, release: str) -> dict[Protocol, str]:
-        """A mirror's base URLs for a release."""
+        """The base URLs of a mirror for a release, by protocol."""
         module = self.config.modules.get(release)
         return mirror.module_addresses.get(module, {}) if module else mirror.addresses
 
     def barred(self, country: str | None) -> bytes:
-        """By mirror 0, or the fate of one that does not want clients from this country."""
+        """One byte for each mirror: 0, or the fate of a mirror that does not serve clients from this country
+        (`SERVES_OTHERS` or `KEEPS_OUT`). None is an unknown country."""
         barred = self._barred.get(country)
         if barred is None:
             barred = self._barred[country] = bytes(_barred(mirror, country) for mirror in self.mirrors)
@@ -169,18 +174,19 @@ class LoadedSnapshot:
 
     @cached_property
     def whole(self) -> bytes:
-        """The fate of each mirror over all that mirrors are expected to have: the best that it has."""
+        """The best fate of each mirror for anything that mirrors are expected to have, one byte each."""
         rows = np.array([list(fates) for _, fates in self.expected], np.uint8)
         best: npt.NDArray[np.uint8] = rows.reshape(-1, len(self.mirrors)).min(axis=0, initial=Fate.UNDECLARED)
         return best.tobytes()
 
     @cached_property
     def ipv6_works(self) -> Mask:
-        """Known to work, not merely not known to fail."""
+        """Which mirrors are known to work over IPv6. Those that were not tried are not among them."""
         return np.array([mirror.ipv6 is True for mirror in self.mirrors], np.bool_)
 
     @cached_property
     def ipv4_fails(self) -> Mask:
+        """Which mirrors are known not to work over IPv4."""
         return np.array([mirror.ipv4 is False for mirror in self.mirrors], np.bool_)
 
 

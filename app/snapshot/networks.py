@@ -1,7 +1,7 @@
-"""What a client's network means for its list: netblocks, cloud regions, ASNs → groups of mirrors.
+"""Compiles what a client's network means for its list: the mirrors for netblocks, cloud regions and ASNs.
 
-The networks database names an overlay for an address; this compiles each of them, and every known
-cloud region, to the groups of mirrors that the passes before geography go through.
+The networks database gives an address the name of an overlay. Here each overlay, and every known cloud
+region, becomes the groups of mirrors that the passes before geography go through.
 """
 
 from __future__ import annotations
@@ -17,27 +17,29 @@ from app.model.place import Place, region_place
 from app.snapshot.schema import NetworkGroup, Overlay, Region, ServedMirror
 
 MEASURED_ASN_KM = 1000.0
-"""An ASN can span the world: a mirror that does not declare it serves it only in its own country
-and this near."""
+"""How near a client must be to a mirror that is in its ASN without declaring it, unless it is in the
+mirror's country. An ASN can span the world."""
 
 
 @dataclass(frozen=True)
 class ClientNetworks:
-    """The networks database as the store knows it (by digest), its overlays, and the ASNs that the
-    mirrors' measured addresses are in, by mirror name."""
+    """The networks that clients can be in, as far as they are known apart from the mirrors' files."""
 
+    #: The digest under which the store has the networks database.
     digest: str | None = None
+    #: The overlays that the database names.
     overlays: Sequence[networks.KnownNetwork] = ()
+    #: The ASNs that the measured addresses of a mirror are in, by its name.
     measured_asns: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def compile(self, mirrors: Sequence[ServedMirror]) -> tuple[dict[str, Overlay], dict[str, Region]]:
-        """The snapshot's overlays by name, and its cloud regions by theirs."""
+        """Returns the snapshot's overlays by name, and its cloud regions by key."""
         number = {mirror.name: i for i, mirror in enumerate(mirrors)}
         overlays = {o.name: self._overlay(o, mirrors, number) for o in self.overlays}
         return overlays, self._regions(mirrors)
 
     def region_places(self) -> dict[Place, tuple[str, Coordinates]]:
-        """Country and coordinates of every cloud region of which they are known, by place."""
+        """The country and coordinates of each cloud region whose location is known, by its place."""
         places = {}
         for known in _known_regions():
             location = regions.region_location(known.provider, known.border_group or known.region or "")
@@ -89,7 +91,7 @@ class ClientNetworks:
 
 
 def _known_regions() -> list[CloudRegion]:
-    """Everything in the table of regions."""
+    """All cloud regions in the tables of the providers."""
     return [known for provider in PROVIDERS for known in regions.known_regions(provider)]
 
 
@@ -98,8 +100,8 @@ def _groups(pass_: Pass, groups: Iterable[Sequence[int]]) -> tuple[NetworkGroup,
 
 
 def _region_groups(client: CloudRegion, mirrors: Sequence[ServedMirror]) -> tuple[NetworkGroup, ...]:
-    """In the region; serving all regions; then the other regions of the continent, nearest first. A
-    private mirror is for its own networks only, cloud or not."""
+    """The groups of mirrors for clients in a cloud region: those in the region, those that serve all regions,
+    then those in each other region of the continent, nearest first. No group has private mirrors."""
     provider, region, _ = client
     mine = [i for i, m in enumerate(mirrors) if m.cloud_provider == provider and not m.private]
     everywhere = [i for i in mine if not mirrors[i].cloud_regions]

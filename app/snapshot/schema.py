@@ -1,10 +1,9 @@
-"""What travels from the worker to the web: one typed, versioned, msgpack-encoded value.
+"""The schema of the snapshot: the typed, versioned, msgpack-encoded value that the worker sends to web.
 
-Large tables are packed little-endian arrays inside byte strings, so that decoding is a matter of
-milliseconds however many places there are; `loaded` reads them in place. The encoding is
-deterministic: a generation is named by the hash of the bytes, so that the same decisions have the
-same name. What changes without changing a list (ages, last probes) is not in here but in the
-status document (`app.snapshot.status`).
+Large tables are packed little-endian arrays inside byte strings, so that decoding takes milliseconds
+however many places there are; `loaded` reads them in place. The encoding is deterministic, and a
+generation is named by the hash of the bytes: the same decisions have the same name. Ages, last probes
+and whatever else changes without changing a list are in the status document (`app.snapshot.status`).
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ Asn = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
 class ServedMirror(Record, frozen=True, kw_only=True):
-    """A mirror as the web needs it. Addresses are those not known to be broken; a disabled or
-    unreachable mirror is here too, for explanations. `ipv4`/`ipv6`: known to work (True), known
-    not to (False), unknown (None). `cloud_regions` empty with a provider: all of them."""
+    """A mirror as the web process needs it. Disabled and unreachable mirrors are here too, because
+    explanations speak of them."""
 
     name: str
+    #: The base URLs that are not known to be broken, by protocol.
     addresses: dict[Protocol, str]
     module_addresses: dict[str, dict[Protocol, str]]
     country: str | None = None
@@ -48,10 +47,12 @@ class ServedMirror(Record, frozen=True, kw_only=True):
     private: bool = False
     monopoly: bool = False
     cloud_provider: str | None = None
+    #: The regions that a cloud mirror serves; it serves all regions of its provider where this is empty.
     cloud_regions: tuple[str, ...] = ()
     asns: tuple[Asn, ...] = ()
     countries: tuple[str, ...] = ()
     exclude_countries: tuple[str, ...] = ()
+    #: Whether the mirror works over this family; None if that is not known.
     ipv4: bool | None = None
     ipv6: bool | None = None
     sponsor: str | None = None
@@ -59,31 +60,32 @@ class ServedMirror(Record, frozen=True, kw_only=True):
 
     @property
     def public(self) -> bool:
-        """Open to geography: neither private nor inside a cloud."""
+        """Whether geography may take the mirror: it is neither private nor inside a cloud."""
         return not self.private and self.cloud_provider is None
 
 
 class NetworkGroup(Record, frozen=True, kw_only=True):
-    """Mirrors of one pass that stand alike, by index; the request orders them by rank.
-    `within_km`: only those in the client's country or that near (undeclared ASN matches).
-    `nearby`: another region than the client's; of several such groups one is enough."""
+    """Mirrors of one pass that are equal for the clients of a network. A request orders them by rank."""
 
     pass_: Pass = msgspec.field(name="pass")
+    #: The indexes of the mirrors.
     mirrors: tuple[int, ...]
+    #: If set, the group is for clients in a mirror's country or this near to it (undeclared ASNs).
     within_km: Kilometres | None = None
+    #: Whether the mirrors are in another region than the client's. One such group is enough for a list.
     nearby: bool = False
 
 
 class Region(Record, frozen=True, kw_only=True):
-    """A cloud region (or border group): its groups in order, and its own place, None if unknown."""
+    """A cloud region or border group: its groups of mirrors in order, and its place if that is known."""
 
     groups: tuple[NetworkGroup, ...]
     place: str | None = None
 
 
 class Overlay(Record, frozen=True, kw_only=True):
-    """What the networks database's name for a client's network stands for. `region` is a key of
-    `Snapshot.regions`; its groups come between netblocks and ASN."""
+    """The groups of mirrors for the clients of one network, which the networks database names. `region` is
+    a key of `Snapshot.regions`; the groups of that region come between netblocks and ASNs."""
 
     exclusive: tuple[NetworkGroup, ...] = ()
     netblocks: tuple[NetworkGroup, ...] = ()
@@ -93,46 +95,53 @@ class Overlay(Record, frozen=True, kw_only=True):
 
 
 class PlaceRows(Record, frozen=True, kw_only=True):
-    """Packed tables over n places and the k best mirrors of each (`ranking.best`).
+    """Packed tables of n places, and of the k best mirrors of each place (`ranking.best`)."""
 
-    `names` are joined by newlines. `points`: float32 (n, 2) latitude, longitude. `countries`: two
-    letters a place or two blanks; `continents` likewise. `candidates`: uint16 (n, k). `costs`:
-    float32 (n, k)."""
-
+    #: n.
     count: int
+    #: k.
     width: int
+    #: The names of the places, joined by newlines.
     names: str
+    #: Latitude and longitude, float32, shape (n, 2).
     points: bytes
+    #: Two letters or two blanks for each place; `continents` likewise.
     countries: str
     continents: str
+    #: The indexes of the best mirrors, best first, uint16, shape (n, k).
     candidates: bytes
+    #: Their costs in km, float32, shape (n, k).
     costs: bytes
 
 
 class Snapshot(Record, frozen=True, kw_only=True):
-    """`mirrors` are sorted by name; everything else names them by index. `questions` are the keys
-    "release/repo/arch" (arch empty: asked without one, or none matters; repo empty: ISOs), and `rows`
-    the number of each one's row in `fates`, which holds one byte (`Fate`) a mirror, row by row:
-    equal rows are there once. `repomd` is by the same keys. `noise`: uint8 (mirrors, 32),
-    `ranking.noise_ranks`. `rankable`: indexes of the mirrors that `places` ranks."""
+    """Everything that the worker has decided for one generation."""
 
     schema: int
     config: ServiceConfig
+    #: Sorted by name. Everything else names a mirror by its index here.
     mirrors: tuple[ServedMirror, ...]
+    #: Keys "release/repo/arch". The arch is empty if none is named or none matters, the repo for ISOs.
     questions: tuple[str, ...]
+    #: For each question, the number of its row in `fates`.
     rows: tuple[int, ...]
+    #: The `Fate` of each mirror, one byte each, row by row. Equal rows are there once.
     fates: bytes
+    #: What `ranking.noise_ranks` gives, uint8, shape (mirrors, 32).
     noise: bytes
+    #: The indexes of the mirrors that `places` ranks.
     rankable: tuple[int, ...]
     places: PlaceRows
     overlays: dict[str, Overlay] = {}
     regions: dict[str, Region] = {}
-    networks: str | None = None  # digest of the networks database in the store
+    #: The digest of the networks database in the store.
+    networks: str | None = None
+    #: The versions of repomd.xml that metalinks name, by the keys of `questions`.
     repomd: dict[str, tuple[RepomdVersion, ...]] = {}
 
 
 class _Envelope(msgspec.Struct):
-    """Just enough of any snapshot, of whatever schema, to tell whether it is ours."""
+    """The part of a snapshot, of any schema, that tells whether this program can read it."""
 
     schema: int
 
@@ -141,17 +150,18 @@ _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 
 
 def encode(snapshot: Snapshot) -> bytes:
+    """Encodes a snapshot. Equal snapshots give the same bytes."""
     return _ENCODER.encode(snapshot)
 
 
 def generation_of(data: bytes) -> str:
-    """The name of the generation that these bytes are."""
+    """The name of the generation whose encoded snapshot is `data`."""
     return digest_of(data)[:16]
 
 
 def decode(data: bytes) -> Snapshot:
-    """Raises SnapshotError for what is cut short, not a snapshot, or of another schema. Whether it can be
-    served is another question (`app.snapshot.soundness`)."""
+    """Decodes a snapshot. Raises SnapshotError if it is cut short, no snapshot, or of another schema. Whether
+    it can be served is decided elsewhere (`app.snapshot.soundness`)."""
     try:
         schema = msgspec.msgpack.decode(data, type=_Envelope).schema
         if schema != SCHEMA:

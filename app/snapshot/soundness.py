@@ -1,10 +1,10 @@
-"""Whether a snapshot that decodes can be served: each number in its range, each reference to something
-that is there.
+"""Checks whether a snapshot that decodes can be served: that each number is in its range, and that each
+reference leads to something that is there.
 
-A digest proves that these are the bytes that a worker wrote, not that the worker was right. So the
-worker looks at what it is about to publish, and web at what it is about to serve, with this same
-module: what fails here changes nothing, and the former snapshot stays. What is large is looked at
-as whole columns: a network of 5,000 mirrors and 200 repos costs some 50 ms.
+A digest proves that a worker wrote these bytes, not that the worker was right. So the worker checks what it
+is about to publish, and web checks what it is about to serve, both with this module. What fails here
+changes nothing: the snapshot before it stays. Large tables are checked as whole columns, so that a network
+of 5,000 mirrors and 200 repos takes some 40 ms.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ _MAX_LENGTH = 50
 _MAX_KM = 40_000
 _MAX_COST_KM = 1e9
 _ROWS = 64
-"""Of the fates, looked at together: few enough for the processor's cache."""
+"""How many rows of fates are checked at once: few enough for the processor's cache."""
 _MISFIT = "its tables do not fit each other"
 
 
 def verified(data: bytes) -> Snapshot:
-    """The snapshot that these bytes are. Raises SnapshotError if it is none, or cannot be served."""
+    """Decodes and checks a snapshot. Raises SnapshotError if it is none, or cannot be served."""
     snapshot = decode(data)
     check(snapshot)
     return snapshot
 
 
 def check(snapshot: Snapshot) -> None:
-    """Raises SnapshotError, which names the first thing that is wrong."""
+    """Raises SnapshotError for a snapshot that cannot be served, and names the first thing that is wrong."""
     try:
         _check_config(snapshot.config)
         _check_mirrors(snapshot.mirrors)
@@ -76,7 +76,7 @@ def _require(good: object, problem: str) -> None:
 
 
 def _require_all(pattern: str, texts: Iterable[str], what: str) -> None:
-    """Every text must match the whole pattern, which matches no line feed."""
+    """Raises SnapshotError unless the pattern, which matches no line feed, matches each text as a whole."""
     lines = list(texts)
     joined = "".join(f"{line}\n" for line in lines)
     if joined.count("\n") > len(lines) or not re.fullmatch(rf"(?:(?:{pattern})\n)*+", joined):
@@ -203,7 +203,7 @@ def _check_places(places: PlaceRows) -> None:
 
 
 def _pairs(packed: str, count: int) -> set[str]:
-    """The different ones among so many pairs of letters."""
+    """Returns the different pairs among so many pairs of letters."""
     _require(len(packed) == 2 * count, _MISFIT)
     return {packed[at : at + 2] for at in range(0, len(packed), 2)}
 
@@ -236,7 +236,7 @@ def _check_ranking(snapshot: Snapshot) -> None:
 
 
 def _table(packed: bytes, kind: type[np.generic], rows: int, columns: int) -> npt.NDArray[Any]:
-    """A packed table, if it has this shape."""
+    """Unpacks a table. Raises SnapshotError if it does not have this shape."""
     _require(len(packed) == rows * columns * np.dtype(kind).itemsize, _MISFIT)
     return np.frombuffer(packed, kind).reshape(rows, columns)
 

@@ -1,8 +1,8 @@
-"""What the worker tells beside the snapshot: the status document, and its heartbeat.
+"""The status document and the heartbeat, which the worker publishes beside the snapshot.
 
-The status document is what changes without changing a list: ages, last probes, when inputs were read.
-It is published at most once a minute, and kept encoded until somebody asks: lists never need it. The
-heartbeat is a few numbers every few seconds, as JSON, which also somebody with redis-cli can read.
+The status document has what changes without changing a list: ages, last probes, when inputs were read.
+It is published at most once a minute. A web process decodes it only when needed: lists do not need it.
+The heartbeat is a few numbers every few seconds, in JSON, so that redis-cli shows them too.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ _MAX_FAILURES = 2**53
 
 
 class StatusDocument(Record, frozen=True, kw_only=True):
-    """`states` by mirror name; private mirrors have none. `inputs_read_s`: epoch seconds by input
-    ("config", "mirrors", "state", "cloud", "geoip"). `faults` by subject, as in the worker's log."""
+    """The status of mirrors and inputs, as far as it does not decide a list."""
 
     schema: int = SCHEMA
+    #: What the prober knows of each mirror, by name; private mirrors are left out.
     states: dict[str, MirrorState] = {}
+    #: When each input ("config", "mirrors", "state", "cloud", "geoip") was read, in epoch seconds.
     inputs_read_s: dict[str, EpochSeconds] = {}
+    #: The worker's faults by subject, as in its log.
     faults: dict[str, str] = {}
 
 
@@ -39,11 +41,12 @@ class _Outline(Record, frozen=True, kw_only=True):
 
 
 def encode(status: StatusDocument) -> bytes:
+    """Encodes a status document."""
     return msgspec.msgpack.encode(status)
 
 
 def decode(data: bytes) -> StatusDocument:
-    """Raises SnapshotError."""
+    """Decodes a status document. Raises SnapshotError if it is unreadable or of another schema."""
     try:
         return msgspec.msgpack.decode(data, type=StatusDocument)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -51,8 +54,8 @@ def decode(data: bytes) -> StatusDocument:
 
 
 def check(data: bytes) -> None:
-    """Raises SnapshotError unless these bytes are a status document that everything can be told from. One
-    state after the other is decoded and forgotten, because all of them together may be large."""
+    """Raises SnapshotError unless these bytes are a status document whose values are all possible. It decodes
+    one state at a time, because all of them together may be large."""
     try:
         outline = msgspec.msgpack.decode(data, type=_Outline)
         if outline.schema != SCHEMA:
@@ -76,18 +79,17 @@ def _check_state(name: str, state: MirrorState) -> None:
 
 
 def is_possible(moment: datetime) -> bool:
-    """Whether a moment has a time zone, and is far enough from the ends of what a date can be: near them,
-    computing with it fails."""
+    """Returns whether a moment has a time zone, and is in years with which computing cannot fail, as it does
+    near the first and the last one."""
     return moment.tzinfo is not None and moment.year in _YEARS
 
 
 class Heartbeat(Record, frozen=True, kw_only=True):
-    """What the worker that publishes says of itself. `worker`: its name, under which it holds the lease.
-    `at_s` and `started_at_s` in epoch seconds. Numbers count from its start, seconds are sums. `faults`:
-    what is at fault now, `failures`: how often something was found so, both by source. `guard`: why a
-    snapshot is held back; None if none is."""
+    """The heartbeat of the worker that publishes. Its numbers count from the worker's start."""
 
+    #: The worker's name, under which it holds the lease.
     worker: str = ""
+    #: When it said this, and when it started, in epoch seconds.
     at_s: EpochSeconds
     started_at_s: EpochSeconds = 0.0
     steps: Count = 0
@@ -95,17 +97,21 @@ class Heartbeat(Record, frozen=True, kw_only=True):
     compiles: Count = 0
     compile_seconds: EpochSeconds = 0.0
     publications: Count = 0
+    #: How many subjects are at fault now, by source.
     faults: dict[str, Count] = {}
+    #: How often a subject was found at fault, by source.
     failures: dict[str, Count] = {}
+    #: Why a snapshot is held back; None if none is.
     guard: str | None = None
 
 
 def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
+    """Encodes a heartbeat as JSON."""
     return msgspec.json.encode(heartbeat)
 
 
 def decode_heartbeat(data: bytes) -> Heartbeat:
-    """Raises SnapshotError."""
+    """Decodes a heartbeat. Raises SnapshotError if it is unreadable."""
     try:
         return msgspec.json.decode(data, type=Heartbeat)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

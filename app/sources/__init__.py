@@ -1,2 +1,2 @@
-"""Reads files from outside into typed values: one module per format, which names file and line of what it
-refuses."""
+"""Reads the files of the data folder into typed values. There is a module for each format, which names the
+file and line of what it refuses."""

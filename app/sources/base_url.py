@@ -27,13 +27,15 @@ _RSYNC_FORM = re.compile(r"(?P<host>[A-Za-z0-9.-]+)(?:::|:(?=/))/*(?P<path>.*)")
 
 
 class BaseUrl(msgspec.Struct, frozen=True):
+    """A base URL in the one form, with its protocol."""
+
     protocol: Protocol
     url: str
 
 
 def rsync_url(text: str) -> str:
-    """The URL that a form of the rsync program's own means (host::module, rsync@host:/module), with or
-    without a scheme before it. Any other text stays as it is."""
+    """The URL for an address in a form of the rsync program (host::module, rsync@host:/module), with or
+    without a scheme before it. Any other text is returned as it is."""
     if "://" in text and not text.startswith("rsync://"):
         return text
     location = text.removeprefix("rsync://").removeprefix("rsync@")
@@ -43,7 +45,7 @@ def rsync_url(text: str) -> str:
 
 
 def parse_base_url(text: str) -> BaseUrl:
-    """The URL in the one form. Raises ValueError with the end of a sentence that begins with the URL."""
+    """Parses a base URL. Raises ValueError with the end of a sentence that begins with the URL."""
     if len(text) > MAX_LENGTH:
         raise ValueError(f"is longer than {MAX_LENGTH} characters")
     if not (text.isascii() and text.isprintable()) or " " in text:
@@ -68,7 +70,7 @@ def parse_base_url(text: str) -> BaseUrl:
 
 
 def _host(parts: SplitResult) -> str:
-    """The host as it stands in a URL, an IPv6 address in brackets."""
+    """The host of a URL; an IPv6 address is in brackets."""
     host = parts.hostname or ""
     if parts.port == 0:
         raise ValueError("has the port 0")

@@ -1,4 +1,4 @@
-"""The check of a whole data folder, for `mirrorwise check` and a pull request's CI.
+"""Checks a whole data folder, for `mirrorwise check` and the CI of pull requests.
 
 It reads every input file that people write, the probers' files where there are any, and names what no
 program reads.
@@ -27,8 +27,8 @@ from app.sources.yaml_file import line_of
 
 
 def check(data_dir: Path) -> list[Finding]:
-    """The findings, by file (with `data_dir` before it) and line. Without a sound service config nothing
-    else can be judged, so that its findings are all there are."""
+    """Checks a data folder. Returns the findings, sorted by file (with `data_dir` before it) and line. If the
+    service config has a fault, nothing else can be judged, and there are only its findings."""
     folder = DataFolder(data_dir)
     people, states = PeopleFiles(folder), StateFiles(folder)
     try:
@@ -83,7 +83,7 @@ def _count_faults(folder: DataFolder) -> list[Finding]:
 
 
 def _with_line(finding: Finding, folder: DataFolder, mirrors_dir: str) -> Finding:
-    """The finding with its line, if it is about a mirror that had been read before: its message begins with
+    """The finding with its line. Findings about mirrors that were read before have none yet, but begin with
     the key."""
     if finding.line is not None or not finding.file.startswith(f"{mirrors_dir}/"):
         return finding

@@ -1,4 +1,4 @@
-"""Keys that choose among known words: protocols, releases, arches, repos.
+"""Reads keys that choose among known words: protocols, releases, arches, repos.
 
 A word that is not known is a warning. A choice of which nothing is left is a fault, because an empty
 choice would mean "all of them".
@@ -18,7 +18,7 @@ from app.sources.report import did_you_mean
 def choice(
     fields: Fields, key: str, known: Collection[str], aliases: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[str, ...]:
-    """The words that the key names, in its order, with aliases resolved and repetitions left out."""
+    """The known words that a key names, in its order, with aliases resolved and without repetitions."""
     scalars = fields.scalars(key)
     chosen: dict[str, None] = {}
     for scalar in scalars:
@@ -37,5 +37,6 @@ def choice(
 
 
 def protocols(fields: Fields, key: str) -> tuple[Protocol, ...]:
+    """The protocols that a key names, in its order."""
     chosen = choice(fields, key, PROTOCOLS)
     return tuple(protocol for name in chosen for protocol in PROTOCOLS if protocol == name)

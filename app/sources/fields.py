@@ -1,4 +1,4 @@
-"""Reads the keys of one YAML mapping one by one, each as what it should be.
+"""Reads the keys of a YAML mapping, each as a value of the type that it should have.
 
 A value that does not fit is a finding with the key's line, and counts as not given. Where a text is
 expected, this is a warning, because texts only describe. Anything else is a fault, because it decides
@@ -35,10 +35,11 @@ class Bounds(msgspec.Struct, frozen=True):
 
     low: float
     high: float
-    #: The lower end itself is not allowed.
+    #: Whether the lower end itself is not allowed.
     above: bool = False
 
     def hold(self, number: float) -> bool:
+        """Returns whether a number is within the bounds."""
         return self.low <= number <= self.high and not (self.above and number == self.low)
 
     def __str__(self) -> str:
@@ -56,13 +57,13 @@ def duration_s(text: str) -> int | None:
 
 
 def _said(node: Node) -> str:
-    """What stands in the file, for a message."""
+    """The value in the file, for a message."""
     return quoted(node.text) if isinstance(node, Scalar) else "a list or a mapping"
 
 
 class Fields:
-    """The keys of one mapping. `prefix` is how the way to this mapping reads in messages, such as
-    "geolocation.". `restricting` are the keys that must not be overlooked."""
+    """The keys of a mapping. Messages put `prefix`, such as "geolocation.", before the name of a key.
+    `restricting` are the keys that must not be overlooked."""
 
     def __init__(
         self,
@@ -78,12 +79,12 @@ class Fields:
         self._read: set[str] = set()
 
     def _node(self, key: str) -> Node | None:
-        """The value of a key, which is thereby known."""
+        """The value of a key, which is known from now on; None if it is not there."""
         self._read.add(key)
         return self.mapping.entries.get(key)
 
     def _given(self, key: str) -> Node | None:
-        """The value of a key, None if it says nothing."""
+        """The value of a key; None if it is not there or empty."""
         node = self._node(key)
         return None if isinstance(node, Scalar) and node.is_empty else node
 
@@ -102,8 +103,8 @@ class Fields:
         self.report.warning(self.line(key), f"{self.prefix}{key}: {message}")
 
     def check_keys(self, known: Collection[str] | None = None) -> None:
-        """Find what is true of all keys alike: which are not known here, and which say nothing. The keys that
-        have been read are known, unless others are given."""
+        """Finds keys that are not known here, and keys without a value. The keys that have been read are
+        known, unless others are given."""
         known = self._read if known is None else known
         for key, node in self.mapping.entries.items():
             if key not in known:
@@ -115,8 +116,8 @@ class Fields:
                 self.warning(key, f"{quoted(node.text)} is taken as no value; leave the key out")
 
     def _may_restrict(self, key: str, path: str, node: Node) -> bool:
-        """Whether a key that is not read, or one below it, may be meant as one that restricts. That is a
-        fault."""
+        """Returns whether an unknown key, or one below it, may be meant as one that restricts. If so, that is
+        noted as a fault."""
         meant = self.restricting.meant(key)
         if meant is None:
             return self._may_restrict_below(path, node)
@@ -139,7 +140,7 @@ class Fields:
         self.report.fault(line, f"{found}: this has no effect here, and may be meant to restrict; {remedy}")
 
     def text(self, key: str) -> str | None:
-        """The text without blanks around it. None if it is not given or empty."""
+        """The text of a key, without blanks around it; None if it is not given or empty."""
         node = self._given(key)
         if node is None:
             return None
@@ -188,7 +189,7 @@ class Fields:
         return duration
 
     def web_address(self, key: str) -> str | None:
-        """An http or https URL that may stand in a page; anything else is a warning."""
+        """An http or https URL, which may be shown in a page. Anything else is a warning."""
         text = self.text(key)
         if text is None or _WEB_ADDRESS.fullmatch(text):
             return text
@@ -196,7 +197,7 @@ class Fields:
         return None
 
     def scalars(self, key: str) -> list[Scalar]:
-        """The entries of a list that are not empty; a single value counts as a list of one."""
+        """The entries of a list, without empty ones. A single value counts as a list of one."""
         node = self._given(key)
         if node is None:
             return []
@@ -223,7 +224,7 @@ class Fields:
     def mapping_of(
         self, key: str, restricting: Restrictions | None = None, describes: bool = False
     ) -> Fields:
-        """The keys below this one, none if it is not given or is no mapping. The latter is a fault,
+        """The keys below this one; there are none if it is not given or no mapping. The latter is a fault,
         unless the key only `describes`. The same keys are `restricting` there, unless others are given."""
         node = self._node(key)
         below = node if isinstance(node, Mapping) else Mapping(self.line(key), {})
@@ -238,7 +239,7 @@ class Fields:
         return fields
 
     def mappings(self, key: str, restricting: Restrictions = NO_RESTRICTIONS) -> Iterator[Fields]:
-        """The entries of a list of mappings."""
+        """Yields the entries of a list of mappings."""
         node = self._node(key)
         if node is None:
             return

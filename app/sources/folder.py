@@ -1,4 +1,4 @@
-"""The data folder: what lies where in it, and under which names. No other module knows these."""
+"""The paths in the data folder. Only this module knows the names of its files and folders."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ STATE_ENDINGS = (".json",)
 
 
 class DataFolder:
-    """The paths below `root`. Files whose names begin with a dot belong to an editor or a program, and
-    are not read."""
+    """A data folder. Files in it whose names begin with a dot belong to an editor or a program, and are not
+    read."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -28,9 +28,9 @@ class DataFolder:
         self.mirmon = self.state / "mirmon.state"
 
     def mirrors(self, config: ServiceConfig | None) -> Path:
-        """Where the mirror files lie. Before there is a config, that is where most people keep them."""
+        """The folder of the mirror files. Without a config, it is the one that is usual."""
         return self.root / (config.mirrors_dir if config else "mirrors.d")
 
     def name_of(self, path: Path) -> str:
-        """The name of a path below the folder in findings: "mirrors.d/a.yml"."""
+        """The name by which findings call a path in the data folder, such as "mirrors.d/a.yml"."""
         return path.relative_to(self.root).as_posix()

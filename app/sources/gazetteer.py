@@ -45,7 +45,7 @@ class _City(msgspec.Struct, gc=False):
 class _Places(msgspec.Struct, frozen=True):
     """All places, as arrays."""
 
-    #: hash(country) ^ hash(plain name), sorted.
+    #: The keys of all names, hash(country) ^ hash(plain name), sorted.
     keys: npt.NDArray[np.int64]
     #: The index of the place that each key names. The other arrays are by place.
     place_of_key: npt.NDArray[np.int32]
@@ -56,7 +56,7 @@ class _Places(msgspec.Struct, frozen=True):
 
 
 class Gazetteer:
-    """The list of places. It is read at the first look-up, once per process."""
+    """Looks up cities in the list of places, which is read at the first look-up, once in each process."""
 
     def find(self, country: str, state_province: str | None, city: str) -> Coordinates | None:
         """The coordinates of a city; `country` is ISO alpha-2. None if no place there has that name."""
@@ -116,7 +116,7 @@ def _places() -> _Places:
 
 
 def _plain(text: str) -> str:
-    """Names reduced to what people agree on. The line breaks between them stay."""
+    """Names without the differences in spelling that are ignored. Line breaks between names stay."""
     text = text.casefold()
     for letter, plain in _UNDECOMPOSED.items():
         text = text.replace(letter, plain)

@@ -1,4 +1,4 @@
-"""mirmon's state file, for networks that are watched by mirmon instead of our own prober.
+"""Reads mirmon's state file, for networks that mirmon watches instead of our own prober.
 
 Format ("State file format" in the manual of mirmon 2.11): a line per URL, seven fields separated by
 single blanks, of which some may be empty:
@@ -9,9 +9,9 @@ single blanks, of which some may be empty:
 epoch seconds or "undef". `status` is that of the last probe: "ok", or what went wrong. The probe history is a
 string of s and f (success, failure), newest last. A probe can succeed on stale content.
 
-mirmon probes a URL over whatever address family connects. So its word is taken for IPv4, and nothing
-is said of IPv6, where "unknown" is the truth. One failed probe is no news, for mirmon tries again
-within hours; a URL counts as down from the second failure in a row, or when none ever succeeded.
+mirmon probes a URL over whatever address family connects. So its results count for IPv4, and IPv6 is
+unknown. One failed probe alone means nothing, because mirmon tries again within hours. A URL counts as
+down from the second failure in a row, or if no probe ever succeeded.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 def read_mirmon(path: Path, mirrors: Iterable[Mirror]) -> tuple[dict[str, MirrorState], list[Finding]]:
-    """The states by mirror name, without mirrors that were never probed, and the findings. Lines that
+    """Reads the states, by mirror name, of all mirrors that were ever probed, and the findings. Lines that
     cannot be read, and URLs of no mirror, are warnings. Raises SourceError if the file cannot be read."""
     report = Report(path.name)
     mirror_of_url = {url: mirror.name for mirror in mirrors for url in mirror.addresses.values()}
@@ -90,7 +90,7 @@ def _base_url(text: str) -> BaseUrl | None:
 
 
 def _line(protocol: Protocol, fields: Sequence[str]) -> _Line | None:
-    """A line of the file, None if the URL was never probed."""
+    """Reads a line of the file; None if the URL was never probed."""
     _, age, status, last_success, probes, _, last_probe = fields
     probed_at = _moment(last_probe)
     if probed_at is None:
@@ -110,8 +110,8 @@ def _moment(text: str) -> datetime | None:
 
 
 def _state(name: str, lines: Sequence[_Line]) -> MirrorState:
-    """The state of a mirror, which is as good as the best of its URLs. While it is up, it counts as
-    probed when a probe last succeeded, because its age was seen then."""
+    """The state of a mirror, which is as good as the best of its URLs. While it is up, its time of probing is
+    that of the last success, because its age was seen then."""
     best = min(lines, key=lambda line: (line.failures, -(line.last_success or line.last_probe).timestamp()))
     up = [line for line in lines if not line.is_down]
     successes = [line.last_success for line in lines if line.last_success]

@@ -1,4 +1,4 @@
-"""The base URLs of a mirror file: `address`, and `address_optional` for the optional modules."""
+"""Reads the base URLs in a mirror file: `address`, and `address_optional` for the optional modules."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from app.model.words import quoted
 from app.sources.base_url import parse_base_url, rsync_url
 from app.sources.fields import Fields
 
-_KNOWN = (*PROTOCOLS, "ftp")  # ftp: clients no longer speak it; mirror files still list it
+_KNOWN = (*PROTOCOLS, "ftp")  # clients no longer use ftp, but mirror files still list it
 
 
 def read_addresses(fields: Fields) -> dict[Protocol, str]:
-    """The addresses by the scheme that each URL really has. A URL under the wrong key gives way to one
-    under its own."""
+    """The addresses, by the scheme that each URL really has. A URL under the wrong key counts only if there
+    is none under the right one."""
     fields.check_keys(_KNOWN)
     addresses: dict[Protocol, str] = {}
     misplaced: list[tuple[str, Protocol, str]] = []

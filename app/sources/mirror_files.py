@@ -1,9 +1,9 @@
-"""Mirror files: AlmaLinux's mirrors.d/*.yml, and optional keys of our own.
+"""Reads mirror files: AlmaLinux's mirrors.d/*.yml, with optional keys of our own.
 
 Hundreds of people write them. A key that decides which clients are sent to a mirror (address, private,
-subnets, asn, cloud, countries, repos, …) must be understood, or the file has a fault; one that only
-describes the mirror (geolocation, sponsor, update_frequency, …) may be wrong, with a warning. A typo is
-named, not guessed.
+subnets, asn, cloud, countries, repos, …) must be understood, or the file has a fault. A key that only
+describes the mirror (geolocation, sponsor, update_frequency, …) may be wrong, with a warning. For a typo,
+the message says what was probably meant, but the reader does not guess.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _WEIGHT = Bounds(0, 100, above=True)
 
 
 def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[Finding]]:
-    """The mirror of a file, None where there is a fault, and the findings. `config` knows which releases,
-    repos and modules there are."""
+    """Reads a mirror file. Returns the mirror, or None if there is a fault, and the findings. `config` says
+    which releases, repos and modules there are."""
     report = Report(path.name)
     root = read_yaml(path, report)
     if root is None:
@@ -51,9 +51,9 @@ def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[
 
 
 def check_network(mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """The findings across files; `mirrors` by file name. Where two files name the same mirror, the file that
-    is called like it is right, else the first in order, and the other has a fault. The same URL in two
-    files is a warning."""
+    """The findings about several files together; `mirrors` are by file name. If two files name the same
+    mirror, the one that has the name of the mirror counts, or else the first in order, and the other has a
+    fault. The same URL in two files is a warning."""
     findings = []
     by_name: dict[str, str] = {}
     by_url: dict[str, str] = {}
@@ -110,7 +110,7 @@ def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
 
 
 def _check_reach(mirror: Mirror, fields: Fields, config: ServiceConfig) -> None:
-    """Finds what only shows when all keys are seen together: whether any client can be sent to the mirror."""
+    """Checks, with all keys together, whether any client can be sent to the mirror."""
     if not fields.report.faulty and not any(p in mirror.addresses for p in config.required_protocols):
         fields.fault("address", f"must have an address for {' or '.join(config.required_protocols)}")
     declared = mirror.asns or mirror.subnets
@@ -202,7 +202,7 @@ def _cloud(fields: Fields) -> Cloud | None:
 
 
 def _public_names(fields: Fields, provider: str, regions: tuple[str, ...]) -> tuple[str, ...]:
-    """The public names of regions. An unknown one is kept as it is: it may be newer than our table."""
+    """The public names of regions. An unknown name is kept as it is: it may be newer than our table."""
     names = []
     for region in regions:
         name = canonical_region(provider, region)

@@ -1,8 +1,8 @@
-"""The files that people write, config.yml and the mirror files, for every program that needs them.
+"""Reads the files that people write, config.yml and the mirror files, for every program that needs them.
 
-A broken file never takes down the rest: config.yml keeps its last good contents, and a mirror whose
-file is at fault keeps its last good definition. Of two files that name the same mirror, the one that is
-called like it counts.
+A bad file never affects the others: if config.yml is at fault, its last good contents are used, and a
+mirror whose file is at fault keeps its last good definition. If two files name the same mirror, the file
+with the name of the mirror counts.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from app.sources.service_config import read_service_config
 
 
 class PeopleFiles:
-    """config.yml and the mirror files of one data folder, as they were last good."""
+    """The service config and the mirrors of a data folder, as they were last good."""
 
     def __init__(self, folder: DataFolder) -> None:
         self.config: ServiceConfig | None = None
         #: The last good mirror of each file, by the file's name.
         self.definitions: dict[str, Mirror] = {}
-        #: What the last reading found. The files are named from the data folder on.
+        #: The findings of the last reading, with the files' paths in the data folder.
         self.findings: list[Finding] = []
         self._folder = folder
         self._config_cache = FileCache(read_service_config)
@@ -38,12 +38,12 @@ class PeopleFiles:
         return {mirror.name: mirror for mirror in self.definitions.values()}
 
     def marks(self) -> Marks:
-        """What changes when one of the files does."""
+        """The marks of all files, which change when one of the files does."""
         config, folder = self._folder.config, self._folder.mirrors(self.config)
         return {str(config): mark(config), **folder_mark(folder), **marks(folder, *MIRROR_ENDINGS)}
 
     def read(self) -> ServiceConfig:
-        """Bring everything up to date. Returns the config in force; raises SourceError while there has
+        """Brings everything up to date. Returns the last good config. Raises SourceError while there has
         never been a good one."""
         self.findings = self._read_config()
         if self.config is None:
@@ -79,7 +79,7 @@ class PeopleFiles:
         self.definitions = read
 
     def _take_last(self, read: dict[str, Mirror], file: str) -> None:
-        """Go back to a file's last good mirror, if its name is still free."""
+        """Goes back to the last good mirror of a file, if no other file has its name now."""
         del read[file]
         last = self.definitions.get(file)
         if last is not None and last.name.lower() not in {mirror.name.lower() for mirror in read.values()}:

@@ -1,8 +1,8 @@
-"""places.csv: measured numbers of clients by place, in place of those that GeoIP lets us guess.
+"""Reads places.csv: numbers of clients by place that were counted, instead of guessed from GeoIP.
 
-Two columns with a header, `place` and `clients`; a place is what `X-Client-Place` says ("DE/50/8",
-"DE", "~EU", or nothing where nothing is known), so that counting that column of an access log makes
-the file. A place may stand in several lines: they add up.
+It has two columns, with the header `place,clients`. A place is what `X-Client-Place` says ("DE/50/8", "DE",
+"~EU", or nothing where nothing is known), so that the file can be made by counting that column of an
+access log. The numbers of a place in several lines add up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HEADER = ["place", "clients"]
 
 
 def read_place_counts(path: Path) -> dict[str, float]:
-    """Clients by place. Raises SourceError, naming the first line at fault."""
+    """Reads the numbers of clients by place. Raises SourceError, which names the first line at fault."""
     content = read_bytes(path, MAX_BYTES)
     try:
         return _read(path, csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))

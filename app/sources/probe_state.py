@@ -1,7 +1,7 @@
-"""The prober's state files: state/mirrors/<name>.json, state/repos.json and state/round.json.
+"""Reads the prober's state files: state/mirrors/<name>.json, state/repos.json and state/round.json.
 
-A program writes them, so a reader need not be lenient, but for one thing: what a newer writer adds (a
-key, a protocol, a verdict on content) is left out here, where it means "unknown".
+A program writes them, so the reader is strict, with one exception: what a newer version of the program
+adds (a key, a protocol, a verdict on content) is left out, and so counts as unknown.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_REPOS_BYTES = 32_000_000
 MAX_ROUND_BYTES = 100_000
 
 MAX_NUMBER = 2**53
-"""Every reader of JSON understands numbers below this, and a snapshot can hold them."""
+"""All numbers are below this, so that every reader of JSON and a snapshot can hold them."""
 
 _CONTENTS = frozenset(Content)
 _HEX_DIGITS = {"sha512": 128, "sha256": 64, "sha1": 40, "md5": 32}
@@ -38,8 +38,8 @@ _T = TypeVar("_T")
 
 
 def read_mirror_state(path: Path) -> MirrorState:
-    """The state of a mirror. Raises SourceError if the file is damaged, or not about the mirror that it
-    is named after."""
+    """Reads the state of a mirror. Raises SourceError if the file is damaged, or is about another mirror
+    than its name says."""
     raw = _decode(path, MAX_MIRROR_BYTES, dict[str, Any])
     _leave_out_unknown(raw)
     state = _convert(path, raw, MirrorState)
@@ -52,7 +52,7 @@ def read_mirror_state(path: Path) -> MirrorState:
 
 
 def read_repo_versions(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
-    """The origin's versions of repomd.xml, newest first, by "release/repo/arch". Raises SourceError."""
+    """Reads the origin's versions of repomd.xml, newest first, by "release/repo/arch". Raises SourceError."""
     by_repo = _decode(path, MAX_REPOS_BYTES, dict[str, tuple[RepomdVersion, ...]])
     for repo, versions in by_repo.items():
         for version in versions:
@@ -67,15 +67,15 @@ def read_repo_versions(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
 
 
 def read_round(path: Path) -> ProbeRound:
-    """The last complete round. Raises SourceError if the file is damaged."""
+    """Reads the last complete round. Raises SourceError if the file is damaged."""
     probe_round = _decode(path, MAX_ROUND_BYTES, ProbeRound)
     _check_moment(path, probe_round.completed_at)
     return probe_round
 
 
 def _leave_out_unknown(raw: dict[str, Any]) -> None:
-    """Take out what is not known, if the shape is as it should be. If it is not, the typed conversion
-    says so."""
+    """Removes protocols, families and verdicts that are not known. If something is not shaped as it should
+    be, it stays, and the typed conversion says so."""
     endpoints, content = raw.get("endpoints"), raw.get("content")
     if isinstance(endpoints, dict):
         raw["endpoints"] = {

@@ -1,4 +1,4 @@
-"""The findings of one file, collected while it is read."""
+"""Collects the findings of a file while it is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.model.words import nearest, quoted
 
 
 class Report:
-    """What is wrong in one file. Nothing is raised, so that one reading names every fault."""
+    """The findings of one file. Nothing is raised, so that one reading finds every fault."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -31,11 +31,11 @@ class Report:
 
 
 def located(findings: Iterable[Finding], folder: Path | str) -> list[Finding]:
-    """The findings with the folder before the file's name, so that an editor or a CI finds the file."""
+    """The findings with the folder before the file's name, so that an editor or CI finds the file."""
     return [msgspec.structs.replace(finding, file=str(Path(folder) / finding.file)) for finding in findings]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The tail of a sentence about an unknown word: the known one that was probably meant."""
+    """The end of a sentence about an unknown word, with the known word that was probably meant, if any."""
     near = nearest(word, known)
     return f"; did you mean {quoted(near)}?" if near else ""

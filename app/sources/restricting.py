@@ -1,7 +1,7 @@
-"""Keys that restrict what is served, and what people may write when they mean one of them.
+"""Recognises keys that restrict what is served, also where people misspell them.
 
-Such a key must not be overlooked. If it is misspelt or stands in the wrong place, a mirror that it should
-close would be open. So an unknown key that may mean one of these is a fault, and not only a warning.
+Such a key must not be overlooked. If it is misspelt or in the wrong place, a mirror that it should close
+would be open. So an unknown key that may mean one of these is a fault, and not only a warning.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from difflib import SequenceMatcher
 import msgspec
 
 _LIKE = 0.84
-"""Above it are "privat" and "contries", below it "report" for "repo" and "revision" for "version"."""
+"""The likeness above which a word is a misspelling of another. "privat" and "contries" are above it;
+"report" for "repo" and "revision" for "version" are below it."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _BEGINNING = 4
-"""Letters: "priv" is enough of "private"."""
+"""How many letters at its beginning are enough for a word, as in "priv" for "private"."""
 
 _CONTAINED = 7
-"""Letters of a word that is found in others, too: "isprivate"."""
+"""How many letters a word must have to be found inside others, as in "isprivate"."""
 
 _SAME = {
     "private": "hidden internal intranet public restricted",
@@ -30,19 +31,19 @@ _SAME = {
     "arch": "architecture architectures arches basearch",
     "version": "release releases releasever",
 }
-"""Other words that say the same, or the opposite."""
+"""Other words with the same meaning, or the opposite one."""
 
 _VALUES = {"private": "internal", "disabled": "inactive maintenance offline paused retired suspended"}
-"""Words that say so as the value of a key: "status: disabled"."""
+"""Words with this meaning when they are the value of a key, as in "status: disabled"."""
 
 
 class Restrictions(msgspec.Struct, frozen=True):
     """The keys that restrict in one kind of mapping."""
 
-    #: Each key, and phrases that may mean it: all words of a phrase must occur. The first key that fits
+    #: Each key with phrases that may mean it. All words of a phrase must occur, and the first key that fits
     #: counts.
     table: tuple[tuple[str, tuple[str, ...]], ...]
-    #: Where the keys belong, for messages.
+    #: The place where the keys belong, for messages.
     place: str
 
     @property
@@ -50,13 +51,13 @@ class Restrictions(msgspec.Struct, frozen=True):
         return frozenset(key for key, _ in self.table)
 
     def meant(self, key: str) -> str | None:
-        """The restriction that a key may mean, however it is spelled. None: it means none."""
+        """The restriction that a key may mean, however it is spelled; None if it means none."""
         return next(
             (name for name, phrases in self.table if any(_says(key, phrase) for phrase in phrases)), None
         )
 
     def meant_by_value(self, value: str) -> str | None:
-        """The restriction that the value of a key may mean."""
+        """The restriction that the value of a key may mean; None if it means none."""
         word = value.strip().lower()
         return next(
             (name for name, also in _VALUES.items() if name in self.keys and word in {name, *also.split()}),
@@ -69,7 +70,7 @@ NO_RESTRICTIONS = Restrictions((), "")
 _ARCHES = ("arches", ("arch",))
 _VERSIONS = ("versions", ("version",))
 _COUNTRY = ("countries` or `geolocation: country", ("country",))
-"""Whose clients may come, or where the mirror is: only its writer knows."""
+"""`country` may be meant as whose clients are served, or as where the mirror is: only its author knows."""
 
 _MIRROR = (
     ("private", ("private",)),
@@ -89,7 +90,7 @@ _TOP_LEVEL = "at the top level of the file"
 
 OF_MIRROR = Restrictions(_MIRROR, _TOP_LEVEL)
 OF_CLOUD_MIRROR = Restrictions((*_MIRROR, ("cloud_regions", ("region",))), _TOP_LEVEL)
-"""Elsewhere a region is a part of a country."""
+"""For a cloud mirror, `region` may be meant as `cloud_regions`. For others, it is a part of a country."""
 
 IN_GEOLOCATION = Restrictions(tuple(entry for entry in _MIRROR if entry is not _COUNTRY), _TOP_LEVEL)
 

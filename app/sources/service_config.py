@@ -1,8 +1,8 @@
-"""The service config: AlmaLinux's config.yml, `config_version: 3`, and optional keys of our own.
+"""Reads the service config: AlmaLinux's config.yml, `config_version: 3`, with optional keys of our own.
 
-Versions come in three kinds: those that are short for another (`duplicated_versions`) become aliases,
-the others releases, and each optional module adds releases "<version>-<module>". A release's arches
-stand under its own name, else under its major version; those of a module's under its own name only.
+Versions that are short for another (`duplicated_versions`) become aliases, the others become releases, and
+each optional module adds releases named "<version>-<module>". The arches of a release are listed under its
+own name, or else under its major version; those of a module's release only under its own name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REPO_PATH = re.compile(r"(?!/)(?:[A-Za-z0-9._+~/-]|\$basearch(?![A-Za-z0-9_]))+
 
 
 def read_service_config(path: Path) -> tuple[ServiceConfig, list[Finding]]:
-    """The config and its warnings. Raises SourceError, with all findings, where there is a fault."""
+    """Reads the config, and its warnings. Raises SourceError, with all findings, if it has a fault."""
     report = Report(path.name)
     root = read_yaml(path, report)
     config = _ConfigReader(Fields(root, report, restricting=OF_CONFIG)).config() if root else None
@@ -38,7 +38,7 @@ def read_service_config(path: Path) -> tuple[ServiceConfig, list[Finding]]:
 
 
 class _ConfigReader:
-    """Reads the keys in this order, because later ones are checked against earlier ones."""
+    """Reads the keys of the config, in an order in which later ones can be checked against earlier ones."""
 
     def __init__(self, fields: Fields) -> None:
         self.fields = fields

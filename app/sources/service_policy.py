@@ -1,4 +1,4 @@
-"""The optional keys of the service config that are our own: `selection`, `probe` and `repo_names`."""
+"""Reads the keys of the service config that are our own: `selection`, `probe` and `repo_names`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def probe_policy(config: Fields) -> ProbePolicy:
 
 
 class KnownNames(msgspec.Struct, frozen=True):
-    """What the names in `repo_names` may stand for."""
+    """The repos, releases and aliases that the names in `repo_names` may stand for."""
 
     repos: Collection[str]
     releases: Collection[str]
@@ -61,7 +61,7 @@ class KnownNames(msgspec.Struct, frozen=True):
 
 
 def repo_names(config: Fields, names: KnownNames) -> dict[str, RepoName]:
-    """The table of names. An entry is the name of a repo, or a mapping of `repo`, `release` and
+    """Reads the table of names. An entry is the name of a repo, or a mapping of `repo`, `release` and
     `disabled`."""
     table = config.mapping_of("repo_names")
     return {name: _repo_name(table, name, names) for name in table.mapping.entries}

@@ -1,4 +1,4 @@
-"""Reads `state/`, what the prober or mirmon measured. A file that cannot be read counts as it last was."""
+"""Reads `state/`, which has what the prober or mirmon measured. A file at fault counts as it last was."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class StateFiles:
     """The state files of one data folder, as they were last good."""
 
     def __init__(self, folder: DataFolder) -> None:
-        #: By the mirror's name.
+        #: The states of mirrors, by name.
         self.states: dict[str, MirrorState] = {}
         self.last_round: ProbeRound | None = None
         #: The origin's versions of each repo, newest first.
         self.repomd: dict[str, tuple[RepomdVersion, ...]] = {}
-        #: What the last reading found. The files are named from the data folder on.
+        #: The findings of the last reading, with the files' paths in the data folder.
         self.findings: list[Finding] = []
         self._folder = folder
         self._states = FileCache(read_mirror_state)
@@ -34,14 +34,14 @@ class StateFiles:
         self._repos = FileCache(read_repo_versions)
 
     def marks(self) -> Marks:
-        """What changes when one of the files does."""
+        """The marks of all files, which change when one of the files does."""
         folder = self._folder
         singles = {str(path): mark(path) for path in (folder.round, folder.repos, folder.mirmon)}
         states = folder.mirror_states
         return {**singles, **folder_mark(states), **marks(states, *STATE_ENDINGS)}
 
     def read(self, mirrors: Iterable[Mirror]) -> None:
-        """Bring everything up to date. The prober's state of a mirror counts before mirmon's."""
+        """Brings everything up to date. If both the prober and mirmon know a mirror, the prober counts."""
         self.findings = []
         states = self._mirmon(list(mirrors))
         folder = self._folder.mirror_states
@@ -60,7 +60,7 @@ class StateFiles:
         self.repomd = self._read(self._folder.repos, self._repos, self.repomd) or {}
 
     def _read(self, path: Path, cache: FileCache[T], last: T | None) -> T | None:
-        """What the file says, or last said while it is at fault. None when the file is not there."""
+        """What a file says, or what it last said while it is at fault; None if there is no file."""
         if is_gone(path):
             return None
         try:

@@ -1,8 +1,8 @@
-"""The netblocks that a mirror may declare as its own clients', and their limits.
+"""Reads the netblocks that a mirror declares, and limits them.
 
-A mirror is sent all clients of the netblocks that it declares, so a slip of the pen or a hostile pull
-request must not be able to take a large part of the Internet. One prefix may be as wide as a large
-network operator's, and all prefixes of a mirror together four times that. Networks that the Internet does
+A mirror is sent all clients of the netblocks that it declares, so neither a mistake nor a hostile pull
+request must be able to take a large part of the Internet. One prefix may be as wide as that of a large
+network operator, and all prefixes of a mirror together four times that. Networks that the Internet does
 not route (private, loopback, documentation, …) may be declared at any width.
 
 IPv6 prefixes must be ordinary unicast ones. That also keeps out the ranges that stand for IPv4 (::/96,
@@ -52,7 +52,7 @@ _NOT_CLIENTS: tuple[Network, ...] = tuple(
 
 
 def read_subnets(fields: Fields, key: str = "subnets") -> tuple[str, ...]:
-    """The canonical prefixes, in their order, without repetitions."""
+    """Reads the prefixes in their canonical form, in order, without repetitions."""
     scalars = fields.scalars(key)
     if len(scalars) == 1 and "://" in scalars[0].text:
         fields.warning(key, "a list that stands at a URL is not fetched; write the netblocks out")
@@ -83,7 +83,7 @@ def _network(fields: Fields, key: str, scalar: Scalar) -> Network | None:
 
 
 def _refusal(network: Network) -> str | None:
-    """Why this netblock may not be declared, as the end of a sentence. None: it may be."""
+    """Says why a netblock may not be declared, as the end of a sentence; None if it may be."""
     if is_local(network):
         return None
     widest = WIDEST_IPV4 if network.version == 4 else WIDEST_IPV6
@@ -97,7 +97,7 @@ def _refusal(network: Network) -> str | None:
 
 
 def is_local(network: Network) -> bool:
-    """Whether the Internet does not route a network, so that only a service inside it meets its clients."""
+    """Returns whether a network is one that the Internet does not route, such as a private one."""
     return any(_inside(network, local) for local in _LOCAL)
 
 

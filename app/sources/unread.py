@@ -1,7 +1,7 @@
-"""Names the files in the data folder that look like inputs and that no program reads.
+"""Finds files in the data folder that look like inputs, but that no program reads.
 
-A file is known by its contents (a mirror, a provider's ranges, a mirror's state), or by a name that is
-nearly right. Anything else may lie in the folder: people keep notes, licences and scripts there.
+A file is recognised by its contents (a mirror, a provider's ranges, a mirror's state), or by a name that
+is nearly right. Other files may be in the folder: people keep notes, licences and scripts there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.sources.folder import MIRROR_ENDINGS, STATE_ENDINGS, DataFolder
 MAX_DEPTH = 5
 
 _SAMPLES = frozenset({"doc", "docs", "example", "examples", "template", "templates", "test", "tests"})
-"""Folders of these names hold files for people to read."""
+"""The names of folders with files that are for people only."""
 
 _LIKE_AN_ENDING = 0.75
 _LIKE_A_NAME = 0.85
@@ -36,24 +36,24 @@ _NAME_AND_ADDRESS = tuple(
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    """A kind of input of which one folder holds many files."""
+    """A kind of input that has a folder with many files."""
 
     what: str
     folder: Path
     endings: tuple[str, ...]
-    #: Whether a content is one of this kind.
+    #: Returns whether a file with this content is of this kind.
     matches: Callable[[bytes], bool]
 
     def holds(self, path: Path) -> bool:
-        """Whether this file may be an input of this kind, wherever it lies. In the kind's own folder the
-        name or the content is enough, elsewhere it takes both."""
+        """Returns whether a file, in any folder, may be meant as an input of this kind. In the kind's own
+        folder the ending is enough; elsewhere the content must be of this kind too."""
         inside = self.folder in path.parents
         named = _ends_like(path.name, self.endings)
         return (inside and named) or ((inside or named) and self.matches(_content(path)))
 
 
 def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """The warnings, whose files are named from the data folder on. `mirrors` are by their file's name."""
+    """The warnings about unread files, with their paths in the data folder. `mirrors` are by file name."""
     kinds = (
         _Kind("mirror", folder.root / mirrors_dir, MIRROR_ENDINGS, _is_mirror),
         _Kind("cloud range", folder.cloud, RANGE_ENDINGS, lambda content: provider_of(content) is not None),
@@ -83,7 +83,7 @@ def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) 
 
 
 def unread_config(folder: DataFolder) -> list[Finding]:
-    """The warnings about files that may have been meant as config.yml, where there is no config.yml."""
+    """The warnings about files at the top of the data folder that may be meant as config.yml."""
     beside = [path for path in _files(folder, ()) if path.parent == folder.root and path != folder.config]
     return [
         _belongs(folder, path, folder.config) for path in beside if _is_meant(path, folder.config, folder)
@@ -91,8 +91,8 @@ def unread_config(folder: DataFolder) -> list[Finding]:
 
 
 def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
-    """All files except hidden ones, samples and the prober's own notes. A link to a folder is followed
-    where inputs are read from it."""
+    """Yields all files except hidden ones, samples and the prober's own notes. A link to a folder is
+    followed only if inputs are read from that folder."""
     linked = [kind.folder for kind in kinds if kind.folder.is_symlink()]
     for root in (folder.root, *linked):
         for parent, folders, files in os.walk(root):
@@ -108,7 +108,7 @@ def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
 
 
 def _is_meant(path: Path, single: Path, folder: DataFolder) -> bool:
-    """Whether a file was probably meant to be this one. A copy beside the right one is only a copy."""
+    """Returns whether a file is probably meant as `single`. A copy beside it is not."""
     name, right, there = path.name.lower(), single.name.lower(), single.exists()
     if path.parent != single.parent:
         return name == right and (not there or path.parent in (folder.root, folder.state, folder.cloud))
@@ -124,8 +124,8 @@ def _belongs(folder: DataFolder, path: Path, right: Path) -> Finding:
 
 
 def _unread_files(folder: DataFolder, parent: Path, kind: _Kind, files: list[Path]) -> list[Finding]:
-    """The warnings about the files of one kind in one folder: one for each, or one for all if there are
-    several in a folder where none belongs."""
+    """The warnings about files of one kind in one folder: one for each file, or one for all if there are
+    several in a folder in which no such file belongs."""
     place = f"{kind.what} files are read from {folder.name_of(kind.folder)}/ itself"
     rule = f"{place}, under names that end in {' or '.join(kind.endings)}"
     if len(files) == 1 or parent in (folder.root, kind.folder):
@@ -138,8 +138,8 @@ def _unread_files(folder: DataFolder, parent: Path, kind: _Kind, files: list[Pat
 
 
 def _other_states(folder: DataFolder, mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """The warnings about state files that are called like a mirror's file, or almost like the mirror. One
-    of a mirror that is gone is no fault."""
+    """The warnings about state files that have the name of a mirror's file, or almost the mirror's name. A
+    state of a mirror that is gone is no fault."""
     meant = {Path(file).stem.lower(): mirror.name for file, mirror in mirrors.items()}
     meant |= {mirror.name.lower(): mirror.name for mirror in mirrors.values()}
     names = set(meant.values())
@@ -154,7 +154,7 @@ def _other_states(folder: DataFolder, mirrors: Mapping[str, Mirror]) -> list[Fin
 
 
 def _ends_like(name: str, endings: tuple[str, ...]) -> bool:
-    """Whether a part of the name behind a dot is, or nearly is, one of the endings: "a.YML",
+    """Returns whether a part of a file's name behind a dot is one of the endings, or nearly: "a.YML",
     "a.yml.bak", "a.ym"."""
     parts = [part.lower() for part in name.split(".")[1:]]
     words = [ending.removeprefix(".") for ending in endings]
@@ -175,7 +175,7 @@ def _content(path: Path) -> bytes:
 
 
 def _is_mirror(content: bytes) -> bool:
-    """Whether it begins with a key and has a mirror's keys, even if it is not valid YAML."""
+    """Returns whether a content begins with a key and has a mirror's keys, even if it is no valid YAML."""
     return _FIRST_KEY.match(content) is not None and all(key.search(content) for key in _NAME_AND_ADDRESS)
 
 

@@ -1,11 +1,11 @@
-"""YAML files that people write, as a tree that remembers lines.
+"""Reads YAML files that people write, as trees in which each value has its line.
 
-Scalars stay the text that stands in the file, and the reader of a key decides what it means. So YAML's
-traps do no harm here: the country `NO` is not false, the version `8.10` is not 8.1.
+Scalars stay as they are in the file, and the reader of a key decides what its text means. So the country
+`NO` does not become false, and the version `8.10` does not become 8.1.
 
-The tree is built from the parser's events, which are flat, so that neither deep nesting nor aliases that
-multiply can hurt: nesting is bounded, aliases and tags are refused. A key that appears twice is a
-warning, and the last one counts, as in other YAML readers.
+The tree is built from the parser's events. Nesting is bounded, and aliases and tags are refused, so that
+neither deep nesting nor multiplying aliases can do harm. A key that appears twice is a warning, and the
+last one counts, as in other YAML readers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Scalar(msgspec.Struct, frozen=True):
 
     line: int
     text: str
-    #: Written without quotes.
+    #: Whether it is written without quotes.
     plain: bool = True
 
     @property
@@ -43,7 +43,7 @@ class Scalar(msgspec.Struct, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        """Null, blank, or a word that people and programs write for nothing: "None", "n/a"."""
+        """Whether it is null, blank, or a word that people and programs write for nothing: "None", "n/a"."""
         return self.text.strip().lower() in _NOTHING
 
 
@@ -53,7 +53,7 @@ class Sequence(msgspec.Struct, frozen=True):
 
 
 class Mapping(msgspec.Struct, frozen=True):
-    """Keys and their values. The line of an entry is that of its key."""
+    """A mapping of keys to values. The line of an entry is that of its key."""
 
     line: int
     entries: dict[str, Node]
@@ -63,7 +63,7 @@ Node = Scalar | Sequence | Mapping
 
 
 def is_empty(node: Node) -> bool:
-    """Whether a value says nothing: an empty scalar, or a list of nothing else."""
+    """Returns whether a value is an empty scalar, or a list of only such scalars."""
     if isinstance(node, Sequence):
         return all(isinstance(item, Scalar) and item.is_empty for item in node.items)
     return isinstance(node, Scalar) and node.is_empty
@@ -78,7 +78,7 @@ class _RefusedError(Exception):
 
 
 def read_yaml(path: Path, report: Report) -> Mapping | None:
-    """The file's one mapping. None, with a fault in the report, if there is no such mapping."""
+    """Reads the mapping that a file consists of; None, with a fault in the report, if it does not."""
     try:
         content = read_bytes(path, MAX_BYTES)
     except SourceError as error:
@@ -88,7 +88,7 @@ def read_yaml(path: Path, report: Report) -> Mapping | None:
 
 
 def line_of(path: Path, *keys: str) -> int | None:
-    """The line of a key, for a finding that is made after the reading. None if there is no such key."""
+    """The line of a key, for a finding that is made after the file was read; None if there is no key."""
     node: Node | None = read_yaml(path, Report(path.name))
     for key in keys:
         node = node.entries.get(key) if isinstance(node, Mapping) else None
@@ -119,7 +119,7 @@ def parse_yaml(content: bytes, report: Report) -> Mapping | None:
 
 
 def _code_point(character: int | str) -> int:
-    """PyYAML hands over a number or a character, depending on which parser found it."""
+    """The code point of a character, which PyYAML gives as a number or as text, depending on the parser."""
     return character if isinstance(character, int) else ord(character)
 
 

@@ -1,4 +1,4 @@
-"""Where snapshots are published: Redis, or files when there is no Redis. Bytes in, bytes out."""
+"""The store, in which snapshots are published: Redis, or files where there is no Redis. It holds bytes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = [
 
 
 def open_store(settings: Settings, for_web: bool = False) -> Store:
-    """The store that the settings name; for web, the replica to read from if there is one. Nothing
-    is connected yet, so this succeeds while the server is down."""
+    """Opens the store that the settings name. A web process reads from the replica if there is one. No
+    connection is made yet, so this succeeds even while the server is down."""
     if settings.redis_url is None:
         return file_store(settings.var_dir)
     from app.store.redis import RedisStore  # noqa: PLC0415 - 10 MB that a file store does without
@@ -33,5 +33,5 @@ def open_store(settings: Settings, for_web: bool = False) -> Store:
 
 
 def file_store(var_dir: Path) -> FileStore:
-    """The file store below `var_dir`: the store itself without Redis, a web node's copy with it."""
+    """The file store below `var_dir`. Without Redis it is the store itself, with Redis a web node's copy."""
     return FileStore(var_dir / "store")

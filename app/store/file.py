@@ -1,4 +1,4 @@
-"""The store of a single machine: a directory. Also where a web node keeps its last good snapshot.
+"""The store of a single machine in a directory, in which a web node also keeps its last good snapshot.
 
     index.json        which objects are current (see `index`)
     objects/<sha256>  snapshots, blobs, memory and status document
@@ -7,9 +7,9 @@
     write.lock        locked while the index is being replaced
 
 Files are replaced in one step (`files.replacing`), so a reader sees the whole file or none and needs
-no lock. What a killed writer leaves behind is removed after an hour. Locks are `flock`s: they vanish
-with their process, so the lease needs no time to live, but a worker that is stopped, not dead, keeps
-it. Network file systems will not do: neither locks nor renames keep these promises there.
+no lock. What a killed writer leaves behind is removed after an hour. Locks are `flock`s, which end with
+their process. So the lease needs no time to live, but a worker that is stopped without being dead keeps
+it. The directory must not be on a network file system: locks and renames do not work like this there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class FileStore(IndexedStore):
-    """The directory is made by the first write; until then, reading finds nothing."""
+    """A store in a directory. The first write makes the directory; until then, nothing is found in it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -54,7 +54,7 @@ class FileStore(IndexedStore):
         self._lease_guard = threading.Lock()
 
     def lease(self, owner: str, ttl_s: float) -> bool:
-        """`ttl_s` does not matter here: the lease ends with the process."""
+        """Takes or keeps the lease. It ends with the process, so `ttl_s` does not matter here."""
         with self._lease_guard, _spoken(self.directory / "lease.lock"):
             if not self._lease.is_ours:
                 self._owner = None
@@ -124,7 +124,7 @@ class FileStore(IndexedStore):
             self._clean(dropped=former.objects() - index.objects(), kept=index.objects())
 
     def _former_index(self) -> Index:
-        """One that cannot be used is taken for none: the swap mends it."""
+        """The index to replace. One that cannot be used counts as none, so that the swap repairs it."""
         try:
             return decode_index(self._load_index(), self.where)
         except StoreError:
@@ -136,7 +136,7 @@ class FileStore(IndexedStore):
                 raise lease_lost(owner, self.where)
 
     def _clean(self, dropped: set[str], kept: set[str]) -> None:
-        """Remove what the last swap dropped, and what dead writers left behind more than an hour ago."""
+        """Removes what the last swap dropped, and what dead writers left behind more than an hour ago."""
         for digest in dropped:
             with suppress(OSError):  # the next swap after an hour tries again
                 (self._objects / digest).unlink()
@@ -149,7 +149,7 @@ class FileStore(IndexedStore):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One writer at a time, of all threads and processes."""
+        """Lets only one thread of one process write at a time."""
         path = self.directory / "write.lock"
         with _spoken(path):
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -188,7 +188,7 @@ def _read(path: Path) -> bytes | None:
 
 @contextmanager
 def _spoken(path: Path) -> Iterator[None]:
-    """Operating system errors as sentences about `path`."""
+    """Turns errors of the operating system into StoreErrors with sentences about `path`."""
     try:
         yield
     except OSError as error:

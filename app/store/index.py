@@ -1,13 +1,14 @@
-"""How both stores keep things: immutable objects named by their SHA-256, and one small index.
+"""The way both stores keep things: as immutable objects, named by their SHA-256, and one small index.
 
 Snapshots, blobs, the memory and the status document are *objects*; the *index* says which of them
-are current. A publication writes its objects first, where nobody looks, and then replaces the
-index in one atomic step; a writer killed at any moment leaves the former index or the new one,
-and each is whole. Because an object is its digest, whatever is read is verified, and writing the
-same twice does no harm. What the new index no longer refers to is removed in the same step;
-objects that never got into an index (their writer died) go after `UNCLAIMED_S`.
+are current. A publication first writes its objects, which no reader looks for yet, and then replaces
+the index in one atomic step. A writer that is killed at any moment leaves the former index or the new
+one, and each is whole. The name of an object is the digest of its content: so what is read can be
+verified, and writing the same object twice does no harm. What the new index no longer refers to is
+removed in the same step. Objects that never got into an index, because their writer died, are removed
+after `UNCLAIMED_S`.
 
-A store supplies the five primitives at the end of `IndexedStore`; the rules are here, once.
+A store implements the four abstract methods of `IndexedStore`; all rules are here.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ UNCLAIMED_S = 3600
 
 
 class Kept(Record, frozen=True, kw_only=True):
-    """A generation that can still be read; digests of its snapshot and blobs."""
+    """A generation that can still be read, with the digests of its snapshot and blobs."""
 
     generation: str
     snapshot: str
@@ -32,8 +33,9 @@ class Kept(Record, frozen=True, kw_only=True):
 
 
 class Index(Record, frozen=True, kw_only=True):
-    """`kept`: newest publication first; the first is the current one."""
+    """The index, which says what a store holds at the moment, by digest."""
 
+    #: The newest publication first, which is the current one.
     kept: tuple[Kept, ...] = ()
     published_at_s: EpochSeconds = 0.0
     memory: str | None = None
@@ -54,12 +56,14 @@ class Index(Record, frozen=True, kw_only=True):
 
 
 class Swap(Record, frozen=True, kw_only=True):
-    """One atomic step of the index. `adds` (digest to bytes) are saved before it; `needs` must be
-    in the store when it is made. With an `owner`, it is made only while that one holds the lease."""
+    """A change of the index, made in one atomic step."""
 
     change: Callable[[Index], Index]
+    #: Objects by digest, which are saved before the step.
     adds: dict[str, bytes]
+    #: The digests of objects that must be in the store when the step is made.
     needs: tuple[str, ...] = ()
+    #: If set, the step is made only while this owner holds the lease.
     owner: str | None = None
 
 
@@ -68,7 +72,7 @@ def encode_index(index: Index) -> bytes:
 
 
 def decode_index(data: bytes | None, where: str) -> Index:
-    """No index yet is an empty one; NotOursError for one that is not ours."""
+    """Decodes an index; None is an empty one. Raises NotOursError if it is not an index of ours."""
     if data is None:
         return Index()
     try:
@@ -79,18 +83,18 @@ def decode_index(data: bytes | None, where: str) -> Index:
 
 
 def missing_objects(missing: Iterable[str], where: str) -> StoreError:
-    """The error for a swap whose needs are not all there."""
+    """Makes the error for a swap that needs objects which the store does not have."""
     names = ", ".join(f"{digest[:12]}…" for digest in sorted(missing))
     return StoreError(f"{where}: not there, or gone since they were put: {names}; put them again and retry")
 
 
 def lease_lost(owner: str, where: str) -> LeaseLost:
-    """The error for a swap whose owner may no longer make it."""
+    """Makes the error for a swap whose owner does not hold the lease."""
     return LeaseLost(f"{where}: {owner} does not hold the lease (any more), so this was not published")
 
 
 class IndexedStore(ABC):
-    """The part of Store that has to do with generations, memory and status."""
+    """The base of both stores: all that has to do with generations, memory and status document."""
 
     where: str  # for messages
 
@@ -162,8 +166,8 @@ class IndexedStore(ABC):
         )
 
     def _current(self, find: Callable[[Index], str | None]) -> bytes | None:
-        """An object that the index names. It may be replaced between our two reads: then the index
-        names another one by now, and we take that. None: none named, or really gone."""
+        """Reads an object that the index names; None if it names none, or the object is gone. The object may
+        be replaced between our two reads. Then the index names another one, and we read that."""
         former = None
         while True:
             digest = find(decode_index(self._load_index(), self.where))
@@ -182,10 +186,10 @@ class IndexedStore(ABC):
 
     @abstractmethod
     def _save_object(self, digest: str, data: bytes) -> None:
-        """Unclaimed until a swap refers to it. Idempotent; mends an object that was damaged."""
+        """Saves an object, or repairs it. It is unclaimed until a swap refers to it."""
 
     @abstractmethod
     def _swap(self, swap: Swap) -> None:
-        """Save what it adds, then atomically: check lease and needs, replace the index, drop what
-        only the former one referred to. An index that is not ours counts as empty here, or nothing
-        but a person could mend it."""
+        """Saves the objects that a swap adds. Then, in one atomic step, it checks lease and needs, replaces
+        the index, and removes what only the former index referred to. An index that is not ours counts
+        as empty here: otherwise only a person could repair the store."""

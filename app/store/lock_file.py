@@ -1,4 +1,4 @@
-"""A file that one process has locked until it ends, with the names of workers in it.
+"""Files that one process keeps locked until it ends, with the names of workers in them.
 
 The lock is a `flock`: it vanishes with its process, however that ends, and belongs to that process
 alone (what it starts does not inherit it). Network file systems will not do.
@@ -12,14 +12,14 @@ from pathlib import Path
 
 
 class LockFile:
-    """Not for several threads at once. All methods raise OSError."""
+    """A file to lock. Only one thread at a time may use it. All methods may raise OSError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def take(self) -> bool:
-        """Lock the file, if no other process has; whether it is ours."""
+        """Locks the file unless another process has locked it. Returns whether this process has it now."""
         if self._descriptor is not None and not self._is_there(self._descriptor):
             self.drop()
         if self._descriptor is None:
@@ -38,11 +38,11 @@ class LockFile:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process has it, and still under its name."""
+        """Whether this process has locked the file that is at the path now."""
         return self._descriptor is not None and self._is_there(self._descriptor)
 
     def is_locked(self) -> bool:
-        """Whether some process has it."""
+        """Returns whether any process has locked the file."""
         if self._descriptor is not None:
             return True
         try:
@@ -58,27 +58,28 @@ class LockFile:
         return False
 
     def names(self) -> list[str]:
-        """What is written in it, whoever has it."""
+        """Reads the names in the file, whichever process has locked it."""
         try:
             return self._path.read_text(errors="replace").split()
         except FileNotFoundError:
             return []
 
     def write(self, *names: str) -> None:
-        """Replace what is written in it. It must be ours."""
+        """Replaces the names in the file, if this process has locked it."""
         if self._descriptor is not None:
             content = "".join(f"{name}\n" for name in names).encode()
             os.pwrite(self._descriptor, content, 0)
             os.truncate(self._descriptor, len(content))
 
     def drop(self) -> None:
-        """Give it up."""
+        """Unlocks the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def _is_there(self, descriptor: int) -> bool:
-        """False when the file or its folder was removed or replaced: others lock another one by now."""
+        """Returns whether an open file is still at the path. If the folder was removed or replaced, other
+        processes lock another file."""
         try:
             there = self._path.stat()
         except (FileNotFoundError, NotADirectoryError):

@@ -1,9 +1,9 @@
-"""What a store promises to the worker, which writes, and to the web processes, which read.
+"""The interface of a store, to which the worker writes and from which web processes read.
 
-A store holds bytes and never looks into them: the snapshots of the last generations, the blobs
-(network databases) those need, the worker's memory, the status document, a heartbeat, and who
-holds the lease. Every method raises StoreError, with a sentence for people and never with a
-password, for whatever goes wrong; "not there" is None.
+A store holds bytes and never looks into them: the snapshots of the last generations, the blobs (networks
+databases) that these need, the worker's memory, the status document and a heartbeat. It also knows which
+worker holds the lease. If anything goes wrong, a method raises StoreError, with a sentence for people
+that never contains a password. It returns None for what is not there.
 """
 
 from __future__ import annotations
@@ -16,83 +16,88 @@ KEPT_GENERATIONS = 3
 
 
 class LeaseLost(StoreError):  # noqa: N818 - says what happened, and the base says Error
-    """Somebody else may be publishing by now, so this publication was not made."""
+    """A publication was not made, because its worker does not hold the lease: another may be publishing."""
 
 
 class NotOursError(StoreError):
-    """The store answers, but what it holds is damaged, or something else's. Publishing replaces it."""
+    """The store answers, but what it holds is damaged or not ours. Publishing replaces it."""
 
 
 class Pointer(Record, frozen=True, kw_only=True):
-    """Where readers should be. `snapshot` and `status` change whenever the bytes of the snapshot and of
-    the status document do; `status` is "" before the first one."""
+    """The pointer to what is current in a store. Readers compare it with what they have."""
 
     generation: str
+    #: A tag that changes whenever the bytes of the snapshot do.
     snapshot: str
     published_at_s: float
+    #: A tag that changes whenever the status document does; "" before the first one.
     status: str
 
 
 class Publication(Record, frozen=True, kw_only=True):
-    """One generation. `blobs` are the digests of what its snapshot refers to, put before. An empty
-    `memory` is none (a web node keeping a copy has none)."""
+    """A generation, as it is published."""
 
     generation: str
     snapshot: bytes
+    #: The worker's memory; empty for a web node that keeps a copy, which has none.
     memory: bytes
+    #: The digests of the blobs that the snapshot refers to. They are put before.
     blobs: tuple[str, ...]
     published_at_s: float
 
 
 class Store(Protocol):
-    """Safe to use from several threads and processes at once."""
+    """A store. Several threads and processes may use it at once."""
 
     def pointer(self) -> Pointer | None:
-        """The current generation, in one small read: the steady poll. None: none published yet."""
+        """The pointer to the current generation; None if none was published yet. It is one small read,
+        because every process asks for it all the time."""
 
     def snapshot(self, generation: str) -> bytes | None:
-        """None: not, or no longer, among the last three generations."""
+        """The snapshot of a generation; None if it is not one of the last three."""
 
     def blob(self, digest: str) -> bytes | None:
-        """The bytes whose SHA-256 is `digest` (lower-case hex), verified."""
+        """The bytes whose SHA-256 is `digest` (in lower-case hex), verified; None if they are not there."""
 
     def put_blob(self, data: bytes) -> str:
-        """Store a blob and return its digest; idempotent. A blob that no publication claims within
-        an hour may go."""
+        """Stores a blob and returns its digest. It may be there already. A blob that no publication refers to
+        within an hour may be removed."""
 
     def publish(self, publication: Publication, owner: str | None) -> None:
-        """Make a generation current, with the memory that belongs to it, atomically: whoever sees
-        its pointer can read all that it needs. The last three generations stay; what only older
-        ones needed goes. Publishing a generation again renews its memory and time.
+        """Makes a generation current, with its memory, in one atomic step: a reader that sees the pointer
+        can read all that belongs to it. The last three generations are kept, and what only older ones
+        needed is removed. To publish a generation again renews its memory and time.
 
-        Made only while `owner` holds the lease, else LeaseLost. None is for the copy that a web
-        node keeps for itself, where several processes write the same and no lease is needed.
+        Raises LeaseLost unless `owner` holds the lease. `owner` is None for the copy that a web node
+        keeps for itself: there, several processes write the same, and no lease is needed.
         """
 
     def memory(self) -> bytes | None:
-        """What the worker wants to know again after a restart; part of a publication."""
+        """The worker's memory: what it wants to know again after a restart. It is part of a publication."""
 
     def remember(self, memory: bytes) -> None:
-        """Replace the memory alone."""
+        """Replaces the memory alone."""
 
     def status(self) -> bytes | None:
-        """The status document: what changes without changing a list."""
+        """The status document, which has what changes without changing a list."""
 
-    def publish_status(self, data: bytes) -> None: ...
+    def publish_status(self, data: bytes) -> None:
+        """Replaces the status document."""
 
     def lease(self, owner: str, ttl_s: float) -> bool:
-        """Take or renew the right to publish, for `ttl_s`. True: it is ours."""
+        """Takes or renews the lease, the right to publish, for `ttl_s`. Returns whether `owner` has it."""
 
     def release(self, owner: str) -> None:
-        """Give the lease back, if it is ours."""
+        """Gives the lease back, if `owner` has it."""
 
     def holder(self) -> str | None:
-        """The owner of the lease, as far as can be told, for people. None: no worker has it."""
+        """Returns the owner of the lease, as far as can be told, for people; None if no worker has it."""
 
     def beat(self, data: bytes) -> None:
-        """Leave a sign of life."""
+        """Replaces the worker's heartbeat."""
 
     def heartbeat(self) -> bytes | None:
-        """The last sign of life, however old."""
+        """The worker's last heartbeat, however old it is; None if there has been none."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Closes connections, and gives up the lease if it ends with them."""

@@ -1,24 +1,24 @@
-"""The store in Redis or Valkey, any version since 6.0.9 and without scripts or modules.
+"""The store in Redis or Valkey, of any version since 6.0.9, without scripts or modules.
 
-All keys are below `PREFIX`, whose number changes when their meaning does, so that two versions of
-Mirrorwise can share a server. For an ACL: `~{mirrorwise:1}:*` with GET, SET, APPEND, EXISTS, DEL,
-UNLINK, PERSIST, PTTL, WATCH, UNWATCH, MULTI, EXEC for the worker; GET is enough for web; SELECT for both
-where the database is not 0.
+All keys begin with `PREFIX`, whose number changes when their meaning does, so that two versions of
+Mirrorwise can share a server. An ACL has to allow `~{mirrorwise:1}:*` with GET, SET, APPEND, EXISTS, DEL,
+UNLINK, PERSIST, PTTL, WATCH, UNWATCH, MULTI and EXEC for the worker, and GET for web. Both need SELECT if
+the database is not 0.
 
-The index is replaced in a WATCH/MULTI/EXEC that watches the lease too, so a worker whose lease has
-expired cannot publish, however late its commands arrive. A lease that lasts for ever, or is no string, is
-taken for none. Objects are written before, with a time to
-live that the swap takes away (`index`). All of it is in the server's memory: a server that evicts
-keys (`maxmemory-policy` other than noeviction) may lose a snapshot, which then reads as gone.
+The index is replaced in a WATCH/MULTI/EXEC that watches the lease too. So a worker whose lease has
+expired cannot publish, however late its commands arrive. A lease that is no string or never ends, because
+something else wrote it, counts as none. Objects are written before, with a time to live that the swap
+takes away (`index`). A server that evicts keys (`maxmemory-policy` other than noeviction) may lose a
+snapshot, which then is not there.
 
-A timeout is 2 s without any progress, not for the whole: a snapshot of 15 MB passes slow links.
-A connection that died in the pool is replaced once, silently; timeouts are never retried.
+A timeout is 2 s without any progress, so that a snapshot of 15 MB gets through a slow link. If a
+connection in the pool has died, it is replaced once, silently; timeouts are never retried.
 
-Behind one address (a DNS name, a virtual IP) another server may take over while connections stay
-with the former one, which may refuse us, hang, or answer as if nothing had happened. So every error
-drops the idle connections, and without an error they are renewed every `RENEW_S`: whatever the
-former server does, the next look after that resolves the name and connects anew. Not so behind
-Sentinel, which ends the connections to a former master itself, and may be away for a while.
+Behind an address (a DNS name, a virtual IP) another server may take over, while connections stay with
+the former server. That one may refuse us, hang, or answer as before. So every error closes the idle
+connections, and without errors they are renewed every `RENEW_S`: the next look after that resolves the
+name and connects anew. Behind Sentinel this is not needed, because it ends the connections to a former
+master itself, and it may be away for a while.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ T = TypeVar("T")
 
 
 class RedisStore(IndexedStore):
-    """`where` names the server in messages. Connects at the first command, not before."""
+    """A store in Redis. It connects at the first command. `where` names the server in messages."""
 
     def __init__(
         self,
@@ -82,9 +82,9 @@ class RedisStore(IndexedStore):
 
     @classmethod
     def at(cls, url: SecretUrl, replica: bool = False, var_dir: Path | None = None) -> RedisStore:
-        """The server at a URL that settings has checked. `replica`: behind Sentinel, read from any
-        replica, or from the master while there is none. `var_dir`: where the workers of this machine
-        see which of them are dead."""
+        """The store at a URL that settings has checked. With `replica`, behind Sentinel, any replica is
+        used, or the master while there is none. `var_dir`: where the workers of this machine see which of
+        them are dead."""
         client, sentinels = client_at(url, replica)
         line = Succession(var_dir / "worker.lock") if var_dir else None
         return cls(client, str(url), sentinels, line)
@@ -150,7 +150,7 @@ class RedisStore(IndexedStore):
             return _get(self._client, OBJECT + digest)
 
     def _save_object(self, digest: str, data: bytes) -> None:
-        """In pieces, because the timeout of a socket is for all of one argument."""
+        """Saves an object in pieces, because a timeout of the socket is for all of one argument."""
         key = OBJECT + digest
         with self._spoken():
             if self._holds(key, data):
@@ -193,7 +193,7 @@ class RedisStore(IndexedStore):
         self._transact(replace, INDEX, LEASE, *(OBJECT + digest for digest in needs))
 
     def _former_index(self, pipe: Pipeline) -> Index:
-        """One that cannot be used is taken for none: the swap mends it."""
+        """The index to replace. One that cannot be used counts as none, so that the swap repairs it."""
         try:
             return decode_index(_get(pipe, INDEX), self.where)
         except StoreError:
@@ -206,8 +206,8 @@ class RedisStore(IndexedStore):
     # --- talking to the server --------------------------------------------------------------------
 
     def _transact(self, step: Callable[[Pipeline], T], *watched: str) -> T:
-        """Run `step` between WATCH and EXEC; again when a watched key changed meanwhile (a renewed
-        lease, an expired object), and once when the connection died."""
+        """Runs `step` between WATCH and EXEC. It is run again if a watched key has changed meanwhile (a
+        renewed lease, an expired object), and once if the connection has died."""
         died = False
         with self._spoken(), self._client.pipeline() as pipe:
             for _ in range(TRIES):
@@ -226,7 +226,7 @@ class RedisStore(IndexedStore):
 
     @contextmanager
     def _spoken(self) -> Iterator[None]:
-        """Errors of the client library as sentences, and no connection for longer than it is good."""
+        """Turns errors of the client library into StoreErrors, and renews connections that are too old."""
         if time.monotonic() >= self._renew_at:
             self._drop_connections()
         try:
@@ -243,7 +243,7 @@ class RedisStore(IndexedStore):
             raise StoreError(f"{self.where}: {sentence(error, who)}") from error
 
     def _drop_connections(self) -> None:
-        """All that are idle: the next command resolves the name and connects anew."""
+        """Closes all idle connections, so that the next command resolves the name and connects anew."""
         if not self._sentinels:
             self._renew_at = time.monotonic() + RENEW_S
         for client in (self._client, *self._sentinels):
@@ -251,8 +251,8 @@ class RedisStore(IndexedStore):
 
 
 def _holder(pipe: Pipeline) -> str | None:
-    """The owner of the lease. What is no lease of ours (it has another type, or lasts longer than any)
-    is none, or only a person could end it."""
+    """Returns the owner of the lease. A key of another type, and one that lasts longer than any lease of
+    ours, count as no lease: otherwise a person would have to delete them."""
     try:
         holder = _text(_get(pipe, LEASE))
     except redis.ResponseError as error:

@@ -1,9 +1,8 @@
-"""Clients of the library for a Redis URL, which settings has checked: one server, or those that
-sentinels name.
+"""Makes clients of the Redis library for a URL that settings has checked: of a server, or by sentinels.
 
 Sentinels may want a user and a password of their own, which are in the URL's query. With
-`rediss+sentinel://` sentinels and servers are spoken to over TLS alike. The user of a sentinel
-needs AUTH, SENTINEL MASTERS and SENTINEL SLAVES.
+`rediss+sentinel://`, both sentinels and servers are spoken to over TLS. The user of a sentinel needs
+AUTH, SENTINEL MASTERS and SENTINEL SLAVES.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ Address = tuple[str, int]
 
 
 def client_at(url: SecretUrl, replica: bool) -> tuple[redis.Redis, list[redis.Redis]]:
-    """A client for the server at `url`, and those that it uses for the sentinels, if there are any.
-    `replica`: behind Sentinel, for any replica, or for the master while there is none."""
+    """Returns a client for the server at `url`, and the clients for its sentinels if there are any. With
+    `replica`, behind Sentinel, it is for any replica, or for the master while there is none."""
     parts = urlsplit(url.value)
     if parts.scheme not in SENTINEL_SCHEMES:
         return redis.Redis.from_url(url.value, **_options()), []
@@ -57,7 +56,7 @@ def client_at(url: SecretUrl, replica: bool) -> tuple[redis.Redis, list[redis.Re
 
 
 class _Sentinels(Sentinel):
-    """The library's, but no answer of a sentinel is passed over in silence."""
+    """Sentinels as the library has them, but errors say what each sentinel answered."""
 
     def __init__(self, addresses: list[Address], **options: Any) -> None:
         super().__init__(addresses, **options)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
@@ -81,7 +80,7 @@ class _Sentinels(Sentinel):
         raise Undirected(f"no sentinel names a master {service_name!r}: {'; '.join(answers)}")
 
     def discover_slaves(self, service_name: str) -> list[Address]:
-        """None is an error only where a sentinel refuses to name them."""
+        """Finds the replicas. It is no error if there are none, unless a sentinel refuses to name them."""
         for sentinel in list(self.sentinels):
             try:
                 replicas = self.filter_slaves(sentinel.sentinel_slaves(service_name))  # type: ignore[no-untyped-call]  # as above
@@ -95,16 +94,16 @@ class _Sentinels(Sentinel):
         return []
 
     def _prefer(self, sentinel: redis.Redis) -> None:
-        """Ask this one first from now on, rather than wait for a dead one each time."""
+        """Puts this sentinel first, so that we do not wait for a dead one each time."""
         self.sentinels.remove(sentinel)
         self.sentinels.insert(0, sentinel)
 
 
 class _NamedServer(SentinelManagedConnection):
-    """A connection to a server that a sentinel has named. One that refuses us is told by its address,
-    and no other is tried: the user or the password would be the same there."""
+    """A connection to a server that a sentinel has named. If the server refuses us, the error names its
+    address, and no other is tried: the user and the password would be the same there."""
 
-    _problem = ""  # what the last one did that could not be connected
+    _problem = ""  # what the last server did that could not be connected
 
     def connect(self) -> None:
         try:
@@ -123,7 +122,7 @@ class _NamedServer(SentinelManagedConnection):
 
 
 class _SecureNamedServer(_NamedServer, SSLConnection):
-    """The same over TLS."""
+    """A `_NamedServer` over TLS."""
 
 
 def _options() -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What went wrong with a Redis server or a sentinel, as sentences for people.
+"""Says in sentences what went wrong with a Redis server or a sentinel.
 
-Nothing that the client library quotes is in them: no commands, no payloads, and no connections with
+They contain nothing that the client library quotes: no commands, no payloads, and no connections with
 their passwords.
 """
 
@@ -27,7 +27,7 @@ _SENTENCES = {
     "MOVED": "is one node of a cluster, and another node holds our keys; put that node into the URL",
     "ASK": "is handing our keys to another node of its cluster; put that node into the URL once it has them",
 }
-"""What the server is or does, by the code that its reply begins with."""
+"""What is wrong with the server, by the code at the beginning of its reply."""
 
 _CODES: tuple[tuple[type[redis.RedisError], str], ...] = (
     (redis.ReadOnlyError, "READONLY"),
@@ -39,21 +39,21 @@ _CODES: tuple[tuple[type[redis.RedisError], str], ...] = (
     (redis.exceptions.MovedError, "MOVED"),
     (redis.exceptions.AskError, "ASK"),  # after MovedError, which is one
 )
-"""The library takes the code away from a reply that it has a class for."""
+"""The codes of replies for which the library has a class: it removes the code from their text."""
 
 _DOWN = ("refused", "reset by peer", "closed by server", "Broken pipe")
-"""What one and the same server says while it goes down and stays so: one fault, so one sentence."""
+"""Errors of a server that goes down or is down. They have one sentence, because they are one fault."""
 
 _WRAPPED = re.compile(r".*(?:of pipeline caused error|discarded because of): -?", re.DOTALL)
-"""What the library and EXEC put before the reason; the library quotes the command there."""
+"""The text that the library and EXEC put before the reason, with the command in it."""
 
 
 class Undirected(redis.RedisError):
-    """No server could be asked; the text says why. Asking again at once would be in vain."""
+    """No server could be asked, as the text says. Asking again at once would not help."""
 
 
 def sentence(error: Exception, who: str = "it") -> str:
-    """What `who` did, according to an error of the client library."""
+    """Says what `who` did, according to an error of the client library."""
     if isinstance(error, Undirected):
         return str(error)
     if isinstance(error, redis.TimeoutError | TimeoutError):
@@ -72,7 +72,7 @@ def sentence(error: Exception, who: str = "it") -> str:
 
 
 def code_of(error: Exception) -> str:
-    """The code of a server's reply, such as READONLY; a word of no meaning for other errors."""
+    """The code of a server's reply, such as READONLY. For other errors it is a word without meaning."""
     # A demoted master is taken for a lost connection, so that the library asks the sentinels again.
     origin = error.__context__ if isinstance(error.__context__, redis.ReadOnlyError) else error
     reason = _reason(origin)
@@ -83,5 +83,5 @@ def code_of(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The error's own text, and nothing that it quotes."""
+    """The text of an error, without what it quotes."""
     return _WRAPPED.sub("", str(error))[:200].rstrip(".") or type(error).__name__

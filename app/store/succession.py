@@ -1,12 +1,12 @@
-"""Which workers of this machine are dead for certain, so that their lease in Redis need not run out.
+"""Knows which workers of this machine are dead, so that their lease in Redis need not run out.
 
-A worker that is killed leaves its lease behind. Each one locks a file in `var/` for as long as it lives,
-and writes its name into it before it asks for the lease. Whoever has the lock knows that all others
-whose names are there have ended: in another container too, as long as `var/` is the same. Where the file
-cannot be locked nothing is known, and a lease has to run out as it does between machines.
+A worker that is killed leaves its lease behind. Each worker locks a file in `var/` for as long as it lives,
+and writes its name into it before it asks for the lease. The worker that has the lock knows that all others
+whose names are in the file have ended, also in other containers, as long as they share `var/`. If the file
+cannot be locked, nothing is known, and a lease has to run out as it does between machines.
 
-That is about time only. Two never publish at once: each swap of the index is made only while Redis
-itself has the publisher's name in the lease.
+This only saves time. Two workers never publish at once, because the index is replaced only while the lease
+in Redis has the publisher's name.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from app.store.lock_file import LockFile
 
 MAX_NAMES = 100
-"""Of workers that ended before they had the lease."""
+"""How many names of dead workers are remembered. More than one ended before it had the lease."""
 
 
 class Succession:
-    """The line of workers that share a `var/`."""
+    """The workers that share a `var/`, one after the other."""
 
     def __init__(self, path: Path) -> None:
         self._file = LockFile(path)
@@ -30,7 +30,7 @@ class Succession:
         self._written = ""
 
     def dead(self, owner: str) -> frozenset[str]:
-        """The names of workers that have ended for certain."""
+        """Returns the names of workers that have ended for certain. `owner` is the name of this one."""
         with self._guard:
             try:
                 if not self._file.is_ours:  # not yet, or the folder was replaced
@@ -46,7 +46,7 @@ class Succession:
             return self._dead
 
     def leads(self, owner: str) -> None:
-        """The owner has the lease now, so that no dead worker has it."""
+        """Notes that the owner has the lease now, so that no dead worker can have it."""
         with self._guard:
             if not self._dead:
                 return
@@ -57,7 +57,7 @@ class Succession:
             self._dead = frozenset()
 
     def end(self) -> None:
-        """The worker ends in order."""
+        """Unlocks the file, because the worker ends."""
         with self._guard:
             self._file.drop()
             self._dead, self._written = frozenset(), ""

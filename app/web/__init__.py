@@ -1,4 +1,4 @@
-"""The web process: looks things up and joins strings. `create_app` builds it; nothing happens before."""
+"""The web process: it looks things up and joins strings. `create_app` builds the application."""
 
 from app.web.application import create_app
 

@@ -1,7 +1,7 @@
-"""From a parsed question and a client to a complete answer: status, headers, body. Pure, no Flask.
+"""Makes the complete answer to a parsed question of a client: status, headers, body. It needs no Flask.
 
-Every way into the service, the ordinary views and the fast path, ends here, so that an answer
-cannot depend on the way it was asked for.
+Both the ordinary views and the fast path call this, so that an answer does not depend on which of them
+the request went through.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from app.catalogue.catalogue import arches_meant, has_arch
 from app.model import ClientClass
 from app.render import text
 from app.render.formats import LIST_FORMATS
+from app.request.clients import shown
 from app.request.parameters import BadValueError, QuestionError
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
@@ -21,55 +22,61 @@ from app.snapshot.loaded import LoadedSnapshot
 CACHE_CONTROL = "private, max-age=60"
 RETRY_AFTER_S = 5
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
-"""On every answer: none is what a browser may guess it to be."""
+"""A header of every answer: a browser must not guess another content type than the one we send."""
 
 _QUERY = "%&=+,:;/@!$'()*~?"
 
 
 class Answer(NamedTuple):
-    """`headers` are those beside Content-Type and Content-Length."""
+    """An HTTP answer, before it belongs to Flask or WSGI."""
 
     status: int
     content_type: str
     body: bytes
+    #: All headers but Content-Type and Content-Length.
     headers: tuple[tuple[str, str], ...] = ()
+    #: The reason of a list; "" for other answers.
+    reason: str = ""
 
 
 def plain(status: int, message: str, *headers: tuple[str, str]) -> Answer:
-    """An error, or another text for people."""
+    """Returns a short text for people, such as an error message."""
     return Answer(status, text.CONTENT_TYPE, f"{message}\n".encode(), headers)
 
 
-class NobodyError(QuestionError):
-    """Nobody is known to carry what was asked for, and no origin is configured."""
+class NoMirrorError(QuestionError):
+    """No mirror is known to carry what was asked for, and no origin is configured."""
 
 
 def no_snapshot() -> Answer:
+    """Returns the answer to every question until there is a snapshot: a 503."""
     return plain(
         503, "No mirrors are known yet: the service is starting.", ("Retry-After", str(RETRY_AFTER_S))
     )
 
 
 def listed(lists: MirrorLists, client: ClientClass, question: Question) -> Answer:
-    """The answer to a question about mirrors, in the format it asks for. Raises QuestionError."""
+    """Returns the answer to a question for mirrors, in the format it asks for. Raises QuestionError."""
     snapshot = lists.snapshot
     if question.format == "metalink":
         _check_metalink(snapshot, question)
     selection = lists.select(client, question)
     if selection.is_empty:
-        raise NobodyError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
+        raise NoMirrorError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
     headers = list_headers(snapshot, client, selection)
     if question.redirect:
         location = selection.urls[0]
-        return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), (*headers, ("Location", location)))
+        body = f"{location}\n".encode()
+        headers = (*headers, ("Location", location))
+        return Answer(302, text.CONTENT_TYPE, body, headers, selection.reason)
     content_type, render = LIST_FORMATS[question.format]
-    return Answer(200, content_type, render(snapshot, question, selection), headers)
+    return Answer(200, content_type, render(snapshot, question, selection), headers, selection.reason)
 
 
 def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
-    """A metalink is of one repomd.xml, so of one repo and arch. Raises BadValueError."""
+    """Checks that a question for a metalink names one repo and arch. Raises BadValueError if not."""
     if question.repo is None:
-        raise BadValueError("format", "metalink", "lists of ISO directories are text or json")
+        raise BadValueError("format", "metalink", "a list of ISO directories has no metalink")
     if question.arch:
         return
     repo = next(repo for repo in snapshot.config.repos if repo.name == question.repo)
@@ -79,22 +86,24 @@ def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
 
 
 def mirrorlist_instead(path: str, query: str) -> str:
-    """Where the mirrorlist is of a metalink that was asked for there, in the same URL form."""
+    """Returns the URL of the mirrorlist that belongs to the URL of a metalink, in the same URL form."""
     pairs = [pair for pair in query.split("&") if pair and not pair.lower().startswith("format=")]
     url = quote(path.replace("/metalink", "/mirrorlist", 1))
     return f"{url}?{quote('&'.join(pairs), safe=_QUERY)}" if pairs else url
 
 
 def has_metalink(snapshot: LoadedSnapshot, question: Question) -> bool:
+    """Returns whether the checksums are known that a metalink for this question needs."""
     return question.key in snapshot.repomd
 
 
 def list_headers(
     snapshot: LoadedSnapshot, client: ClientClass, selection: Selection
 ) -> tuple[tuple[str, str], ...]:
+    """Returns the headers of an answer with mirrors: the client's place and network, and why this list."""
     headers = [
         ("X-Client-Place", client.place),
-        ("X-Client-Network", client.shown.network),
+        ("X-Client-Network", shown(client).network),
         ("X-Mirrorlist-Reason", selection.reason),
         ("X-Mirrorlist-Generation", snapshot.generation),
         ("Cache-Control", CACHE_CONTROL),

@@ -1,4 +1,4 @@
-"""`create_app`: the Flask application around what a process currently serves."""
+"""Builds the Flask application around what a process currently serves."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from app.web.routes import NoSnapshotError, Routes, respond
 
 
 def create_app(settings: Settings, store: Store, follow: bool = True, server: str | None = None) -> Flask:
-    """The application. With `follow` it keeps up with the store in the background; otherwise the caller
-    refreshes `app.extensions["mirrorwise"]`. `server` is the same as for `Current`."""
+    """Builds the application. With `follow` it keeps up with the store in the background; otherwise the
+    caller refreshes `app.extensions["mirrorwise"]`. `server` is the same as for `Current`."""
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # GET and HEAD only
     # With Redis as the store, the last good snapshot is kept in files beside it.
@@ -57,5 +57,5 @@ def _register_errors(app: Flask) -> None:
 
 
 def status_of(error: QuestionError) -> int:
-    """The HTTP status: 400 for a value that can be mended, 404 for what does not exist here."""
+    """Returns the HTTP status of an error: 400 for a bad value, 404 for what does not exist here."""
     return 400 if isinstance(error, BadValueError) else 404

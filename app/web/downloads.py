@@ -1,4 +1,4 @@
-"""The answer to a download: a redirect to the best mirror, and where else the file is."""
+"""Answers a download with a redirect to the best mirror, and says where else the file is."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from app.answer.lists import MirrorLists
 from app.model import ClientClass
 from app.render import links, text
 from app.request.download import Download
-from app.web.answers import Answer, NobodyError, has_metalink, list_headers, plain
+from app.web.answers import Answer, NoMirrorError, has_metalink, list_headers, plain
 
 
 def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> Answer:
-    """A redirect; or a 404 where only http is left (the vault, the origin) for a client that came by
-    https. Raises NobodyError."""
+    """Returns a redirect to the file. A client that came by https gets a 404 where the file has only an
+    http address (at the vault or the origin). Raises NoMirrorError."""
     question, snapshot = download.question, lists.snapshot
     selection = lists.select(client, question)
     urls = [url + download.rest for url in selection.urls]
     if not urls:
-        raise NobodyError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
+        raise NoMirrorError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
     location = urls[0]
     if download.secure and not location.startswith("https://"):
         return plain(404, f"There is no https address of this. It is at {location}")
@@ -32,8 +32,8 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> A
 
 
 def sent_target(environ: Mapping[str, str]) -> str:
-    """The request's target as the client sent it: PATH_INFO is decoded, so that an encoded slash
-    looks like any other there. RAW_URI is gunicorn's name for it."""
+    """Returns the target of a request as the client sent it. PATH_INFO will not do: it is decoded, and an
+    encoded slash looks like any other there. gunicorn calls the target RAW_URI."""
     target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if target is None:
         raise RuntimeError("the WSGI server gives neither RAW_URI nor REQUEST_URI")

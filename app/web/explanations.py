@@ -1,6 +1,6 @@
-"""Answers that say why: an explanation of a list, what is known of the client and of the mirrors.
+"""Answers that explain: why a client gets its list, what is known of the client, how the mirrors are.
 
-They come as text, JSON or a page, whichever the client prefers; a client that takes anything, as curl
+They come as text, JSON or a page, whichever the client prefers. A client that takes anything, as curl
 does, gets text (JSON where it asks about mirrors). They are made for people, so they are not cached, and
 may take longer than a list.
 """
@@ -41,7 +41,7 @@ HEADERS = (NO_STORE, ("Vary", "Accept"))
 
 @dataclass(frozen=True)
 class Wanted:
-    """How a request wants to be answered."""
+    """The form in which a request wants its answer."""
 
     kind: Kind
     #: The request's query.
@@ -51,20 +51,20 @@ class Wanted:
     base: str
 
     def url(self, **more: str) -> str:
-        """The URL of the same answer, with `more` parameters, for the command with curl on a page."""
+        """Returns the URL of the same answer, with `more` parameters. Pages show it as a curl command."""
         query = urlencode({**self.parameters, **more})
         return f"{self.base}{quote(self.path)}" + (f"?{query}" if query else "")
 
 
 def explained(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
-    """Why this client gets this list. Raises UnknownMirrorError."""
+    """Returns the explanation why this client gets this list. Raises UnknownMirrorError."""
     live = live_of(current, serving)
     explanation = explain(live, client.of, facts_of(current, serving, client), inquiry)
     match wanted.kind:
         case "json":
             return _answer("json", json.document(explanation))
         case "html":
-            # With this `ip=` the explanation is the same, unless there are mirrors for the client alone.
+            # With `ip=` the explanation is the same, unless there are mirrors for the client's network.
             own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
             return _answer("html", html.explanation_page(explanation, wanted.parameters, url))
@@ -73,7 +73,7 @@ def explained(current: Current, serving: Serving, client: Client, inquiry: Inqui
 
 
 def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind) -> Answer:
-    """What is known of the client; a browser gets it as text too."""
+    """Returns what is known of the client, as JSON or as text; there is no page for it."""
     facts = facts_of(current, serving, client)
     if kind == "json":
         return _answer("json", json.document(facts))
@@ -81,14 +81,14 @@ def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind
 
 
 def mirrors(current: Current, serving: Serving, wanted: Wanted) -> Answer:
-    """All mirrors that are not private."""
+    """Returns the reports about all mirrors that are not private."""
     live = live_of(current, serving)
     reports = mirror_reports(live.snapshot, live.states, live.cities)
     return _reported(reports, html.mirrors_page, wanted)
 
 
 def mirror(current: Current, serving: Serving, name: str, wanted: Wanted) -> Answer:
-    """One mirror. Raises UnknownMirrorError, for a private one too."""
+    """Returns the report about one mirror. Raises UnknownMirrorError, for a private mirror too."""
     live = live_of(current, serving)
     public = {live.snapshot.mirrors[i].name.lower(): i for i in shown_to_all(live.snapshot)}
     index = public.get(name.lower())
@@ -109,15 +109,17 @@ def _answer(kind: Kind, body: bytes) -> Answer:
 
 
 def explanation_schema() -> Answer:
+    """Returns the JSON schema of explanations."""
     return Answer(200, "application/schema+json", json.document(schema()))
 
 
 def live_of(current: Current, serving: Serving) -> Live:
-    """What explanations are made from."""
+    """Collects what explanations are made from, as it is now."""
     document = serving.status_document()
     return Live(serving.lists, document, current.cities, serving.published_at_s, time.time())
 
 
 def facts_of(current: Current, serving: Serving | None, client: Client) -> ClientFacts:
+    """Returns what is known of a client, as far as the databases that are there tell."""
     networks = serving.networks if serving else None
     return client_facts(client.address, client.of, Databases(current.cities, networks, current.asns))

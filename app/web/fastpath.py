@@ -1,9 +1,9 @@
-"""Answers to what was asked before, before Flask's request machinery; and the count of all requests.
+"""Answers requests whose question is already known without Flask, and counts all requests.
 
-A request for a list whose question was parsed before (the same path and query, of the same
-generation) needs nothing but the client's class: it is answered at once, out of the snapshot's memory
-where the class asked the same before. All else goes to the ordinary views, which leave behind what
-the next request needs. Both end in `answers.listed`: what is answered cannot depend on the way.
+If the same path and query was parsed before, for the same generation, a request for a list needs nothing
+but the client's class. It is answered at once, from memory where the class asked the same before. All
+other requests go to the ordinary views, which remember their questions for the next time. Both call
+`answers.listed`, so that an answer does not depend on the way.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 MAX_TARGET_CHARS = 300
-"""Longer ones are not remembered: no client asks them twice."""
+"""The longest target that is remembered. Clients hardly ever send a longer one twice."""
 
 _TARGET = "mirrorwise.target"
-"""The key in the environment of what a question is remembered by: path and query as they came."""
+"""The WSGI environment's key for the target: path and query as they came, by which a question is kept."""
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 class FastPath:
-    """WSGI middleware around `app`, which sees every request in its plain form."""
+    """WSGI middleware around the Flask application, which gets every request in its plain form."""
 
     def __init__(self, app: WSGIApplication, current: Current, clients: Clients) -> None:
         self._app = app
@@ -56,8 +56,8 @@ class FastPath:
         form, question = remembered
         client = self._clients.caller(environ, self._current.cities, serving.networks)
         try:
-            status, content_type, body, headers = listed(serving.lists, client.of, question)
-        except QuestionError:  # the ordinary way has the words
+            status, content_type, body, headers, reason = listed(serving.lists, client.of, question)
+        except QuestionError:  # the ordinary views word the error
             return self._ordinary(environ, start_response, started)
         length = str(len(body))
         start_response(
@@ -65,13 +65,13 @@ class FastPath:
             [("Content-Type", content_type), ("Content-Length", length), NOSNIFF, *headers],
         )
         self._tally.memo_hits += 1
-        self._tally.add((form, status, _reason_in(headers)), perf_counter() - started)
+        self._tally.add((form, status, reason), perf_counter() - started)
         return [body]
 
     def _ordinary(
         self, environ: WSGIEnvironment, start_response: StartResponse, started: float
     ) -> Iterable[bytes]:
-        """Flask's answer. It is counted when it begins; ours are complete by then."""
+        """Returns the answer of the Flask application. It is counted when it begins, complete by then."""
         environ["PATH_INFO"] = plain_path(environ["PATH_INFO"])
         environ["HTTP_HOST"] = plain_host(environ.get("HTTP_HOST", ""))
         form = label_of(environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
@@ -86,14 +86,14 @@ class FastPath:
 
 
 def remember(serving: Serving, environ: WSGIEnvironment, form: str, question: Question) -> None:
-    """Keep the question of a request, and the label of its form, for requests with the same target."""
+    """Keeps the question of a request, and the label of its form, for requests with the same target."""
     target: str = environ[_TARGET]
     if len(target) <= MAX_TARGET_CHARS:
         serving.questions.put(target, (form, question))
 
 
 def _reason_in(headers: Iterable[tuple[str, str]]) -> str:
-    """The pass that gave the first mirror; "" for an answer that is no list."""
+    """Returns the reason of a list, in the words of `Pass`; "" for answers that are no lists."""
     for name, value in headers:
         if name == "X-Mirrorlist-Reason":
             return value

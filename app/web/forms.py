@@ -1,7 +1,7 @@
-"""The URL forms that are answered with mirrors: one row each, for everything that has to know them.
+"""The table of the URL forms that are answered with mirrors.
 
-The routes, the label under which a request is counted, and what gunicorn's main loop may answer itself
-are made from these rows; a test holds nginx's cache to them. A new form is a row here, and its parser.
+Routes, the labels under which requests are counted, and what gunicorn's main loop may answer itself are
+made from this table, and a test compares nginx's cache with it. A new form is a row here, and a parser.
 """
 
 from __future__ import annotations
@@ -12,26 +12,28 @@ from dataclasses import dataclass
 from app.request.question import Parser, Question
 
 OTHER = "other"
-"""The label of a request in no form: pages, and what is not there."""
+"""The label of a request that has none of these forms: a page, or what does not exist."""
 
 
 @dataclass(frozen=True)
 class UrlForm:
+    """A form of URL that is answered with mirrors."""
+
     #: The value of the label `form` in the metrics.
     label: str
     #: The paths, as Flask's routing rules.
     rules: tuple[str, ...]
-    #: Whether an answer takes so little that gunicorn's main loop may give it.
+    #: Whether an answer takes so little time that gunicorn's main loop may give it.
     is_quick: bool = True
-    #: Query parameters of which a request has at least one; none are needed where this is empty.
+    #: Query parameters of which a request must have at least one. If this is empty, it needs none.
     needs_one_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListForm(UrlForm):
-    """A form of the question for a list. nginx may keep what is answered."""
+    """A URL form that asks for a list. nginx may cache the answers."""
 
-    #: Called with the parser, the query parameters, and by their names the variables in the path.
+    #: Makes the question. It gets the parser, the query parameters, and the variables of the path by name.
     parse: Callable[..., Question]
 
 
@@ -47,32 +49,47 @@ LIST_FORMS = (
     ListForm("isolist", ("/isolist/<release>/<arch>",), parse=Parser.parse_isos),
 )
 DOWNLOAD = UrlForm("download", ("/download", "/download/<anything:path>"))
-"""Its path is parsed as it was sent, by `parse_download`."""
+"""The form of downloads. `parse_download` parses its path as it was sent, before any decoding."""
 
 URL_FORMS = (*LIST_FORMS, DOWNLOAD)
 
 
-def _split(path: str) -> tuple[str, bool]:
-    """A path's first segment, and whether there are more."""
-    first, _, rest = path[1:].partition("/")
-    return first, bool(rest)
+def _beginning(rule: str) -> tuple[str, bool]:
+    """Returns how the paths of a rule begin, up to the first variable, and whether they go on."""
+    beginning, variable, _ = rule.partition("/<")
+    return beginning, bool(variable)
 
 
 def _by_path() -> dict[tuple[str, bool], UrlForm]:
-    """The forms by `_split` of their rules. A path that is too long or too short for the only form with
-    its first segment counts as that form too."""
-    forms = {_split(rule): form for form in URL_FORMS for rule in form.rules}
-    for (first, more), form in tuple(forms.items()):
-        forms.setdefault((first, not more), form)
+    """Returns the forms, each by `_beginning` of its rules. If only one form has a beginning, a path that is
+    too long or too short for this form counts as this form too."""
+    forms: dict[tuple[str, bool], UrlForm] = {}
+    for form in URL_FORMS:
+        for rule in form.rules:
+            if forms.setdefault(_beginning(rule), form) is not form:
+                raise ValueError(f"two URL forms begin like {rule}")
+    for (beginning, more), form in tuple(forms.items()):
+        forms.setdefault((beginning, not more), form)
     return forms
 
 
 _BY_PATH = _by_path()
 
 
+def _form_of(path: str) -> UrlForm | None:
+    """Returns the form of a path, by the longest beginning that a form has; None if no form has one."""
+    more = False
+    while path:
+        form = _BY_PATH.get((path, more))
+        if form is not None:
+            return form
+        path, more = path.rpartition("/")[0], True
+    return None
+
+
 def label_of(path: str, query: str) -> str:
-    """The label of a request's form, or `OTHER`. The path has no doubled or trailing slashes."""
-    form = _BY_PATH.get(_split(path))
+    """Returns the label of a request's form, or `OTHER`. `path` has no doubled or trailing slashes."""
+    form = _form_of(path)
     if form is None:
         return OTHER
     if form.needs_one_of and not any(f"{name}=" in query for name in form.needs_one_of):
@@ -81,8 +98,8 @@ def label_of(path: str, query: str) -> str:
 
 
 def quick_path_pattern() -> bytes:
-    """A regular expression for how the target of a quick request begins: with a first segment of a quick
-    form and what ends it, or with "/?"."""
-    firsts = {_split(rule)[0] for form in URL_FORMS if form.is_quick for rule in form.rules}
-    named = "|".join(sorted(firsts - {""}))
-    return (f"/(?:(?:{named})[/?]" + (r"|\?)" if "" in firsts else ")")).encode()
+    """Returns a regular expression for the beginning of the target of a quick request: the beginning of a
+    quick form with the "/" or "?" behind it, or "/?"."""
+    beginnings = {_beginning(rule)[0][1:] for form in URL_FORMS if form.is_quick for rule in form.rules}
+    named = "|".join(sorted(beginnings - {""}))
+    return (f"/(?:(?:{named})[/?]" + (r"|\?)" if "" in beginnings else ")")).encode()

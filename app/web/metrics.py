@@ -1,8 +1,8 @@
-"""`/metrics`: numbers about this server, all its processes together, and about the worker.
+"""Answers `/metrics` with numbers about all processes of this server together, and about the worker.
 
-In Prometheus' text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/). The
-worker has no port of its own: its numbers come with its heartbeat, through the store. No client's
-address, no parameter and no private mirror is in any of them, and every label has few values.
+They are in Prometheus' text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/).
+The worker has no port of its own: its numbers come with its heartbeat, through the store. They name no
+client's address, no parameter and no private mirror, and every label has few values.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MISSES = "Behind a caching nginx these are its misses alone; totals come from i
 
 
 def exposition(current: Current) -> bytes:
-    """The answer to a scrape."""
+    """Returns the body of the answer to a scrape."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(current))
     return generate_latest(registry)
@@ -91,7 +91,7 @@ class _Collector:
 
 
 def _requests(processes: list[Counted]) -> Iterator[Metric]:
-    """What was answered, by processes that have ended too."""
+    """Yields the metrics of what was answered. Processes that have ended count too."""
     requests = CounterMetricFamily(
         "mirrorwise_requests",
         "Requests by URL form, HTTP status, and the pass that gave the first mirror (empty where no list"
@@ -219,8 +219,8 @@ def _by_source(
     text: str,
     numbers: Mapping[str, int],
 ) -> Metric:
-    """A metric with the label `source`. A store that has always been well is 0: an alert on what is not
-    there would never fire."""
+    """Returns a metric with the label `source`. The store always has a value, 0 while it is well, because an
+    alert on a value that does not exist would never fire."""
     metric = family(name, text, labels=["source"])
     for source, number in sorted({"store": 0, **numbers}.items()):
         metric.add_metric([source], number)

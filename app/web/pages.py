@@ -18,7 +18,7 @@ NO_STORE = ("Cache-Control", "no-store")
 
 @cache
 def page_headers() -> tuple[tuple[str, str], ...]:
-    """The headers of HTML answers: a page may use our style sheet, send forms to us, and nothing else."""
+    """Returns the headers of HTML answers: a page may only use our style sheet and send forms to us."""
     policy = (
         f"default-src 'none'; style-src '{html.style_digest()}'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
@@ -27,7 +27,7 @@ def page_headers() -> tuple[tuple[str, str], ...]:
 
 
 def front(base: str) -> Answer:
-    """The front page. `base` is the URL at which the client asked for it."""
+    """Returns the front page. `base` is the URL at which the client asked for it."""
     url = escape(base.rstrip("/"))
     body = f"""<!doctype html>
 <html lang="en">
@@ -50,9 +50,9 @@ def front(base: str) -> Answer:
 
 
 def ready(current: Current) -> Answer:
-    """Whether this process has something to serve. It is 200 as soon as there is a snapshot, and the
-    body says what is wrong: if the worker died, every node would otherwise be taken out of service,
-    which is worse than an older list."""
+    """Returns a 200 if this process has a snapshot to serve, and otherwise a 503; the body says what is
+    wrong. A dead worker is no reason for a 503: every node would be taken out of service, which is worse
+    than an older list."""
     serving, now = current.serving, time.time()
     if serving is None:
         lines = ["no snapshot yet"]

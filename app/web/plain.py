@@ -1,9 +1,8 @@
-"""Requests in their plain form, as the application sees them.
+"""Brings path and Host header of a request into the plain form that the application expects.
 
-Doubled and trailing slashes in a path, as clients in the field write them, mean nothing; a redirect
-would cost the client a second request every time. No answer but a page that shows its own address
-depends on the Host header. Flask would refuse some values of it, and work with others that no host can
-have.
+Doubled and trailing slashes in a path, as some clients write them, mean nothing; a redirect would cost
+the client a second request every time. The Host header matters to pages that show their own address,
+and to nothing else. Flask would refuse some of its values, and accept others that no host can have.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ _HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{_NAME}|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[
 
 
 def plain_path(path: str) -> str:
-    """The path with one slash in front, one between segments, and none at the end."""
+    """Returns the path with one slash in front, one between segments, and none at the end."""
     if "//" in path or path[-1:] == "/":
         return "/" + "/".join(segment for segment in path.split("/") if segment)
     return path
 
 
 def plain_host(host: str) -> str:
-    """The header's value if it is a host, perhaps with a port, and otherwise `NO_HOST`."""
+    """Returns the Host header's value if it is a host, with or without a port, and otherwise `NO_HOST`."""
     return host if _HOST.fullmatch(host) else NO_HOST

@@ -1,7 +1,7 @@
-"""Sentences about what is wrong with the service, as this process sees it, for `/readyz`.
+"""Says what is wrong with the service, as this process sees it, for `/readyz`.
 
-Any client that reaches `/readyz` may read them. So the faults that the worker finds in files are only
-counted there: the name of a file is the name of a mirror, which may be private.
+Any client that reaches `/readyz` may read this. So the faults that the worker finds in files are only
+counted here: the name of a file is the name of a mirror, which may be private.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from app.serving.current import Current
 from app.snapshot.status import Heartbeat
 
 SILENT_AFTER_S = 60.0
-"""The worker beats every 5 s, but not within a step, and reading a new database takes a while."""
+"""The age of a heartbeat that is worth a line. The worker sends one every 5 s, but not within a step, and
+reading a new database takes a while."""
 OLD_AFTER_S = 24 * 3600.0
 OWN_SOURCES = ("guard", "store")
-"""Sources of the worker's faults that are not counted here: the guard has a sentence of its own, and
-while the store fails no heartbeat arrives."""
+"""Sources of the worker's faults that are not counted here: the guard has a line of its own, and while
+the store fails no heartbeat arrives."""
 
 
 def reasons(current: Current, now: float) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The URLs. Each view finds out which client asks for what, and leaves the answer to `answers`."""
+"""The views behind the URLs: each finds out which client asks for what, and has the answer made."""
 
 from __future__ import annotations
 
@@ -24,26 +24,29 @@ from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
 Parameters = Mapping[str, str]
 
 ABOUT_THE_CLIENT = {"ip", "explain", "mirror"}
-"""Parameters that make a request more than its question: the fast path leaves them alone."""
+"""Parameters that an answer depends on beside the question: requests with them never take the fast path."""
 
 
 class NoSnapshotError(Exception):
-    """Nothing has been published yet."""
+    """This process has no snapshot to answer from yet."""
 
 
 class AnyPath(BaseConverter):
-    """Werkzeug's own "path" matches no line feed: that would be a 404 instead of a 400."""
+    """A converter for any path. With Werkzeug's own, a path with a line feed would be a 404, not a 400."""
 
     regex = "(?s:.+)"
     part_isolating = False
 
 
 class Routes:
+    """The views of the application."""
+
     def __init__(self, current: Current, clients: Clients) -> None:
         self.current = current
         self.clients = clients
 
     def register(self, app: Flask) -> None:
+        """Adds the URL rules of all views to the application."""
         app.url_map.strict_slashes = False
         app.url_map.converters["anything"] = AnyPath
         views: dict[str, Callable[..., Response]] = {
@@ -64,7 +67,7 @@ class Routes:
     # --- lists -----------------------------------------------------------------------------------
 
     def listed(self, form: ListForm, **names: str) -> Response:
-        """A list, in a format of the client's choice. `names` are the variables in the path."""
+        """Answers with a list, in the format that the client chose; `names` are the variables in the path."""
         if form.needs_one_of and not any(name in request.args for name in form.needs_one_of):
             return respond(pages.front(request.host_url))
         serving = self._serving()
@@ -78,7 +81,7 @@ class Routes:
         return respond(answer)
 
     def download(self, path: str = "") -> Response:
-        """A redirect to a file. The path is judged as it was sent, not as Flask decoded it."""
+        """Answers with a redirect to a file. The path is parsed as it was sent, not as Flask decoded it."""
         serving, environ = self._serving(), request.environ
         parameters = request.args.to_dict()
         secure = self.clients.came_by_https(environ)
@@ -88,7 +91,7 @@ class Routes:
         return respond(downloads.downloaded(serving.lists, self._client(serving, parameters).of, download))
 
     def _serving(self) -> Serving:
-        """What this request is answered from, all of it. Raises NoSnapshotError."""
+        """Returns the generation from which this whole request is answered. Raises NoSnapshotError."""
         serving = self.current.serving
         if serving is None:
             raise NoSnapshotError
@@ -102,8 +105,8 @@ class Routes:
         return self.clients.caller(request.environ, cities, networks)
 
     def _wanted(self, otherwise: Kind = "text") -> Wanted:
-        """How the request wants to be answered; `otherwise` is for a client that takes anything, as curl
-        does."""
+        """Returns the form of answer that the request wants; `otherwise` is for a client that takes anything,
+        as curl does."""
         kinds = {type_.partition(";")[0]: kind for kind, type_ in explanations.CONTENT_TYPES.items()}
         offered = sorted(kinds, key=lambda content_type: kinds[content_type] != otherwise)
         parameters = request.args.to_dict()
@@ -125,7 +128,8 @@ class Routes:
         return self._explained(serving, serving.parser.parse_list(named), named)
 
     def _explained(self, serving: Serving, question: Question, named: Parameters) -> Response:
-        """`named` are the parameters, with what was put in for those that are missing."""
+        """Answers with the explanation of a list. `named` are the parameters, with the defaults of those
+        that are missing."""
         parameters = request.args.to_dict()
         client, inquiry = self._client(serving, parameters), inquiry_of(question, parameters, named)
         return respond(explanations.explained(self.current, serving, client, inquiry, self._wanted()))
@@ -156,6 +160,7 @@ class Routes:
 
 
 def respond(answer: Answer) -> Response:
+    """Returns the Flask response for an answer."""
     response = Response(answer.body, answer.status, content_type=answer.content_type)
     response.headers.extend((answers.NOSNIFF, *answer.headers))
     return response

@@ -1,5 +1,5 @@
-"""The worker: sources → snapshot → store, again whenever an input changes.
+"""The worker: it reads the inputs, compiles a snapshot and publishes it whenever an input changes.
 
-`inputs` reads and remembers the last good of everything, `guard` keeps a broken prober from emptying
-the network, `loop` decides when to compile and publish.
+`reader` reads all inputs and keeps the last good ones, `guard` keeps a broken prober from emptying the
+network, and `loop` decides when to compile and publish.
 """

@@ -1,9 +1,8 @@
-"""The inputs that say where clients are: GeoIP databases, their places, and the cloud's ranges.
+"""Reads the inputs that say where clients are: GeoIP databases, their places, and cloud ranges.
 
-A database file that turns bad leaves its last good copy in use. A new city database is scanned for its
-places in a child process; until that is done, the places of the former one serve, and before the
-first, countries alone. The networks database is built anew only when something that goes into it has
-changed.
+If a database file becomes bad, its last good copy stays in use. A new city database is scanned for its
+places in a child process. Until that is done, the places of the former database are used, or, before the
+first one, countries alone. The networks database is built anew only when one of its inputs has changed.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ from app.sources.report import located
 log = logging.getLogger("mirrorwise.worker")
 
 RESCAN_S = 300.0
-"""After a place scan that failed: the disk was full, or the child process was killed."""
+"""The pause after a place scan that failed because the disk was full or the child process was killed."""
 
 
 class GeoFiles:
-    """The GeoIP databases, and the places in them."""
+    """The GeoIP databases, and the places in the city database."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self.cities: CityDatabase | None = None
@@ -59,7 +58,7 @@ class GeoFiles:
         return {str(path): mark(path) for path in sources}
 
     def read(self, now: float) -> None:
-        """Open what is new."""
+        """Opens databases that have changed. `now` is in epoch seconds."""
         self._followed_cities.look()
         self._followed_asns.look()
         faults = {**self._followed_cities.faults, **self._followed_asns.faults}
@@ -70,8 +69,8 @@ class GeoFiles:
         self._copies.delete_unused(now)
 
     def scan(self, wait: bool = False) -> bool:
-        """Go on with finding the places of the city database; whether there are new ones. With
-        `wait`, a scan that has to be made is waited for."""
+        """Starts a place scan if one is needed, or takes over its result if it has ended. Returns whether
+        there are new places. With `wait`, it waits for the end of the scan."""
         if self.cities is None:
             return False
         if self._scan_again_s is not None and time.monotonic() > self._scan_again_s:
@@ -93,7 +92,7 @@ class GeoFiles:
 
     @property
     def scan_progress(self) -> float | None:
-        """The share of a scan under way that is done, 0 to 1; None without one."""
+        """The share of the running scan that is done, 0 to 1; None if no scan is running."""
         return self._scan.progress() if self._scan else None
 
     def close(self) -> None:
@@ -118,8 +117,8 @@ class GeoFiles:
 
 
 class NetworkFiles:
-    """cloud/, and what is built of it, of mirrors' netblocks and of the ASNs that matter. Each provider's
-    last good ranges are kept on disk too, for a worker that starts while a file is at fault."""
+    """The cloud ranges, and the networks database that is built of them, of mirrors' netblocks and of ASNs.
+    The last good ranges of each provider are kept on disk, for a worker that starts while a file is bad."""
 
     def __init__(self, folder: Path, var_dir: Path, faults: Faults) -> None:
         self._folder = folder
@@ -136,7 +135,7 @@ class NetworkFiles:
         return {**folder_mark(self._folder), **marks(self._folder, *RANGE_ENDINGS)}
 
     def read(self) -> None:
-        """Bring the cloud ranges up to date; a provider whose file is at fault keeps its last."""
+        """Brings the cloud ranges up to date. A provider whose file is at fault keeps its last good ones."""
         seen = self.marks()
         if seen == self._marks:
             if not self._is_kept:
@@ -157,7 +156,7 @@ class NetworkFiles:
         return {ranges.provider: ranges for ranges in kept}
 
     def _keep(self, ranges: Mapping[str, CloudRanges]) -> None:
-        """A provider without ranges is kept as such: people took its file away."""
+        """Keeps the ranges on disk. A provider without ranges is kept without: people took its file away."""
         try:
             for provider in PROVIDERS:
                 now = ranges.get(provider)
@@ -171,7 +170,8 @@ class NetworkFiles:
         self._faults.clear("var/cloud")
 
     def refuse(self, definitions: Mapping[str, Mirror]) -> list[Mirror]:
-        """The mirrors (by file) without the netblocks of those that reach over a provider's ranges."""
+        """The mirrors of these files. A mirror whose netblocks cover too much of a provider's ranges is
+        returned without its netblocks."""
         declared = [(file, mirror.name, mirror.subnets) for file, mirror in definitions.items()]
         published = [r for ranges in self._ranges.values() for r in ranges.ranges]
         findings = netblock_findings([d for d in declared if d[2]], published)
@@ -185,7 +185,7 @@ class NetworkFiles:
     def build(
         self, mirrors: Sequence[Mirror], measured: Mapping[str, Sequence[int]], asns: AsnDatabase | None
     ) -> Networks:
-        """The networks database of these mirrors; `measured`: ASNs of their addresses, by name."""
+        """The networks database for these mirrors. `measured` are the ASNs of their addresses, by name."""
         subnets = sorted((mirror.name, prefix) for mirror in mirrors for prefix in mirror.subnets)
         wanted = sorted({n for m in mirrors for n in m.asns} | {n for ns in measured.values() for n in ns})
         parts = (self._readings, subnets, wanted, asns.identity if asns else "")
@@ -201,7 +201,7 @@ class NetworkFiles:
         return self.networks
 
     def _asn_prefixes(self, asns: AsnDatabase | None, wanted: Sequence[int]) -> Sequence[tuple[str, int]]:
-        """None if the database proves damaged when all of it is read."""
+        """The prefixes of the wanted ASNs; none if the database turns out to be damaged."""
         try:
             prefixes = asns.prefixes_of(wanted) if asns else ()
         except GeoError as error:

@@ -1,14 +1,14 @@
-"""The guard: a snapshot that would lose half of the network is not published just like that.
+"""The guard holds back a snapshot in which a list would lose more than half of its mirrors.
 
-For every question it remembers the largest counts of the last 24 hours. What was published last
-counts however old it is, for it is what clients get. Where less than half is left of those that were
-known to have what is asked for, the cause decides. Losses that people's files explain are published
-after 30 minutes, which is time to take a mistake back, and are the new measure then. Losses that come
-from the probe's state wait until it recovers, or for `worker --force`: a broken prober must not empty
-the network.
+For every question it remembers the largest numbers of mirrors in the last 24 hours. The numbers of the
+last publication count however old they are, because they are what clients get. If less than half of the
+mirrors is left that were known to have what is asked for, the cause decides. Losses that people's files
+explain are published after 30 minutes, in which a mistake can be taken back; the new numbers count from
+then on. Losses that the prober's state causes wait until it recovers, or for `worker --force`: a broken
+prober must not empty the network.
 
-Mirrors that nobody has looked at yet are served, too. That one of them is well, but turns out not to have
-what it was served for, is no loss: in the first round, and on release day, many do.
+Mirrors that have not been probed yet are served too. It is no loss if such a mirror is well but does not
+have what it was served for: this happens to many in the first round, and on the day of a release.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from app.snapshot.eligibility import Counts
 from app.worker.memory import HourCounts
 
 WINDOW_HOURS = 24
-SMALL_LOSS = 2  # mirrors; so much of a rare arch may go, if not all of it, without holding up the rest
+SMALL_LOSS = 2  # mirrors: so many of a rare arch may be lost, if any is left, without holding back the rest
 PATIENCE_S = 30 * 60
 
 
 class Loss(NamedTuple):
-    """A question that would keep less than half of its mirrors. `declared`: people's files say so."""
+    """A question that would keep less than half of its mirrors. It is `declared` if files cause this."""
 
     question: str
     had: int
@@ -38,15 +38,15 @@ class Loss(NamedTuple):
 
 
 class Guard:
-    """`hours` as remembered, oldest first."""
+    """Compares the numbers of mirrors in a new snapshot with those of the last 24 hours (`hours`)."""
 
     def __init__(self, hours: Iterable[HourCounts] = ()) -> None:
         self._hours = {counts.hour: counts for counts in hours}
         self._waiting_since: float | None = None
 
     def losses(self, counts: Mapping[str, Counts], now: float) -> list[Loss]:
-        """What would be lost against the last 24 hours. A question that is not asked any more (its
-        release went to the vault) is no loss: people took it out of the config."""
+        """The questions that would lose more than half of the mirrors that they had in the last 24 hours. A
+        question that was taken out of the config is no loss. `now` is in epoch seconds."""
         losses = []
         for question, most in _largest(hour.largest for hour in self._recent(now)).items():
             there = counts.get(question)
@@ -60,7 +60,7 @@ class Guard:
         return losses
 
     def holds_back(self, losses: list[Loss], now: float) -> bool:
-        """Whether these losses are reason not to publish now."""
+        """Returns whether a snapshot with these losses must not be published now."""
         if not losses:
             self._waiting_since = None
             return False
@@ -70,8 +70,8 @@ class Guard:
         return not all(loss.declared for loss in losses) or waited_s < PATIENCE_S
 
     def after(self, counts: Mapping[str, Counts], accepted: Iterable[Loss], now: float) -> Guard:
-        """The guard that there is once this has been published. `accepted` losses are not held
-        against what comes next."""
+        """The guard to use after a publication with these numbers. For questions in `accepted` it forgets
+        the former numbers, so that these losses do not count again."""
         lost = {loss.question for loss in accepted}
         guard = Guard(_without(hour, lost) for hour in self._recent(now))
         hour = int(now // 3600)
@@ -80,11 +80,12 @@ class Guard:
         return guard
 
     def remembered(self, now: float) -> tuple[HourCounts, ...]:
+        """The hours to keep across a restart, oldest first."""
         return tuple(self._recent(now))
 
     def _recent(self, now: float) -> list[HourCounts]:
-        """The hours in the window, and the last one in any case; those in the future (a clock set
-        back) count."""
+        """The last 24 hours, and the last hour with numbers in any case. Hours in the future count too: the
+        clock was set back."""
         oldest = min(int(now // 3600) - WINDOW_HOURS, max(self._hours, default=0))
         return [counts for hour, counts in sorted(self._hours.items()) if hour >= oldest]
 
@@ -100,7 +101,7 @@ def _without(counts: HourCounts, questions: Collection[str]) -> HourCounts:
 
 
 def _largest(several: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
-    """The largest of each number by itself."""
+    """The largest numbers of each question, each number by itself."""
     largest: dict[str, Counts] = {}
     for counts in several:
         for question, found in counts.items():

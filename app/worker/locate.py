@@ -1,6 +1,6 @@
-"""Where a mirror is: the first that is known of what its file says exactly, the city it names, GeoIP
-of its measured address, its country's centre. What the operator declares beats GeoIP, because a
-mirror behind a CDN geolocates to the CDN."""
+"""Finds out where a mirror is. The first of these that is known counts: the coordinates in its file, the
+city in its file, GeoIP of its measured address, the centre of its country. The file counts more than
+GeoIP, because the address of a mirror behind a CDN is where the CDN is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.sources.gazetteer import Gazetteer
 
 
 class Locator:
-    """`cities` and `asns` may be None: no such database."""
+    """Locates mirrors. `cities` and `asns` are None if there is no such database."""
 
     def __init__(self, gazetteer: Gazetteer, cities: CityDatabase | None, asns: AsnDatabase | None) -> None:
         self._gazetteer = gazetteer
@@ -21,6 +21,7 @@ class Locator:
         self._asns = asns
 
     def locate(self, mirror: Mirror, state: MirrorState | None) -> MirrorLocation:
+        """The location of a mirror, and the ASNs of its measured addresses."""
         addresses = state.addresses if state else ()
         coordinates, by = self._declared(mirror)
         found = None
@@ -50,7 +51,7 @@ class Locator:
     def _measured(
         cities: CityDatabase, mirror: Mirror, addresses: tuple[str, ...]
     ) -> tuple[Coordinates | None, str | None, GeoipLocation | None]:
-        """GeoIP's answer counts only in the country that the file names, if it names one."""
+        """The location that GeoIP has for the mirror, if it is in the country that the file names."""
         for address in addresses:
             found = cities.locate(address)
             if not found.precise or found.latitude is None or found.longitude is None:

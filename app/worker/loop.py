@@ -1,10 +1,10 @@
-"""When to read, compile and publish.
+"""Decides when to read, compile and publish.
 
-`Worker.step(now)` looks once at everything and does what is due; `run` calls it every
-`REFRESH_SECONDS`. Of several workers one holds the lease, the others stand by and take over. A
-generation is named by what decides a list, so that reading a file again that says the same
-publishes nothing. What people write is published at once; what the prober writes, file by file
-during a round, at most once a minute.
+`Worker.step(now)` looks once at everything and does what is due; `run` calls it every `REFRESH_SECONDS`.
+Of several workers, one holds the lease; the others stand by and take over when it ends. A generation is
+named by what decides a list, so that nothing is published when a file changes but says the same. What
+people write is published at once. The prober writes file by file during a round, and its changes are
+published at most once a minute.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ STOP_S = 5.0
 
 
 class Worker:
-    """All state of one worker. Not for several threads."""
+    """A worker with all its state. It must be used by one thread only."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.faults = Faults(log)
@@ -58,7 +58,7 @@ class Worker:
         self._guard = Guard()
         self._pulse = Pulse()
         self._pricing = Pricing({}, None)
-        self.leading: bool | None = None  # None: not asked yet
+        self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
         self._state_read_at = float("-inf")
@@ -73,8 +73,8 @@ class Worker:
     # --- one step --------------------------------------------------------------------------------
 
     def step(self, now: float, force: bool = False) -> None:
-        """Look once at inputs and store; `now` in epoch seconds. `force` publishes past the guard.
-        What goes wrong is in `faults`; nothing but a bug raises."""
+        """Looks once at inputs and store, and does what is due. `now` is in epoch seconds. `force` publishes
+        in spite of the guard. What goes wrong is in `faults`; only a bug raises."""
         started = time.monotonic()
         try:
             if self._lead():
@@ -88,11 +88,11 @@ class Worker:
 
     @property
     def has_published(self) -> bool:
-        """Whether it has published, or found published what it would have, since it began to lead."""
+        """Whether, since it began to lead, it has published a snapshot or found it published already."""
         return self._published is not None
 
     def wait(self, now: float) -> bool:
-        """Wait for a place scan or for load prices under way; whether there is something new."""
+        """Waits for a running place scan, or else for load prices. Returns whether there is something new."""
         scanned = self.reader.geo.scan(wait=True)
         if scanned or self._pricing.collect(now, wait=True):
             self._seen = None
@@ -100,7 +100,7 @@ class Worker:
         return False
 
     def stop(self) -> None:
-        """Give the lease back and end what runs beside the worker."""
+        """Gives the lease back, and ends what runs beside the worker."""
         self.reader.geo.close()
         self._pricing.close()
         try:
@@ -119,7 +119,7 @@ class Worker:
         return leading
 
     def _take_over(self) -> None:
-        """Begin with what the last worker, or we ourselves before a restart, published."""
+        """Begins with what was published last, by another worker or by this one before a restart."""
         memory = remembered.decode(self._readable("memory", self._store.memory))
         self._guard = Guard(memory.hours)
         self._pricing.close()
@@ -131,7 +131,7 @@ class Worker:
         self.generation = self._generation_there()
 
     def _published_states(self) -> dict[str, MirrorState]:
-        """For state files that are at fault now."""
+        """The published states of mirrors, for those whose state file is at fault now."""
         data = self._readable("status document", self._store.status)
         try:
             if data is None:
@@ -144,7 +144,7 @@ class Worker:
 
     @staticmethod
     def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:
-        """What is damaged is as good as lost: to insist on it would keep us from mending the store."""
+        """Reads what the last worker left; None if it is damaged, so that publishing can repair the store."""
         try:
             return read()
         except NotOursError as error:
@@ -152,7 +152,7 @@ class Worker:
             return None
 
     def _generation_there(self) -> str | None:
-        """What the store has; None also for something that is not ours, which publishing replaces."""
+        """The current generation of the store; None if there is none, or something that is not ours."""
         try:
             pointer = self._store.pointer()
         except NotOursError:
@@ -162,7 +162,7 @@ class Worker:
     # --- reading and compiling ---------------------------------------------------------------------
 
     def _read(self, now: float) -> None:
-        """Compile if an input has changed."""
+        """Reads all inputs and compiles, if an input has changed."""
         seen, state = self.reader.marks(), self.reader.probe.marks()
         state_due = state != self._seen_state and not 0 <= now - self._state_read_at < STATE_EVERY_S
         scanned = self.reader.geo.scan()
@@ -233,8 +233,8 @@ class Worker:
         self._published_blobs, self._guard = blobs, guard
 
     def _consider_prices(self, published: Publication) -> None:
-        """Prices are computed for what is published, once it is; and once it has places, because for
-        whole countries they do not count."""
+        """Begins to compute prices for what is published. This waits for places, because prices do not count
+        for clients of which only the country is known."""
         if self.reader.clients and self.reader.geo.places is not None:
             snapshot = LoadedSnapshot(published.generation, published.snapshot)
             self._pricing.solve(snapshot, self.reader.clients)
@@ -247,7 +247,7 @@ class Worker:
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:
-        """Over a slow line a publication takes longer than the lease lasts."""
+        """Renews the lease meanwhile: over a slow line, a publication may take longer than it lasts."""
         done = threading.Event()
 
         def renew() -> None:
@@ -264,7 +264,7 @@ class Worker:
             thread.join()
 
     def _is_whole(self, published: Publication) -> bool:
-        """Whether the store really has what its index says: a server may evict, a disk forget."""
+        """Returns whether the store really has all of a publication: a server may have evicted a part."""
         try:
             snapshot, memory = self._store.snapshot(published.generation), self._store.memory()
             blobs = all(self._store.blob(digest) is not None for digest in published.blobs)
@@ -273,8 +273,8 @@ class Worker:
             return False
 
     def _restore(self, now: float) -> None:
-        """Publish again what a store has lost: because it was emptied or overwritten, or another worker
-        published while we were stopped and did not notice."""
+        """Publishes again what the store has lost. It may have been emptied or overwritten, or another worker
+        may have published while this one was stopped."""
         if self._published is None:
             return
         there = self._generation_there() or "nothing"
@@ -319,8 +319,8 @@ class Worker:
 
 
 def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> None:
-    """Step until `stopping` is set; `force` is for the first publication. A bug in a step is logged,
-    and the next one tried; after failures, steps are rarer."""
+    """Runs steps until `stopping` is set. `force` is for the first publication. If a step fails because of a
+    bug, this is logged, and the worker goes on; after failures, steps are rarer."""
     failures = 0
     try:
         while not stopping.is_set():
@@ -337,9 +337,9 @@ def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool
 
 
 def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> bool:
-    """`run` in a thread of its own, so that nothing that a step waits for keeps the process from ending:
-    a server that answers byte by byte may take minutes. A step under way has STOP_S to end, and what is
-    cut off then is cut off as by a kill: no half of it is published. Returns whether it has ended."""
+    """Calls `run` in a thread, so that the process can end whatever a step waits for: an answer of a server
+    that comes byte by byte may take minutes. A step under way has STOP_S to end. Nothing is half published
+    if it does not, as when the process is killed. Returns whether the thread has ended."""
 
     def go() -> None:
         try:
@@ -357,7 +357,8 @@ def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force
 
 
 def run_once(worker: Worker, force: bool) -> bool:
-    """Compile and publish once, with a place scan that has to be made; whether it was published."""
+    """Compiles and publishes once, and waits for a place scan and prices if they are due. Returns whether
+    the result was published."""
     try:
         worker.step(time.time(), force)
         while worker.wait(time.time()):

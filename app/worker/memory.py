@@ -1,4 +1,4 @@
-"""What the worker knows again after a restart; stored with every publication."""
+"""The worker's memory: what it knows again after a restart. It is stored with every publication."""
 
 from __future__ import annotations
 
@@ -11,33 +11,37 @@ from app.snapshot.status import is_possible
 
 
 class HourCounts(Record, frozen=True, kw_only=True):
-    """The largest counts of each question in one hour. `hour` counts from the epoch."""
+    """The largest numbers of mirrors of each question in one hour. `hour` counts hours from the epoch."""
 
     hour: Count
     largest: dict[str, Counts]
 
 
 class Memory(Record, frozen=True, kw_only=True):
-    """`definitions`: the last good mirror of each file, by file name. `last_round` and `repomd`: what
-    the prober's round.json and repos.json said. `load_km`: the published load prices by mirror, and
-    when they were last decided."""
+    """All that the worker remembers."""
 
     config: ServiceConfig | None = None
+    #: The last good mirror of each file, by file name.
     definitions: dict[str, Mirror] = {}
+    #: What the prober's round.json said last, and its repos.json.
     last_round: ProbeRound | None = None
     repomd: dict[str, tuple[RepomdVersion, ...]] = {}
+    #: What the guard compares with.
     hours: tuple[HourCounts, ...] = ()
+    #: The published load prices, by mirror.
     load_km: dict[str, Kilometres] = {}
+    #: When these were last decided, in epoch seconds.
     priced_at_s: EpochSeconds | None = None
 
 
 def encode(memory: Memory) -> bytes:
+    """Encodes a memory."""
     return msgspec.msgpack.encode(memory)
 
 
 def decode(data: bytes | None) -> Memory:
-    """An empty memory for one that is not there, is of another time and does not decode, or has moments
-    that there cannot be."""
+    """Decodes a memory. It is empty if there is none, or one of another version that does not decode, or one
+    with times that there cannot be."""
     if data is None:
         return Memory()
     try:

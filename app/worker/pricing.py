@@ -1,8 +1,8 @@
-"""How published load prices move: computed beside the worker's loop, at once the first time, and by
-at most 20 km an hour after that.
+"""Computes load prices beside the worker's loop, and moves the published prices towards them.
 
-Solving takes seconds, in which the worker must go on publishing: a thread does it, nearly all of it
-inside numpy, which lets other threads run.
+The first prices are published at once. After that a price changes by at most 20 km an hour. Solving takes
+seconds, in which the worker must go on publishing. So a thread solves, nearly all the time inside numpy,
+which lets other threads run.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ EVERY_S = 3600.0
 
 
 class Pricing:
-    """`load_km`: what is published, by name of mirror; `moved_at_s`: when that was last decided,
-    None if it never was. Both are remembered across restarts."""
+    """The published load prices: `load_km` by name of mirror, decided last at `moved_at_s` (in epoch seconds;
+    None if never). Both are remembered across restarts."""
 
     def __init__(self, load_km: Mapping[str, float], moved_at_s: float | None) -> None:
         self.load_km = dict(load_km)
@@ -31,21 +31,21 @@ class Pricing:
         self._solving: Future[dict[str, float]] | None = None
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time to solve, and none is under way."""
+        """Returns whether it is time to solve again and no solution is being computed."""
         if self._solving is not None:
             return False
         return self.moved_at_s is None or not 0 <= now - self.moved_at_s < EVERY_S
 
     def solve(self, snapshot: LoadedSnapshot, clients: Mapping[str, float]) -> None:
-        """Begin to solve for this snapshot's mirrors. `clients`: how many, by place."""
+        """Begins to compute prices for the mirrors of a snapshot. `clients` are numbers by place."""
         self._solving = self._executor.submit(solved, snapshot, dict(clients), self.load_km)
 
     def collect(self, now: float, wait: bool = False) -> bool:
-        """Take over what was solved, if it is; whether prices have changed. With `wait`, a solution
-        under way is waited for."""
+        """Takes over the solution if it is ready. Returns whether prices have changed. With `wait`, it waits
+        for a solution that is being computed."""
         if self._solving is None or not (wait or self._solving.done()):
             return False
-        solving, self._solving = self._solving, None  # at once: a bug in it must fail one step, not all
+        solving, self._solving = self._solving, None  # first, so that a bug in it fails one step, not all
         target = solving.result()
         before = self.load_km
         if self.moved_at_s is None:
@@ -65,8 +65,8 @@ class Pricing:
 def solved(
     snapshot: LoadedSnapshot, clients: Mapping[str, float], start_km: Mapping[str, float]
 ) -> dict[str, float]:
-    """The prices that the snapshot's mirrors should have, by name. One that cannot be served just now
-    keeps its own: without it, it would be flooded when it comes back."""
+    """The prices that the snapshot's mirrors should have, by name. A mirror that cannot be served just now
+    keeps its price: without it, it would get too many clients when it comes back."""
     target = {name: km for name, km in start_km.items() if name in snapshot.number}
     if snapshot.rankable:
         market = Market(snapshot, clients)

@@ -1,4 +1,4 @@
-"""What the worker counts of its own work, for its heartbeat."""
+"""Counts the worker's own work, for its heartbeat."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from app.snapshot.status import Heartbeat
 
 
 class Pulse:
-    """Counts since the worker's first step; durations in seconds."""
+    """The worker's counts since its first step. Durations are sums, in seconds."""
 
     def __init__(self) -> None:
         self.started_at_s: float | None = None
@@ -18,16 +18,18 @@ class Pulse:
         self.publications = 0
 
     def stepped(self, now: float, seconds: float) -> None:
-        """A step that began at `now`, in epoch seconds, is done."""
+        """Counts a step that began at `now` (in epoch seconds) and took `seconds`."""
         self.started_at_s = now if self.started_at_s is None else self.started_at_s
         self.steps += 1
         self.step_seconds += seconds
 
     def compiled(self, seconds: float) -> None:
+        """Counts a compilation that took `seconds`."""
         self.compiles += 1
         self.compile_seconds += seconds
 
     def beat(self, worker: str, now: float, faults: Faults) -> Heartbeat:
+        """Makes the heartbeat of this moment. `worker`: the worker's name."""
         return Heartbeat(
             worker=worker,
             at_s=now,

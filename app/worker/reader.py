@@ -1,4 +1,4 @@
-"""All inputs together: from files to what a compile needs."""
+"""Reads all inputs of a snapshot from files."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ log = logging.getLogger("mirrorwise.worker")
 
 
 class InputReader:
-    """`read_s`: when each kind of input was read last, in epoch seconds. `clients`: how many there
-    are by place, as measured (places.csv: `has_counts`) or as the city database lets us guess."""
+    """Reads everything that a snapshot is compiled from. `read_s` says when each kind of input was read last,
+    in epoch seconds. `clients` says how many there are by place: as counted in places.csv if there is
+    one (`has_counts`), or else as the city database lets us guess."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self._folder = folder = DataFolder(settings.data_dir)
@@ -39,28 +40,28 @@ class InputReader:
         self.read_s: dict[str, float] = {}
         self.has_counts = False
         self._faults = faults
-        self._remarks = Faults(log)  # what is odd in state files, and no fault: said once, counted nowhere
+        self._remarks = Faults(log)  # warnings about state files, which are logged once and counted nowhere
         self._counts = FileCache(read_place_counts)
         self._gazetteer = Gazetteer()
 
     @property
     def faults(self) -> Mapping[str, str]:
-        """By subject."""
+        """The texts of all faults in inputs, by subject."""
         return self._faults.current
 
     def recall(self, memory: Memory) -> None:
-        """Begin with what was good when this was published."""
+        """Begins with the inputs that were good when this memory was stored."""
         self.people.config = memory.config or self.people.config
         self.people.definitions = {**self.people.definitions, **memory.definitions}
         self.probe.last_round = memory.last_round or self.probe.last_round
         self.probe.repomd = memory.repomd or self.probe.repomd
 
     def locator(self) -> Locator:
-        """By the databases that were read last."""
+        """A locator with the databases that were read last."""
         return Locator(self._gazetteer, self.geo.cities, self.geo.asns)
 
     def marks(self) -> Marks:
-        """What changes when an input does, the probe's state apart."""
+        """The marks of all input files, but for the prober's state. They change when an input does."""
         return {
             **self.people.marks(),
             **self.geo.marks(),
@@ -69,7 +70,7 @@ class InputReader:
         }
 
     def read(self, now: float, load_km: Mapping[str, float]) -> Inputs:
-        """Everything as it is now. Raises SourceError while there has never been a good config."""
+        """Reads everything as it is now. Raises SourceError while there has never been a good config."""
         try:
             config = self.people.read()
         finally:
@@ -105,7 +106,7 @@ class InputReader:
         )
 
     def _name_people_faults(self) -> None:
-        """As "config", "mirrors/a.yml", and "mirrors" for the folder, however it is called."""
+        """Notes the faults in people's files, as "config", "mirrors/a.yml", and "mirrors" for the folder."""
         faults = _by_file(self.people.findings, Severity.FAULT)
         config = faults.pop(self._folder.config.name, None)
         self._faults.replace("config", {"config": config} if config else {})
@@ -130,7 +131,7 @@ class InputReader:
 
 
 def _by_file(findings: Iterable[Finding], severity: Severity) -> dict[str, str]:
-    """Those of this severity, all of one file joined."""
+    """The findings of a severity as one text for each file."""
     texts = defaultdict(list)
     for finding in findings:
         if finding.severity is severity:

@@ -19,7 +19,7 @@ from app.render.metalink import UnknownFactsError
 from app.request.download import Download
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
-from app.web.answers import Answer, NobodyError, listed
+from app.web.answers import Answer, NoMirrorError, listed
 from app.web.downloads import downloaded
 from tests.builders import (
     QUIET,
@@ -69,7 +69,7 @@ def urls_in(snapshot: LoadedSnapshot, client: ClientClass, asked: Question) -> d
     def answer(**changes: Any) -> Answer | None:
         try:
             return listed(lists_of(snapshot), client, msgspec.structs.replace(asked, **changes))
-        except (NobodyError, UnknownFactsError):
+        except (NoMirrorError, UnknownFactsError):
             return None
 
     found: dict[str, list[str]] = {}

@@ -1,12 +1,12 @@
-"""All benchmarks of the service in one run: `python -m tests.benchmarks [--out FILE] [--quick]`.
+"""Runs all benchmarks of the service: `python -m tests.benchmarks [--out FILE] [--quick]`.
 
-Everything is measured side by side on this machine, the cases of a round one after the other and
-the median of the rounds taken: what counts is the ratios. wrk, h2load (nghttp2-client) and nginx with
-its GeoIP module have to be installed. With MIRRORWISE_DBIP (the folder of DB-IP's files) and the real
-mirrors, these are used.
+Everything is measured on this machine. The cases of a round are measured one after the other, and the
+median of the rounds is taken: what counts is the ratios. wrk, h2load (nghttp2-client) and nginx with its
+GeoIP module have to be installed. MIRRORWISE_DBIP (the folder of DB-IP's files) and the real mirrors are
+used if they are there.
 
-Clients are drawn once, and each of them has asked before the clock starts. All cases are asked alike, by
-the same clients over 16 connections; what they are compared with answers with a body of ours.
+Clients are drawn once, and each of them has asked before the clock starts. All cases get the same requests
+from the same clients over 16 connections. The servers to compare with answer with a body of ours.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def measure(folder: Path, pace: Pace, stack: ExitStack) -> dict[str, Any]:
-    """`stack`: where servers are entered that run to the end."""
+    """Measures everything and returns the results. Servers that run to the end are entered into `stack`."""
     small, large = folder / "small", folder / "large"
     small.mkdir()
     large.mkdir()
@@ -135,7 +135,7 @@ def measure(folder: Path, pace: Pace, stack: ExitStack) -> dict[str, Any]:
 
 
 def throughput(targets: dict[str, tuple[str, Path]], pace: Pace) -> dict[str, Load]:
-    """The median round (by requests a second) of each target."""
+    """The round of each target that is the median by requests a second."""
     results: dict[str, list[Load]] = {title: [] for title in targets}
     for _ in range(pace.rounds):
         for title, (url, addresses) in targets.items():
@@ -144,7 +144,7 @@ def throughput(targets: dict[str, tuple[str, Path]], pace: Pace) -> dict[str, Lo
 
 
 def table(loads: dict[str, Load]) -> None:
-    """As the README beside this shows it."""
+    """Prints loads as the table that the README beside this shows."""
     say("| | requests/s | / Flask | / WSGI | / `return 200` | p50 ms | p99 ms | failed |")
     say("|---|--:|--:|--:|--:|--:|--:|--:|")
     for title, load in loads.items():

@@ -1,8 +1,8 @@
 """Servers to compare with: `python -m tests.benchmarks.apps {flask,wsgi} {gthread,quick} PORT BODY_FILE`.
 
-`flask`: an empty view. `wsgi`: no framework at all. Both answer with the content of a file, and take the
-URLs that we take. `gthread` is gunicorn's own thread worker, `quick` the one that the service runs on;
-every other setting of gunicorn is the service's.
+`flask` is an empty view, and `wsgi` uses no framework at all. Both answer with the content of a file, at
+the same URLs as the service. `gthread` is gunicorn's own thread worker, and `quick` the one that the
+service runs on; all other settings of gunicorn are the same as those of the service.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Snapshots that change under load, and how long a change takes to get to clients."""
+"""Changes snapshots under load, and measures how long a change takes to get to clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.servers import GunicornServer, WorkerProcess, ask
 
 
 def variants(store: Store) -> tuple[Publication, Publication]:
-    """What is published, and the same with lists of another length."""
+    """The publication in a store, and a variant of it with lists of another length."""
     pointer = store.pointer()
     data = store.snapshot(pointer.generation) if pointer else None
     if data is None:
@@ -42,7 +42,7 @@ def variants(store: Store) -> tuple[Publication, Publication]:
 
 
 def swapping(environ: Environ, url: str, per_s: float, seconds: int, folder: Path) -> Steady:
-    """A steady load while another snapshot is published every second; the original one in the end."""
+    """Measures a steady load while another snapshot is published every second, and the original at last."""
     store = file_store(Path(environ["MIRRORWISE_VAR"]))
     original, other = variants(store)
     done = threading.Event()
@@ -64,8 +64,8 @@ def swapping(environ: Environ, url: str, per_s: float, seconds: int, folder: Pat
 
 
 def edited(folder: Path, environ: Environ, server: GunicornServer) -> dict[str, float]:
-    """Seconds from the edit of a mirror file until every web process serves what came of it, and the
-    part of them that the compile took."""
+    """The seconds from the edit of a mirror file until every web process serves the new generation, and
+    the part of them that the compile took."""
     store = file_store(Path(environ["MIRRORWISE_VAR"]))
     file = sorted((Path(environ["MIRRORWISE_DATA"]) / "mirrors.d").glob("*.yml"))[0]
     text = file.read_text(encoding="utf-8")
@@ -100,14 +100,14 @@ def _generation(store: FileStore) -> str:
 
 
 def _is_calm(store: FileStore) -> bool:
-    """Whether a second passes without a publication."""
+    """Returns whether a second passes without a publication."""
     before = _generation(store)
     time.sleep(1)
     return _generation(store) == before
 
 
 def connections_to_all(server: GunicornServer) -> list[http.client.HTTPConnection]:
-    """So many kept connections that each process has some."""
+    """Opens so many connections that each process has some."""
     connections = [server.connection() for _ in range(32)]
     for connection in connections:
         ask(connection, QUERY)

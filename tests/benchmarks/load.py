@@ -1,4 +1,4 @@
-"""Load from wrk and h2load, and what they measured."""
+"""Puts load on servers with wrk and h2load, and reads what they measured."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ CONNECTIONS = 16
 
 
 class Load(NamedTuple):
-    """`per_s`: requests answered a second; `p50_ms`, `p99_ms`: latency; `failed`: answers that were
-    not 2xx or 3xx, and socket errors."""
+    """The results of wrk: requests answered in a second, latency, and the number of failures, which are
+    answers other than 2xx or 3xx, and socket errors."""
 
     per_s: float
     p50_ms: float
@@ -23,7 +23,7 @@ class Load(NamedTuple):
 
 
 def wrk(url: str, seconds: float, clients: Path | None = None) -> Load:
-    """As fast as it goes, over 16 kept connections."""
+    """Sends requests as fast as possible, over 16 connections that are kept open."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{round(seconds)}s", "--latency"]
     environ = dict(os.environ)
     if clients is not None:
@@ -46,7 +46,7 @@ def _ms(said: str, percent: str) -> float:
 
 
 class Steady(NamedTuple):
-    """What a fixed rate of requests got: how many were sent, how many failed, percentile and worst in ms."""
+    """The results of a fixed rate: requests sent and failed, a percentile and the worst time in ms."""
 
     sent: int
     failed: int
@@ -55,11 +55,12 @@ class Steady(NamedTuple):
 
 
 STEADY_CLIENTS = tuple(f"{first}.16.1.1" for first in (2, 5, 8, 41, 89, 133, 178, 200))
-"""In several parts of the world."""
+"""Addresses in several parts of the world."""
 
 
 def steady(url: str, per_s: float, seconds: int, folder: Path) -> Steady:
-    """A fixed rate over 16 kept connections, two for each of eight clients (h2load speaking HTTP/1.1)."""
+    """Sends requests at a fixed rate with h2load over HTTP/1.1. Each of eight clients has two connections,
+    which are kept open."""
     each = CONNECTIONS // len(STEADY_CLIENTS)
     rate = max(1, round(per_s / CONNECTIONS))
     logs = [folder / f"h2load-{number}.log" for number in range(len(STEADY_CLIENTS))]

@@ -1,4 +1,4 @@
-"""What the networks database costs: reading, building, looking up. Prints, asserts nothing.
+"""Measures what the networks database costs: reading, building, looking up. It only prints.
 
 python tests/benchmarks/lookup.py [FOLDER WITH CLOUD RANGES]    (default: the real files, if there)
 """
@@ -31,7 +31,7 @@ def say(text: str) -> None:
 
 
 def best(what: str, work: Callable[[], T], times: int = 5) -> T:
-    """Run it some times, say the fastest and the slowest."""
+    """Runs `work` several times and prints the fastest and the slowest time."""
     took = []
     for _ in range(times):
         started = time.perf_counter()
@@ -42,7 +42,7 @@ def best(what: str, work: Callable[[], T], times: int = 5) -> T:
 
 
 def synthetic_asn_prefixes(rng: random.Random, count: int) -> list[tuple[str, int]]:
-    """Five in six IPv4, lengths and numbers of ASes about as in the routing table."""
+    """Prefixes with AS numbers: five of six are IPv4, with lengths about as in the routing table."""
     prefixes = []
     for number in range(count):
         if number % 6:
@@ -57,7 +57,7 @@ def synthetic_asn_prefixes(rng: random.Random, count: int) -> list[tuple[str, in
 
 
 def addresses(rng: random.Random, ranges: list[CloudRange]) -> list[str]:
-    """Half of them anywhere, half in cloud ranges."""
+    """Addresses, half of them anywhere and half in cloud ranges."""
     chosen = [socket.inet_ntop(socket.AF_INET, rng.randbytes(4)) for _ in range(LOOKUPS // 2)]
     for prefix in (r.prefix for r in rng.choices(ranges, k=LOOKUPS // 2)):
         chosen.append(str(prefix._replace(length=32 if prefix.version == 4 else 128)).partition("/")[0])

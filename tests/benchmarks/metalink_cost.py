@@ -1,10 +1,10 @@
-"""What a metalink costs beside a mirrorlist, end to end through gunicorn. Prints, asserts nothing.
+"""Measures what a metalink costs beside a mirrorlist, end to end through gunicorn. It only prints.
 
 python tests/benchmarks/metalink_cost.py FOLDER    (the folder that holds almalinux/config.yml)
 
-One process, one connection, one request after the other. Cold: every request is from a class of
-clients that has asked nothing before. The two kinds take turns, so that what else the machine does
-meets both alike; given is the median over the rounds.
+One process gets one request after the other over one connection. In a cold round, every request is from a
+class of clients that has asked nothing before. The two kinds take turns, so that other work of the machine
+affects both alike. The medians of the rounds are printed.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ REQUESTS = 200
 
 
 class Connection:
-    """Plain enough to cost next to nothing beside what it measures."""
+    """A plain HTTP connection, which takes hardly any time beside what it measures."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
 
     def get(self, target: str, client_class: str) -> int:
-        """The length of the body of a 200."""
+        """Sends a request, checks that the answer is a 200, and returns the length of its body."""
         request = f"GET {target} HTTP/1.1\r\nHost: x\r\nX-Client-Class: {client_class}\r\n\r\n"
         self._socket.sendall(request.encode())
         answer = b""
@@ -53,13 +53,13 @@ class Connection:
 
 
 def classes() -> Iterator[str]:
-    """Each class of clients once; the spread varies fastest."""
+    """Yields each class of clients once; the spread varies fastest."""
     for family, country, spread in itertools.product((4, 6), countries(), range(32)):
         yield f"{country}||{spread}|{family}"
 
 
 def measure(connection: Connection, target: str, clients: list[str]) -> float:
-    """Microseconds a request."""
+    """The microseconds that a request takes."""
     started = time.perf_counter()
     for client in clients:
         connection.get(target, client)

@@ -1,13 +1,13 @@
-"""How long the prober takes for a whole distribution, and what memory: real service config and
-mirror files against a local fleet.
+"""Measures the time and memory that the prober takes for a whole distribution, with the real service
+config and mirror files against a local fleet of mirrors.
 
     python -m tests.benchmarks.probe_fleet ../shared/data/almalinux
 
 The mirrors keep their protocols and modules, become public, and move to loopback: names of one label below
 example.org, half of them with IPv6 too, served over HTTP and TLS by two processes of their own
-(--latency-ms lets them take their time). Some are dead: 15 refuse the connection, 5 take it and say
-nothing. The first round asks for everything, the second is a normal one a quarter of an hour later.
-The wait before second tries is left out. Each round is a process of its own; its peak memory counts.
+(--latency-ms makes them slower). Some are dead: 15 refuse the connection, 5 accept it and say nothing. The
+first round asks for everything, the second is a normal one a quarter of an hour later. There is no wait
+before second tries. Each round is a process of its own, of which the peak memory is measured.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ async def serve(folder: Path, latency_s: float, ports: tuple[int, int]) -> None:
 
 
 def write_data(source: Path, folder: Path, ports: tuple[int, int]) -> int:
-    """The real config with an origin, and every real mirror moved to loopback. The number of them."""
+    """Writes the real config with an origin, and every real mirror moved to loopback. Returns the number of
+    mirrors."""
     http, https = ports
     config = yaml.safe_load((source / "config.yml").read_text())
     config["origin"] = f"http://origin.example.org:{http}/almalinux/"
@@ -143,7 +144,7 @@ async def lookup(host: str) -> Sequence[str]:
 
 
 def one_round(folder: Path, minutes: int) -> None:
-    """One round in this process; its figures on stdout."""
+    """Runs one round in this process, and prints its figures."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     tls = ssl.create_default_context(cafile=str(folder / "tls.crt"))
     started = time.monotonic()
@@ -166,7 +167,7 @@ def one_round(folder: Path, minutes: int) -> None:
 
 
 def spent(folder: Path) -> Counter[str]:
-    """Requests within the hour that all rounds are in, by host name, as the prober counted them."""
+    """The requests by host name, as the prober counted them, within the hour that all rounds are in."""
     memories = (json.loads(path.read_bytes()) for path in (folder / "state" / "probe").glob("[!.]*.json"))
     counts: Counter[str] = Counter()
     for memory in memories:

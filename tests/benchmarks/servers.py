@@ -1,4 +1,4 @@
-"""What is measured: servers to compare with, the service alone, and the service behind nginx."""
+"""Starts what is measured: servers to compare with, the service alone, and the service behind nginx."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PROCESSES = 2
 
 
 def publish(environ: Environ) -> dict[str, float]:
-    """Run the worker once; the seconds that reading and compiling took the first and the last time,
-    and the snapshot's size."""
+    """Runs the worker once. Returns the seconds that reading and compiling took the first and the last time,
+    and the size of the snapshot."""
     command = [sys.executable, "-m", "app", "worker", "--once"]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
     compiled = re.findall(r"compiled \d+ mirrors for \d+ places in ([\d.]+) s: ([\d.]+) MB", done.stderr)
@@ -29,7 +29,7 @@ def publish(environ: Environ) -> dict[str, float]:
 
 @contextlib.contextmanager
 def comparison(name: str, worker: str, body: Path, environ: Environ) -> Iterator[str]:
-    """The URL of a server of `apps`."""
+    """Runs a server of `apps` and yields its URL."""
     port = free_port()
     command = [sys.executable, "-m", "tests.benchmarks.apps", name, worker, str(port), str(body)]
     process = subprocess.Popen(command, cwd=ROOT, env={**environ, "WEB_CONCURRENCY": str(PROCESSES)})
@@ -55,9 +55,9 @@ def service(folder: Path, environ: Environ, unix: bool = False) -> Iterator[Guni
 def behind_nginx(
     folder: Path, environ: Environ, server: GunicornServer, body: str, open_files: int
 ) -> Iterator[tuple[NginxServer, str]]:
-    """nginx in front of the service; and the URL where it says `return 200` with this body. Every
-    request to the service is logged, as in production; but answers stay valid for ten minutes, so that
-    what is measured is the cache, and not how fast the service renews it."""
+    """Runs nginx in front of the service. Yields it with the URL at which it returns a 200 with this body by
+    itself. Every request to the service is logged, as in production. But answers stay valid for ten
+    minutes, so that the cache is measured, and not how fast the service renews it."""
     port = free_port()
     ceiling = f"server {{ listen 127.0.0.1:{port}; default_type text/plain; return 200 '{body}'; }}"
     options = NginxOptions(
@@ -77,7 +77,7 @@ def behind_nginx(
 
 
 def warm(nginx: NginxServer, url: str, addresses: Path, sweep_s: int) -> int:
-    """Ask until the cache grows no more; how many answers are in it then."""
+    """Asks until the cache does not grow any more. Returns how many answers are in it then."""
     before, now = -1, 0
     while now != before:
         before = now
@@ -87,7 +87,7 @@ def warm(nginx: NginxServer, url: str, addresses: Path, sweep_s: int) -> int:
 
 
 def hits(nginx: NginxServer, since: int) -> float:
-    """The share of requests that the cache answered, of those logged behind this many bytes."""
+    """The share of requests that the cache answered, of those in the log after its first `since` bytes."""
     found = total = 0
     with (nginx.folder / "mirrorwise.json").open("rb") as lines:
         lines.seek(since)

@@ -1,10 +1,11 @@
-"""For how long a snapshot swap keeps a web process from answering. Prints, asserts nothing.
+"""Measures for how long a swap of the snapshot keeps a web process from answering. It only prints.
 
 REDIS_URL=… GEOIP_CITY=… python -m tests.benchmarks.swap_stall [CLIENTS]
 
-Takes the snapshot that a worker has published there, and swaps it for a variant of it and back, again
-and again, in this process, while a thread answers requests; CLIENTS (0) random ones have asked before
-each swap, so that there is as much to forget. Says for how long the thread stood still.
+It takes the snapshot that a worker has published in this Redis, and swaps it for a variant of it and back,
+again and again, in this process, while a thread answers requests. Before each swap, CLIENTS (default 0)
+random clients have asked, so that there is something to forget. It prints for how long the thread stood
+still.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def say(text: str) -> None:
 def standstills(
     work: Callable[[], object], before: Callable[[], object], disturb: Callable[[int], None]
 ) -> list[float]:
-    """A thread does `work` in a loop. For each run of `disturb` here, after `before`: the longest time
-    in ms between two ends of work that touches it."""
+    """Runs `work` in a loop in a thread, and meanwhile `before` and `disturb` several times. Returns, for
+    each run of `disturb`, the longest time in ms between two ends of work that overlaps with it."""
     ends: list[float] = []
     stopping = threading.Event()
 

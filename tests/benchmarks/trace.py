@@ -1,7 +1,7 @@
-"""The way of one warm request through the application: `python -m tests.benchmarks.trace [TARGET]`.
+"""Traces one warm request through the application: `python -m tests.benchmarks.trace [TARGET]`.
 
-Prints every call of a function of `app/` that answers the request, indented by its depth, and how many
-calls in how many files that were. The sample network is served, and the client has asked before.
+It prints every call of a function of `app/` for this request, indented by its depth, and the numbers of
+calls and of files. The sample network is served, and the client has asked before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLIENT = "192.0.2.1"
 
 
 class Call(NamedTuple):
-    """`depth`: how many functions of ours it was called within."""
+    """A call of a function. `depth` is the number of functions of ours within which it was called."""
 
     depth: int
     file: str
@@ -40,7 +40,7 @@ class Call(NamedTuple):
 
 
 class Recorder:
-    """What `sys.setprofile` takes: keeps the calls of functions of ours."""
+    """Records the calls of functions of ours, as the function that `sys.setprofile` gets."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -56,7 +56,7 @@ class Recorder:
 
 
 def traced(app: WSGIApplication, request: WSGIEnvironment) -> list[Call]:
-    """The calls of the third of three equal requests."""
+    """The calls for the third of three equal requests."""
     answer(app, dict(request))
     answer(app, dict(request))
     recorder = Recorder()

@@ -1,4 +1,4 @@
-"""The networks that benchmarks run on: real mirrors where they are there, and a much larger one."""
+"""Makes the networks that benchmarks run on: real mirrors if there are any, and a much larger one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Environ = dict[str, str]
 
 
 def world(folder: Path) -> tuple[str, Environ]:
-    """A data folder in `folder`, and the environment that serves it; with its description."""
+    """Makes a data folder in `folder`. Returns its description, and the environment in which to serve it."""
     data = folder / "data"
     real = Path(os.environ.get("MIRRORWISE_REAL_DATA", ROOT.parent / "shared" / "data"))
     if real.is_dir():
@@ -43,7 +43,7 @@ def world(folder: Path) -> tuple[str, Environ]:
 
 
 def enlarge(data: Path, mirrors: int, repos: int) -> None:
-    """Make the network in `data` larger: copies of its mirrors a little off, and of its repos."""
+    """Makes the network in `data` larger, with copies of its repos, and of its mirrors a little elsewhere."""
     draw = random.Random(1)
     files = sorted((data / "mirrors.d").glob("*.yml"))
     contents = [yaml.safe_load(file.read_text(encoding="utf-8-sig")) for file in files]
@@ -68,7 +68,7 @@ def enlarge(data: Path, mirrors: int, repos: int) -> None:
 
 
 def clients(count: int) -> Iterator[str]:
-    """IPv4 addresses all over the world, the same ones every time."""
+    """Yields IPv4 addresses all over the world, the same ones every time."""
     draw = random.Random(20)
     while count:
         first = draw.randrange(1, 224)

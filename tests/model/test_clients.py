@@ -53,14 +53,6 @@ def test_a_class_in_no_country() -> None:
     assert parse_class("XX/1/1||7|4") == ClientClass("XX/1/1", "", 7, 4)
 
 
-def test_shown() -> None:
-    """A client sees the netblocks of its own address alone."""
-    own = ClientClass("DE/50/8", "aws:eu-central-1+net-3f2a1c+AS3320", 7, 4)
-    assert own.shown == own
-    other = ClientClass("DE/50/8", "aws:eu-central-1+net-3f2a1c+AS3320", 7, 4, private=False)
-    assert other.shown == ClientClass("DE/50/8", "aws:eu-central-1+AS3320", 7, 4, private=False)
-
-
 def test_nginx_has_the_same_grammar() -> None:
     """What nginx takes for a class is made of the same expressions."""
     text = (ROOT / "nginx" / "geoip-family.conf").read_text()

@@ -17,7 +17,7 @@ from app.render.metalink import UnknownFactsError
 from app.request.parameters import BadValueError, Format, ParameterReader, QuestionError
 from app.request.question import Parser, Question
 from app.snapshot.loaded import LoadedSnapshot
-from app.web.answers import Answer, NobodyError, listed, no_snapshot, plain
+from app.web.answers import Answer, NoMirrorError, listed, no_snapshot, plain
 from tests.builders import (
     NOW,
     a_client,
@@ -353,7 +353,7 @@ def test_redirect(format_: str) -> None:
 def test_nobody_at_all() -> None:
     """Not an empty list, which a client takes for a broken one: an error that says what is missing."""
     snapshot = load(config=without_origin())
-    with pytest.raises(NobodyError, match=r"No mirror carries 9\.8/BaseOS/x86_64/os/"):
+    with pytest.raises(NoMirrorError, match=r"No mirror carries 9\.8/BaseOS/x86_64/os/"):
         listed(lists_of(snapshot), a_client(), question(snapshot.config))
 
 
@@ -385,5 +385,5 @@ def test_the_same_list_in_every_format() -> None:
 
 def test_every_error_is_for_the_person_who_asks() -> None:
     """All that a list can raise is a kind of QuestionError."""
-    assert issubclass(NobodyError, QuestionError)
+    assert issubclass(NoMirrorError, QuestionError)
     assert issubclass(UnknownFactsError, QuestionError)
