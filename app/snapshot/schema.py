@@ -42,7 +42,7 @@ class ServedMirror(Record, frozen=True, kw_only=True):
     city: str | None = None
     coordinates: Coordinates | None = None
     located_by: str | None = None
-    weight: Annotated[float, msgspec.Meta(ge=1e-30, le=1e9)] = 1.0
+    weight: Annotated[float, msgspec.Meta(ge=1e-37, le=1e9)] = 1.0
     load_km: Kilometres = 0.0
     private: bool = False
     monopoly: bool = False

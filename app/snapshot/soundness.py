@@ -104,6 +104,20 @@ def _check_config(config: ServiceConfig) -> None:
     _require_all(_URL, filter(None, (config.origin, config.vault_url)), "base URL")
     _require_all(_URL, config.module_origins.values(), "base URL")
     _require(all(config.arches.get(release) for release in releases), "a release has no arches")
+    _check_references(config, releases, arches, modules)
+    policy = config.selection
+    _require(1 <= policy.length <= _MAX_LENGTH and policy.protocols, "its lists would be empty")
+    _require(
+        all(0 <= km <= _MAX_KM for km in (policy.border_km, policy.continent_km, policy.spread_km)),
+        "its ranking has a distance that is none",
+    )
+    _require(
+        all(0 <= seconds <= _MAX_NUMBER for seconds in (config.allowed_outdate_s, config.probe.grace_s)),
+        "it allows a negative age, or a very great one",
+    )
+
+
+def _check_references(config: ServiceConfig, releases: set[str], arches: set[str], modules: set[str]) -> None:
     meanings = config.repo_names.values()
     for named, known, what in (
         (config.aliases.values(), releases, "release"),
@@ -116,16 +130,6 @@ def _check_config(config: ServiceConfig) -> None:
     ):
         unknown = [str(name) for name in named if name not in known]
         _require(not unknown, f"it refers to the {what} {unknown[:1]}, which is not in it")
-    policy = config.selection
-    _require(1 <= policy.length <= _MAX_LENGTH and policy.protocols, "its lists would be empty")
-    _require(
-        all(0 <= km <= _MAX_KM for km in (policy.border_km, policy.continent_km, policy.spread_km)),
-        "its ranking has a distance that is none",
-    )
-    _require(
-        all(0 <= seconds <= _MAX_NUMBER for seconds in (config.allowed_outdate_s, config.probe.grace_s)),
-        "it allows a negative age, or a very great one",
-    )
 
 
 def _check_fates(snapshot: Snapshot) -> None:
