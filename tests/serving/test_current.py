@@ -321,7 +321,7 @@ def in_a_circle(var: Path) -> None:
     [
         (in_the_way_of_store, {"last good copy"}),
         (in_the_way_of_all, {"last good copy", "geoip copies", "metrics"}),
-        (in_a_circle, {"last good copy", "geoip copies", "metrics"}),
+        pytest.param(in_a_circle, {"last good copy", "geoip copies", "metrics"}, marks=pytest.mark.slow),
     ],
 )
 def test_unwritable_folder(
