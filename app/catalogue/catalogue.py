@@ -63,18 +63,23 @@ def expected_isos(config: ServiceConfig) -> tuple[Directory, ...]:
 
 
 def _of_repo(config: ServiceConfig, repo: Repo, release: str) -> list[Directory]:
-    return [
-        Directory(
-            release=release,
-            module=config.modules.get(release),
-            repo=repo.name,
-            arch=arch,
-            path=f"{release}/{path_of(repo, arch)}",
-            key=content_key(config, repo, release, arch),
-            expected=is_expected(config, repo, release, arch),
+    module, expected_for = config.modules.get(release), expected_arches(config, repo, release)
+    found = []
+    for arch in config.arches[release] if has_arch(repo) else ("",):
+        expected = arch in expected_for if arch else bool(expected_for)
+        own_key = question_key(release, repo.name, arch)
+        found.append(
+            Directory(
+                release=release,
+                module=module,
+                repo=repo.name,
+                arch=arch,
+                path=f"{release}/{path_of(repo, arch)}",
+                key=own_key if expected else content_key(config, repo, release, arch),
+                expected=expected,
+            )
         )
-        for arch in (config.arches[release] if has_arch(repo) else ("",))
-    ]
+    return found
 
 
 def _isos(config: ServiceConfig, release: str) -> list[Directory]:

@@ -100,7 +100,7 @@ def worker(once: bool, force: bool) -> None:
       REDIS_URL=redis://127.0.0.1:6379/0 mirrorwise worker --once
     """
     from app.store import open_store
-    from app.worker.loop import Worker, run, run_once
+    from app.worker.loop import Worker, run_once, run_until
 
     settings = _settings()
     one = Worker(settings, open_store(settings))
@@ -112,7 +112,8 @@ def worker(once: bool, force: bool) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    run(one, settings.refresh_s, stopping, force)
+    if not run_until(one, settings.refresh_s, stopping, force):
+        os._exit(0)  # an orderly end would wait for what hangs
 
 
 @main.command()

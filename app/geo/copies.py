@@ -7,6 +7,9 @@ share the folder.
 
 Beside the copies, a symbolic link for each source leads to the last copy that was in use. A process that
 starts while the source is broken opens this copy.
+
+Where the folder takes no copy (the disk is full or read-only, or something else is in its place), a
+process may hold copies in memory instead.
 """
 
 from __future__ import annotations
@@ -14,15 +17,19 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from app.files import FileMark, digest_of_file, mark_of, paths, remove_abandoned, replacing
+from app.files import FileMark, digest_of_file, mark_of, marks, remove_abandoned, replacing
+from app.geo.memory import MemoryFile
 from app.geo.mmdb import MmdbFile
 from app.model import GeoError, digest_of
 
 UNUSED_S = 3600.0
+AGAIN_S = 60.0
+"""How long a copy that the folder did not take is held in memory before the folder is tried again."""
 _FOR_ALL = 0o644  # nginx and other processes read copies, whatever our umask is
 _SAMPLE = 512  # nodes for each level of the tree: some ten thousand lookups in a large database, once
 
@@ -35,10 +42,17 @@ class VerifiedCopies:
     """The verified copies in a folder that this process uses. `copy` may be called at every refresh: a file
     that has not changed costs only a stat, whether it was good or bad."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, or_memory: bool = False) -> None:
+        """With `or_memory`, a copy that the folder does not take is held in memory. Only this process can use
+        its path."""
+        #: Why copies are held in memory; None if none is.
+        self.problem: str | None = None
         self._folder = folder
+        self._or_memory = or_memory
         self._good: dict[Path, tuple[FileMark, Path]] = {}
         self._bad: dict[Path, tuple[FileMark, str]] = {}
+        self._in_memory: dict[Path, MemoryFile] = {}
+        self._again_at = float("-inf")
         self._kept: Path | None = None
 
     def copy(self, source: Path) -> Path:
@@ -53,9 +67,9 @@ class VerifiedCopies:
                 raise GeoError(self._bad[source][1])
             if source in self._good and self._good[source][0] == seen:
                 copy = self._good[source][1]
-                if copy.exists():
+                if copy.exists() and not (copy in self._in_memory and time.monotonic() >= self._again_at):
                     return copy
-            copy = self._copy(source)
+            copy = self._copy(source, seen)
         except _BadDatabaseError as error:
             self._bad[source] = (seen, str(error))
             raise
@@ -81,7 +95,10 @@ class VerifiedCopies:
         return target
 
     def remember(self, source: Path, copy: Path) -> None:
-        """Notes that this copy of the source is in use, so that later processes can go back to it."""
+        """Notes that this copy of the source is in use, so that later processes can go back to it. A copy in
+        memory is of no use to them."""
+        if copy in self._in_memory:
+            return
         link = self._link(source)
         with suppress(OSError):  # if the disk is full, the former link stays
             if not link.is_symlink() or link.readlink().name != copy.name:
@@ -102,10 +119,12 @@ class VerifiedCopies:
         epoch seconds."""
         remove_abandoned(self._folder, now)
         current = {self._kept, *(copy for _, copy in self._good.values())}
-        for link in paths(self._folder, ".last"):
+        for link in map(Path, marks(self._folder, ".last")):
             with suppress(OSError):
                 current.add(self._folder / link.readlink().name)
-        for file in paths(self._folder, ".mmdb"):
+        for copy in self._in_memory.keys() - current:
+            self._in_memory.pop(copy).close()
+        for file in map(Path, marks(self._folder, ".mmdb")):
             with suppress(OSError):  # another process was faster, or the disk is read-only
                 if file in current:
                     os.utime(file, (now, now))
@@ -115,8 +134,22 @@ class VerifiedCopies:
     def _link(self, source: Path) -> Path:
         return self._folder / f"{digest_of(os.fsencode(source))[:16]}.last"
 
-    def _copy(self, source: Path) -> Path:
+    def _copy(self, source: Path, seen: FileMark) -> Path:
         digest = digest_of_file(source)
+        try:
+            copy = self._copy_to_folder(source, digest)
+        except OSError as error:
+            if not self._or_memory:
+                raise
+            copy = self._copy_to_memory(source, seen, digest)
+            self._again_at = time.monotonic() + AGAIN_S
+            why = error.strerror or error
+            self.problem = f"{self._folder} takes none ({why}), so each process has its own in memory"
+            return copy
+        self.problem = None
+        return copy
+
+    def _copy_to_folder(self, source: Path, digest: str) -> Path:
         target = self._folder / f"{digest[:32]}.mmdb"
         if _holds(target, digest):
             with suppress(OSError):  # a read-only disk is no reason to refuse it
@@ -124,13 +157,31 @@ class VerifiedCopies:
             return target
 
         with replacing(target, durable=True) as temporary:
-            with source.open("rb") as reading, temporary.open("wb") as writing:
-                shutil.copyfileobj(reading, writing, 1 << 20)
-            if digest_of_file(temporary) != digest:
-                raise GeoError(f"{source}: changed while it was copied")
-            verify(temporary, str(source))
+            _fill(temporary, source, digest)
             temporary.chmod(_FOR_ALL)
         return target
+
+    def _copy_to_memory(self, source: Path, seen: FileMark, digest: str) -> Path:
+        known = self._good.get(source)
+        if known is not None and known[0] == seen and known[1] in self._in_memory:
+            return known[1]
+        memory = MemoryFile(digest[:32])
+        try:
+            _fill(memory.path, source, digest)
+        except BaseException:
+            memory.close()
+            raise
+        self._in_memory[memory.path] = memory
+        return memory.path
+
+
+def _fill(target: Path, source: Path, digest: str) -> None:
+    """Copies the source to an empty file and verifies the copy. Raises GeoError."""
+    with source.open("rb") as reading, target.open("wb") as writing:
+        shutil.copyfileobj(reading, writing, 1 << 20)
+    if digest_of_file(target) != digest:
+        raise GeoError(f"{source}: changed while it was copied")
+    verify(target, str(source))
 
 
 def verify(path: Path, name: str) -> None:
@@ -147,12 +198,17 @@ def verify(path: Path, name: str) -> None:
 
 def identity_of(copies: Sequence[Path]) -> str:
     """A name for the content of these copies. The same contents in the same order have the same name."""
-    return digest_of("\n".join(copy.stem for copy in copies).encode())[:16]
+    return digest_of("\n".join(map(_name_of, copies)).encode())[:16]
+
+
+def _name_of(copy: Path) -> str:
+    """The name of a copy's content. The path of one in memory leads to `memfd:<name> (deleted)`."""
+    return copy.resolve().stem.removeprefix("memfd:").removesuffix(" (deleted)")
 
 
 def _holds(path: Path, digest: str) -> bool:
     """Returns whether a file has the content of this digest. Its size is not enough: disks lose pages."""
     try:
         return digest_of_file(path) == digest
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False

@@ -18,8 +18,12 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile
-from app.model import Record
+import maxminddb
+import numpy as np
+
+from app.geo.memory import MemoryFile
+from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile, texts
+from app.model import GeoError, Record
 from app.model.network import CloudRegion, NetworkName, parse_network
 from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
 
@@ -155,6 +159,15 @@ class NetworkLookup:
     def __init__(self, path: Path) -> None:
         """Opens the database. Raises GeoError."""
         self._reader = MmdbFile(path).reader
+        #: The names of all networks that addresses may have here.
+        self.names = _names_in(path)
+
+    @classmethod
+    def of(cls, content: bytes) -> NetworkLookup:
+        """Opens a database from its bytes, in memory. Raises GeoError."""
+        with MemoryFile("networks") as memory:
+            memory.path.write_bytes(content)
+            return cls(memory.path)
 
     def overlay_name(self, address: str) -> str | None:
         """The name of the overlay of an address; None where nothing is known, and for text that is no
@@ -202,6 +215,26 @@ class NetworkLookup:
 
     def close(self) -> None:
         self._reader.close()
+
+
+def _names_in(path: Path) -> frozenset[str]:
+    """Reads the names in all records. Raises GeoError if the database is damaged, or a record has no name."""
+    file, names, seen = MmdbFile(path), set[str](), np.zeros(0, np.uint32)
+    with maxminddb.Reader(path, maxminddb.MODE_MMAP) as reader:  # which crashes on no record
+        for level in file.walk():
+            records, first = np.unique(level.records, return_index=True)
+            new = first[~np.isin(records, seen)]
+            seen = np.union1d(seen, records)
+            for address in texts(file.metadata.ip_version, level.high[new], level.low[new]):
+                try:
+                    record = reader.get(address)
+                except LOOKUP_ERRORS as error:
+                    raise GeoError(f"the networks database is damaged at {address}: {error}") from error
+                name = record.get(KEY) if isinstance(record, dict) else None
+                if not isinstance(name, str):
+                    raise GeoError(f"the networks database has a network without a name at {address}")
+                names.add(name)
+    return frozenset(names)
 
 
 def _with_length(prefix: Prefix, length: int) -> Prefix:

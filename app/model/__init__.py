@@ -21,7 +21,17 @@ from app.model.errors import (
 from app.model.fates import Exclusion, Fate, Pass
 from app.model.measured import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, Status
 from app.model.mirrors import Cloud, Coordinates, Mirror
-from app.model.values import FAMILIES, PROTOCOLS, Family, Protocol, Record, about, digest_of
+from app.model.values import (
+    FAMILIES,
+    PROTOCOLS,
+    Count,
+    EpochSeconds,
+    Family,
+    Protocol,
+    Record,
+    about,
+    digest_of,
+)
 
 __all__ = [
     "FAMILIES",
@@ -30,7 +40,9 @@ __all__ = [
     "Cloud",
     "Content",
     "Coordinates",
+    "Count",
     "Endpoint",
+    "EpochSeconds",
     "Exclusion",
     "Family",
     "Fate",

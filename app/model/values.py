@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,6 +12,13 @@ PROTOCOLS: tuple[Protocol, ...] = ("https", "http", "rsync")
 
 Family = Literal["ipv4", "ipv6"]
 FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A number that every reader of JSON understands."""
+
+EpochSeconds = Annotated[float, msgspec.Meta(ge=0, le=2e11)]
+"""A moment up to the year 8300. Later ones may be more than a date can hold."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,16 +20,17 @@ from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.following import follow_asns, follow_cities
 from app.logs import Faults, pause_s
 from app.model import GeoError, SnapshotError, StoreError
-from app.serving.generation import GenerationReader, Serving, current_pointer, with_status
+from app.serving.generation import GenerationReader, Serving, at_time, current_pointer
 from app.serving.kept_copy import KeptCopy
 from app.serving.tally import Counted, Tally, TallyFiles
 from app.settings import Settings
 from app.snapshot.status import Heartbeat, decode_heartbeat
-from app.store import FileStore, Store
+from app.store import FileStore, Pointer, Store
 
 log = logging.getLogger("mirrorwise.web")
 
 HEARTBEAT_EVERY_S = 5.0
+LATE_AFTER_S = 30.0
 PATIENCE_S = 1.0
 """How long a process that starts waits for the store when it has a copy to begin with."""
 START_S = 5.0
@@ -52,6 +53,8 @@ class Current:
         self.asns: AsnDatabase | None = None
         #: The worker's last heartbeat that could be read.
         self.heartbeat: Heartbeat | None = None
+        #: The worker that may publish; looked for only when no heartbeat comes.
+        self.leaseholder: str | None = None
         #: What is wrong at the moment.
         self.faults = Faults(log)
         #: What is odd at the moment and no fault.
@@ -63,8 +66,8 @@ class Current:
         self._refresh_s = settings.refresh_s
         self._store = store
         self._kept = KeptCopy(kept) if kept is not None else None
-        self._copies = VerifiedCopies(settings.var_dir / "geoip")
-        self._generations = GenerationReader(self._copies)
+        self._copies = VerifiedCopies(settings.var_dir / "geoip", or_memory=True)
+        self._generations = GenerationReader()
         self._followed_cities = follow_cities(settings.geoip_city, self._copies)
         self._followed_asns = follow_asns(settings.geoip_asn, self._copies)
         self._heartbeat_at = float("-inf")
@@ -126,16 +129,21 @@ class Current:
             self.faults.report(subject, "; ".join(followed.faults.values()))
             self.remarks.report(subject, "; ".join(followed.remarks.values()))
         self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
+        self.faults.report("geoip copies", self._copies.problem)
         if changed:
             self._copies.delete_unused(time.time())
 
     def _follow_store(self, store: Store) -> None:
         pointer = current_pointer(store)
         if self.serving is None or self.serving.snapshot.generation != pointer.generation:
-            self.serving, stored = self._generations.load(store, pointer)
+            self.serving, stored = self._generations.load(store, pointer, self.serving)
             if self._kept is not None and store is not self._kept.store:
                 self._kept.offer(stored)
-        self.serving = with_status(self.serving, store, pointer)
+        serving = self.serving = at_time(self.serving, pointer)
+        self._attempt("status document", lambda: self._follow_status(serving, store, pointer))
+
+    def _follow_status(self, serving: Serving, store: Store, pointer: Pointer) -> None:
+        self.serving = self._generations.with_status(serving, store, pointer)
 
     def _begin_with(self, kept: KeptCopy) -> None:
         try:
@@ -155,10 +163,22 @@ class Current:
         self._heartbeat_at = time.monotonic()
         data = self._store.heartbeat()
         self.heartbeat = decode_heartbeat(data) if data is not None else None
+        late = self.heartbeat is None or time.time() - self.heartbeat.at_s > LATE_AFTER_S
+        self.leaseholder = self._store.holder() if late else None
 
     # --- counts ----------------------------------------------------------------------------------
 
-    def write_tally(self) -> None:
+    def counted(self) -> list[Counted]:
+        """Returns the counts of this process, and of all others of its server that can be read. Writes those
+        of this process to its file, too."""
+        own = self.write_tally()
+        try:
+            return [own, *self.tallies.others()]
+        except OSError as error:
+            self.faults.set("metrics", f"the counts of other processes cannot be read: {error}")
+            return [own]
+
+    def write_tally(self) -> Counted:
         """Writes what this process has counted to its file, where the other processes find it."""
         tally = self.tally
         counted = Counted(
@@ -177,3 +197,4 @@ class Current:
             self.faults.clear("metrics")
         except OSError as error:
             self.faults.set("metrics", f"not written: {error}")
+        return counted

@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from app.answer.lists import MirrorLists
 from app.answer.memo import Memo
-from app.geo.copies import VerifiedCopies
 from app.geo.networks import NetworkLookup
-from app.model import SnapshotError, StoreError
+from app.model import GeoError, SnapshotError, StoreError
 from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
 from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.soundness import check_names
 from app.snapshot.status import StatusDocument
+from app.snapshot.status import check as check_status
 from app.snapshot.status import decode as decode_status
 from app.store import Pointer, Publication, Store
 
@@ -47,11 +50,8 @@ class Serving:
         return self.lists.snapshot
 
     def status_document(self) -> StatusDocument | None:
-        """The status document, decoded; None if there is none or it cannot be read."""
-        try:
-            return decode_status(self.status) if self.status else None
-        except SnapshotError:
-            return None
+        """The status document, decoded; None if there is none."""
+        return decode_status(self.status) if self.status else None
 
 
 @dataclass(frozen=True)
@@ -63,35 +63,30 @@ class Stored:
 
 
 class GenerationReader:
-    """Reads generations, and the networks databases that belong to them."""
+    """Reads generations, their networks databases, and status documents, and checks each of them as a whole
+    before it is used."""
 
-    def __init__(self, copies: VerifiedCopies) -> None:
-        self._copies = copies
-        self._unreadable: tuple[str, str] | None = None  # a generation, and what is wrong with it
+    def __init__(self) -> None:
+        self._refused: dict[str, tuple[str, str]] = {}  # by kind: the tag of the last one, and why
 
-    def load(self, store: Store, pointer: Pointer) -> tuple[Serving, Stored]:
-        """Reads the generation that the store points to. The status document is not read here: lists do not
-        need it, and only it may be damaged. Raises StoreError, SnapshotError or GeoError."""
-        if self._unreadable is not None and self._unreadable[0] == pointer.generation:
-            raise SnapshotError(self._unreadable[1])
-        data = store.snapshot(pointer.generation)
-        if data is None:
-            raise StoreError(f"generation {pointer.generation} is not there any more")
-        started = time.monotonic()
-        try:
+    def load(self, store: Store, pointer: Pointer, former: Serving | None) -> tuple[Serving, Stored]:
+        """Reads the generation that the store points to; `former` is the one before. The status document is
+        not read here: lists do not need it, and only it may be damaged. Raises StoreError, SnapshotError
+        or GeoError."""
+        with self._refusing("snapshot", pointer.snapshot):
+            data = store.snapshot(pointer.generation)
+            if data is None:
+                raise StoreError(f"generation {pointer.generation} is not there any more")
+            started = time.monotonic()
             snapshot = LoadedSnapshot(pointer.generation, data)
-        except SnapshotError as error:  # remembered, so that 13 MB are not read again at every look
-            self._unreadable = pointer.generation, str(error)
-            raise
-        networks = _networks(store, snapshot.networks)
-        serving = Serving(
-            lists=MirrorLists(snapshot),
-            parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
-            networks=self._opened(snapshot.networks, networks),
-            published_at_s=pointer.published_at_s,
-            questions=Memo(MAX_QUESTIONS),
-        )
-        self._copies.delete_unused(time.time())
+            networks = _networks(store, snapshot.networks)
+            serving = Serving(
+                lists=MirrorLists(snapshot),
+                parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
+                networks=_opened(snapshot, networks, former),
+                published_at_s=pointer.published_at_s,
+                questions=Memo(MAX_QUESTIONS),
+            )
         log.info(
             "serving generation %s: %d mirrors, %.1f MB, ready in %.0f ms",
             pointer.generation,
@@ -101,11 +96,29 @@ class GenerationReader:
         )
         return serving, Stored(_publication(pointer, data, snapshot.networks), networks)
 
-    def _opened(self, digest: str | None, networks: bytes | None) -> NetworkLookup | None:
-        """Opens a networks database. It is written to a file first, so that it can be mapped into memory."""
-        if digest is None or networks is None:
-            return None
-        return NetworkLookup(self._copies.keep(digest, networks))
+    def with_status(self, serving: Serving, store: Store, pointer: Pointer) -> Serving:
+        """The same generation, with the status document that the store has now. Raises StoreError or
+        SnapshotError."""
+        if serving.status_tag == pointer.status:
+            return serving
+        with self._refusing("status document", pointer.status):
+            status = store.status()
+            if status is not None:
+                check_status(status)
+        return replace(serving, status=status, status_tag=pointer.status)
+
+    @contextmanager
+    def _refusing(self, kind: str, tag: str) -> Iterator[None]:
+        """Remembers what the block refuses, by its tag, so that megabytes are not read again at every look.
+        Raises SnapshotError at once for what was refused before."""
+        refused, problem = self._refused.get(kind, ("", ""))
+        if refused == tag:
+            raise SnapshotError(problem)
+        try:
+            yield
+        except (SnapshotError, GeoError) as error:
+            self._refused[kind] = tag, str(error)
+            raise
 
 
 def current_pointer(store: Store) -> Pointer:
@@ -118,13 +131,11 @@ def current_pointer(store: Store) -> Pointer:
     return pointer
 
 
-def with_status(serving: Serving, store: Store, pointer: Pointer) -> Serving:
-    """The same generation, with the status document and the time of publication that the store has now."""
-    if serving.status_tag == pointer.status and serving.published_at_s == pointer.published_at_s:
+def at_time(serving: Serving, pointer: Pointer) -> Serving:
+    """The same generation, with the time of publication that the store has now."""
+    if serving.published_at_s == pointer.published_at_s:
         return serving
-    return replace(
-        serving, status=store.status(), status_tag=pointer.status, published_at_s=pointer.published_at_s
-    )
+    return replace(serving, published_at_s=pointer.published_at_s)
 
 
 def _publication(pointer: Pointer, snapshot: bytes, networks: str | None) -> Publication:
@@ -144,3 +155,15 @@ def _networks(store: Store, digest: str | None) -> bytes | None:
     if networks is None:
         raise StoreError(f"the networks database {digest[:16]} is not there")
     return networks
+
+
+def _opened(snapshot: LoadedSnapshot, networks: bytes | None, former: Serving | None) -> NetworkLookup | None:
+    """Opens a networks database; if the former generation has the same one, it is used again. Raises
+    SnapshotError if the snapshot does not know all networks in it."""
+    if networks is None:
+        return None
+    same = former is not None and former.snapshot.networks == snapshot.networks
+    lookup = former.networks if same and former is not None else None
+    lookup = lookup or NetworkLookup.of(networks)
+    check_names(snapshot.overlays, lookup.names)
+    return lookup

@@ -2,9 +2,9 @@
 
 A request adds to plain numbers of its own process, which costs some 3 µs. The refresh thread writes
 them to a small file of the process when they have changed. The process that is asked for metrics writes
-its own file and adds up the files of its server. So no total ever goes down, whichever process is asked
-next. The counts of a process that has ended stay until the server ends. Files of former servers are
-removed after an hour.
+its own file, and adds its counts to those in the files of its server's other processes. So no total ever
+goes down, whichever process is asked next. The counts of a process that has ended stay until the server
+ends. Files of former servers are removed after an hour.
 
 Threads of one process share a tally without locks: CPython switches threads at calls and at the
 ends of loops, never within `counts[key] += 1`.
@@ -19,11 +19,12 @@ import time
 from bisect import bisect_left
 from collections import defaultdict
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from app.files import ABANDONED_S, remove_abandoned, replace
-from app.model import Record
+from app.model import Count, Record
 
 BUCKETS_S = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0)
 """Upper bounds of the latency histogram. An answer from memory takes some 30 µs, a new one 300 µs."""
@@ -50,21 +51,21 @@ class Tally:
 class Counted(Record, frozen=True, kw_only=True):
     """The counts of one process, as its file holds them."""
 
-    pid: int
+    pid: Annotated[int, msgspec.Meta(gt=0)]
     #: Numbers of requests, each as (form, status, reason, number).
-    requests: list[tuple[str, int, str, int]] = []
+    requests: list[tuple[str, Count, str, Count]] = []
     #: Numbers of requests by latency, not cumulative. The last one counts all slower requests.
-    buckets: list[int] = []
-    seconds: float = 0.0
-    memo_hits: int = 0
+    buckets: Annotated[list[Count], msgspec.Meta(max_length=len(BUCKETS_S) + 1)] = []
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    memo_hits: Count = 0
     #: The generation that the process serves.
     generation: str | None = None
     #: How many subjects are at fault now, by source.
-    faults: dict[str, int] = {}
+    faults: dict[str, Count] = {}
     #: How often a subject was found at fault, by source.
-    failures: dict[str, int] = {}
+    failures: dict[str, Count] = {}
     #: How many lookups in GeoIP databases failed.
-    lookup_failures: int = 0
+    lookup_failures: Count = 0
 
     @property
     def is_alive(self) -> bool:
@@ -88,18 +89,24 @@ class TallyFiles:
                 return
             if self._written is None:
                 self._delete_abandoned()
-            replace(self._folder / f"{self._server}-{counted.pid}.json", msgspec.json.encode(counted))
+            replace(self._file_of(counted.pid), msgspec.json.encode(counted))
             self._written = counted
 
-    def read(self) -> list[Counted]:
-        """Reads the files of all processes of this server, also of those that have ended."""
-        found = []
-        for path in sorted(self._folder.glob(f"{self._server}-*.json")):
+    def others(self) -> list[Counted]:
+        """Reads the files of all other processes of this server, also of those that have ended. Raises
+        OSError."""
+        own, found = self._file_of(os.getpid()), []
+        for path in sorted(self._folder.iterdir()):
+            if path == own or not path.match(f"{self._server}-*.json"):
+                continue
             try:
                 found.append(msgspec.json.decode(path.read_bytes(), type=Counted))
-            except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue  # the file is not one of ours
         return found
+
+    def _file_of(self, pid: int) -> Path:
+        return self._folder / f"{self._server}-{pid}.json"
 
     def _delete_abandoned(self) -> None:
         remove_abandoned(self._folder)

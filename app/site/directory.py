@@ -24,11 +24,12 @@ from app.geo.copies import VerifiedCopies
 from app.geo.database import CityDatabase, city_layout_of
 from app.geo.following import follow_cities
 from app.geo.mmdb import MmdbFile
+from app.geo.networks import NetworkLookup
 from app.logs import Faults
 from app.model import GeoError, MirrorwiseError, StoreError, digest_of
 from app.model.place import places_by_code
 from app.settings import Network, Settings
-from app.snapshot.schema import decode
+from app.snapshot.soundness import check_names, verified
 from app.store import Store
 
 log = logging.getLogger("mirrorwise.nginx")
@@ -140,11 +141,16 @@ class SiteDirectory:
 
     def _published_networks(self, generation: str) -> Path | None:
         data = self._store.snapshot(generation)
-        digest = decode(data).networks if data else None
+        snapshot = verified(data) if data else None
+        digest = snapshot.networks if snapshot else None
         blob = self._store.blob(digest) if digest else None
-        if data is None or (digest and blob is None):
+        if snapshot is None or (digest and blob is None):
             raise StoreError(f"generation {generation} is not, or not wholly, in the store")
-        return self._copies.keep(digest, blob) if digest and blob else None
+        if not digest or not blob:
+            return None
+        path = self._copies.keep(digest, blob)
+        check_names(snapshot.overlays, NetworkLookup(path).names)
+        return path
 
     def _texts(self, databases: SiteDatabases | None) -> dict[str, str]:
         """The contents of all configuration files, by name."""

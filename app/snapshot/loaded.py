@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from app.catalogue.catalogue import Directory, directories, question_key
-from app.model import Fate, Protocol, SnapshotError
+from app.model import Fate, Protocol
 from app.model.place import wider_places
 from app.ranking import ranking
-from app.snapshot.schema import ServedMirror, Snapshot, decode
+from app.snapshot.schema import ServedMirror
+from app.snapshot.soundness import verified
 from app.snapshot.tables import mirror_table, place_points
 
 Mask = npt.NDArray[np.bool_]
@@ -37,35 +38,13 @@ class Ranked(NamedTuple):
     rank_km: ranking.Floats
 
 
-def _check_sizes(snapshot: Snapshot) -> None:
-    """Checks that the tables of a snapshot fit each other. Raises SnapshotError if they do not."""
-    places, mirrors = snapshot.places, len(snapshot.mirrors)
-    cells = places.count * places.width
-    sizes = (
-        (len(snapshot.rows), len(snapshot.questions)),
-        (len(snapshot.fates), mirrors * (max(snapshot.rows, default=-1) + 1)),
-        (len(snapshot.noise), mirrors * ranking.SPREADS),
-        (places.names.count("\n") + 1, places.count),
-        (len(places.points), 2 * 4 * places.count),
-        (len(places.countries), 2 * places.count),
-        (len(places.continents), 2 * places.count),
-        (len(places.candidates), 2 * cells),
-        (len(places.costs), 4 * cells),
-    )
-    if any(found != expected for found, expected in sizes):
-        raise SnapshotError("the snapshot is damaged: its tables do not fit each other")
-    highest = int(np.frombuffer(places.candidates, np.uint16).max(initial=0)) if cells else -1
-    if max((highest, *snapshot.rankable), default=-1) >= mirrors:
-        raise SnapshotError("the snapshot is damaged: it ranks mirrors that are not in it")
-
-
 class LoadedSnapshot:
     """A decoded snapshot with the name of its generation. It never changes, but computes some parts only
-    when they are needed. Raises SnapshotError for bytes that are not a snapshot of this schema."""
+    when they are needed. Raises SnapshotError for bytes that are no snapshot of this schema, or one that
+    cannot be served."""
 
     def __init__(self, generation: str, data: bytes) -> None:
-        snapshot = decode(data)
-        _check_sizes(snapshot)
+        snapshot = verified(data)
         places = snapshot.places
         shape = (places.count, places.width)
         self.generation = generation

@@ -8,6 +8,8 @@ and whatever else changes without changing a list are in the status document (`a
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from app.model import (
@@ -23,6 +25,9 @@ from app.model import (
 
 SCHEMA = 3
 
+Kilometres = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Asn = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+
 
 class ServedMirror(Record, frozen=True, kw_only=True):
     """A mirror as the web process needs it. Disabled and unreachable mirrors are here too, because
@@ -37,14 +42,14 @@ class ServedMirror(Record, frozen=True, kw_only=True):
     city: str | None = None
     coordinates: Coordinates | None = None
     located_by: str | None = None
-    weight: float = 1.0
-    load_km: float = 0.0
+    weight: Annotated[float, msgspec.Meta(ge=1e-37, le=1e9)] = 1.0
+    load_km: Kilometres = 0.0
     private: bool = False
     monopoly: bool = False
     cloud_provider: str | None = None
     #: The regions that a cloud mirror serves; it serves all regions of its provider where this is empty.
     cloud_regions: tuple[str, ...] = ()
-    asns: tuple[int, ...] = ()
+    asns: tuple[Asn, ...] = ()
     countries: tuple[str, ...] = ()
     exclude_countries: tuple[str, ...] = ()
     #: Whether the mirror works over this family; None if that is not known.
@@ -66,7 +71,7 @@ class NetworkGroup(Record, frozen=True, kw_only=True):
     #: The indexes of the mirrors.
     mirrors: tuple[int, ...]
     #: If set, the group is for clients in a mirror's country or this near to it (undeclared ASNs).
-    within_km: float | None = None
+    within_km: Kilometres | None = None
     #: Whether the mirrors are in another region than the client's. One such group is enough for a list.
     nearby: bool = False
 
@@ -85,7 +90,7 @@ class Overlay(Record, frozen=True, kw_only=True):
     exclusive: tuple[NetworkGroup, ...] = ()
     netblocks: tuple[NetworkGroup, ...] = ()
     region: str | None = None
-    asn: int | None = None
+    asn: Asn | None = None
     asns: tuple[NetworkGroup, ...] = ()
 
 
@@ -155,7 +160,8 @@ def generation_of(data: bytes) -> str:
 
 
 def decode(data: bytes) -> Snapshot:
-    """Decodes a snapshot. Raises SnapshotError if it is cut short, no snapshot, or of another schema."""
+    """Decodes a snapshot. Raises SnapshotError if it is cut short, no snapshot, or of another schema. Whether
+    it can be served is decided elsewhere (`app.snapshot.soundness`)."""
     try:
         schema = msgspec.msgpack.decode(data, type=_Envelope).schema
         if schema != SCHEMA:

@@ -7,11 +7,16 @@ The heartbeat is a few numbers every few seconds, in JSON, so that redis-cli sho
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
-from app.model import MirrorState, Record, SnapshotError
+from app.model import Count, EpochSeconds, MirrorState, Record, SnapshotError
 
 SCHEMA = 1
+
+_YEARS = range(1970, 9000)
+_MAX_FAILURES = 2**53
 
 
 class StatusDocument(Record, frozen=True, kw_only=True):
@@ -21,8 +26,17 @@ class StatusDocument(Record, frozen=True, kw_only=True):
     #: What the prober knows of each mirror, by name; private mirrors are left out.
     states: dict[str, MirrorState] = {}
     #: When each input ("config", "mirrors", "state", "cloud", "geoip") was read, in epoch seconds.
-    inputs_read_s: dict[str, float] = {}
+    inputs_read_s: dict[str, EpochSeconds] = {}
     #: The worker's faults by subject, as in its log.
+    faults: dict[str, str] = {}
+
+
+class _Outline(Record, frozen=True, kw_only=True):
+    """A status document whose states are not decoded yet."""
+
+    schema: int
+    states: dict[str, msgspec.Raw] = {}
+    inputs_read_s: dict[str, EpochSeconds] = {}
     faults: dict[str, str] = {}
 
 
@@ -34,29 +48,59 @@ def encode(status: StatusDocument) -> bytes:
 def decode(data: bytes) -> StatusDocument:
     """Decodes a status document. Raises SnapshotError if it is unreadable or of another schema."""
     try:
-        status = msgspec.msgpack.decode(data, type=StatusDocument)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return msgspec.msgpack.decode(data, type=StatusDocument)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable status document: {error}") from error
-    if status.schema != SCHEMA:
-        raise SnapshotError(f"the status document has schema {status.schema}, this program reads {SCHEMA}")
-    return status
+
+
+def check(data: bytes) -> None:
+    """Raises SnapshotError unless these bytes are a status document whose values are all possible. It decodes
+    one state at a time, because all of them together may be large."""
+    try:
+        outline = msgspec.msgpack.decode(data, type=_Outline)
+        if outline.schema != SCHEMA:
+            raise SnapshotError(
+                f"the status document has schema {outline.schema}, this program reads {SCHEMA}"
+            )
+        for name, raw in outline.states.items():
+            _check_state(name, msgspec.msgpack.decode(raw, type=MirrorState))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SnapshotError(f"not a readable status document: {error}") from error
+
+
+def _check_state(name: str, state: MirrorState) -> None:
+    moments = (state.probed_at, state.since, state.timestamp, state.origin_timestamp)
+    if (
+        state.mirror != name
+        or not 0 <= state.failures < _MAX_FAILURES
+        or not all(moment is None or is_possible(moment) for moment in moments)
+    ):
+        raise SnapshotError(f"the status document is damaged: its state of {name[:64]!r} is none")
+
+
+def is_possible(moment: datetime) -> bool:
+    """Returns whether a moment has a time zone, and is in years with which computing cannot fail, as it does
+    near the first and the last one."""
+    return moment.tzinfo is not None and moment.year in _YEARS
 
 
 class Heartbeat(Record, frozen=True, kw_only=True):
     """The heartbeat of the worker that publishes. Its numbers count from the worker's start."""
 
+    #: The worker's name, under which it holds the lease.
+    worker: str = ""
     #: When it said this, and when it started, in epoch seconds.
-    at_s: float
-    started_at_s: float = 0.0
-    steps: int = 0
-    step_seconds: float = 0.0
-    compiles: int = 0
-    compile_seconds: float = 0.0
-    publications: int = 0
+    at_s: EpochSeconds
+    started_at_s: EpochSeconds = 0.0
+    steps: Count = 0
+    step_seconds: EpochSeconds = 0.0
+    compiles: Count = 0
+    compile_seconds: EpochSeconds = 0.0
+    publications: Count = 0
     #: How many subjects are at fault now, by source.
-    faults: dict[str, int] = {}
+    faults: dict[str, Count] = {}
     #: How often a subject was found at fault, by source.
-    failures: dict[str, int] = {}
+    failures: dict[str, Count] = {}
     #: Why a snapshot is held back; None if none is.
     guard: str | None = None
 
@@ -70,5 +114,5 @@ def decode_heartbeat(data: bytes) -> Heartbeat:
     """Decodes a heartbeat. Raises SnapshotError if it is unreadable."""
     try:
         return msgspec.json.decode(data, type=Heartbeat)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable heartbeat: {error}") from error

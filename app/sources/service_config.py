@@ -46,7 +46,8 @@ class _ConfigReader:
         versions = self.names("versions")
         self.aliases = self.read_aliases(versions)
         self.modules = self.read_modules()
-        self.releases = tuple(v for v in versions if v not in self.aliases) + tuple(self.modules)
+        ordinary = (version for version in versions if version not in self.aliases)
+        self.releases = tuple(dict.fromkeys((*ordinary, *self.modules)))
         self.vault_releases = tuple(self.names("vault_versions"))
         self.arches = self.read_arches()
         self.repos = self.read_repos()
@@ -117,7 +118,7 @@ class _ConfigReader:
     def read_arches(self) -> dict[str, tuple[str, ...]]:
         fields = self.fields.mapping_of("arches")
         listed = {
-            key: tuple(scalar.text for scalar in fields.scalars(key) if self.is_name(scalar))
+            key: tuple(dict.fromkeys(scalar.text for scalar in fields.scalars(key) if self.is_name(scalar)))
             for key in fields.mapping.entries
         }
         arches: dict[str, tuple[str, ...]] = {}

@@ -29,7 +29,7 @@ def open_store(settings: Settings, for_web: bool = False) -> Store:
 
     if for_web and settings.redis_read_url is not None:
         return RedisStore.at(settings.redis_read_url, replica=True)
-    return RedisStore.at(settings.redis_url)
+    return RedisStore.at(settings.redis_url, var_dir=settings.var_dir)
 
 
 def file_store(var_dir: Path) -> FileStore:

@@ -35,6 +35,7 @@ from app.store.index import (
     lease_lost,
     missing_objects,
 )
+from app.store.lock_file import LockFile
 
 LOCK_TIMEOUT_S = 10.0  # saving a snapshot on a slow disk takes a while
 
@@ -48,22 +49,30 @@ class FileStore(IndexedStore):
         self.directory = directory
         self.where = str(directory)
         self._objects = directory / "objects"
-        self._lease: tuple[str, int] | None = None  # owner, descriptor of the locked file
+        self._lease = LockFile(directory / "lease.lock")
+        self._owner: str | None = None  # whose lease it is, while this process has it
         self._lease_guard = threading.Lock()
 
     def lease(self, owner: str, ttl_s: float) -> bool:
         """Takes or keeps the lease. It ends with the process, so `ttl_s` does not matter here."""
         with self._lease_guard, _spoken(self.directory / "lease.lock"):
-            if self._lease is not None and not self._is_still_locked(self._lease[1]):
-                self._drop_lease()
-            if self._lease is None:
-                self._take_lease(owner)
-            return self._lease is not None and self._lease[0] == owner
+            if not self._lease.is_ours:
+                self._owner = None
+                if self._lease.take():
+                    self._owner = owner
+                    with suppress(OSError):  # a full disk; the name is for people
+                        self._lease.write(owner)
+            return self._owner == owner
 
     def release(self, owner: str) -> None:
         with self._lease_guard:
-            if self._lease is not None and self._lease[0] == owner:
+            if self._owner == owner:
                 self._drop_lease()
+
+    def holder(self) -> str | None:
+        with self._lease_guard, _spoken(self.directory / "lease.lock"):
+            names = self._lease.names() if self._lease.is_locked() else []
+            return names[0] if names else None
 
     def beat(self, data: bytes) -> None:
         # Not durable: a sign of life from before a power cut is of no use.
@@ -78,39 +87,9 @@ class FileStore(IndexedStore):
         with self._lease_guard:
             self._drop_lease()
 
-    # --- the lease --------------------------------------------------------------------------------
-
-    def _take_lease(self, owner: str) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.directory / "lease.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self._is_still_locked(descriptor):
-                os.truncate(descriptor, 0)
-                os.pwrite(descriptor, f"{owner}\n".encode(), 0)
-                self._lease = (owner, descriptor)
-                return
-        except BlockingIOError:
-            pass
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-    def _is_still_locked(self, descriptor: int) -> bool:
-        """Returns whether the file that we hold open is still the lock. If the directory was removed or
-        replaced, other processes lock another file."""
-        try:
-            there = (self.directory / "lease.lock").stat()
-        except FileNotFoundError:
-            return False
-        ours = os.fstat(descriptor)
-        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
-
     def _drop_lease(self) -> None:
-        if self._lease is not None:
-            os.close(self._lease[1])
-            self._lease = None
+        self._lease.drop()
+        self._owner = None
 
     # --- objects and index ------------------------------------------------------------------------
 
@@ -153,8 +132,7 @@ class FileStore(IndexedStore):
 
     def _check_lease(self, owner: str) -> None:
         with self._lease_guard:
-            ours = self._lease is not None and self._lease[0] == owner
-            if not ours or not self._is_still_locked(self._lease[1] if self._lease else -1):
+            if self._owner != owner or not self._lease.is_ours:
                 raise lease_lost(owner, self.where)
 
     def _clean(self, dropped: set[str], kept: set[str]) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from app.model import Record, StoreError, digest_of
+from app.model import EpochSeconds, Record, StoreError, digest_of
 from app.store.protocol import KEPT_GENERATIONS, LeaseLost, NotOursError, Pointer, Publication
 
 UNCLAIMED_S = 3600
@@ -37,7 +37,7 @@ class Index(Record, frozen=True, kw_only=True):
 
     #: The newest publication first, which is the current one.
     kept: tuple[Kept, ...] = ()
-    published_at_s: float = 0.0
+    published_at_s: EpochSeconds = 0.0
     memory: str | None = None
     status: str | None = None
 
@@ -102,9 +102,12 @@ class IndexedStore(ABC):
         index = decode_index(self._load_index(), self.where)
         if not index.kept:
             return None
-        status = (index.status or "")[:16]
+        current = index.kept[0]
         return Pointer(
-            generation=index.kept[0].generation, published_at_s=index.published_at_s, status=status
+            generation=current.generation,
+            snapshot=current.snapshot[:16],
+            published_at_s=index.published_at_s,
+            status=(index.status or "")[:16],
         )
 
     def snapshot(self, generation: str) -> bytes | None:

@@ -27,6 +27,8 @@ class Pointer(Record, frozen=True, kw_only=True):
     """The pointer to what is current in a store. Readers compare it with what they have."""
 
     generation: str
+    #: A tag that changes whenever the bytes of the snapshot do.
+    snapshot: str
     published_at_s: float
     #: A tag that changes whenever the status document does; "" before the first one.
     status: str
@@ -87,6 +89,9 @@ class Store(Protocol):
 
     def release(self, owner: str) -> None:
         """Gives the lease back, if `owner` has it."""
+
+    def holder(self) -> str | None:
+        """Returns the owner of the lease, as far as can be told, for people; None if no worker has it."""
 
     def beat(self, data: bytes) -> None:
         """Replaces the worker's heartbeat."""

@@ -2,13 +2,14 @@
 
 All keys begin with `PREFIX`, whose number changes when their meaning does, so that two versions of
 Mirrorwise can share a server. An ACL has to allow `~{mirrorwise:1}:*` with GET, SET, APPEND, EXISTS, DEL,
-UNLINK, PERSIST, WATCH, UNWATCH, MULTI and EXEC for the worker, and GET for web. Both need SELECT if the
-database is not 0.
+UNLINK, PERSIST, PTTL, WATCH, UNWATCH, MULTI and EXEC for the worker, and GET for web. Both need SELECT if
+the database is not 0.
 
 The index is replaced in a WATCH/MULTI/EXEC that watches the lease too. So a worker whose lease has
-expired cannot publish, however late its commands arrive. Objects are written before, with a time to
-live that the swap takes away (`index`). A server that evicts keys (`maxmemory-policy` other than
-noeviction) may lose a snapshot, which then is not there.
+expired cannot publish, however late its commands arrive. A lease that is no string or never ends, because
+something else wrote it, counts as none. Objects are written before, with a time to live that the swap
+takes away (`index`). A server that evicts keys (`maxmemory-policy` other than noeviction) may lose a
+snapshot, which then is not there.
 
 A timeout is 2 s without any progress, so that a snapshot of 15 MB gets through a slow link. If a
 connection in the pool has died, it is replaced once, silently; timeouts are never retried.
@@ -26,6 +27,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import redis
@@ -46,6 +48,7 @@ from app.store.index import (
 from app.store.protocol import NotOursError
 from app.store.redis_connect import client_at
 from app.store.redis_errors import code_of, sentence
+from app.store.succession import Succession
 
 PREFIX = "{mirrorwise:1}:"  # the braces give all keys one slot in a cluster
 INDEX = PREFIX + "index"
@@ -56,6 +59,7 @@ OBJECT = PREFIX + "object:"  # + SHA-256
 RENEW_S = 5.0
 PIECE_BYTES = 1 << 20
 TRIES = 10
+LONGEST_LEASE_S = 60.0
 
 T = TypeVar("T")
 
@@ -63,40 +67,62 @@ T = TypeVar("T")
 class RedisStore(IndexedStore):
     """A store in Redis. It connects at the first command. `where` names the server in messages."""
 
-    def __init__(self, client: redis.Redis, where: str, sentinels: list[redis.Redis] | None = None) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        where: str,
+        sentinels: list[redis.Redis] | None = None,
+        line: Succession | None = None,
+    ) -> None:
         self.where = f"Redis at {where}"
+        self._line = line
         self._client = client
         self._sentinels = sentinels or []
         self._renew_at = math.inf if self._sentinels else 0.0
 
     @classmethod
-    def at(cls, url: SecretUrl, replica: bool = False) -> RedisStore:
+    def at(cls, url: SecretUrl, replica: bool = False, var_dir: Path | None = None) -> RedisStore:
         """The store at a URL that settings has checked. With `replica`, behind Sentinel, any replica is
-        used, or the master while there is none."""
+        used, or the master while there is none. `var_dir`: where the workers of this machine see which of
+        them are dead."""
         client, sentinels = client_at(url, replica)
-        return cls(client, str(url), sentinels)
+        line = Succession(var_dir / "worker.lock") if var_dir else None
+        return cls(client, str(url), sentinels, line)
 
     def lease(self, owner: str, ttl_s: float) -> bool:
         ttl_ms = max(1, round(ttl_s * 1000))
+        dead = self._line.dead(owner) if self._line else frozenset()
 
         def renew(pipe: Pipeline) -> bool:
-            holder = _get(pipe, LEASE)
-            if holder is not None and holder != owner.encode():
+            holder = _holder(pipe)
+            if holder is not None and holder != owner and holder not in dead:
                 return False
             pipe.multi()
             pipe.set(LEASE, owner, px=ttl_ms)
             return True
 
-        return self._transact(renew, LEASE)
+        leading = self._transact(renew, LEASE)
+        if leading and self._line:
+            self._line.leads(owner)
+        return leading
 
     def release(self, owner: str) -> None:
         def give_back(pipe: Pipeline) -> None:
-            holder = _get(pipe, LEASE)
+            holder = _holder(pipe)
             pipe.multi()
-            if holder == owner.encode():
+            if holder == owner:
                 pipe.delete(LEASE)
 
         self._transact(give_back, LEASE)
+
+    def holder(self) -> str | None:
+        with self._spoken():
+            try:
+                return _text(_get(self._client, LEASE))
+            except redis.ResponseError as error:
+                if code_of(error) != "WRONGTYPE":
+                    raise
+                return None
 
     def beat(self, data: bytes) -> None:
         with self._spoken():
@@ -107,6 +133,8 @@ class RedisStore(IndexedStore):
             return _get(self._client, HEARTBEAT)
 
     def close(self) -> None:
+        if self._line:
+            self._line.end()
         for client in (self._client, *self._sentinels):
             client.close()
             client.connection_pool.disconnect()
@@ -145,7 +173,7 @@ class RedisStore(IndexedStore):
         needs = {*swap.adds, *swap.needs}
 
         def replace(pipe: Pipeline) -> None:
-            if swap.owner is not None and _get(pipe, LEASE) != swap.owner.encode():
+            if swap.owner is not None and _holder(pipe) != swap.owner:
                 raise lease_lost(swap.owner, self.where)
             former = self._former_index(pipe)
             index = swap.change(former)
@@ -207,7 +235,8 @@ class RedisStore(IndexedStore):
             self._drop_connections()
             if code_of(error) == "WRONGTYPE":
                 problem = (
-                    f"one of the keys {PREFIX}* was written by something else and has another type; delete it"
+                    f"one of the keys {PREFIX}* was written by something else and has another type; "
+                    "the worker replaces it"
                 )
                 raise NotOursError(f"{self.where}: {problem}") from error
             who = "the Redis server" if self._sentinels else "it"
@@ -219,6 +248,23 @@ class RedisStore(IndexedStore):
             self._renew_at = time.monotonic() + RENEW_S
         for client in (self._client, *self._sentinels):
             client.connection_pool.disconnect(inuse_connections=False)
+
+
+def _holder(pipe: Pipeline) -> str | None:
+    """Returns the owner of the lease. A key of another type, and one that lasts longer than any lease of
+    ours, count as no lease: otherwise a person would have to delete them."""
+    try:
+        holder = _text(_get(pipe, LEASE))
+    except redis.ResponseError as error:
+        if code_of(error) != "WRONGTYPE":
+            raise
+        return None
+    lasts_ms = pipe.pttl(LEASE) if holder is not None else 0
+    return holder if 0 <= lasts_ms <= LONGEST_LEASE_S * 1000 else None
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
 
 
 def _get(client: redis.Redis, key: str) -> bytes | None:

@@ -35,7 +35,6 @@ _MISSES = "Behind a caching nginx these are its misses alone; totals come from i
 
 def exposition(current: Current) -> bytes:
     """Returns the body of the answer to a scrape."""
-    current.write_tally()
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(current))
     return generate_latest(registry)
@@ -49,7 +48,7 @@ class _Collector:
         self._now = time.time()
 
     def collect(self) -> Iterator[Metric]:
-        processes = self._current.tallies.read()
+        processes = self._current.counted()
         yield from _requests(processes)
         yield from _processes([process for process in processes if process.is_alive])
         yield _by_source(

@@ -7,6 +7,7 @@ from functools import cache
 
 from markupsafe import escape
 
+from app.model.words import escaped
 from app.render import html, text
 from app.serving.current import Current
 from app.web.answers import Answer
@@ -58,5 +59,7 @@ def ready(current: Current) -> Answer:
     else:
         age_s = max(0.0, now - serving.published_at_s)
         lines = [f"serving generation {serving.snapshot.generation}, published {age_s:.0f} s ago"]
+        if current.heartbeat is not None and current.heartbeat.worker:
+            lines[0] += f"; {escaped(current.heartbeat.worker)} publishes"
     body = "\n".join([*lines, *reasons(current, now)]) + "\n"
     return Answer(200 if serving else 503, text.CONTENT_TYPE, body.encode(), (NO_STORE,))

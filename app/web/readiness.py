@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.model.words import escaped
 from app.serving.current import Current
 from app.snapshot.status import Heartbeat
 
@@ -34,16 +35,17 @@ def reasons(current: Current, now: float) -> Iterator[str]:
     if age_s > OLD_AFTER_S:
         yield f"snapshot: nothing new has been published for {age_s / 3600:.0f} h"
     if "store" not in current.faults.current:  # the worker's news comes through the store
-        yield from _of_worker(current.heartbeat, now)
+        yield from _of_worker(current.heartbeat, current.leaseholder, now)
 
 
-def _of_worker(heartbeat: Heartbeat | None, now: float) -> Iterator[str]:
+def _of_worker(heartbeat: Heartbeat | None, leaseholder: str | None, now: float) -> Iterator[str]:
+    may_publish = f"{escaped(leaseholder)} holds the lease" if leaseholder else "no worker holds the lease"
     if heartbeat is None:
-        yield "worker: no sign of life has been seen"
+        yield f"worker: no sign of life has been seen; {may_publish}"
         return
     silent_s = now - heartbeat.at_s
     if silent_s > SILENT_AFTER_S:
-        yield f"worker: no sign of life for {silent_s:.0f} s"
+        yield f"worker: no sign of life for {silent_s:.0f} s from {escaped(heartbeat.worker)}; {may_publish}"
     if heartbeat.guard is not None:
         yield f"guard: {heartbeat.guard}"
     faults = {source: number for source, number in heartbeat.faults.items() if source not in OWN_SOURCES}

@@ -23,10 +23,11 @@ from app.files import Marks
 from app.logs import Faults, pause_s
 from app.model import MirrorState, SnapshotError, SourceError, StoreError, digest_of
 from app.settings import Settings
-from app.snapshot import schema
+from app.snapshot import schema, soundness
 from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument, encode_heartbeat
+from app.snapshot.status import check as check_status
 from app.snapshot.status import decode as decode_status
 from app.snapshot.status import encode as encode_status
 from app.store import NotOursError, Publication, Store
@@ -42,6 +43,7 @@ LEASE_S = 15.0
 STATE_EVERY_S = 60.0
 BEAT_EVERY_S = 5.0
 CHECK_EVERY_S = 60.0
+STOP_S = 5.0
 
 
 class Worker:
@@ -122,7 +124,8 @@ class Worker:
         if leading and not self.leading:
             self._take_over()
         if leading != self.leading:
-            log.info("publishing" if leading else "standing by: another worker is publishing")
+            holder = "" if leading else self._store.holder() or "another worker"
+            log.info("publishing as %s" if leading else "standing by: %s is publishing", holder or self.owner)
         self.leading = leading
         return leading
 
@@ -141,7 +144,10 @@ class Worker:
         """The published states of mirrors, for those whose state file is at fault now."""
         data = self._readable("status document", self._store.status)
         try:
-            return decode_status(data).states if data else {}
+            if data is None:
+                return {}
+            check_status(data)
+            return decode_status(data).states
         except SnapshotError as error:
             log.warning("the last worker's status document is of no use: %s", error)
             return {}
@@ -179,9 +185,16 @@ class Worker:
         except SourceError:
             return  # no config has ever been good; the fault is named
         compiled = compile_snapshot(inputs)
-        data = schema.encode(compiled.snapshot)
-        self._ready = (compiled, data, schema.generation_of(data))
         self._seen, self._seen_state, self._state_read_at = seen, state, now
+        data = schema.encode(compiled.snapshot)
+        try:
+            soundness.verified(data)
+        except SnapshotError as error:  # web would refuse it; the one before stays published
+            self.faults.set("snapshot", f"not published: {error}")
+            self._ready = None
+            return
+        self.faults.clear("snapshot")
+        self._ready = (compiled, data, schema.generation_of(data))
         self._pulse.compiled(time.monotonic() - started)
         log.info(
             "compiled %d mirrors for %d places in %.1f s: %.1f MB, generation %s",
@@ -299,7 +312,7 @@ class Worker:
 
     def _publish_status(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:
-            self._store.beat(encode_heartbeat(self._pulse.beat(now, self.faults)))
+            self._store.beat(encode_heartbeat(self._pulse.beat(self.owner, now, self.faults)))
             self._beat_at = now
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return
@@ -331,6 +344,26 @@ def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool
             stopping.wait(pause_s(refresh_s, failures))
     finally:
         worker.stop()
+
+
+def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> bool:
+    """Calls `run` in a thread, so that the process can end whatever a step waits for: an answer of a server
+    that comes byte by byte may take minutes. A step under way has STOP_S to end. Nothing is half published
+    if it does not, as when the process is killed. Returns whether the thread has ended."""
+
+    def go() -> None:
+        try:
+            run(worker, refresh_s, stopping, force)
+        finally:
+            stopping.set()
+
+    thread = threading.Thread(target=go, name="mirrorwise-worker", daemon=True)
+    thread.start()
+    stopping.wait()
+    thread.join(STOP_S)
+    if thread.is_alive():
+        log.warning("ended within a step, which has not come to its end in %.0f s", STOP_S)
+    return not thread.is_alive()
 
 
 def run_once(worker: Worker, force: bool) -> bool:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from app.model import Mirror, ProbeRound, Record, RepomdVersion, ServiceConfig
+from app.model import Count, EpochSeconds, Mirror, ProbeRound, Record, RepomdVersion, ServiceConfig
 from app.snapshot.eligibility import Counts
+from app.snapshot.schema import Kilometres
+from app.snapshot.status import is_possible
 
 
 class HourCounts(Record, frozen=True, kw_only=True):
     """The largest numbers of mirrors of each question in one hour. `hour` counts hours from the epoch."""
 
-    hour: int
+    hour: Count
     largest: dict[str, Counts]
 
 
@@ -27,9 +29,9 @@ class Memory(Record, frozen=True, kw_only=True):
     #: What the guard compares with.
     hours: tuple[HourCounts, ...] = ()
     #: The published load prices, by mirror.
-    load_km: dict[str, float] = {}
+    load_km: dict[str, Kilometres] = {}
     #: When these were last decided, in epoch seconds.
-    priced_at_s: float | None = None
+    priced_at_s: EpochSeconds | None = None
 
 
 def encode(memory: Memory) -> bytes:
@@ -38,10 +40,14 @@ def encode(memory: Memory) -> bytes:
 
 
 def decode(data: bytes | None) -> Memory:
-    """Decodes a memory. It is empty if there is none, or one of another version that does not decode."""
+    """Decodes a memory. It is empty if there is none, or one of another version that does not decode, or one
+    with times that there cannot be."""
     if data is None:
         return Memory()
     try:
-        return msgspec.msgpack.decode(data, type=Memory)
+        memory = msgspec.msgpack.decode(data, type=Memory)
     except (ValueError, RecursionError):  # msgspec's errors, and texts that are not UTF-8
         return Memory()
+    moments = [version.seen_at for versions in memory.repomd.values() for version in versions]
+    moments += [memory.last_round.completed_at] if memory.last_round else []
+    return memory if all(map(is_possible, moments)) else Memory()

@@ -28,9 +28,10 @@ class Pulse:
         self.compiles += 1
         self.compile_seconds += seconds
 
-    def beat(self, now: float, faults: Faults) -> Heartbeat:
-        """Makes the heartbeat of this moment."""
+    def beat(self, worker: str, now: float, faults: Faults) -> Heartbeat:
+        """Makes the heartbeat of this moment. `worker`: the worker's name."""
         return Heartbeat(
+            worker=worker,
             at_s=now,
             started_at_s=now if self.started_at_s is None else self.started_at_s,
             steps=self.steps,

@@ -357,4 +357,4 @@ def test_damaged_status_document(
             path.write_bytes(b"damaged")
     current.refresh()
     assert current.serving is not None and current.serving.snapshot.generation == generation(store)
-    assert "does not hold what its name says" in current.faults.current["store"]
+    assert "does not hold what its name says" in current.faults.current["status document"]

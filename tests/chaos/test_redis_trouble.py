@@ -16,7 +16,7 @@ import redis
 from app.snapshot import schema
 from app.store import Publication
 from app.store.index import Index, Kept, encode_index
-from app.store.redis import INDEX, OBJECT
+from app.store.redis import INDEX, LEASE, OBJECT
 from tests.chaos.service import Crowd, Service, lists, reasons, says
 from tests.conftest import free_port, wait_until
 from tests.servers import GunicornServer
@@ -271,6 +271,70 @@ def test_worker_starts_with_wrong_content(running: Running, harm: Callable[[Runn
     edit = service.edit()
     wait_until(lists(web, edit), "the edit is served")
     wait_until(lambda: "store:" not in reasons(web), "nothing is wrong any more")
+
+
+# --- the lease ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_worker_killed_again_and_again(running: Running) -> None:
+    """A worker that is killed and started again publishes at once: no lease of the dead one has to run out
+    (15 s), however often it happens, and at whatever moment."""
+    service, web = running
+    for pause_s in (0.0, 0.3, 0.8, 1.3):
+        service.worker.process.kill()
+        service.worker.process.wait()
+        service.worker.start()
+        time.sleep(pause_s)  # it is killed in the midst of what it does then
+    service.worker.process.kill()
+    service.worker.process.wait()
+    edit = service.edit()
+    started_s = time.monotonic()
+    service.worker.start()
+    wait_until(lists(web, edit), "the edit is served")
+    assert time.monotonic() - started_s < 10
+    wait_until(says(web, f"/{service.worker.process.pid}/"), "/readyz names it")
+
+
+@pytest.mark.slow
+def test_lease_of_another_type(running: Running) -> None:
+    """What stands in the place of the lease, and is none, stops no publication."""
+    service, web = running
+    for junk in ("for ever", ["a", "list"]):
+        service.worker.process.send_signal(signal.SIGSTOP)
+        service.client.delete(LEASE)
+        if isinstance(junk, str):
+            service.client.set(LEASE, junk)
+        else:
+            service.client.rpush(LEASE, *junk)
+        service.worker.process.send_signal(signal.SIGCONT)
+        edit = service.edit()
+        wait_until(lists(web, edit), "the edit is served")
+        assert "worker:" not in reasons(web)
+
+
+@pytest.mark.slow
+def test_worker_ends_while_redis_drips(running: Running) -> None:
+    """A worker that waits for an answer which comes byte by byte ends within seconds of being told to, and
+    the next one needs no lease to run out."""
+    service, web = running
+    service.worker.signal(signal.SIGTERM)
+    service.line.bytes_per_s = 150.0
+    try:
+        service.worker.start()
+        ours = f"/{service.worker.process.pid}/"
+        wait_until(
+            lambda: ours in (service.store.holder() or ""), "it leads, and reads what was before it", 30
+        )
+        started_s = time.monotonic()
+        assert service.worker.signal(signal.SIGTERM) == 0
+        assert time.monotonic() - started_s < 8
+    finally:
+        service.line.bytes_per_s = None
+    assert "ended within a step" in service.worker.said()
+    service.worker.start()
+    edit = service.edit()
+    wait_until(lists(web, edit), "the edit is served", 10)
 
 
 # --- starting web ------------------------------------------------------------------------------------------

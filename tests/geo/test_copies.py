@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import app.geo.copies
 from app.geo.copies import UNUSED_S, VerifiedCopies, identity_of
 from app.geo.database import AsnDatabase, CityDatabase
 from app.model import GeoError
@@ -212,3 +215,61 @@ def test_good_test_databases_pass(real_data: Path, folder: Path) -> None:
     for name in ("GeoIP2-City-Test", "GeoLite2-City-Test", "GeoIP2-Country-Test", "GeoLite2-Country-Test"):
         assert CityDatabase([copies.copy(real_data / "geoip" / f"{name}.mmdb")]).vendor == "MaxMind"
     assert AsnDatabase([copies.copy(real_data / "geoip" / "GeoLite2-ASN-Test.mmdb")]).failures == 0
+
+
+# --- in memory ------------------------------------------------------------------------------------------
+
+
+def in_the_way(folder: Path) -> None:
+    folder.parent.parent.mkdir(exist_ok=True)
+    folder.parent.write_text("a file where a folder should be")
+
+
+def in_a_circle(folder: Path) -> None:
+    folder.parent.mkdir()
+    folder.symlink_to(folder.name)
+
+
+@pytest.mark.parametrize("harm", [in_the_way, in_a_circle])
+def test_folder_takes_no_copy(source: Path, folder: Path, harm: Callable[[Path], None]) -> None:
+    """A process that may hold copies in memory does, says why, and sees changes; another refuses."""
+    harm(folder)
+    with pytest.raises(GeoError, match="cannot be copied"):
+        VerifiedCopies(folder).copy(source)
+    copies = VerifiedCopies(folder, or_memory=True)
+    old = copies.copy(source)
+    database = CityDatabase([old])
+    assert database.place("192.0.2.1") == "LU/49/6"
+    assert copies.problem is not None and str(folder) in copies.problem
+    assert copies.copy(source) == old
+    write_database(source, {"192.0.2.0/24": dbip("DE", 50.1, 8.6)})
+    new = copies.copy(source)
+    assert new != old
+    copies.remember(source, new)
+    copies.delete_unused(time.time())
+    assert CityDatabase([new]).place("192.0.2.1") == "DE/50/8"
+    assert database.place("192.0.2.1") == "LU/49/6"  # what is mapped stays
+    assert not old.exists()
+    with pytest.raises(GeoError, match="cannot be opened"):
+        source.write_bytes(b"junk")
+        copies.copy(source)
+
+
+def test_folder_takes_copies_again(source: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a minute the copy is on the disk, and nothing is wrong any more. It is the same database."""
+    in_the_way(folder)
+    copies = VerifiedCopies(folder, or_memory=True)
+    memory = copies.copy(source)
+    identity = identity_of([memory])
+    folder.parent.unlink()
+    assert copies.copy(source) == memory
+    monkeypatch.setattr(app.geo.copies, "AGAIN_S", -1.0)
+    folder.parent.write_text("in the way again")
+    copies._again_at = 0.0
+    assert copies.copy(source) == memory and copies.problem
+    folder.parent.unlink()
+    disk = copies.copy(source)
+    assert disk.parent == folder and copies.problem is None
+    assert identity_of([disk]) == identity
+    copies.delete_unused(time.time())
+    assert not memory.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import random
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -501,3 +502,20 @@ def test_netblocks_against_plain_counting() -> None:
         assert len(findings) == (covered > 16)
         if findings:
             assert f"{covered} addresses" in findings[0].message
+
+
+# --- in memory ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("linux", [True, False])
+def test_in_memory(linux: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that came through the store needs no file of its own. It knows all names in it."""
+    if not linux:
+        monkeypatch.delattr(os, "memfd_create")
+    ranges = [cloud_range("198.51.100.0/24", "aws:eu-central-1")]
+    built = build_networks(ranges, [("a.example.org", "192.0.2.0/24")], [], 1)
+    lookup = NetworkLookup.of(built.mmdb)
+    assert lookup.names == {overlay.name for overlay in built.overlays}
+    assert lookup.overlay_name("198.51.100.7") == "aws:eu-central-1"
+    assert lookup.overlay_name("203.0.113.1") is None
+    lookup.close()

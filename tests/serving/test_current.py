@@ -14,9 +14,11 @@ import pytest
 from app.model import SnapshotError
 from app.serving.current import Current
 from app.snapshot import schema
+from app.snapshot.status import StatusDocument
+from app.snapshot.status import encode as encode_status
 from app.store import FileStore, Pointer, Publication, Store, file_store
 from tests.conftest import RedisServer, wait_until
-from tests.serving.site import CORP, Site, knows_networks, served
+from tests.serving.site import CORP, Site, knows_networks, knows_places, served
 from tests.worker.network import NOON, Network, generation
 
 # --- following the store ----------------------------------------------------------------------------------
@@ -48,10 +50,11 @@ def test_new_status_document(site: Site) -> None:
     current = site.follower()
     current.refresh()
     before = current.serving
-    site.store.publish_status(b"another")
+    another = encode_status(StatusDocument(faults={"mirrors/a.yml": "another"}))
+    site.store.publish_status(another)
     current.refresh()
     assert before is not None and current.serving is not None
-    assert current.serving.status == b"another"
+    assert current.serving.status == another
     assert current.serving.snapshot is before.snapshot
 
 
@@ -300,12 +303,50 @@ def test_spoiled_copy_is_not_served(redis_site: Site, redis_server: RedisServer)
     assert current.faults.current == {}
 
 
-def test_unwritable_copy(redis_site: Site, redis_server: RedisServer) -> None:
-    """A node that cannot keep a copy serves all the same, and says what is wrong."""
-    settings = redis_site.with_redis(redis_server)
-    settings.var_dir.mkdir()
-    (settings.var_dir / "store").write_text("a file where a folder should be")
+def in_the_way_of_store(var: Path) -> None:
+    var.mkdir()
+    (var / "store").write_text("a file where a folder should be")
+
+
+def in_the_way_of_all(var: Path) -> None:
+    var.write_text("a file where a folder should be")
+
+
+def in_a_circle(var: Path) -> None:
+    var.symlink_to(var.name)
+
+
+@pytest.mark.parametrize(
+    ("harm", "subjects"),
+    [
+        (in_the_way_of_store, {"last good copy"}),
+        (in_the_way_of_all, {"last good copy", "geoip copies", "metrics"}),
+        pytest.param(in_a_circle, {"last good copy", "geoip copies", "metrics"}, marks=pytest.mark.slow),
+    ],
+)
+def test_unwritable_folder(
+    redis_site: Site, redis_server: RedisServer, harm: Callable[[Path], None], subjects: set[str]
+) -> None:
+    """A node that can keep nothing on its disk serves all the same, with all places and networks, follows,
+    and says what is wrong; and nothing is wrong any more when it can."""
+    settings = msgspec.structs.replace(redis_site.with_redis(redis_server), geoip_city=(redis_site.city,))
+    harm(settings.var_dir)
     current = redis_site.follower(settings)
+    for netblock in ("10.30.0.0/16", "10.40.0.0/16"):
+        current.refresh()
+        assert served(current) == generation(redis_site.store)
+        assert knows_networks(current) and knows_places(current)
+        assert set(current.faults.current) == subjects
+        redis_site.network.mirror("new.example.com", more=f"private: true\nsubnets: [{netblock}]\n")
+        redis_site.publish()
+        current.refresh()
+        assert current.serving is not None and current.serving.networks is not None
+        assert current.serving.networks.overlay_name(netblock.removesuffix("/16")) is not None
+    for path in (settings.var_dir, settings.var_dir / "store"):
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+    current._copies._again_at = float("-inf")
     current.refresh()
-    assert served(current) == generation(redis_site.store)
-    assert set(current.faults.current) == {"last good copy"}
+    redis_site.publish()
+    current.refresh()
+    assert current.faults.current == {}

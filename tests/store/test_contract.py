@@ -18,6 +18,10 @@ def current(store: Store) -> str | None:
     return pointer.generation if pointer else None
 
 
+def tag(generation: str) -> str:
+    return hashlib.sha256(f"snapshot of {generation}".encode()).hexdigest()[:16]
+
+
 def test_an_empty_store_has_nothing(place: Place) -> None:
     """Before the first publication everything is None, and nothing is an error."""
     store = place.open()
@@ -34,7 +38,7 @@ def test_what_is_published_is_seen_by_others(place: Place) -> None:
     writer, reader = place.open(), place.open()
     digest = writer.put_blob(b"networks")
     writer.publish(publication("a", (digest,)), owner=None)
-    assert reader.pointer() == Pointer(generation="a", published_at_s=1000.0, status="")
+    assert reader.pointer() == Pointer(generation="a", snapshot=tag("a"), published_at_s=1000.0, status="")
     assert reader.snapshot("a") == b"snapshot of a"
     assert reader.blob(digest) == b"networks"
     assert reader.memory() == b"memory of a"
@@ -74,7 +78,7 @@ def test_publishing_a_generation_again_renews_it(place: Place) -> None:
         store.publish(publication(generation), owner=None)
     again = msgspec.structs.replace(publication("c", memory=b"newer"), published_at_s=2000.0)
     store.publish(again, owner=None)
-    assert store.pointer() == Pointer(generation="c", published_at_s=2000.0, status="")
+    assert store.pointer() == Pointer(generation="c", snapshot=tag("c"), published_at_s=2000.0, status="")
     assert store.memory() == b"newer"
     assert store.snapshot("a") == b"snapshot of a"
 
@@ -213,6 +217,17 @@ def test_one_holds_the_lease(place: Place) -> None:
     first.release("one")
     assert second.lease("two", 30)
     assert not first.lease("one", 30)
+
+
+def test_the_holder_is_known(place: Place) -> None:
+    """To the workers, and to whoever only reads."""
+    first, second, reader = place.open(), place.open(), place.open()
+    assert reader.holder() is None
+    first.lease("host/1/ab", 30)
+    assert not second.lease("host/2/cd", 30)
+    assert [store.holder() for store in (first, second, reader)] == ["host/1/ab"] * 3
+    first.release("host/1/ab")
+    assert reader.holder() is None
 
 
 def test_release_without_lease_is_nothing(place: Place) -> None:

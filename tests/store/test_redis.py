@@ -59,6 +59,7 @@ def every_method(store: Store) -> dict[str, Callable[[], object]]:
         "status": store.status,
         "publish_status": lambda: store.publish_status(b"new"),
         "lease": lambda: store.lease("one", 30),
+        "holder": store.holder,
         "release": lambda: store.release("one"),
         "beat": lambda: store.beat(b""),
         "heartbeat": store.heartbeat,
@@ -83,6 +84,33 @@ def test_renewing_prolongs_the_lease(store: RedisStore, client: redis.Redis) -> 
     store.lease("one", 5)
     store.lease("one", 50)
     assert 40_000 < client.pttl(LEASE) <= 50_000
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda client: client.rpush(LEASE, "not", "ours"), id="a list"),
+        pytest.param(lambda client: client.hset(LEASE, "not", "ours"), id="a hash"),
+        pytest.param(lambda client: client.set(LEASE, "for ever"), id="for ever"),
+        pytest.param(lambda client: client.set(LEASE, b"\xff for a week", ex=7 * 86_400), id="for a week"),
+    ],
+)
+def test_what_is_no_lease(
+    store: RedisStore, client: redis.Redis, write: Callable[[redis.Redis], object]
+) -> None:
+    """Something in place of the lease that no worker has written counts as none, for all: it stops no
+    worker, ends the right to publish, and is gone with the next lease."""
+    store.lease("one", 30)
+    client.delete(LEASE)
+    write(client)
+    store.holder()
+    store.release("one")
+    with pytest.raises(LeaseLost):
+        store.publish(publication("a"), owner="one")
+    assert store.lease("two", 30)
+    assert store.holder() == "two"
+    assert not store.lease("one", 30)
+    store.publish(publication("a"), owner="two")
 
 
 def test_a_lease_lost_in_the_middle_of_a_publication(store: RedisStore, client: redis.Redis) -> None:
@@ -301,7 +329,8 @@ def test_keys_of_another_type(store: RedisStore, client: redis.Redis, method: st
     for key in keys:
         client.delete(key)
         client.lpush(key, "not", "ours")
-    if method in ("put_blob", "publish", "remember", "publish_status", "beat"):
+    mended = ("put_blob", "publish", "remember", "publish_status", "beat", "lease", "holder", "release")
+    if method in mended:
         every_method(store)[method]()
     else:
         with pytest.raises(StoreError, match=r"one of the keys {mirrorwise:1}:\* .* another type"):

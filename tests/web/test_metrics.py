@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from app.web.metrics import exposition
 from app.web.readiness import reasons
 from tests.conftest import wait_until
 from tests.servers import Answer, GunicornServer
+from tests.spoiling import loop
 from tests.web.asking import FRANKFURT, LIST, STRANGER, TOKYO, Ask, application, asking, variables
 from tests.worker.network import NOON, Network
 
@@ -192,18 +193,56 @@ def test_servers_keep_apart(tmp_path: Path) -> None:
         os.utime(path, (an_hour_ago, an_hour_ago))
     other.write(file(2))
     TallyFiles(tmp_path, names[2]).write(file(4))
-    assert [counted.pid for counted in ours.read()] == [3, 4]
-    assert [counted.pid for counted in other.read()] == [2]
-    assert former.read() == []
+    assert [counted.pid for counted in ours.others()] == [3, 4]
+    assert [counted.pid for counted in other.others()] == [2]
+    assert former.others() == []
 
 
-def test_counts_that_cannot_be_written(var: Path) -> None:
-    """Without a place for its counts a process goes on serving, and says what is wrong."""
-    (var / "metrics").write_text("in the way")
+def in_the_way(folder: Path) -> None:
+    folder.write_text("a file")
+
+
+def leading_nowhere(folder: Path) -> None:
+    folder.symlink_to(folder.with_name("gone"))
+
+
+def in_a_circle(folder: Path) -> None:
+    folder.touch()
+    loop(folder)
+
+
+@pytest.mark.parametrize("harm", [in_the_way, leading_nowhere, in_a_circle])
+def test_counts_that_cannot_be_written(var: Path, harm: Callable[[Path], None]) -> None:
+    """Without a place for its counts a process goes on serving, says what is wrong, and tells its own."""
+    harm(var / "metrics")
     ask = asking(application(var))
     assert ask(LIST).status == 200
-    assert b"\nmetrics: not written: " in ask("/readyz").body
-    assert samples(ask("/metrics"))["mirrorwise_snapshot_age_seconds", ()] > 0
+    found = samples(ask("/metrics"))
+    assert found["mirrorwise_snapshot_age_seconds", ()] > 0
+    assert requests_of(found) == {ALMALINUX: 1}
+    assert b"\nmetrics: " in ask("/readyz").body
+
+
+STRANGE_COUNTS = (
+    b'{"pid": -1}',
+    b'{"pid": 1, "buckets": [' + b"1, " * 40 + b"1]}",
+    b'{"pid": 1, "seconds": -1}',
+    b'{"pid": 1, "requests": [["list", 200, "geography", 1' + b"0" * 400 + b"]]}",
+    b'{"pid": 1, "memo_hits": 9e999}',
+    b'{"pid": ' + b"[" * 100_000,
+    b"\xff",
+)
+
+
+def test_strange_counts(var: Path) -> None:
+    """A file that no process of ours has written counts nothing."""
+    app = application(var)
+    tallies = app.extensions["mirrorwise"].tallies
+    for number, content in enumerate(STRANGE_COUNTS, 1):
+        (var / "metrics" / f"{tallies._server}-{number}.json").write_bytes(content)
+    ask = asking(app)
+    assert ask(LIST).status == 200
+    assert requests_of(samples(ask("/metrics"))) == {ALMALINUX: 1}
 
 
 # --- snapshot, mirrors, worker ----------------------------------------------------------------------------
@@ -258,8 +297,18 @@ def test_worker(network: Network) -> None:
     [
         pytest.param(Heartbeat(at_s=NOON), 60, [], id="well"),
         pytest.param(Heartbeat(at_s=NOON + 9e4), 60, [], id="a clock set back"),
-        pytest.param(Heartbeat(at_s=NOON - 93), 60, ["worker: no sign of life for 93 s"], id="silent"),
-        pytest.param(None, 60, ["worker: no sign of life has been seen"], id="never seen"),
+        pytest.param(
+            Heartbeat(worker="host/1/ab", at_s=NOON - 93),
+            60,
+            ["worker: no sign of life for 93 s from host/1/ab; no worker holds the lease"],
+            id="silent",
+        ),
+        pytest.param(
+            None,
+            60,
+            ["worker: no sign of life has been seen; no worker holds the lease"],
+            id="never seen",
+        ),
         pytest.param(
             Heartbeat(at_s=NOON), 26 * 3600, ["snapshot: nothing new has been published for 26 h"], id="old"
         ),

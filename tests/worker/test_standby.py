@@ -37,7 +37,8 @@ def test_second_worker_stands_by(
         second.step(NOON + at_s)
     assert store.pointer() == published
     assert second.leading is False
-    assert caplog.messages.count("standing by: another worker is publishing") == 1
+    assert caplog.messages.count(f"standing by: {first.owner} is publishing") == 1
+    assert caplog.messages.count(f"publishing as {first.owner}") == 1
     assert second.faults.current == {}
 
 
