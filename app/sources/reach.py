@@ -39,8 +39,9 @@ def asn_findings(mirrors: Mapping[str, Mirror], asns: Asns, clouds: Iterable[Clo
     for file, mirror in mirrors.items():
         claimed = [prefix for asn in mirror.asns for prefix in asns.get(asn, ())]
         finding = fault if mirror.monopoly else warning
-        findings += [finding(file, f"asn: {problem}") for problem in _too_many(claimed)]
-        taken = taken_from_clouds(claimed, spaces) if mirror.monopoly else ()
+        excess = [finding(file, f"asn: {problem}") for problem in _too_many(claimed)]
+        taken = taken_from_clouds(claimed, spaces) if mirror.monopoly and not excess else ()
+        findings += excess
         findings += [fault(file, f"asn: {one.prefix} of these ASes {refusal(one)}") for one in taken[:1]]
     return findings
 
