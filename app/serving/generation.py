@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 
-from app.answer.lists import MirrorLists
+from app.answer.lists import MirrorLists, size_of
 from app.answer.memo import Memo
 from app.geo.copies import VerifiedCopies
 from app.geo.networks import NetworkLookup
@@ -21,7 +21,7 @@ from app.store import Pointer, Publication, Store
 
 log = logging.getLogger("mirrorwise.web")
 
-MAX_QUESTIONS = 4000
+QUESTIONS_BYTES = 4 << 20
 
 _GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # the name goes into headers
 
@@ -89,7 +89,7 @@ class GenerationReader:
             parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
             networks=self._opened(snapshot.networks, networks),
             published_at_s=pointer.published_at_s,
-            questions=Memo(MAX_QUESTIONS),
+            questions=Memo(QUESTIONS_BYTES, lambda target, asked: 200 + len(target) + size_of(asked[1])),
         )
         self._copies.delete_unused(time.time())
         log.info(
