@@ -35,7 +35,7 @@ class Serving:
     #: None if the generation has no networks database.
     networks: NetworkLookup | None
     published_at_s: float
-    #: The questions asked before, with the label of their URL form, by path and query.
+    #: What was asked before, by path and deciding parameters: the label of the URL form, and the question.
     questions: Memo[str, tuple[str, Question]]
     #: The tag of the status document in `status` (`Pointer.status`).
     status_tag: str = ""
@@ -89,7 +89,7 @@ class GenerationReader:
             parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
             networks=self._opened(snapshot.networks, networks),
             published_at_s=pointer.published_at_s,
-            questions=Memo(QUESTIONS_BYTES, lambda target, asked: 200 + len(target) + size_of(asked[1])),
+            questions=Memo(QUESTIONS_BYTES, lambda name, asked: 200 + len(name) + size_of(asked[1])),
         )
         self._copies.delete_unused(time.time())
         log.info(

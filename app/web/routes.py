@@ -18,13 +18,10 @@ from app.serving.generation import Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
 from app.web.explanations import Kind, Wanted
-from app.web.fastpath import remember
+from app.web.fastpath import ABOUT_THE_CLIENT, remember
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
 
 Parameters = Mapping[str, str]
-
-ABOUT_THE_CLIENT = {"ip", "explain", "mirror"}
-"""Parameters that an answer depends on beside the question: requests with them never take the fast path."""
 
 
 class NoSnapshotError(Exception):
