@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 SHOWN_CHARACTERS = 80
-NEIGHBOURS = 16
+ALL_COMPARED = 64
+NEIGHBOURS = 8
 RESEMBLANCE = 0.6
 """What `difflib` calls the ratio: twice the letters in common, of all letters of both words."""
 
 
 class KnownWords:
     """Words among which a misspelt one is looked for, in any case. To compare it with thousands would take
-    long: it is compared with those that begin most like it, and with those that end most like it."""
+    long: of many words it is compared with those that begin, and those that end, most like it."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._by_lower = {word.lower(): word for word in words}
@@ -30,9 +31,11 @@ class KnownWords:
         """The known word that most resembles an unknown one. None: no known word does."""
         if len(word) > self._too_long:
             return None
-        lower = word.lower()
-        alike = _around(self._forwards, lower) + [w[::-1] for w in _around(self._backwards, lower[::-1])]
-        close = get_close_matches(lower, dict.fromkeys(alike), n=1, cutoff=RESEMBLANCE)
+        lower, alike = word.lower(), self._forwards
+        if len(alike) > ALL_COMPARED:
+            ending_alike = (found[::-1] for found in _around(self._backwards, lower[::-1]))
+            alike = list(dict.fromkeys([*_around(self._forwards, lower), *ending_alike]))
+        close = get_close_matches(lower, alike, n=1, cutoff=RESEMBLANCE)
         return self._by_lower[close[0]] if close else None
 
 

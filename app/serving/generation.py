@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from app.answer.lists import MirrorLists, size_of
 from app.answer.memo import Memo
@@ -47,7 +48,11 @@ class Serving:
         return self.lists.snapshot
 
     def status_document(self) -> StatusDocument | None:
-        """The status document, decoded; None if there is none or it cannot be read."""
+        """The status document, decoded once. One that cannot be read is as good as none."""
+        return self._document
+
+    @cached_property
+    def _document(self) -> StatusDocument | None:
         try:
             return decode_status(self.status) if self.status else None
         except SnapshotError:

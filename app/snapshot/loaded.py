@@ -220,9 +220,10 @@ class LoadedSnapshot:
 
     @cached_property
     def whole(self) -> bytes:
-        """The best fate of each mirror for anything that mirrors are expected to have, one byte each."""
-        rows = np.array([list(fates) for _, fates in self.expected], np.uint8)
-        best: npt.NDArray[np.uint8] = rows.reshape(-1, len(self.mirrors)).min(axis=0, initial=Fate.UNDECLARED)
+        """The fate of each mirror over all that mirrors are expected to have: the best that it has."""
+        best = np.full(len(self.mirrors), Fate.UNDECLARED, np.uint8)
+        for fates in {fates for _, fates in self.expected}:
+            np.minimum(best, np.frombuffer(fates, np.uint8), out=best)
         return best.tobytes()
 
     @cached_property

@@ -17,7 +17,7 @@ from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
-from app.web.explanations import Kind, Wanted
+from app.web.explanations import Kind, MirrorAnswers, Wanted
 from app.web.fastpath import ABOUT_THE_CLIENT, remember
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
 
@@ -41,6 +41,7 @@ class Routes:
     def __init__(self, current: Current, clients: Clients) -> None:
         self.current = current
         self.clients = clients
+        self._mirrors = MirrorAnswers(current)
 
     def register(self, app: Flask) -> None:
         """Adds the URL rules of all views to the application."""
@@ -115,6 +116,7 @@ class Routes:
             parameters=parameters,
             path=request.path,
             base=f"{scheme}://{request.host}",
+            takes_gzip=request.accept_encodings["gzip"] > 0,
         )
 
     # --- about the client and the process ------------------------------------------------------------
@@ -137,8 +139,8 @@ class Routes:
     def mirrors(self, name: str = "") -> Response:
         serving = self._serving()
         if name:
-            return respond(explanations.mirror(self.current, serving, name, self._wanted("json")))
-        return respond(explanations.mirrors(self.current, serving, self._wanted("json")))
+            return respond(self._mirrors.one(serving, name, self._wanted("json")))
+        return respond(self._mirrors.all(serving, self._wanted("json")))
 
     def whoami(self) -> Response:
         serving = self.current.serving

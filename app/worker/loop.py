@@ -131,10 +131,11 @@ class Worker:
         """The published states of mirrors, for those whose state file is at fault now."""
         data = self._readable("status document", self._store.status)
         try:
-            return decode_status(data).states if data else {}
+            states = decode_status(data).states if data else {}
         except SnapshotError as error:
             log.warning("the last worker's status document is of no use: %s", error)
             return {}
+        return {name: state for name in states if (state := states.get(name)) is not None}
 
     @staticmethod
     def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:
