@@ -62,6 +62,13 @@ class Level(NamedTuple):
     walked: float
 
 
+def holds_ipv4(address: str) -> bool:
+    """Whether an IPv6 address, in its canonical text, is one of ::/96, where MMDB files have IPv4. No client
+    has such an address, and it must not find what is known of the IPv4 address in it. Loopback is one that
+    a file may know."""
+    return address.startswith("::") and address.count(":") <= 3 and address != "::1" and "." not in address
+
+
 class MmdbFile:
     """An opened MMDB file. Messages call it by `name`. Raises GeoError if it is unusable."""
 

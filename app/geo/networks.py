@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile
+from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile, holds_ipv4
 from app.model import Record
 from app.model.network import CloudRegion, NetworkName, parse_network
 from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
@@ -157,8 +157,10 @@ class NetworkLookup:
         self._reader = MmdbFile(path).reader
 
     def overlay_name(self, address: str) -> str | None:
-        """The name of the overlay of an address; None where nothing is known, and for text that is no
-        address (but maxminddb accepts a little more than we do: `192.0.2`, a zone after "%")."""
+        """None where nothing is known, and for whatever is not an address (maxminddb takes a little
+        more for one than we do: `192.0.2`, a zone after "%")."""
+        if ":" in address and holds_ipv4(address):
+            return None
         try:
             record = self._reader.get(address)
         except LOOKUP_ERRORS:
