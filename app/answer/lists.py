@@ -19,8 +19,8 @@ from app.snapshot.loaded import LoadedSnapshot
 
 SELECTIONS_BYTES = 10 << 20
 PLANS_BYTES = 4 << 20
-QUESTIONS_BYTES = 1 << 20
-"""How much a process remembers of each, because any client can ask what no client asked before."""
+QUESTIONS_BYTES = 2 << 20
+"""How many bytes a process remembers of each. Any client can ask what no client asked before."""
 MAX_SEQUENCES = 1000
 
 
@@ -66,14 +66,14 @@ class Selection(msgspec.Struct, frozen=True, gc=False):
 class _Known(NamedTuple):
     """What is remembered of a question."""
 
-    #: It stands for the question in keys. A question that was forgotten gets a new one, never another
-    #: question's.
+    #: Stands for the question in keys, because it is cheaper there. A question that was forgotten gets a
+    #: new number, never the number of another question.
     number: int
     below: str
 
 
 def size_of(question: Question) -> int:
-    """About how many bytes a question takes."""
+    """Returns about how many bytes a question takes."""
     filters = question.filters
     return 800 + 8 * (len(filters.countries) + len(filters.exclude_countries))
 
@@ -87,8 +87,7 @@ class MirrorLists:
             SELECTIONS_BYTES, lambda _, selection: 350 + len(selection.packed)
         )
         self._plans: Memo[tuple[str, Filters, bytes], Plan] = Memo(
-            PLANS_BYTES,
-            lambda _, plan: 600 + len(plan.fates),
+            PLANS_BYTES, lambda _, plan: 600 + len(plan.fates)
         )
         self._known: Memo[Question, _Known] = Memo(QUESTIONS_BYTES, lambda question, _: size_of(question))
         self._bases: dict[tuple[str | None, tuple[Protocol, ...]], Bases] = {}
@@ -96,7 +95,7 @@ class MirrorLists:
 
     @property
     def counted_bytes(self) -> int:
-        """About how many bytes are taken by what is remembered."""
+        """How many bytes all that is remembered takes, at most."""
         return self.selections.counted_bytes + self._plans.counted_bytes + self._known.counted_bytes
 
     def select(self, client: ClientClass, question: Question) -> Selection:
@@ -130,7 +129,7 @@ class MirrorLists:
         return plan
 
     def _bases_of(self, question: Question) -> Bases:
-        """All releases of a module have the same ones, so that there are few."""
+        """The base URLs for a question. All releases of a module have the same, so that few are kept."""
         release, protocols = question.release, question.filters.protocols
         key = (self.snapshot.config.modules.get(release), protocols)
         bases = self._bases.get(key)

@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """Remembers values of about `limit_bytes` in all, at least the half of them that was used last.
+    """A dictionary of values of up to `limit_bytes` in all that forgets those that were not used lately.
 
     It has two halves. When the newer half is full, the older one is forgotten and the newer takes its
     place. A value that is found in the older half moves to the newer one. Threads may share a memo: each
@@ -18,7 +18,7 @@ class Memo(Generic[K, V]):
     """
 
     def __init__(self, limit_bytes: int, size: Callable[[K, V], int]) -> None:
-        """`size`: what a key and its value take, in bytes, and their place in a dictionary."""
+        """`size` says how many bytes a key, its value and their place in a dictionary take."""
         self._half_bytes = limit_bytes // 2
         self._size = size
         self._newer: dict[K, V] = {}
@@ -38,7 +38,7 @@ class Memo(Generic[K, V]):
         return value
 
     def put(self, key: K, value: V) -> None:
-        """A value that is larger than half of the limit is not remembered."""
+        """Remembers a value, unless it is larger than half of the limit."""
         size = self._size(key, value)
         if size > self._half_bytes:
             return

@@ -48,7 +48,7 @@ _LAST_RESORT = {
     Fate.STALE_REPO,
 }
 _IS_HOPEFUL = np.array([fate <= Fate.PARTIAL or fate in _LAST_RESORT for fate in range(256)], np.bool_)
-"""By fate: what may be served, and what may be in the last resort."""
+"""By fate, whether a mirror may be in the last resort."""
 
 
 class Standing(NamedTuple):
@@ -226,8 +226,8 @@ class Walk:
         return chosen
 
     def _by_tier(self, count: int | None) -> list[int]:
-        """Of the whole geography order, what may be served, a tier after the other: the first `count`,
-        or all."""
+        """The eligible mirrors of the whole geography order, those with a lower fate first: the first
+        `count`, or all."""
         free = self._snapshot.is_rankable.copy()
         free[list(self._met)] = False
         fates = np.frombuffer(self.plan.fates, np.uint8)
@@ -241,7 +241,7 @@ class Walk:
         return chosen[:count]
 
     def _ranked(self, among: Mask, count: int | None) -> list[int]:
-        """Mirrors by rank: all, or enough for `count` with different base URLs."""
+        """The indexes of mirrors by rank: all, or so many that `count` of them have different base URLs."""
         enough = None if count is None else count + len(self.plan.bases.twins)
         return self._snapshot.far(self.row, self._client.spread, among, enough)
 

@@ -1,8 +1,7 @@
 """Reports what is known of a mirror, for its admin and for users. Pure.
 
-This is `/mirrors` (a summary of each) and `/mirrors/<name>`, and the last part of an explanation that was
-asked for with `mirror=`. What decides lists comes from the snapshot, what was measured from the status
-document.
+Reports are shown by `/mirrors/<name>`, and at the end of an explanation with `mirror=`; `/mirrors` shows
+their summaries. What decides lists is taken from the snapshot, what was measured from the status document.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class Location(Record, frozen=True, kw_only=True):
 
 
 class MirrorSummary(Record, frozen=True, kw_only=True):
-    """What is known of one mirror as a whole."""
+    """The report about one mirror without its repos."""
 
     mirror: str
     status: Annotated[Overall, about("What keeps the whole mirror out of all lists, or ok.")]
@@ -85,7 +84,7 @@ class MirrorSummary(Record, frozen=True, kw_only=True):
 
 
 class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
-    """What is known of one mirror."""
+    """The report about one mirror."""
 
     content: Annotated[
         dict[str, str],
@@ -97,6 +96,7 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
 def mirror_summary(
     snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, cities: CityDatabase | None
 ) -> MirrorSummary:
+    """Sums up the mirror with this index."""
     mirror = snapshot.mirrors[index]
     status = overall(snapshot, index, verdict is not None)
     return MirrorSummary(
@@ -125,6 +125,7 @@ def mirror_summary(
 def mirror_report(
     snapshot: LoadedSnapshot, index: int, states: Mapping[str, MirrorState], cities: CityDatabase | None
 ) -> MirrorReport:
+    """Reports about the mirror with this index. `states` are by mirror name."""
     state = states.get(snapshot.mirrors[index].name)
     return MirrorReport(
         **msgspec.structs.asdict(mirror_summary(snapshot, index, state, cities)),
@@ -136,7 +137,7 @@ def mirror_report(
 def mirror_summaries(
     snapshot: LoadedSnapshot, verdicts: Mapping[str, MirrorVerdict], cities: CityDatabase | None
 ) -> list[MirrorSummary]:
-    """All mirrors but the private ones, by name."""
+    """Sums up all mirrors but the private ones, sorted by name. `verdicts` are by mirror name."""
     return [
         mirror_summary(snapshot, index, verdicts.get(snapshot.mirrors[index].name), cities)
         for index in shown_to_all(snapshot)
@@ -144,8 +145,8 @@ def mirror_summaries(
 
 
 def overall(snapshot: LoadedSnapshot, index: int, is_probed: bool) -> Overall:
-    """The one status that holds for everything that the mirror is expected to have. `is_probed`: whether
-    the prober has looked at it."""
+    """The status of a mirror as a whole: the best that the mirror has for anything that mirrors are expected
+    to have. `is_probed` says whether the prober has looked at it."""
     fate = Fate(snapshot.whole[index])
     if fate is Fate.UNKNOWN and not is_probed:
         return "not probed"
@@ -154,7 +155,7 @@ def overall(snapshot: LoadedSnapshot, index: int, is_probed: bool) -> Overall:
 
 
 def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None) -> str | None:
-    """What keeps the whole mirror out of lists, in words."""
+    """Why a mirror has its status, in words; None if it is ok."""
     fate = Fate(snapshot.whole[index])
     if fate is Fate.UNKNOWN and verdict is None:
         return "the prober has not looked at it; it is served after those known to be good"
@@ -206,7 +207,7 @@ def _measured(address: str, where: Coordinates | None, cities: CityDatabase) -> 
 
 
 def probed(report: MirrorSummary) -> str:
-    """When, and how it stood: for people."""
+    """Says when a mirror was last probed, and how often in a row that failed."""
     if report.probed_at is None:
         return "never"
     again = f", {report.failures} failures in a row" if report.failures else ""

@@ -157,8 +157,8 @@ class NetworkLookup:
         self._reader = MmdbFile(path).reader
 
     def overlay_name(self, address: str) -> str | None:
-        """None where nothing is known, and for whatever is not an address (maxminddb takes a little
-        more for one than we do: `192.0.2`, a zone after "%")."""
+        """The name of the overlay of an address; None where nothing is known, and for text that is no
+        address (but maxminddb accepts a little more than we do: `192.0.2`, a zone after "%")."""
         if ":" in address and holds_ipv4(address):
             return None
         try:

@@ -38,7 +38,7 @@ class Endpoint(Record, frozen=True, kw_only=True):
 
 
 class MirrorVerdict(Record, frozen=True, kw_only=True):
-    """What was measured of one mirror as a whole."""
+    """What the prober found of one mirror as a whole."""
 
     mirror: str
     probed_at: datetime
@@ -55,10 +55,10 @@ class MirrorVerdict(Record, frozen=True, kw_only=True):
 
 
 class MirrorState(MirrorVerdict, frozen=True, kw_only=True):
-    """What was measured of one mirror: state/mirrors/<name>.json."""
+    """The state of one mirror, as the prober found it and state/mirrors/<name>.json has it."""
 
-    #: By "release/repo/arch" ("release/repo/" for a repo whose path has no $basearch). A missing key
-    #: means unknown.
+    #: The verdicts by "release/repo/arch", or "release/repo/" for a repo whose path has no $basearch. A
+    #: repo without a key is unknown.
     content: dict[str, Content] = {}
     #: Whether the mirror has the ISO directory, by "release/arch".
     isos: dict[str, bool] = {}

@@ -10,12 +10,12 @@ SHOWN_CHARACTERS = 80
 ALL_COMPARED = 64
 NEIGHBOURS = 8
 RESEMBLANCE = 0.6
-"""What `difflib` calls the ratio: twice the letters in common, of all letters of both words."""
+"""The ratio of two words by `difflib`: the share of their letters that they have in common."""
 
 
 class KnownWords:
-    """Words among which a misspelt one is looked for, in any case. To compare it with thousands would take
-    long: of many words it is compared with those that begin, and those that end, most like it."""
+    """Words among which a misspelt one is looked for, whatever the case. To compare it with thousands would
+    take long: of many words it is compared with those that begin, and those that end, most like it."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._by_lower = {word.lower(): word for word in words}
@@ -24,11 +24,11 @@ class KnownWords:
         self._too_long = max(map(len, self._forwards), default=0) * (2 / RESEMBLANCE - 1)
 
     def get(self, word: str) -> str | None:
-        """The known word that this is, as it is written."""
+        """The same word as it is known; None if it is not."""
         return self._by_lower.get(word.lower())
 
     def nearest(self, word: str) -> str | None:
-        """The known word that most resembles an unknown one. None: no known word does."""
+        """The known word that is most like an unknown one; None if no known word is."""
         if len(word) > self._too_long:
             return None
         lower, alike = word.lower(), self._forwards
@@ -46,7 +46,7 @@ def _around(words: list[str], word: str) -> list[str]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that most resembles an unknown one, in any case. None: no known word does."""
+    """The known word that is most like an unknown one, whatever the case; None if no known word is."""
     return KnownWords(known).nearest(word)
 
 

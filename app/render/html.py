@@ -35,7 +35,7 @@ def explanation_page(explanation: Explanation, parameters: Mapping[str, str], ur
 
 
 class MirrorsPage:
-    """The page about all mirrors, made once: but for its own URL it is the same for all clients."""
+    """The page of all mirrors. Rendered once, it can be shown at any URL."""
 
     _PLACE = b"{url}"
 
@@ -44,7 +44,7 @@ class MirrorsPage:
         self._before, _, self._after = page.rpartition(self._PLACE)
 
     def at(self, url: str) -> bytes:
-        """The page for a client that asked for this URL."""
+        """Returns the page for a client that asked for this URL, which the page shows."""
         return b"".join((self._before, str(escape(curl(url))).encode(), self._after))
 
 

@@ -13,12 +13,12 @@ from urllib.parse import quote
 from app.render import metalink
 
 MAX_BYTES = 4096
-"""Of all `Link` lines of an answer. Proxies take 4 or 8 kB for all header lines."""
+"""The greatest length of all `Link` lines of an answer. Proxies take 4 or 8 kB of header lines."""
 _AROUND = len("Link: \r\n")
 
 
 def headers(values: Iterable[str]) -> list[tuple[str, str]]:
-    """The header lines with these values, best first, as many as proxies take."""
+    """Makes header lines of the first of these values, as many as proxies take."""
     values = list(values)
     filled = accumulate(len(value) + _AROUND for value in values)
     return [("Link", value) for value, bytes_ in zip(values, filled, strict=True) if bytes_ <= MAX_BYTES]

@@ -77,11 +77,11 @@ _Directories = dict[tuple[str, ...], tuple[Repo | None, str]]
 """The repo and arch in each directory of a release. The repo is None for ISOs, the arch "" for all."""
 
 NAMING = frozenset({"release", "repo", "path", "cc"})
-"""The parameters that name what is asked for, where the path does not."""
+"""The parameters that name what is asked for. They count only where the path does not name it."""
 DECIDING = NAMING | {
     *("arch", "country", "exclude_country", "family", "format", "limit", "protocol", "redirect", "region"),
 }
-"""All parameters that a question is made of. nginx's cache has the same ones in the names of answers."""
+"""All parameters that a question is made of. The names of answers in nginx's cache are made of the same."""
 
 MAX_DEPTH = 20
 """A repo's directory is looked for in the first so many segments of a path."""

@@ -23,6 +23,7 @@ from app.store import Pointer, Publication, Store
 log = logging.getLogger("mirrorwise.web")
 
 QUESTIONS_BYTES = 4 << 20
+"""How many bytes of questions are remembered with a generation."""
 
 _GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # the name goes into headers
 
@@ -36,7 +37,7 @@ class Serving:
     #: None if the generation has no networks database.
     networks: NetworkLookup | None
     published_at_s: float
-    #: What was asked before, by path and deciding parameters: the label of the URL form, and the question.
+    #: The questions asked before, with the label of their URL form, by path and deciding parameters.
     questions: Memo[str, tuple[str, Question]]
     #: The tag of the status document in `status` (`Pointer.status`).
     status_tag: str = ""
@@ -48,7 +49,7 @@ class Serving:
         return self.lists.snapshot
 
     def status_document(self) -> StatusDocument | None:
-        """The status document, decoded once. One that cannot be read is as good as none."""
+        """The status document, decoded; None if there is none or it cannot be read."""
         return self._document
 
     @cached_property

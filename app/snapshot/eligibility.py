@@ -162,8 +162,8 @@ def fate_of_whole(
 
 
 def content_age_s(state: MirrorVerdict) -> float | None:
-    """How far behind the origin a mirror was when it was probed; never negative. A prober that
-    stops does not age the network."""
+    """The age of a mirror's content: how far it was behind the origin when it was probed; never negative. So
+    it does not grow while the prober stands still. None if the mirror's timestamp is not known."""
     if state.timestamp is None:
         return None
     against = state.origin_timestamp or state.probed_at

@@ -27,7 +27,7 @@ Mask = npt.NDArray[np.bool_]
 """A boolean for each mirror, by index."""
 
 MAX_COST_ROWS = 64
-"""For so many places the costs of all mirrors are remembered, four bytes each."""
+"""The costs of all mirrors, four bytes each, are remembered for so many places."""
 
 
 class Ranked(NamedTuple):
@@ -125,7 +125,7 @@ class LoadedSnapshot:
         return ordered, everything
 
     def far(self, row: int, spread: int, among: Mask | None = None, count: int | None = None) -> list[int]:
-        """The geography order of all mirrors that it ranks, or of a mask: the best `count`, or all."""
+        """The indexes by rank of all mirrors that are ranked, or of a mask: the first `count`, or all."""
         indexes = np.flatnonzero(self.is_rankable if among is None else among)
         rank_km = (self._all_costs(row) + ranking.noise_km(self.noise, spread, self.policy.spread_km))[
             indexes
@@ -215,12 +215,14 @@ class LoadedSnapshot:
         if barred is None:
             made = bytes(_barred(mirror, country) for mirror in self.mirrors)
             # For most countries it is the same: one object stands for all of them.
-            barred = self._barred[country] = next((b for b in self._barred.values() if b == made), made)
+            barred = self._barred[country] = next(
+                (b for b in tuple(self._barred.values()) if b == made), made
+            )
         return barred
 
     @cached_property
     def whole(self) -> bytes:
-        """The fate of each mirror over all that mirrors are expected to have: the best that it has."""
+        """The best fate of each mirror for anything that mirrors are expected to have, one byte each."""
         best = np.full(len(self.mirrors), Fate.UNDECLARED, np.uint8)
         for fates in {fates for _, fates in self.expected}:
             np.minimum(best, np.frombuffer(fates, np.uint8), out=best)
@@ -228,24 +230,25 @@ class LoadedSnapshot:
 
     @cached_property
     def is_rankable(self) -> Mask:
-        """Whether geography ranks a mirror."""
+        """Which mirrors are ranked by distance."""
         mask = np.zeros(len(self.mirrors), np.bool_)
         mask[list(self.rankable)] = True
         return mask
 
     @cached_property
     def is_public(self) -> Mask:
+        """Which mirrors are open to clients of all networks."""
         return np.array([mirror.public for mirror in self.mirrors], np.bool_)
 
     @cached_property
     def _countries(self) -> tuple[dict[str, int], npt.NDArray[np.intp]]:
-        """A number for each country that has a mirror, and by mirror that number; 0 is for no country."""
+        """A number for each country that has mirrors, and by mirror the number of its country, or 0."""
         found = dict.fromkeys(mirror.country for mirror in self.mirrors if mirror.country)
         numbers = {country: number for number, country in enumerate(found, 1)}
         return numbers, np.array([numbers.get(m.country or "", 0) for m in self.mirrors], np.intp)
 
     def in_countries(self, countries: Iterable[str]) -> Mask:
-        """The mirrors in one of these countries."""
+        """Which mirrors are in one of these countries."""
         numbers, of_mirrors = self._countries
         wanted = np.zeros(len(numbers) + 1, np.bool_)
         wanted[[numbers[country] for country in countries if country in numbers]] = True

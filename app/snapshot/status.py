@@ -20,8 +20,8 @@ V_co = TypeVar("V_co", bound=MirrorVerdict, covariant=True)
 
 
 class States(Mapping[str, V_co], Generic[V_co]):
-    """What was measured of each mirror, by name. A state is decoded when it is looked at, because all of
-    them with all repos may take hundreds of megabytes. One that cannot be read is as good as none."""
+    """What the prober found of each mirror, by name. Each is decoded when it is looked at, because all of
+    them with all repos may take hundreds of megabytes. What cannot be decoded is left out."""
 
     def __init__(self, encoded: Mapping[str, msgspec.Raw], kind: type[V_co]) -> None:
         self.encoded = encoded
@@ -47,8 +47,11 @@ class StatusDocument(Record, frozen=True, kw_only=True):
     """The status of mirrors and inputs, as far as it does not decide a list."""
 
     schema: int = SCHEMA
+    #: What the prober knows of each mirror, by name; private mirrors are left out.
     states: Mapping[str, MirrorState] = {}
+    #: When each input ("config", "mirrors", "state", "cloud", "geoip") was read, in epoch seconds.
     inputs_read_s: dict[str, float] = {}
+    #: The worker's faults by subject, as in its log.
     faults: dict[str, str] = {}
 
     @property
@@ -64,7 +67,6 @@ class _Outline(Record, frozen=True, kw_only=True):
     schema: int
     states: dict[str, msgspec.Raw] = {}
     inputs_read_s: dict[str, float] = {}
-    #: The worker's faults by subject, as in its log.
     faults: dict[str, str] = {}
 
 
@@ -74,7 +76,7 @@ def encode(status: StatusDocument) -> bytes:
 
 
 def decode(data: bytes) -> StatusDocument:
-    """Raises SnapshotError. The document refers to the bytes."""
+    """Decodes a status document. Raises SnapshotError if it is unreadable or of another schema."""
     try:
         outline = msgspec.msgpack.decode(data, type=_Outline)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -52,6 +52,7 @@ class Wanted:
     path: str
     #: The service's own address as the client knows it, such as `https://mirrors.example.org`.
     base: str
+    #: Whether the client takes a compressed answer.
     takes_gzip: bool = False
 
     def url(self, **more: str) -> str:
@@ -85,8 +86,8 @@ def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind
 
 
 class MirrorAnswers:
-    """The answers about the mirrors that are not private. What all clients are told alike is made once for
-    each generation, status document and city database: one client makes it, and the others wait."""
+    """Makes the answers about the mirrors that are not private. What is the same for all clients is made once
+    for each generation, status document and city database."""
 
     def __init__(self, current: Current) -> None:
         self._current = current
@@ -94,7 +95,7 @@ class MirrorAnswers:
         self._lock = threading.Lock()
 
     def all(self, serving: Serving, wanted: Wanted) -> Answer:
-        """A summary of each."""
+        """Returns a summary of each mirror."""
         with self._lock:
             network = self._network_of(serving)
             if wanted.kind == "html":
@@ -105,7 +106,7 @@ class MirrorAnswers:
             return _answer("json", network.json, vary)
 
     def one(self, serving: Serving, name: str, wanted: Wanted) -> Answer:
-        """One mirror. Raises UnknownMirrorError, for a private one too."""
+        """Returns the report about one mirror. Raises UnknownMirrorError, for a private mirror too."""
         with self._lock:
             network = self._network_of(serving)
         known = network.names.get(name)
@@ -125,7 +126,7 @@ class MirrorAnswers:
 
 
 class _Network:
-    """What all clients are told of the mirrors."""
+    """What is the same for all clients that ask about mirrors."""
 
     def __init__(self, serving: Serving, live: Live) -> None:
         self._serving = serving

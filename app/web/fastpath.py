@@ -1,9 +1,9 @@
 """Answers requests whose question is already known without Flask, and counts all requests.
 
-A request for a list whose question was parsed before (the same path and deciding parameters, of the
-same generation) needs nothing but the client's class: it is answered at once, out of the snapshot's memory
-where the class asked the same before. All else goes to the ordinary views, which leave behind what
-the next request needs. Both end in `answers.listed`: what is answered cannot depend on the way.
+If the same path with the same deciding parameters was parsed before, for the same generation, a request for
+a list needs nothing but the client's class. It is answered at once, from memory where the class asked the
+same before. All other requests go to the ordinary views, which remember their questions for the next time.
+Both call `answers.listed`, so that an answer does not depend on the way.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 MAX_NAME_CHARS = 300
-"""Longer ones are not remembered: no client asks them twice."""
+"""The longest name that is remembered. Clients hardly ever send a longer target twice."""
 
 ABOUT_THE_CLIENT = frozenset({"ip", "explain", "mirror"})
-"""Parameters that make a request more than its question: what it asks is not remembered."""
+"""Parameters that an answer depends on beside the question: requests with them never take the fast path."""
 _IN_NAMES = DECIDING | ABOUT_THE_CLIENT
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -89,8 +89,8 @@ class FastPath:
 
 
 def name_of(path: str, query: str) -> str:
-    """What a question is remembered by: the plain path, and what decides of the query, as it came. A line
-    feed parts them, because no query has one."""
+    """The name that a question is remembered by: the deciding parameters as they came, and the plain path.
+    Between them is a line feed, because no query has one."""
     path = plain_path(path)
     deciding = _IN_NAMES if path.count("/") <= 1 else _IN_NAMES - NAMING
     pairs = [pair for pair in query.split("&") if _may_be(pair.partition("=")[0], deciding)]
@@ -102,7 +102,7 @@ def _may_be(name: str, names: frozenset[str]) -> bool:
 
 
 def remember(serving: Serving, environ: WSGIEnvironment, form: str, question: Question) -> None:
-    """Keep a request's question, and the label of its form, for requests that ask the same."""
+    """Keeps the question of a request, and the label of its form, for requests with the same name."""
     name = name_of(environ["PATH_INFO"], environ["QUERY_STRING"])
     if len(name) <= MAX_NAME_CHARS:
         serving.questions.put(name, (form, question))

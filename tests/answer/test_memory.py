@@ -65,7 +65,7 @@ def test_what_is_counted_is_what_is_taken(parameters: Callable[[], Iterator[dict
 def test_the_limits_are_kept() -> None:
     """What is counted stays below what a process may remember, and what was asked last is remembered."""
     lists = MirrorLists(NETWORK.load())
-    for number, parameters in zip(range(2500), filters(), strict=False):
+    for number, parameters in zip(range(4000), filters(), strict=False):
         lists.select(a_client(spread=number % 32), question(NETWORK.config, **parameters))
     assert lists.counted_bytes <= SELECTIONS_BYTES + PLANS_BYTES + QUESTIONS_BYTES
-    assert len(lists._known) < 2500
+    assert len(lists._known) < 4000
