@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from functools import cache
+from functools import lru_cache
 from itertools import count
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,9 +17,11 @@ from app.request.parameters import Filters
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 
-MAX_PLANS = 1000
-MAX_SELECTIONS = 2**17
-"""A process remembers at most this many selections, of some 400 bytes each."""
+SELECTIONS_BYTES = 10 << 20
+PLANS_BYTES = 4 << 20
+QUESTIONS_BYTES = 2 << 20
+"""How many bytes a process remembers of each. Any client can ask what no client asked before."""
+MAX_SEQUENCES = 1000
 
 
 class Selection(msgspec.Struct, frozen=True, gc=False):
@@ -60,31 +63,54 @@ class Selection(msgspec.Struct, frozen=True, gc=False):
         return [f"{bases[index]}{below}" for index in memoryview(self.packed).cast("H")]
 
 
+class _Known(NamedTuple):
+    """What is remembered of a question."""
+
+    #: Stands for the question in keys, because it is cheaper there. A question that was forgotten gets a
+    #: new number, never the number of another question.
+    number: int
+    below: str
+
+
+def size_of(question: Question) -> int:
+    """Returns about how many bytes a question takes."""
+    filters = question.filters
+    return 800 + 8 * (len(filters.countries) + len(filters.exclude_countries))
+
+
 class MirrorLists:
     """Selects mirrors for classes of clients, and remembers what it selected."""
 
     def __init__(self, snapshot: LoadedSnapshot) -> None:
         self.snapshot = snapshot
-        self.selections: Memo[tuple[ClientClass, int], Selection] = Memo(MAX_SELECTIONS)
-        self._plans: Memo[tuple[str, Filters, bytes], Plan] = Memo(MAX_PLANS)
-        self._bases: Memo[tuple[str, tuple[Protocol, ...]], Bases] = Memo(MAX_PLANS)
-        self._numbers: Memo[Question, int] = Memo(MAX_PLANS)
+        self.selections: Memo[tuple[ClientClass, int], Selection] = Memo(
+            SELECTIONS_BYTES, lambda _, selection: 350 + len(selection.packed)
+        )
+        self._plans: Memo[tuple[str, Filters, bytes], Plan] = Memo(
+            PLANS_BYTES, lambda _, plan: 600 + len(plan.fates)
+        )
+        self._known: Memo[Question, _Known] = Memo(QUESTIONS_BYTES, lambda question, _: size_of(question))
+        self._bases: dict[tuple[str | None, tuple[Protocol, ...]], Bases] = {}
         self._next_number = count(1)
+
+    @property
+    def counted_bytes(self) -> int:
+        """How many bytes all that is remembered takes, at most."""
+        return self.selections.counted_bytes + self._plans.counted_bytes + self._known.counted_bytes
 
     def select(self, client: ClientClass, question: Question) -> Selection:
         """The mirrors that a class of clients gets for a question."""
-        # A number is cheaper in a key than the question. A question that was forgotten gets a new number,
-        # never the number of another question.
-        number = self._numbers.get(question)
-        if number is None:
-            number = next(self._next_number)
-            self._numbers.put(question, number)
-        selection = self.selections.get((client, number))
+        known = self._known.get(question)
+        if known is None:
+            known = _Known(next(self._next_number), f"{question.release}/{question.path}")
+            self._known.put(question, known)
+        key = (client, known.number)
+        selection = self.selections.get(key)
         if selection is None:
             walk = self.walk(client, question)
             walk.run()
-            selection = _selection(walk, question)
-            self.selections.put((client, number), selection)
+            selection = _selection(walk, known.below)
+            self.selections.put(key, selection)
         return selection
 
     def walk(self, client: ClientClass, question: Question) -> Walk:
@@ -95,29 +121,30 @@ class MirrorLists:
     def _plan(self, question: Question, row: int) -> Plan:
         snapshot, filters = self.snapshot, question.filters
         barred = snapshot.barred(snapshot.letters(row)[0])
-        plan = self._plans.get((question.key, filters, barred))
+        key = (question.key, filters, barred)
+        plan = self._plans.get(key)
         if plan is None:
             plan = make_plan(snapshot, question.key, filters, self._bases_of(question), barred)
-            self._plans.put((question.key, filters, barred), plan)
+            self._plans.put(key, plan)
         return plan
 
     def _bases_of(self, question: Question) -> Bases:
+        """The base URLs for a question. All releases of a module have the same, so that few are kept."""
         release, protocols = question.release, question.filters.protocols
-        bases = self._bases.get((release, protocols))
+        key = (self.snapshot.config.modules.get(release), protocols)
+        bases = self._bases.get(key)
         if bases is None:
-            bases = bases_of(self.snapshot, release, protocols)
-            self._bases.put((release, protocols), bases)
+            bases = self._bases[key] = bases_of(self.snapshot, release, protocols)
         return bases
 
 
-def _selection(walk: Walk, question: Question) -> Selection:
+def _selection(walk: Walk, below: str) -> Selection:
     bases = walk.plan.bases.urls if walk.served else () if walk.alone is None else (walk.alone,)
     packed = struct.pack(f"{len(walk.served)}H", *walk.served)
-    below = f"{question.release}/{question.path}"
     return Selection(walk.reason, packed, _shared(tuple(walk.passes)), bases, below)
 
 
-@cache
+@lru_cache(MAX_SEQUENCES)
 def _shared(passes: tuple[Pass, ...]) -> tuple[Pass, ...]:
     """The same sequence, as the one object that all selections with it share: few sequences occur."""
     return passes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -9,17 +10,24 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """A dictionary of up to `limit` values that forgets those that were not used lately.
+    """A dictionary of values of up to `limit_bytes` in all that forgets those that were not used lately.
 
     It has two halves. When the newer half is full, the older one is forgotten and the newer takes its
     place. A value that is found in the older half moves to the newer one. Threads may share a memo: each
     step is atomic, and all that a race can cost is a value that has to be computed again.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._half = max(1, limit // 2)
+    def __init__(self, limit_bytes: int, size: Callable[[K, V], int]) -> None:
+        """`size` says how many bytes a key, its value and their place in a dictionary take."""
+        self._half_bytes = limit_bytes // 2
+        self._size = size
         self._newer: dict[K, V] = {}
         self._older: dict[K, V] = {}
+        self._newer_bytes = self._older_bytes = 0
+
+    @property
+    def counted_bytes(self) -> int:
+        return self._newer_bytes + self._older_bytes
 
     def get(self, key: K) -> V | None:
         value = self._newer.get(key)
@@ -30,9 +38,15 @@ class Memo(Generic[K, V]):
         return value
 
     def put(self, key: K, value: V) -> None:
-        if len(self._newer) >= self._half:
-            self._older, self._newer = self._newer, {}
+        """Remembers a value, unless it is larger than half of the limit."""
+        size = self._size(key, value)
+        if size > self._half_bytes:
+            return
+        if self._newer_bytes + size > self._half_bytes:
+            self._older, self._older_bytes = self._newer, self._newer_bytes
+            self._newer, self._newer_bytes = {}, 0
         self._newer[key] = value
+        self._newer_bytes += size
 
     def __len__(self) -> int:
         return len(self._newer) + len(self._older)

@@ -11,10 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from app.model import Fate, Protocol
-from app.ranking.ranking import letters_code
 from app.request.parameters import Filters
 from app.snapshot.loaded import LoadedSnapshot, Mask
 
@@ -60,14 +58,13 @@ def make_plan(snapshot: LoadedSnapshot, key: str, filters: Filters, bases: Bases
     """Makes the plan of a question. `key` is one of `Snapshot.questions`, and `barred` is what
     `LoadedSnapshot.barred` says for the client's country."""
     fates = np.frombuffer(snapshot.fates_of(key), np.uint8).copy()
-    for fate, mask in _refusals(snapshot, filters, bases, np.frombuffer(barred, np.uint8)):
+    for fate, mask in _refusals(snapshot, filters, bases, barred):
         fates[mask & (fates <= Fate.PARTIAL)] = fate
-    ranked = fates[np.asarray(snapshot.rankable, np.intp)]
-    return Plan(fates.tobytes(), bases, int(ranked.min(initial=Fate.RANK)))
+    return Plan(fates.tobytes(), bases, int(fates[snapshot.is_rankable].min(initial=Fate.RANK)))
 
 
 def _refusals(
-    snapshot: LoadedSnapshot, filters: Filters, bases: Bases, barred: npt.NDArray[np.uint8]
+    snapshot: LoadedSnapshot, filters: Filters, bases: Bases, barred: bytes
 ) -> Iterator[tuple[Fate, Mask]]:
     """Yields the fates that depend on the request, each with its mirrors. A mirror's first one counts."""
     yield Fate.PROTOCOL, bases.missing
@@ -76,13 +73,9 @@ def _refusals(
     elif filters.family == 4:
         yield Fate.FAMILY, snapshot.ipv4_fails
     for fate in (Fate.SERVES_OTHERS, Fate.KEEPS_OUT):
-        yield fate, barred == fate
+        if fate in barred:
+            yield fate, np.frombuffer(barred, np.uint8) == fate
     if filters.countries:
-        yield Fate.OTHER_COUNTRY, ~_in(snapshot, filters.countries)
+        yield Fate.OTHER_COUNTRY, ~snapshot.in_countries(filters.countries)
     if filters.exclude_countries:
-        yield Fate.EXCLUDED_COUNTRY, _in(snapshot, filters.exclude_countries)
-
-
-def _in(snapshot: LoadedSnapshot, countries: Iterable[str]) -> Mask:
-    """Which mirrors are in one of these countries."""
-    return np.isin(snapshot.table.country, [letters_code(country) for country in countries])
+        yield Fate.EXCLUDED_COUNTRY, snapshot.in_countries(filters.exclude_countries)

@@ -25,21 +25,30 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import NamedTuple
 
+import numpy as np
+
 from app.answer.plan import Plan
 from app.answer.privacy import is_for_all, own_mirrors, servable
 from app.model import ClientClass, Fate, Pass, ServiceConfig
 from app.model.place import UNKNOWN_PLACE
 from app.request.question import Question
-from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.loaded import LoadedSnapshot, Mask
 from app.snapshot.schema import NetworkGroup, Overlay, Region
 
 PLACES_FOR_OTHERS = 2
 """How many places of a list are kept for mirrors outside the client's cloud provider."""
 
 _NO_NETWORK = Overlay()
-_LAST_RESORT = frozenset(
-    {Fate.NOT_PROBED, Fate.UNREACHABLE, Fate.BROKEN, Fate.CORRUPT_REPO, Fate.STALE, Fate.STALE_REPO}
-)
+_LAST_RESORT = {
+    Fate.NOT_PROBED,
+    Fate.UNREACHABLE,
+    Fate.BROKEN,
+    Fate.CORRUPT_REPO,
+    Fate.STALE,
+    Fate.STALE_REPO,
+}
+_IS_HOPEFUL = np.array([fate <= Fate.PARTIAL or fate in _LAST_RESORT for fate in range(256)], np.bool_)
+"""By fate, whether a mirror may be in the last resort."""
 
 
 class Standing(NamedTuple):
@@ -194,18 +203,12 @@ class Walk:
         missing = max(0, limit - len(self.served))
         if not missing and self._waiting is None:
             return
-        order, everything = self._snapshot.near(self.row, self._client.spread)
+        order, _ = self._snapshot.near(self.row, self._client.spread)
         chosen = self._first_tier(order, missing) if self._waiting is None else []
         if len(chosen) < missing or self._waiting is not None:
-            if not everything:
-                order = self._snapshot.far(self.row, self._client.spread)
-            fates = self.plan.fates
-            eligible = [i for i in order if fates[i] <= Fate.PARTIAL and i not in self._met]
-            chosen = self._distinct(sorted(eligible, key=lambda i: fates[i]))
+            chosen = self._by_tier(missing if self._waiting is None else None)
         # IPv6 comes first among those of a list, but brings no farther mirror into it.
-        self._take(
-            self._preferred(chosen[: max(missing, 0)]) + chosen[max(missing, 0) :], Pass.GEOGRAPHY, limit
-        )
+        self._take(self._preferred(chosen[:missing]) + chosen[missing:], Pass.GEOGRAPHY, limit)
 
     def _first_tier(self, order: list[int], missing: int) -> list[int]:
         """Up to `missing` mirrors of the lowest eligible fate, if any: they come before all others."""
@@ -222,22 +225,35 @@ class Walk:
                     break
         return chosen
 
+    def _by_tier(self, count: int | None) -> list[int]:
+        """The eligible mirrors of the whole geography order, those with a lower fate first: the first
+        `count`, or all."""
+        free = self._snapshot.is_rankable.copy()
+        free[list(self._met)] = False
+        fates = np.frombuffer(self.plan.fates, np.uint8)
+        chosen: list[int] = []
+        for tier in (Fate.GOOD, Fate.UNKNOWN, Fate.PARTIAL):
+            of_tier = free & (fates == tier)
+            if of_tier.any():
+                chosen = self._distinct(chosen + self._ranked(of_tier, count))
+            if count is not None and len(chosen) >= count:
+                break
+        return chosen[:count]
+
+    def _ranked(self, among: Mask, count: int | None) -> list[int]:
+        """The indexes of mirrors by rank: all, or so many that `count` of them have different base URLs."""
+        enough = None if count is None else count + len(self.plan.bases.twins)
+        return self._snapshot.far(self.row, self._client.spread, among, enough)
+
     def _hopeful(self) -> list[int]:
         """The last resort, by rank: public mirrors that carry the content by declaration, whatever the
         prober last said of them. The filters of the request do not count here, but for the protocol. The
         countries that a mirror says it serves do count."""
         snapshot, row = self._snapshot, self.row
-        bases, barred = self.plan.bases.urls, snapshot.barred(snapshot.letters(row)[0])
-        fates = snapshot.fates_of(self._question.key)
-        hopeful = [
-            index
-            for index, fate in enumerate(fates)
-            if (fate <= Fate.PARTIAL or fate in _LAST_RESORT)
-            and snapshot.mirrors[index].public
-            and bases[index] is not None
-            and not barred[index]
-        ]
-        return snapshot.rank(row, self._client.spread, hopeful).indexes if hopeful else []
+        fates = np.frombuffer(snapshot.fates_of(self._question.key), np.uint8)
+        barred = np.frombuffer(snapshot.barred(snapshot.letters(row)[0]), np.uint8)
+        hopeful = _IS_HOPEFUL[fates] & snapshot.is_public & ~self.plan.bases.missing & (barred == 0)
+        return self._ranked(hopeful, self._question.limit if self._waiting is None else None)
 
     # --- taking ----------------------------------------------------------------------------------
 

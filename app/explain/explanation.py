@@ -10,7 +10,7 @@ named nor counted. `Inquiry.private` is for the local command line, which sees a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -24,8 +24,8 @@ from app.explain.evidence import Case, content_of, evidence, unexpected
 from app.explain.inquiry import Inquiry
 from app.explain.mirror_report import MirrorReport, mirror_report
 from app.geo.database import CityDatabase
-from app.model import ClientClass, Exclusion, Fate, MirrorState, Pass, Protocol, Record, about
-from app.model.words import escaped, nearest
+from app.model import ClientClass, Exclusion, Fate, MirrorState, MirrorVerdict, Pass, Protocol, Record, about
+from app.model.words import KnownWords, escaped
 from app.request.parameters import QuestionError
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
@@ -35,8 +35,8 @@ from app.snapshot.status import StatusDocument
 class UnknownMirrorError(QuestionError):
     """There is no mirror with this name, as far as the client that asks may know."""
 
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        near = nearest(name, known)
+    def __init__(self, name: str, known: KnownWords) -> None:
+        near = known.nearest(name)
         hint = f" Did you mean {near}?" if near else ""
         super().__init__(f"There is no mirror '{escaped(name)}'.{hint}")
 
@@ -134,6 +134,10 @@ class Live:
     def states(self) -> Mapping[str, MirrorState]:
         return self.status.states if self.status else {}
 
+    @property
+    def verdicts(self) -> Mapping[str, MirrorVerdict]:
+        return self.status.verdicts if self.status else {}
+
 
 def explain(live: Live, client: ClientClass, facts: ClientFacts, inquiry: Inquiry) -> Explanation:
     """Explains the list that a client gets. Raises UnknownMirrorError for an unknown mirror in `inquiry`."""
@@ -209,7 +213,7 @@ class _Account:
         """The name of a mirror as its file has it. Raises UnknownMirrorError, for hidden mirrors too."""
         known = {self._mirrors[standing.mirror].name.lower(): standing.mirror for standing in self._shown}
         if name.strip().lower() not in known:
-            raise UnknownMirrorError(name, list(known))
+            raise UnknownMirrorError(name, KnownWords(known))
         return self._mirrors[known[name.strip().lower()]].name
 
     def served(self) -> list[ServedEntry]:

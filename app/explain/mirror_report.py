@@ -1,7 +1,7 @@
 """Reports what is known of a mirror, for its admin and for users. Pure.
 
-Reports are shown by `/mirrors` and `/mirrors/<name>`, and at the end of an explanation with `mirror=`.
-What decides lists is taken from the snapshot, what was measured from the status document.
+Reports are shown by `/mirrors/<name>`, and at the end of an explanation with `mirror=`; `/mirrors` shows
+their summaries. What decides lists is taken from the snapshot, what was measured from the status document.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
+import msgspec
+
 from app.answer.privacy import shown_to_all
 from app.explain.evidence import hours, moment
 from app.geo.database import CityDatabase
-from app.model import Coordinates, Exclusion, Fate, MirrorState, Protocol, Record, about
+from app.model import Coordinates, Exclusion, Fate, MirrorState, MirrorVerdict, Protocol, Record, about
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
@@ -57,8 +59,8 @@ class Location(Record, frozen=True, kw_only=True):
     measured: tuple[MeasuredPlace, ...] = ()
 
 
-class MirrorReport(Record, frozen=True, kw_only=True):
-    """The report about one mirror."""
+class MirrorSummary(Record, frozen=True, kw_only=True):
+    """The report about one mirror without its repos."""
 
     mirror: str
     status: Annotated[Overall, about("What keeps the whole mirror out of all lists, or ok.")]
@@ -79,6 +81,11 @@ class MirrorReport(Record, frozen=True, kw_only=True):
     exclude_countries: Annotated[tuple[str, ...], about("Countries whose clients it does not serve.")]
     sponsor: str | None
     sponsor_url: str | None
+
+
+class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
+    """The report about one mirror."""
+
     content: Annotated[
         dict[str, str],
         about("The prober's verdict by release/repo/arch, on all that it is meant to have."),
@@ -86,24 +93,23 @@ class MirrorReport(Record, frozen=True, kw_only=True):
     isos: Annotated[dict[str, bool], about("By release/arch, whether it has the ISO directory.")]
 
 
-def mirror_report(
-    snapshot: LoadedSnapshot, index: int, states: Mapping[str, MirrorState], cities: CityDatabase | None
-) -> MirrorReport:
-    """Reports about the mirror with this index. `states` are by mirror name."""
+def mirror_summary(
+    snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, cities: CityDatabase | None
+) -> MirrorSummary:
+    """Sums up the mirror with this index."""
     mirror = snapshot.mirrors[index]
-    state = states.get(mirror.name)
-    status, reason = overall(snapshot, index, state)
-    return MirrorReport(
+    status = overall(snapshot, index, verdict is not None)
+    return MirrorSummary(
         mirror=mirror.name,
         status=status,
-        reason=reason,
-        since=state.since if state and status != "disabled" else None,
-        probed_at=state.probed_at if state else None,
-        failures=state.failures if state else 0,
-        age_s=content_age_s(state) if state else None,
+        reason=_reason(snapshot, index, verdict),
+        since=verdict.since if verdict and status != "disabled" else None,
+        probed_at=verdict.probed_at if verdict else None,
+        failures=verdict.failures if verdict else 0,
+        age_s=content_age_s(verdict) if verdict else None,
         protocols=tuple(mirror.addresses),
         families={"ipv4": mirror.ipv4, "ipv6": mirror.ipv6},
-        location=_location(mirror, state, cities),
+        location=_location(mirror, verdict, cities),
         weight=mirror.weight,
         cloud=MirrorCloud(provider=mirror.cloud_provider, regions=mirror.cloud_regions)
         if mirror.cloud_provider
@@ -113,32 +119,53 @@ def mirror_report(
         exclude_countries=mirror.exclude_countries,
         sponsor=mirror.sponsor,
         sponsor_url=mirror.sponsor_url,
+    )
+
+
+def mirror_report(
+    snapshot: LoadedSnapshot, index: int, states: Mapping[str, MirrorState], cities: CityDatabase | None
+) -> MirrorReport:
+    """Reports about the mirror with this index. `states` are by mirror name."""
+    state = states.get(snapshot.mirrors[index].name)
+    return MirrorReport(
+        **msgspec.structs.asdict(mirror_summary(snapshot, index, state, cities)),
         content=_content(snapshot, index, state),
         isos=state.isos if state else {},
     )
 
 
-def mirror_reports(
-    snapshot: LoadedSnapshot, states: Mapping[str, MirrorState], cities: CityDatabase | None
-) -> list[MirrorReport]:
-    """Reports about all mirrors but the private ones, sorted by name."""
-    return [mirror_report(snapshot, index, states, cities) for index in shown_to_all(snapshot)]
+def mirror_summaries(
+    snapshot: LoadedSnapshot, verdicts: Mapping[str, MirrorVerdict], cities: CityDatabase | None
+) -> list[MirrorSummary]:
+    """Sums up all mirrors but the private ones, sorted by name. `verdicts` are by mirror name."""
+    return [
+        mirror_summary(snapshot, index, verdicts.get(snapshot.mirrors[index].name), cities)
+        for index in shown_to_all(snapshot)
+    ]
 
 
-def overall(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> tuple[Overall, str | None]:
-    """The status of a mirror as a whole, and why in words (None if it is ok). It is the best that the
-    mirror has for anything that mirrors are expected to have."""
+def overall(snapshot: LoadedSnapshot, index: int, is_probed: bool) -> Overall:
+    """The status of a mirror as a whole: the best that the mirror has for anything that mirrors are expected
+    to have. `is_probed` says whether the prober has looked at it."""
     fate = Fate(snapshot.whole[index])
-    if fate is Fate.UNKNOWN and state is None:
-        return "not probed", "the prober has not looked at it; it is served after those known to be good"
+    if fate is Fate.UNKNOWN and not is_probed:
+        return "not probed"
+    exclusion: Overall = fate.exclusion.value if fate.exclusion else "ok"  # type: ignore[assignment]  # see _OF_THE_WHOLE
+    return exclusion
+
+
+def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None) -> str | None:
+    """Why a mirror has its status, in words; None if it is ok."""
+    fate = Fate(snapshot.whole[index])
+    if fate is Fate.UNKNOWN and verdict is None:
+        return "the prober has not looked at it; it is served after those known to be good"
     if fate.exclusion is None:
-        return "ok", None
-    said = state.reason if state and fate not in (Fate.DISABLED, Fate.NOT_PROBED) else None
-    age_s = content_age_s(state) if state else None
+        return None
+    said = verdict.reason if verdict and fate not in (Fate.DISABLED, Fate.NOT_PROBED) else None
+    age_s = content_age_s(verdict) if verdict else None
     if fate.exclusion is Exclusion.STALE and said is None and age_s is not None:
         said = f"{hours(age_s)} old, {hours(snapshot.config.allowed_outdate_s)} allowed"
-    overall: Overall = fate.exclusion.value  # type: ignore[assignment]  # a key of the table above
-    return overall, said or _OF_THE_WHOLE[fate.exclusion]
+    return said or _OF_THE_WHOLE[fate.exclusion]
 
 
 def _content(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> dict[str, str]:
@@ -157,9 +184,9 @@ def _content(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) ->
 # --- where it is -----------------------------------------------------------------------------------
 
 
-def _location(mirror: ServedMirror, state: MirrorState | None, cities: CityDatabase | None) -> Location:
+def _location(mirror: ServedMirror, verdict: MirrorVerdict | None, cities: CityDatabase | None) -> Location:
     where = mirror.coordinates
-    addresses = state.addresses if state and cities else ()
+    addresses = verdict.addresses if verdict and cities else ()
     return Location(
         latitude=where.latitude if where else None,
         longitude=where.longitude if where else None,
@@ -179,7 +206,7 @@ def _measured(address: str, where: Coordinates | None, cities: CityDatabase) -> 
     return MeasuredPlace(address=address, country=found.country, city=found.city, distance_km=distance_km)
 
 
-def probed(report: MirrorReport) -> str:
+def probed(report: MirrorSummary) -> str:
     """Says when a mirror was last probed, and how often in a row that failed."""
     if report.probed_at is None:
         return "never"

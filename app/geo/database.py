@@ -19,7 +19,7 @@ from typing import Any
 from app.geo import scan_cache, vendors
 from app.geo.asn_prefixes import PrefixTable
 from app.geo.copies import identity_of
-from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile
+from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile, holds_ipv4
 from app.geo.vendors import Details, GeoipLocation, Layout
 from app.model import GeoError
 from app.model.place import UNKNOWN_PLACE, Place
@@ -81,6 +81,8 @@ class _Database:
         return sum(source.failures for source in self._ipv4)
 
     def _find(self, address: str) -> tuple[_Source, Any] | None:
+        if holds_ipv4(address):
+            return None
         for source in self._ipv6 if ":" in address else self._ipv4:
             try:
                 record = source.get(address)
@@ -112,6 +114,8 @@ class CityDatabase(_Database):
         return ", ".join(dict.fromkeys(layout.vendor for layout in self._layouts.values()))
 
     def place(self, address: str) -> Place:
+        if ":" in address and holds_ipv4(address):
+            return UNKNOWN_PLACE
         for get, place, source in self._places6 if ":" in address else self._places4:
             try:
                 record = get(address)

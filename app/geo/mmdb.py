@@ -62,6 +62,13 @@ class Level(NamedTuple):
     walked: float
 
 
+def holds_ipv4(address: str) -> bool:
+    """Says whether an IPv6 address, in its canonical text, lies in ::/96, where MMDB files have IPv4. No
+    client has such an address, and it must not find what is known of the IPv4 address in it. Loopback does
+    not count: a file may know it."""
+    return address.startswith("::") and address.count(":") <= 3 and address != "::1" and "." not in address
+
+
 class MmdbFile:
     """An opened MMDB file. Messages call it by `name`. Raises GeoError if it is unusable."""
 

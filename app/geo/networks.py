@@ -22,7 +22,7 @@ import maxminddb
 import numpy as np
 
 from app.geo.memory import MemoryFile
-from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile, texts
+from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile, holds_ipv4, texts
 from app.model import GeoError, Record
 from app.model.network import CloudRegion, NetworkName, parse_network
 from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
@@ -172,6 +172,8 @@ class NetworkLookup:
     def overlay_name(self, address: str) -> str | None:
         """The name of the overlay of an address; None where nothing is known, and for text that is no
         address (but maxminddb accepts a little more than we do: `192.0.2`, a zone after "%")."""
+        if ":" in address and holds_ipv4(address):
+            return None
         try:
             record = self._reader.get(address)
         except LOOKUP_ERRORS:

@@ -19,7 +19,15 @@ from app.model.errors import (
     StoreError,
 )
 from app.model.fates import Exclusion, Fate, Pass
-from app.model.measured import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, Status
+from app.model.measured import (
+    Content,
+    Endpoint,
+    MirrorState,
+    MirrorVerdict,
+    ProbeRound,
+    RepomdVersion,
+    Status,
+)
 from app.model.mirrors import Cloud, Coordinates, Mirror
 from app.model.values import (
     FAMILIES,
@@ -50,6 +58,7 @@ __all__ = [
     "GeoError",
     "Mirror",
     "MirrorState",
+    "MirrorVerdict",
     "MirrorwiseError",
     "Pass",
     "ProbePolicy",

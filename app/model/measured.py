@@ -37,8 +37,8 @@ class Endpoint(Record, frozen=True, kw_only=True):
     latency_ms: float | None = None
 
 
-class MirrorState(Record, frozen=True, kw_only=True):
-    """The state of one mirror, as the prober found it and state/mirrors/<name>.json has it."""
+class MirrorVerdict(Record, frozen=True, kw_only=True):
+    """What the prober found of one mirror as a whole."""
 
     mirror: str
     probed_at: datetime
@@ -52,6 +52,11 @@ class MirrorState(Record, frozen=True, kw_only=True):
     #: so that no mirror becomes stale while the origin publishes nothing.
     origin_timestamp: datetime | None = None
     endpoints: dict[Protocol, dict[Family, Endpoint]] = {}
+
+
+class MirrorState(MirrorVerdict, frozen=True, kw_only=True):
+    """The state of one mirror, as the prober found it and state/mirrors/<name>.json has it."""
+
     #: The verdicts by "release/repo/arch", or "release/repo/" for a repo whose path has no $basearch. A
     #: repo without a key is unknown.
     content: dict[str, Content] = {}

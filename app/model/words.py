@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 SHOWN_CHARACTERS = 80
+ALL_COMPARED = 64
+NEIGHBOURS = 8
+RESEMBLANCE = 0.6
+"""The ratio of two words by `difflib`: the share of their letters that they have in common."""
+
+
+class KnownWords:
+    """Words among which a misspelt one is looked for, whatever the case. To compare it with thousands would
+    take long: of many words it is compared with those that begin, and those that end, most like it."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._by_lower = {word.lower(): word for word in words}
+        self._forwards = sorted(self._by_lower)
+        self._backwards = sorted(word[::-1] for word in self._forwards)
+        self._too_long = max(map(len, self._forwards), default=0) * (2 / RESEMBLANCE - 1)
+
+    def get(self, word: str) -> str | None:
+        """The same word as it is known; None if it is not."""
+        return self._by_lower.get(word.lower())
+
+    def nearest(self, word: str) -> str | None:
+        """The known word that is most like an unknown one; None if no known word is."""
+        if len(word) > self._too_long:
+            return None
+        lower, alike = word.lower(), self._forwards
+        if len(alike) > ALL_COMPARED:
+            ending_alike = (found[::-1] for found in _around(self._backwards, lower[::-1]))
+            alike = list(dict.fromkeys([*_around(self._forwards, lower), *ending_alike]))
+        close = get_close_matches(lower, alike, n=1, cutoff=RESEMBLANCE)
+        return self._by_lower[close[0]] if close else None
+
+
+def _around(words: list[str], word: str) -> list[str]:
+    """The neighbours that a word would have in a sorted list."""
+    place = bisect(words, word)
+    return words[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like an unknown one, whatever the case; None if no known word is."""
-    by_lower = {name.lower(): name for name in known}
-    close = get_close_matches(word.lower(), by_lower, n=1)
-    return by_lower[close[0]] if close else None
+    return KnownWords(known).nearest(word)
 
 
 def escaped(text: str, most: int = SHOWN_CHARACTERS) -> str:

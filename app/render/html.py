@@ -9,10 +9,11 @@ from functools import cache
 from hashlib import sha256
 
 import jinja2
+from markupsafe import escape
 
 from app.explain.evidence import hours, moment
 from app.explain.explanation import Explanation
-from app.explain.mirror_report import MirrorReport
+from app.explain.mirror_report import MirrorReport, MirrorSummary
 from app.render import facts
 
 CONTENT_TYPE = "text/html; charset=utf-8"
@@ -33,9 +34,18 @@ def explanation_page(explanation: Explanation, parameters: Mapping[str, str], ur
     return _page("explanation.html", e=explanation, form=form, curl=curl(url))
 
 
-def mirrors_page(reports: Sequence[MirrorReport], url: str) -> bytes:
-    """Renders the page of all mirrors."""
-    return _page("mirrors.html", reports=reports, curl=curl(url))
+class MirrorsPage:
+    """The page of all mirrors. Rendered once, it can be shown at any URL."""
+
+    _PLACE = b"{url}"
+
+    def __init__(self, summaries: Sequence[MirrorSummary]) -> None:
+        page = _page("mirrors.html", reports=summaries, curl=self._PLACE.decode())
+        self._before, _, self._after = page.rpartition(self._PLACE)
+
+    def at(self, url: str) -> bytes:
+        """Returns the page for a client that asked for this URL, which the page shows."""
+        return b"".join((self._before, str(escape(curl(url))).encode(), self._after))
 
 
 def mirror_page(report: MirrorReport, url: str) -> bytes:

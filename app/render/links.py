@@ -7,9 +7,21 @@ the mirror's country. Our metalinks are version 3, whose media type differs from
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate
 from urllib.parse import quote
 
 from app.render import metalink
+
+MAX_BYTES = 4096
+"""The greatest length of all `Link` lines of an answer. Proxies take 4 or 8 kB of header lines."""
+_AROUND = len("Link: \r\n")
+
+
+def headers(values: Iterable[str]) -> list[tuple[str, str]]:
+    """Makes header lines of the first of these values, as many as proxies take."""
+    values = list(values)
+    filled = accumulate(len(value) + _AROUND for value in values)
+    return [("Link", value) for value, bytes_ in zip(values, filled, strict=True) if bytes_ <= MAX_BYTES]
 
 
 def duplicates(others: Iterable[tuple[str, str | None]]) -> list[str]:

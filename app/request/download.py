@@ -21,6 +21,7 @@ from app.request.parameters import BadValueError
 from app.request.question import Parser, Question
 
 MAX_PATH_CHARS = 1000
+"""The greatest length of a path, percent-encoded as it goes on to the mirror."""
 MIRRORS = 10
 """How many mirrors a download gets: the one that the client is sent to, and nine others."""
 
@@ -76,7 +77,7 @@ def raw_path(target: str) -> str:
 
 def _problem(path: str) -> str | None:
     """Says what is wrong with a path, as the end of a sentence; None if nothing is."""
-    if len(path) > MAX_PATH_CHARS:
+    if len(quote(path, safe=_PLAIN)) > MAX_PATH_CHARS:
         return f"it is longer than {MAX_PATH_CHARS} characters"
     if not path.isascii() or _BAD_ESCAPE.search(path):
         return "percent-encode it, as UTF-8"

@@ -76,6 +76,13 @@ class _Asked(NamedTuple):
 _Directories = dict[tuple[str, ...], tuple[Repo | None, str]]
 """The repo and arch in each directory of a release. The repo is None for ISOs, the arch "" for all."""
 
+NAMING = frozenset({"release", "repo", "path", "cc"})
+"""The parameters that name what is asked for. They count only where the path does not name it."""
+DECIDING = NAMING | {
+    *("arch", "country", "exclude_country", "family", "format", "limit", "protocol", "redirect", "region"),
+}
+"""All parameters that a question is made of. The names of answers in nginx's cache are made of the same."""
+
 MAX_DEPTH = 20
 """A repo's directory is looked for in the first so many segments of a path."""
 
@@ -90,6 +97,7 @@ class Parser:
         self._releases |= {alias.lower(): full for alias, full in config.aliases.items()}
         self._repos = {repo.name.lower(): repo for repo in config.repos}
         self._repo_names = {name.lower(): meaning for name, meaning in config.repo_names.items()}
+        self._longest_repo = max(map(len, (*self._repos, *self._repo_names)), default=0)
         self._directories: dict[str, _Directories] = {}  # by release, made when first asked for
 
     # --- the forms ---------------------------------------------------------------------------------
@@ -164,7 +172,7 @@ class Parser:
         special = self._repo_names.get(asked.lower())
         if special is not None and (special.release or special.disabled):
             return self._repo_question("", asked, parameters)
-        cuts = [i for i, letter in enumerate(asked) if letter == "-"]
+        cuts = [i for i, letter in enumerate(asked[: self._longest_repo + 1]) if letter == "-"]
         for cut in cuts:
             if self._is_name(asked[:cut]) and asked[cut + 1 :].lower() in self._releases:
                 return self._repo_question(asked[cut + 1 :], asked[:cut], parameters)

@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from app.answer.lists import MirrorLists
+from app.answer.lists import MirrorLists, size_of
 from app.answer.memo import Memo
 from app.geo.networks import NetworkLookup
 from app.model import GeoError, SnapshotError, StoreError
@@ -24,7 +25,8 @@ from app.store import Pointer, Publication, Store
 
 log = logging.getLogger("mirrorwise.web")
 
-MAX_QUESTIONS = 4000
+QUESTIONS_BYTES = 4 << 20
+"""How many bytes of questions are remembered with a generation."""
 
 _GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # the name goes into headers
 
@@ -38,7 +40,7 @@ class Serving:
     #: None if the generation has no networks database.
     networks: NetworkLookup | None
     published_at_s: float
-    #: The questions asked before, with the label of their URL form, by path and query.
+    #: The questions asked before, with the label of their URL form, by path and deciding parameters.
     questions: Memo[str, tuple[str, Question]]
     #: The tag of the status document in `status` (`Pointer.status`).
     status_tag: str = ""
@@ -51,6 +53,10 @@ class Serving:
 
     def status_document(self) -> StatusDocument | None:
         """The status document, decoded; None if there is none."""
+        return self._document
+
+    @cached_property
+    def _document(self) -> StatusDocument | None:
         return decode_status(self.status) if self.status else None
 
 
@@ -85,7 +91,7 @@ class GenerationReader:
                 parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
                 networks=_opened(snapshot, networks, former),
                 published_at_s=pointer.published_at_s,
-                questions=Memo(MAX_QUESTIONS),
+                questions=Memo(QUESTIONS_BYTES, lambda name, asked: 200 + len(name) + size_of(asked[1])),
             )
         log.info(
             "serving generation %s: %d mirrors, %.1f MB, ready in %.0f ms",

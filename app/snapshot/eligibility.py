@@ -31,6 +31,7 @@ from app.model import (
     Fate,
     Mirror,
     MirrorState,
+    MirrorVerdict,
     ProbeRound,
     Record,
     ServiceConfig,
@@ -160,7 +161,7 @@ def fate_of_whole(
     return Fate.UNKNOWN
 
 
-def content_age_s(state: MirrorState) -> float | None:
+def content_age_s(state: MirrorVerdict) -> float | None:
     """The age of a mirror's content: how far it was behind the origin when it was probed; never negative. So
     it does not grow while the prober stands still. None if the mirror's timestamp is not known."""
     if state.timestamp is None:

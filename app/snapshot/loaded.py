@@ -9,7 +9,7 @@ same order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -26,6 +26,9 @@ from app.snapshot.tables import mirror_table, place_points
 
 Mask = npt.NDArray[np.bool_]
 """A boolean for each mirror, by index."""
+
+MAX_COST_ROWS = 64
+"""The costs of all mirrors, four bytes each, are remembered for so many places."""
 
 
 class Ranked(NamedTuple):
@@ -66,6 +69,7 @@ class LoadedSnapshot:
         self._in_vault = bytes([Fate.IN_VAULT]) * width
         self._places = places
         self._barred: dict[str | None, bytes] = {}
+        self._costs_by_row: dict[int, ranking.Floats] = {}
         self._candidates = np.frombuffer(places.candidates, np.uint16).reshape(shape)
         self._costs = np.frombuffer(places.costs, np.float32).reshape(shape)
         self.noise = np.frombuffer(snapshot.noise, np.uint8).reshape(width, ranking.SPREADS)
@@ -99,9 +103,28 @@ class LoadedSnapshot:
         ordered: list[int] = indexes[order].tolist()
         return ordered, everything
 
-    def far(self, row: int, spread: int) -> list[int]:
-        """The indexes of all mirrors that are ranked, by rank."""
-        return self.rank(row, spread, self.rankable).indexes
+    def far(self, row: int, spread: int, among: Mask | None = None, count: int | None = None) -> list[int]:
+        """The indexes by rank of all mirrors that are ranked, or of a mask: the first `count`, or all."""
+        indexes = np.flatnonzero(self.is_rankable if among is None else among)
+        rank_km = (self._all_costs(row) + ranking.noise_km(self.noise, spread, self.policy.spread_km))[
+            indexes
+        ]
+        if count is not None and count < len(indexes):
+            last = np.partition(rank_km, count - 1)[count - 1]
+            within = np.flatnonzero(rank_km <= last)  # with all that are equal to the last one
+            indexes, rank_km = indexes[within], rank_km[within]
+        ordered: list[int] = indexes[ranking.in_order(indexes, rank_km)][:count].tolist()
+        return ordered
+
+    def _all_costs(self, row: int) -> ranking.Floats:
+        """The base costs of all mirrors at a place."""
+        costs = self._costs_by_row.get(row)
+        if costs is None:
+            if len(self._costs_by_row) >= MAX_COST_ROWS:
+                self._costs_by_row = {}
+            costs = ranking.terms(self.points_of([row]), self.table, self.policy).total()[0]
+            self._costs_by_row[row] = costs
+        return costs
 
     def rank(self, row: int, spread: int, indexes: Sequence[int]) -> Ranked:
         """Ranks any mirrors from a place: those with the indexes given, lowest rank first."""
@@ -169,15 +192,47 @@ class LoadedSnapshot:
         (`SERVES_OTHERS` or `KEEPS_OUT`). None is an unknown country."""
         barred = self._barred.get(country)
         if barred is None:
-            barred = self._barred[country] = bytes(_barred(mirror, country) for mirror in self.mirrors)
+            made = bytes(_barred(mirror, country) for mirror in self.mirrors)
+            # For most countries it is the same: one object stands for all of them.
+            barred = self._barred[country] = next(
+                (b for b in tuple(self._barred.values()) if b == made), made
+            )
         return barred
 
     @cached_property
     def whole(self) -> bytes:
         """The best fate of each mirror for anything that mirrors are expected to have, one byte each."""
-        rows = np.array([list(fates) for _, fates in self.expected], np.uint8)
-        best: npt.NDArray[np.uint8] = rows.reshape(-1, len(self.mirrors)).min(axis=0, initial=Fate.UNDECLARED)
+        best = np.full(len(self.mirrors), Fate.UNDECLARED, np.uint8)
+        for fates in {fates for _, fates in self.expected}:
+            np.minimum(best, np.frombuffer(fates, np.uint8), out=best)
         return best.tobytes()
+
+    @cached_property
+    def is_rankable(self) -> Mask:
+        """Which mirrors are ranked by distance."""
+        mask = np.zeros(len(self.mirrors), np.bool_)
+        mask[list(self.rankable)] = True
+        return mask
+
+    @cached_property
+    def is_public(self) -> Mask:
+        """Which mirrors are open to clients of all networks."""
+        return np.array([mirror.public for mirror in self.mirrors], np.bool_)
+
+    @cached_property
+    def _countries(self) -> tuple[dict[str, int], npt.NDArray[np.intp]]:
+        """A number for each country that has mirrors, and by mirror the number of its country, or 0."""
+        found = dict.fromkeys(mirror.country for mirror in self.mirrors if mirror.country)
+        numbers = {country: number for number, country in enumerate(found, 1)}
+        return numbers, np.array([numbers.get(m.country or "", 0) for m in self.mirrors], np.intp)
+
+    def in_countries(self, countries: Iterable[str]) -> Mask:
+        """Which mirrors are in one of these countries."""
+        numbers, of_mirrors = self._countries
+        wanted = np.zeros(len(numbers) + 1, np.bool_)
+        wanted[[numbers[country] for country in countries if country in numbers]] = True
+        found: Mask = wanted[of_mirrors]
+        return found
 
     @cached_property
     def ipv6_works(self) -> Mask:

@@ -7,16 +7,46 @@ The heartbeat is a few numbers every few seconds, in JSON, so that redis-cli sho
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Generic, TypeVar
 
 import msgspec
 
-from app.model import Count, EpochSeconds, MirrorState, Record, SnapshotError
+from app.model import Count, EpochSeconds, MirrorState, MirrorVerdict, Record, SnapshotError
 
 SCHEMA = 1
 
 _YEARS = range(1970, 9000)
 _MAX_FAILURES = 2**53
+_STATES = msgspec.msgpack.Decoder(MirrorState)
+_VERDICTS = msgspec.msgpack.Decoder(MirrorVerdict)
+
+V_co = TypeVar("V_co", bound=MirrorVerdict, covariant=True)
+
+
+class States(Mapping[str, V_co], Generic[V_co]):
+    """What the prober found of each mirror, by name. Each is decoded when it is looked at, because all of
+    them with all repos may take hundreds of megabytes. What cannot be decoded is left out."""
+
+    def __init__(self, encoded: Mapping[str, msgspec.Raw], decoder: msgspec.msgpack.Decoder[V_co]) -> None:
+        self.encoded = encoded
+        self._decoder = decoder
+
+    def __getitem__(self, name: str) -> V_co:
+        try:
+            return self._decoder.decode(self.encoded[name])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise KeyError(name) from error
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.encoded
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.encoded)
+
+    def __len__(self) -> int:
+        return len(self.encoded)
 
 
 class StatusDocument(Record, frozen=True, kw_only=True):
@@ -24,11 +54,17 @@ class StatusDocument(Record, frozen=True, kw_only=True):
 
     schema: int = SCHEMA
     #: What the prober knows of each mirror, by name; private mirrors are left out.
-    states: dict[str, MirrorState] = {}
+    states: Mapping[str, MirrorState] = {}
     #: When each input ("config", "mirrors", "state", "cloud", "geoip") was read, in epoch seconds.
     inputs_read_s: dict[str, EpochSeconds] = {}
     #: The worker's faults by subject, as in its log.
     faults: dict[str, str] = {}
+
+    @property
+    def verdicts(self) -> Mapping[str, MirrorVerdict]:
+        """The states without what was found of each repo, which are read ten times as fast."""
+        states = self.states
+        return States(states.encoded, _VERDICTS) if isinstance(states, States) else states
 
 
 class _Outline(Record, frozen=True, kw_only=True):
@@ -40,6 +76,10 @@ class _Outline(Record, frozen=True, kw_only=True):
     faults: dict[str, str] = {}
 
 
+# They are made here, because two threads that make one for the same type at the same time crash the process.
+_OUTLINES = msgspec.msgpack.Decoder(_Outline)
+
+
 def encode(status: StatusDocument) -> bytes:
     """Encodes a status document."""
     return msgspec.msgpack.encode(status)
@@ -48,24 +88,28 @@ def encode(status: StatusDocument) -> bytes:
 def decode(data: bytes) -> StatusDocument:
     """Decodes a status document. Raises SnapshotError if it is unreadable or of another schema."""
     try:
-        return msgspec.msgpack.decode(data, type=StatusDocument)
+        outline = _OUTLINES.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable status document: {error}") from error
+    if outline.schema != SCHEMA:
+        raise SnapshotError(f"the status document has schema {outline.schema}, this program reads {SCHEMA}")
+    return StatusDocument(
+        states=States(outline.states, _STATES),
+        inputs_read_s=outline.inputs_read_s,
+        faults=outline.faults,
+    )
 
 
 def check(data: bytes) -> None:
-    """Raises SnapshotError unless these bytes are a status document whose values are all possible. It decodes
-    one state at a time, because all of them together may be large."""
-    try:
-        outline = msgspec.msgpack.decode(data, type=_Outline)
-        if outline.schema != SCHEMA:
-            raise SnapshotError(
-                f"the status document has schema {outline.schema}, this program reads {SCHEMA}"
-            )
-        for name, raw in outline.states.items():
-            _check_state(name, msgspec.msgpack.decode(raw, type=MirrorState))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SnapshotError(f"not a readable status document: {error}") from error
+    """Raises SnapshotError unless these bytes are a status document whose values are all possible."""
+    states = decode(data).states
+    for name in states:
+        try:
+            state = states[name]
+        except KeyError as error:
+            problem = f"not a readable status document: the state of {name[:64]!r}: {error.__cause__}"
+            raise SnapshotError(problem) from error
+        _check_state(name, state)
 
 
 def _check_state(name: str, state: MirrorState) -> None:

@@ -23,12 +23,11 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> A
     if download.secure and not location.startswith("https://"):
         return plain(404, f"There is no https address of this. It is at {location}")
     countries = [snapshot.mirrors[index].country for index in selection.mirrors]
-    headers = [*list_headers(snapshot, client, selection), ("Location", location)]
-    headers += [("Link", value) for value in links.duplicates(zip(urls[1:], countries[1:], strict=True))]
+    found = links.duplicates(zip(urls[1:], countries[1:], strict=True))
     if question.repo and download.is_repomd and has_metalink(snapshot, question):
-        described_by = links.described_by(question.release, question.repo, question.arch)
-        headers.append(("Link", described_by))
-    return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), tuple(headers))
+        found.insert(0, links.described_by(question.release, question.repo, question.arch))
+    headers = (*list_headers(snapshot, client, selection), ("Location", location), *links.headers(found))
+    return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), headers)
 
 
 def sent_target(environ: Mapping[str, str]) -> str:

@@ -7,18 +7,22 @@ may take longer than a list.
 
 from __future__ import annotations
 
+import gzip
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from functools import cached_property
+from typing import Literal
 from urllib.parse import quote, urlencode
 
 from app.answer.privacy import shown_to_all
 from app.explain.client_facts import ClientFacts, Databases, client_facts
 from app.explain.explanation import Live, UnknownMirrorError, explain, schema
 from app.explain.inquiry import Inquiry
-from app.explain.mirror_report import mirror_report, mirror_reports
+from app.explain.mirror_report import MirrorSummary, mirror_report, mirror_summaries
 from app.model.network import parse_network
+from app.model.words import KnownWords
 from app.render import html, json, text
 from app.render.explanation_text import client_text, explanation_text
 from app.request.clients import Client
@@ -27,7 +31,6 @@ from app.serving.generation import Serving
 from app.web.answers import Answer
 from app.web.pages import NO_STORE, page_headers
 
-T = TypeVar("T")
 Kind = Literal["text", "json", "html"]
 CONTENT_TYPES: dict[Kind, str] = {
     "text": text.CONTENT_TYPE,
@@ -49,6 +52,8 @@ class Wanted:
     path: str
     #: The service's own address as the client knows it, such as `https://mirrors.example.org`.
     base: str
+    #: Whether the client takes a compressed answer.
+    takes_gzip: bool = False
 
     def url(self, **more: str) -> str:
         """Returns the URL of the same answer, with `more` parameters. Pages show it as a curl command."""
@@ -80,32 +85,77 @@ def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind
     return _answer("text", client_text(facts).encode())
 
 
-def mirrors(current: Current, serving: Serving, wanted: Wanted) -> Answer:
-    """Returns the reports about all mirrors that are not private."""
-    live = live_of(current, serving)
-    reports = mirror_reports(live.snapshot, live.states, live.cities)
-    return _reported(reports, html.mirrors_page, wanted)
+class MirrorAnswers:
+    """Makes the answers about the mirrors that are not private. What is the same for all clients is made once
+    for each generation, status document and city database."""
+
+    def __init__(self, current: Current) -> None:
+        self._current = current
+        self._network: _Network | None = None
+        self._lock = threading.Lock()
+
+    def all(self, serving: Serving, wanted: Wanted) -> Answer:
+        """Returns a summary of each mirror."""
+        with self._lock:
+            network = self._network_of(serving)
+            if wanted.kind == "html":
+                return _answer("html", network.page.at(wanted.url()))
+            vary = ("Vary", "Accept-Encoding")
+            if wanted.takes_gzip:
+                return _answer("json", network.compressed, vary, ("Content-Encoding", "gzip"))
+            return _answer("json", network.json, vary)
+
+    def one(self, serving: Serving, name: str, wanted: Wanted) -> Answer:
+        """Returns the report about one mirror. Raises UnknownMirrorError, for a private mirror too."""
+        with self._lock:
+            network = self._network_of(serving)
+        known = network.names.get(name)
+        if known is None:
+            raise UnknownMirrorError(name, network.names)
+        live = network.live
+        report = mirror_report(live.snapshot, live.snapshot.number[known], live.states, live.cities)
+        if wanted.kind == "html":
+            return _answer("html", html.mirror_page(report, wanted.url()))
+        return _answer("json", json.document(report))
+
+    def _network_of(self, serving: Serving) -> _Network:
+        network = self._network
+        if network is None or not network.is_of(serving, self._current):
+            network = self._network = _Network(serving, live_of(self._current, serving))
+        return network
 
 
-def mirror(current: Current, serving: Serving, name: str, wanted: Wanted) -> Answer:
-    """Returns the report about one mirror. Raises UnknownMirrorError, for a private mirror too."""
-    live = live_of(current, serving)
-    public = {live.snapshot.mirrors[i].name.lower(): i for i in shown_to_all(live.snapshot)}
-    index = public.get(name.lower())
-    if index is None:
-        raise UnknownMirrorError(name, list(public))
-    return _reported(mirror_report(live.snapshot, index, live.states, live.cities), html.mirror_page, wanted)
+class _Network:
+    """What is the same for all clients that ask about mirrors."""
+
+    def __init__(self, serving: Serving, live: Live) -> None:
+        self._serving = serving
+        self.live = live
+        snapshot = live.snapshot
+        self.names = KnownWords(snapshot.mirrors[index].name for index in shown_to_all(snapshot))
+
+    def is_of(self, serving: Serving, current: Current) -> bool:
+        return serving is self._serving and current.cities is self.live.cities
+
+    @cached_property
+    def json(self) -> bytes:
+        return json.document(self._summaries())
+
+    @cached_property
+    def compressed(self) -> bytes:
+        return gzip.compress(self.json, mtime=0)
+
+    @cached_property
+    def page(self) -> html.MirrorsPage:
+        return html.MirrorsPage(self._summaries())
+
+    def _summaries(self) -> list[MirrorSummary]:
+        return mirror_summaries(self.live.snapshot, self.live.verdicts, self.live.cities)
 
 
-def _reported(report: T, page: Callable[[T, str], bytes], wanted: Wanted) -> Answer:
-    if wanted.kind == "html":
-        return _answer("html", page(report, wanted.url()))
-    return _answer("json", json.document(report))
-
-
-def _answer(kind: Kind, body: bytes) -> Answer:
-    headers = (*HEADERS, *page_headers()) if kind == "html" else HEADERS
-    return Answer(200, CONTENT_TYPES[kind], body, headers)
+def _answer(kind: Kind, body: bytes, *headers: tuple[str, str]) -> Answer:
+    of_kind = page_headers() if kind == "html" else ()
+    return Answer(200, CONTENT_TYPES[kind], body, (*HEADERS, *of_kind, *headers))
 
 
 def explanation_schema() -> Answer:

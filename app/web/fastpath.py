@@ -1,9 +1,9 @@
 """Answers requests whose question is already known without Flask, and counts all requests.
 
-If the same path and query was parsed before, for the same generation, a request for a list needs nothing
-but the client's class. It is answered at once, from memory where the class asked the same before. All
-other requests go to the ordinary views, which remember their questions for the next time. Both call
-`answers.listed`, so that an answer does not depend on the way.
+If the same path with the same deciding parameters was parsed before, for the same generation, a request for
+a list needs nothing but the client's class. It is answered at once, from memory where the class asked the
+same before. All other requests go to the ordinary views, which remember their questions for the next time.
+Both call `answers.listed`, so that an answer does not depend on the way.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from app.request.clients import Clients
 from app.request.parameters import QuestionError
-from app.request.question import Question
+from app.request.question import DECIDING, NAMING, Question
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import NOSNIFF, listed
 from app.web.forms import label_of
-from app.web.plain import plain_host, plain_path
+from app.web.plain import plain_host, plain_path, plain_query
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-MAX_TARGET_CHARS = 300
-"""The longest target that is remembered. Clients hardly ever send a longer one twice."""
+MAX_NAME_CHARS = 300
+"""The longest name that is remembered. Clients hardly ever send a longer target twice."""
 
-_TARGET = "mirrorwise.target"
-"""The WSGI environment's key for the target: path and query as they came, by which a question is kept."""
+ABOUT_THE_CLIENT = frozenset({"ip", "explain", "mirror"})
+"""Parameters that an answer depends on beside the question: requests with them never take the fast path."""
+_IN_NAMES = DECIDING | ABOUT_THE_CLIENT
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -46,11 +47,12 @@ class FastPath:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = perf_counter()
-        target = environ[_TARGET] = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
+        path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
         serving = self._current.serving
         if serving is None or environ["REQUEST_METHOD"] != "GET":
             return self._ordinary(environ, start_response, started)
-        remembered = serving.questions.get(target)
+        # Most requests are written as the name is.
+        remembered = serving.questions.get(f"{query}\n{path}") or serving.questions.get(name_of(path, query))
         if remembered is None:
             return self._ordinary(environ, start_response, started)
         form, question = remembered
@@ -73,8 +75,9 @@ class FastPath:
     ) -> Iterable[bytes]:
         """Returns the answer of the Flask application. It is counted when it begins, complete by then."""
         environ["PATH_INFO"] = plain_path(environ["PATH_INFO"])
+        environ["QUERY_STRING"] = plain_query(environ.get("QUERY_STRING", ""))
         environ["HTTP_HOST"] = plain_host(environ.get("HTTP_HOST", ""))
-        form = label_of(environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
+        form = label_of(environ["PATH_INFO"], environ["QUERY_STRING"])
 
         def begin(
             status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
@@ -85,11 +88,24 @@ class FastPath:
         return self._app(environ, begin)
 
 
+def name_of(path: str, query: str) -> str:
+    """The name that a question is remembered by: the deciding parameters as they came, and the plain path.
+    Between them is a line feed, because no query has one."""
+    path = plain_path(path)
+    deciding = _IN_NAMES if path.count("/") <= 1 else _IN_NAMES - NAMING
+    pairs = [pair for pair in query.split("&") if _may_be(pair.partition("=")[0], deciding)]
+    return f"{'&'.join(pairs)}\n{path}"
+
+
+def _may_be(name: str, names: frozenset[str]) -> bool:
+    return name in names or "%" in name
+
+
 def remember(serving: Serving, environ: WSGIEnvironment, form: str, question: Question) -> None:
-    """Keeps the question of a request, and the label of its form, for requests with the same target."""
-    target: str = environ[_TARGET]
-    if len(target) <= MAX_TARGET_CHARS:
-        serving.questions.put(target, (form, question))
+    """Keeps the question of a request, and the label of its form, for requests with the same name."""
+    name = name_of(environ["PATH_INFO"], environ["QUERY_STRING"])
+    if len(name) <= MAX_NAME_CHARS:
+        serving.questions.put(name, (form, question))
 
 
 def _reason_in(headers: Iterable[tuple[str, str]]) -> str:

@@ -151,8 +151,7 @@ def _mirrors(serving: Serving) -> Metric:
     document, snapshot = serving.status_document(), serving.snapshot
     states = document.states if document else {}
     counts = Counter(
-        overall(snapshot, index, states.get(snapshot.mirrors[index].name))[0]
-        for index in shown_to_all(snapshot)
+        overall(snapshot, index, snapshot.mirrors[index].name in states) for index in shown_to_all(snapshot)
     )
     mirrors = GaugeMetricFamily(
         "mirrorwise_mirrors", "Public mirrors by status, as /mirrors shows it.", labels=["status"]

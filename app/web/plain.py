@@ -8,8 +8,10 @@ and to nothing else. Flask would refuse some of its values, and accept others th
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 NO_HOST = "localhost"
+_ASCII = bytes(range(128))
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = rf"{_LABEL}(?:\.{_LABEL})*"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{_NAME}|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[0-9]{{1,5}})?")
@@ -20,6 +22,12 @@ def plain_path(path: str) -> str:
     if "//" in path or path[-1:] == "/":
         return "/" + "/".join(segment for segment in path.split("/") if segment)
     return path
+
+
+def plain_query(query: str) -> str:
+    """The query with its raw bytes percent-encoded, which mean the same. Flask would fail at those that are
+    not UTF-8."""
+    return query if query.isascii() else quote(query.encode("latin-1"), safe=_ASCII)
 
 
 def plain_host(host: str) -> str:

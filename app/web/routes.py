@@ -17,14 +17,11 @@ from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
-from app.web.explanations import Kind, Wanted
-from app.web.fastpath import remember
+from app.web.explanations import Kind, MirrorAnswers, Wanted
+from app.web.fastpath import ABOUT_THE_CLIENT, remember
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
 
 Parameters = Mapping[str, str]
-
-ABOUT_THE_CLIENT = {"ip", "explain", "mirror"}
-"""Parameters that an answer depends on beside the question: requests with them never take the fast path."""
 
 
 class NoSnapshotError(Exception):
@@ -44,6 +41,7 @@ class Routes:
     def __init__(self, current: Current, clients: Clients) -> None:
         self.current = current
         self.clients = clients
+        self._mirrors = MirrorAnswers(current)
 
     def register(self, app: Flask) -> None:
         """Adds the URL rules of all views to the application."""
@@ -118,6 +116,7 @@ class Routes:
             parameters=parameters,
             path=request.path,
             base=f"{scheme}://{request.host}",
+            takes_gzip=request.accept_encodings["gzip"] > 0,
         )
 
     # --- about the client and the process ------------------------------------------------------------
@@ -140,8 +139,8 @@ class Routes:
     def mirrors(self, name: str = "") -> Response:
         serving = self._serving()
         if name:
-            return respond(explanations.mirror(self.current, serving, name, self._wanted("json")))
-        return respond(explanations.mirrors(self.current, serving, self._wanted("json")))
+            return respond(self._mirrors.one(serving, name, self._wanted("json")))
+        return respond(self._mirrors.all(serving, self._wanted("json")))
 
     def whoami(self) -> Response:
         serving = self.current.serving

@@ -147,10 +147,11 @@ class Worker:
             if data is None:
                 return {}
             check_status(data)
-            return decode_status(data).states
+            states = decode_status(data).states
         except SnapshotError as error:
             log.warning("the last worker's status document is of no use: %s", error)
             return {}
+        return dict(states)
 
     @staticmethod
     def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:

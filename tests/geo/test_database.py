@@ -33,6 +33,7 @@ def test_files_of_one_database(split: list[Path], order: int) -> None:
     database = CityDatabase(split[::order])
     assert database.place("192.0.2.1") == "LU/49/6"
     assert database.place("2001:db8::1") == "JP/35/139"
+    assert database.place("::c000:201") == "" and database.locate("::c000:201").country is None
     assert database.locate("2001:db8::1").country == "JP"
     assert database.place("198.51.100.1") == database.place("2001:db9::1") == ""
     assert database.locate("198.51.100.1") == NOWHERE

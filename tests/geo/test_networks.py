@@ -97,6 +97,8 @@ def build(
         pytest.param([("2001:db8::7/128", "oci:x-1")], "2001:db8::7", "oci:x-1", id="one IPv6 address"),
         pytest.param([("2001:db8::/32", "gcp:x-1")], "2001:db8:ffff::1", "gcp:x-1", id="IPv6"),
         pytest.param([("192.0.2.0/24", "gcp:x-1")], "::ffff:192.0.2.1", "gcp:x-1", id="IPv4-mapped"),
+        pytest.param([("192.0.2.0/24", "gcp:x-1")], "::c000:201", None, id="IPv4-compatible is no IPv4"),
+        pytest.param([("0.0.0.0/0", "gcp:x-1")], "::", None, id="nor is the unspecified address"),
         pytest.param([("::ffff:192.0.2.0/120", "gcp:x-1")], "192.0.2.1", "gcp:x-1", id="declared as mapped"),
         pytest.param([("0.0.0.0/0", "gcp:x-1")], "255.255.255.255", "gcp:x-1", id="all of IPv4"),
         pytest.param([("0.0.0.0/0", "gcp:x-1")], "2001:db8::1", None, id="all of IPv4 is no IPv6"),
@@ -405,6 +407,9 @@ def check_address(
     subnets: list[tuple[str, str]],
     asns: list[tuple[str, int]],
 ) -> None:
+    if address.version == 6 and int(address) >> 32 == 0 and address != ipaddress.IPv6Address("::1"):
+        assert built.overlay(str(address)) is None
+        return
     meant = (as_ipv4(address) or address) if isinstance(address, ipaddress.IPv6Address) else address
 
     def length(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,8 +58,9 @@ CLIENT_PLACES = [cell("frankfurt"), cell("istanbul"), cell("tokyo"), "DE", "TR",
 @settings(max_examples=12, deadline=None)
 @given(networks())
 def test_the_candidates_begin_the_whole_order(network: Network) -> None:
-    """What a place's 64 candidates make certain is exactly the beginning of the order of all."""
-    snapshot = network.load()
+    """What a place's 64 candidates make certain is exactly the beginning of the order of all; and so is
+    what is ranked on demand of some, or of the best of some."""
+    snapshot, chosen = network.load(), np.random.default_rng(1)
     certain = 0
     for row in map(snapshot.row_of, CLIENT_PLACES):
         for spread in range(0, 32, 3):
@@ -67,6 +69,8 @@ def test_the_candidates_begin_the_whole_order(network: Network) -> None:
             assert not everything
             assert near == far[: len(near)]
             assert sorted(far) == list(snapshot.rankable)
+            among, count = chosen.random(len(snapshot.mirrors)) < chosen.random(), int(chosen.integers(1, 60))
+            assert snapshot.far(row, spread, among, count) == [index for index in far if among[index]][:count]
             certain += len(near)
     if network.config.selection.spread_km and len({mirror.coordinates for mirror in network.mirrors}) > 30:
         assert certain > 0

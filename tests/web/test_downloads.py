@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import pytest
 
-from app.request.download import parse_download
+from app.request.download import MAX_PATH_CHARS, parse_download
 from app.request.parameters import ParameterReader
 from app.request.question import Parser
 from app.snapshot.loaded import LoadedSnapshot
@@ -58,6 +59,40 @@ def test_metalink_describes_the_repomd_alone(ask: Ask) -> None:
     assert (described.status, described.headers["Content-Type"]) == (200, "application/metalink+xml")
     assert b"/9.8/BaseOS/x86_64/os/repodata/repomd.xml</url>" in described.body
     assert links(ask(PACKAGE), "describedby") == []
+
+
+LONGEST = MAX_PATH_CHARS - len(OS)
+
+
+@pytest.mark.parametrize(
+    ("file", "limit"),
+    [
+        pytest.param("repodata/repomd.xml", 50, id="many mirrors"),
+        pytest.param("a" * LONGEST, 50, id="a long path"),
+        pytest.param("%2B" * (LONGEST // 3), 10, id="a long encoded path"),
+        pytest.param("|" * (LONGEST // 3), 10, id="a path that is encoded on the way"),
+    ],
+)
+def test_links_take_no_more_than_proxies_take(ask: Ask, file: str, limit: int) -> None:
+    """As many of the best mirrors are named as fit into 4 kB, and the metalink in any case."""
+    answer = ask(f"{OS}{file}?limit={limit}&ip={FRANKFURT}")
+    assert answer.status == 302
+    lines = [f"Link: {value}\r\n" for value in answer.headers.get_all("Link") or []]
+    assert sum(map(len, lines)) <= 4096
+    listed = ask(f"/mirrorlist/9/baseos?arch=x86_64&limit={limit}&ip={FRANKFURT}").lines
+    named = [url for url, _, _ in duplicates(answer)]
+    assert named == [line + quote(file, safe="/%") for line in listed[1 : len(named) + 1]]
+    longest = max(map(len, lines))
+    assert len(named) == len(listed) - 1 or sum(map(len, lines)) + longest > 4096
+    assert len(links(answer, "describedby")) == (file == "repodata/repomd.xml")
+
+
+@pytest.mark.parametrize("file", ["a" * (LONGEST + 1), "|" * (LONGEST // 3 + 1)], ids=["long", "encoded"])
+def test_a_path_that_is_too_long(ask: Ask, file: str) -> None:
+    """A path that would lead to a header line which no proxy takes is refused."""
+    answer = ask(f"{OS}{file}")
+    assert answer.status == 400
+    assert b"longer than 1000 characters" in answer.body
 
 
 def test_unknown_facts_describe_nothing(ask: Ask) -> None:

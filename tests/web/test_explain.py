@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -12,8 +15,21 @@ import msgspec
 import pytest
 
 from app.explain.explanation import Explanation
+from app.explain.mirror_report import MirrorSummary, mirror_summaries
+from app.web import explanations
 from tests.servers import Answer
-from tests.web.asking import FRANKFURT, FROM_FRANKFURT, LIST, LUXEMBOURG, STRANGER, TEXT, Ask
+from tests.web.asking import (
+    FRANKFURT,
+    FROM_FRANKFURT,
+    LIST,
+    LUXEMBOURG,
+    STRANGER,
+    TEXT,
+    TOKYO,
+    Ask,
+    application,
+    asking,
+)
 
 AS_JSON = {"Accept": "application/json"}
 AS_PAGE = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -355,6 +371,53 @@ def test_mirrors(ask_quickly: Ask) -> None:
     }
     arctic = by_name["mirror.arctic.example.org"]["location"]
     assert (arctic["latitude"], arctic["taken_from"]) == (69.66, "the coordinates in its file")
+
+
+def test_mirrors_in_short(ask_quickly: Ask) -> None:
+    """All mirrors are told of without their repos, in some hundred bytes each; the page says the same, and
+    where it is."""
+    answer = ask_quickly("/mirrors")
+    mirrors = cast(list[dict[str, Any]], msgspec.json.decode(answer.body))
+    assert not {"content", "isos"} & mirrors[0].keys()
+    assert len(answer.body) < 1000 * len(mirrors)
+    for host in ("a.example.org", "b.example.org"):
+        page = ask_quickly("/mirrors?x='y'", headers=AS_PAGE | {"Host": host}).body.decode()
+        assert all(mirror["mirror"] in page for mirror in mirrors)
+        assert f"<pre>curl &#39;http://{host}/mirrors?x=%27y%27&#39;</pre>" in page
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [("gzip", True), ("br, gzip;q=0.5", True), ("", False), ("identity", False), ("gzip;q=0", False)],
+)
+def test_mirrors_compressed(ask_quickly: Ask, accepted: str, is_compressed: bool) -> None:
+    """Who takes a compressed answer gets one, with the same content."""
+    plain = ask_quickly("/mirrors")
+    answer = ask_quickly("/mirrors", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("Content-Encoding") == ("gzip" if is_compressed else None)
+    assert (gzip.decompress(answer.body) if is_compressed else answer.body) == plain.body
+    assert answer.headers.get_all("Vary") == plain.headers.get_all("Vary") == ["Accept", "Accept-Encoding"]
+
+
+def test_mirrors_are_described_once(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks after the mirrors, they are described once, until something else is known of them."""
+    app = application(published)
+    ask, described = asking(app), list[int]()
+
+    def counted(*about: Any) -> list[MirrorSummary]:
+        described.append(1)
+        return mirror_summaries(*about)
+
+    monkeypatch.setattr(explanations, "mirror_summaries", counted)
+    for headers in ({}, {"Accept-Encoding": "gzip"}, {"X-Forwarded-For": TOKYO}):
+        ask("/mirrors", headers=headers)
+        ask("/mirrors?x=y", headers=headers)
+    assert len(described) == 1
+    current = app.extensions["mirrorwise"]
+    current.serving = replace(current.serving, status=None, status_tag="other")
+    fresh = msgspec.json.decode(ask("/mirrors").body)
+    assert len(described) == 2
+    assert {mirror["probed_at"] for mirror in fresh} == {None}
 
 
 def test_one_of_the_mirrors(ask_quickly: Ask) -> None:

@@ -3,13 +3,17 @@ the ordinary ones is tested with the whole contract: there, everything is asked 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from app.request.question import DECIDING, NAMING
 from app.serving.current import Current
+from app.web.fastpath import ABOUT_THE_CLIENT
+from tests.conftest import ROOT
 from tests.web.asking import FRANKFURT, LIST, TOKYO, application, asking, kept
 
 
@@ -92,6 +96,105 @@ def test_other_methods(app: Flask, method: str) -> None:
     assert answer.status == (200 if method == "HEAD" else 405)
 
 
+ORDINARY = "/mirrorlist/9/baseos?arch=x86_64&limit=3"
+
+
+@pytest.mark.parametrize(
+    ("target", "is_known"),
+    [
+        (ORDINARY, True),
+        (f"{ORDINARY}&infra=stock", True),
+        ("/mirrorlist/9/baseos?countme=3&arch=x86_64&x&=&limit=3&content=centos", True),
+        (f"{ORDINARY}&cc=fr&repo=appstream&release=10-kitten&path=9/extras", True),
+        ("/mirrorlist//9/baseos/?arch=x86_64&limit=3&infra=%FF", True),
+        (f"{ORDINARY}&infra=\xff", True),
+        (f"{ORDINARY}&country=fr", False),
+        (f"{ORDINARY}&%69nfra=stock", False),
+        (f"{ORDINARY}&%65xplain=1", False),
+        (f"{ORDINARY}&ip={TOKYO}", False),
+        ("/mirrorlist?repo=baseos-9&arch=x86_64&limit=3", False),
+        ("/mirrorlist/9/baseos?arch=x86_64&limit=3&limit=4", False),
+    ],
+)
+def test_what_decides_nothing_is_in_no_name(app: Flask, target: str, is_known: bool) -> None:
+    """After an ordinary request, those that differ in nothing that decides are answered without Flask;
+    all others are not taken for it."""
+    flask, ask = Counted(app), asking(app)
+    first = ask(ORDINARY)
+    again = ask(target)
+    assert flask.requests == (1 if is_known else 2)
+    if is_known:
+        assert (again.status, again.body, kept(again)) == (first.status, first.body, kept(first))
+
+
+@pytest.mark.parametrize(
+    ("known", "other"),
+    [
+        ("/mirrorlist/9/sources?arch=x?", "/mirrorlist/9/sources%3Farch=x"),
+        ("/mirrorlist/9/sources?arch=x&infra=a", "/mirrorlist/9/sources%26infra=a?arch=x"),
+        ("/mirrorlist/9/baseos?arch=x86_64", "/mirrorlist/9/baseos%0Aarch=x86_64"),
+    ],
+)
+def test_an_encoded_sign_is_part_of_the_path(app: Flask, known: str, other: str) -> None:
+    """A path that holds what usually parts it from the query is not taken for another path."""
+    ask = asking(app)
+    fresh = ask(other)
+    ask(known)
+    again = ask(other)
+    assert fresh.status == 404
+    assert (again.status, again.body) == (fresh.status, fresh.body)
+
+
+class Read(dict[str, str]):
+    """Parameters that note which of them are looked for."""
+
+    def __init__(self, parameters: dict[str, str]) -> None:
+        super().__init__(parameters)
+        self.names: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return super().__contains__(name)
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
+
+
+def test_the_names_are_those_that_the_parser_reads(app: Flask) -> None:
+    """No other parameter is looked at for a question; those that name what is asked for are looked at only
+    where the path does not."""
+    parser = app.extensions["mirrorwise"].serving.parser
+    named = Read({"arch": "x86_64"})
+    parser.parse_list(named, "9", "baseos")
+    assert named.names == DECIDING - NAMING
+    read = set[str]()
+    for parameters in (
+        {"repo": "baseos-9"},
+        {"repo": "baseos", "release": "9", "cc": "de"},
+        {"path": "9/BaseOS/x86_64/os"},
+    ):
+        question = Read(parameters)
+        parser.parse_list(question)
+        read |= question.names
+    assert read == DECIDING
+
+
+def test_nginx_reads_the_same_parameters() -> None:
+    """The names of answers in nginx's cache are made of the parameters that decide here; an address, an
+    explanation and a path are in none."""
+    text = (ROOT / "nginx" / "mirrorwise-cache.conf").read_text()
+    lists = {frozenset(found.split("|")) for found in re.findall(r"[a-z_]+(?:\|[a-z_]+){8,}", text)}
+    assert lists
+    never = ABOUT_THE_CLIENT | {"path"}
+    for names in lists:
+        assert names - never - {"infra"} == DECIDING - {"path"}
+
+
 def test_memory_is_bounded(app: Flask) -> None:
     """Whatever is asked, what is remembered has a limit."""
     ask = asking(app)
@@ -100,7 +203,7 @@ def test_memory_is_bounded(app: Flask) -> None:
     assert current.serving is not None
     for number in range(200):
         ask(f"{LIST}&countme={number}")
-    remembered = len(current.serving.questions)
-    ask(f"{LIST}&nonsense={'x' * 400}")
-    assert len(current.serving.questions) == remembered
+    assert len(current.serving.questions) == 1
+    ask(f"{LIST}&region={'x' * 400}")
+    assert len(current.serving.questions) == 1
     assert len(current.serving.lists.selections) == 1

@@ -124,9 +124,22 @@ def test_mapped_addresses_have_no_class(sample: Classifier, address: str) -> Non
     assert sample.in_nginx(address) == UNSURE
 
 
-def test_compatible_addresses_are_ipv6(sample: Classifier) -> None:
-    """What only looks like a mapped address has an IPv6 class."""
-    for address in ("::fffe:c000:201", "0:0:0:0:fffe:ffff:c000:201", "1::ffff:192.0.2.1"):
+@pytest.mark.parametrize("address", ["::192.0.2.1", "::c000:201", "::10.30.0.7", "::", "::2"])
+def test_compatible_addresses_have_no_class(sample: Classifier, address: str) -> None:
+    """No client has one. It finds nothing of the IPv4 address in it, in nginx or in the service."""
+    assert sample.in_nginx(address) == UNSURE
+    assert sample.here(address) == "||0|6"
+
+
+def test_others_are_ipv6(sample: Classifier) -> None:
+    """What only looks like a mapped or compatible address has an IPv6 class; and so has loopback."""
+    for address in (
+        "::1",
+        "0:0:0:0:0:1:c000:201",
+        "::fffe:c000:201",
+        "0:0:0:0:fffe:ffff:c000:201",
+        "1::ffff:192.0.2.1",
+    ):
         assert sample.in_nginx(address) == sample.here(address)
 
 

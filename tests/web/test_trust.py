@@ -102,7 +102,8 @@ def test_a_strangers_headers_decide_nothing(app: Flask, target: str, headers: di
     """No header of whoever is no trusted proxy changes anything in an answer, nor in its headers."""
     ask = asking(app)
     if target == "/mirrors":
-        headers.pop("Accept", None)  # how it is shown may be chosen
+        for name in ("Accept", "Accept-Encoding"):  # how it is shown may be chosen
+            headers.pop(name, None)
     plain, claimed = ask(target, source=STRANGER), ask(target, headers=headers, source=STRANGER)
     assert (claimed.status, claimed.body, kept(claimed)) == (plain.status, plain.body, kept(plain))
 
@@ -240,6 +241,23 @@ def test_their_own_network_knows_them(app: Flask, address: str) -> None:
     answer = asking(app)(LIST, headers={"X-Forwarded-For": address})
     assert answer.headers["X-Mirrorlist-Mirror"] in ("mirror.corp.example.com", "mirror.lab.example.org")
     assert answer.headers["X-Client-Network"].startswith("net-")
+
+
+@pytest.mark.parametrize("address", [ip for ip in OWN if "." in ip])
+@pytest.mark.parametrize("target", [LIST, f"{LIST}&explain=1", "/whoami"])
+def test_an_address_inside_another_is_not_that_one(app: Flask, address: str, target: str) -> None:
+    """An IPv4-compatible IPv6 address is not the IPv4 one: nothing is known of it, whoever says that a
+    client has it."""
+    ask, inside = asking(app), f"::{address}"
+    for answer in (
+        ask(target, headers={"X-Forwarded-For": inside}),
+        ask(f"{target}{'&' if '?' in target else '?'}ip={inside}"),
+        ask(target, source=inside),
+    ):
+        assert answer.status == 200
+        assert [secret for secret in SECRETS if secret in f"{answer.body.decode()} {answer.headers}"] == []
+        if target == LIST:
+            assert (answer.headers["X-Client-Place"], answer.headers["X-Client-Network"]) == ("", "")
 
 
 def test_nobody_but_a_private_mirror(tmp_path: Path) -> None:
