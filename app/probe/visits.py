@@ -19,8 +19,8 @@ from app.probe.observation import Observation
 
 MIRRORS_AT_ONCE = 64
 SLOW_ONES_BESIDE = 256
-PATIENCE_S = 3
-"""A mirror is slow when it is asked less often than once a second for so long."""
+PATIENCE_S = 3.0
+"""A mirror is slow when no further request was sent to it for so long."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Slot:
 
     async def until_slow(self) -> None:
         """Waits until the mirror is slow."""
-        before = -PATIENCE_S
-        while self.requests() >= before + PATIENCE_S:
+        before = -1
+        while self.requests() > before:
             before = self.requests()
             await asyncio.sleep(PATIENCE_S)
 
