@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,18 @@ def test_the_stock_worker_serves(published: Path, tmp_path: Path, chosen: bool) 
     assert (answer.status, len(answer.lines)) == (200, 10)
     assert answer.headers["Server"] == "gunicorn"  # a header that ours does not send
     assert server.said().count("ours needs gunicorn.http.wsgi.create\n") == (0 if chosen else 1)
+
+
+@pytest.mark.parametrize("mask", [0o007, pytest.param(0o077, marks=pytest.mark.slow)])
+def test_who_may_connect_to_the_socket(published: Path, tmp_path: Path, mask: int) -> None:
+    """Whom the process's umask lets write may connect to the unix socket; no one else."""
+    (tmp_path / "store").symlink_to(published / "store")
+    before = os.umask(mask)
+    try:
+        server = GunicornServer(tmp_path, variables(tmp_path), processes=1, unix=True)
+    finally:
+        os.umask(before)
+    try:
+        assert stat.S_IMODE(server.socket.stat().st_mode) == 0o777 & ~mask
+    finally:
+        server.stop()

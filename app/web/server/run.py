@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -92,6 +93,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
             "threads": THREADS,
             "keepalive": KEEP_ALIVE_S,
             "backlog": BACKLOG,
+            # Of a unix socket: gunicorn would let every user of the machine connect.
+            "umask": umask(),
             "http_parser": "auto",
             "control_socket_disable": True,
             "timeout": 30,
@@ -126,3 +129,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
         gc.collect()
         gc.freeze()
         return app
+
+
+def umask() -> int:
+    """The process's own."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
