@@ -19,7 +19,7 @@ from app.request.question import Question
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import NOSNIFF, listed
-from app.web.forms import label_of
+from app.web.forms import WATCHED, label_of
 from app.web.plain import plain_host, plain_path
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ class FastPath:
         self._tally.memo_hits += 1
         self._tally.add((form, status, reason), perf_counter() - started)
         return [body]
+
+    def remembers(self, target: str) -> bool:
+        """Whether a request for this target, as it was sent, is answered at once."""
+        serving = self._current.serving
+        path, _, query = target.partition("?")
+        if path in WATCHED:
+            return True
+        return serving is not None and serving.questions.get(f"{path}?{query}") is not None
 
     def _ordinary(
         self, environ: WSGIEnvironment, start_response: StartResponse, started: float
