@@ -69,7 +69,7 @@ class FastPath:
         return [body]
 
     def remembers(self, target: str) -> bool:
-        """Whether a request for this target, as it was sent, is answered at once."""
+        """Returns whether a request for this target, as it was sent, takes next to nothing."""
         serving = self._current.serving
         path, _, query = target.partition("?")
         if path in WATCHED:

@@ -1,4 +1,4 @@
-"""gunicorn's master process, which does not leave clients without an answer when it reloads."""
+"""Lets gunicorn's master process reload while every client gets its answer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from gunicorn.arbiter import Arbiter
 
 
 class SmoothArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """On SIGHUP gunicorn starts new workers and ends the old ones at once, although new ones take seconds
-    until they answer. Here the old ones go when the new ones answer."""
+    """A master process that ends old workers when the new ones answer. gunicorn ends them on SIGHUP as soon
+    as it has started the new ones, which take seconds until they answer."""
 
     def manage_workers(self) -> None:
         """Starts workers that are missing, and ends those that are too many."""
@@ -20,6 +20,6 @@ class SmoothArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
 
 def _answers(worker: Any) -> bool:
-    """Whether a worker's loop has begun. From then on it sets the time of a file to the clock that counts
-    from the machine's start; the file was made with the time of day, which is far ahead of that."""
+    """Returns whether a worker's loop has begun. From then on it sets the time of a file to the clock that
+    counts from the machine's start; the file was made with the time of day, which is far ahead of that."""
     return bool(worker.tmp.last_update() <= time.monotonic())

@@ -1,4 +1,4 @@
-"""What has arrived on a connection: a request's whole header, a part of it, or what becomes no request."""
+"""Judges what has arrived on a connection: a whole header, a part of one, or what becomes no request."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ MAX_HEADER_BYTES = MAX_LINE_BYTES + MAX_FIELDS * (MAX_FIELD_BYTES + len(b"\r\n")
 END = b"\r\n\r\n"
 
 _QUICK = re.compile(rb"(?:GET|HEAD) (" + quick_path_pattern() + rb"(?!\S*(?:%|explain))\S*) HTTP/1\.1\r\n")
-"""The line of a request that takes little: a list, or a health check. It asks for no explanation, which
-takes a hundred times as long, nor for anything percent-encoded, which might be one."""
+"""Matches the line of a request that takes little: a list, or a health check. Explanations take a hundred
+times as long; what is percent-encoded might be one."""
 _BEGINNING = re.compile(
     rb"(?:\r\n?)?(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [^ \r\n]*(?: [HTP/0-9.]*(?:\r(?:\n.*)?)?)?)?)?", re.DOTALL
 )
-"""The beginning of a request, cut anywhere: an empty line, which some clients send, then method, target,
-version, line end and header lines."""
+"""Matches the beginning of a request, cut anywhere: an empty line, which some clients send, then method,
+target, version, line end and header lines."""
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
 class Arrived(Enum):
-    """How much of a request has arrived."""
+    """Says how much of a request has arrived."""
 
     PART = auto()
     #: All of a header, whatever is in it.
@@ -37,8 +37,8 @@ class Arrived(Enum):
 
 
 def judged(received: bytes, before: int = 0) -> Arrived:
-    """What these bytes are, the first on a connection or the first behind a request. So many of them were
-    judged before, and were a part of one."""
+    """Judges bytes that are the first on a connection, or the first behind a request. As many of them as
+    `before` says were judged before, and were a part of a header."""
     if received.find(END, max(0, before - len(END))) >= 0:
         return Arrived.WHOLE
     if received.find(b"\r\n", 2, MAX_LINE_BYTES + 4) < 0 and len(received) > MAX_LINE_BYTES + 2:
@@ -49,6 +49,6 @@ def judged(received: bytes, before: int = 0) -> Arrived:
 
 
 def quick_target(received: bytes) -> str | None:
-    """The target of a request that takes little; None if the request may take longer."""
+    """Returns the target of a request that takes little, or None if the request may take longer."""
     match = _QUICK.match(received)
     return match[1].decode("latin-1") if match else None

@@ -1,4 +1,4 @@
-"""A client's connection, and the ways in which it may wait for its client."""
+"""Holds a client's connection, and knows for how long it has waited for its client."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 JOINED_BYTES = 1 << 16
-"""Smaller answers are sent in one piece."""
+"""An answer that is smaller is sent in one piece."""
 
 
 class Reply(NamedTuple):
-    """An answer as it is sent. `ends`: the connection ends behind it. `lingers`: not all that the client
-    sends was read."""
+    """An answer as it is sent. If it `ends`, the connection ends behind it. If it `lingers`, the client may
+    still be sending what is not read."""
 
     parts: list[bytes]
     ends: bool
@@ -21,12 +21,14 @@ class Reply(NamedTuple):
 
 
 class Listener(NamedTuple):
+    """A socket for new connections, with its address."""
+
     sock: socket.socket
     name: object
 
 
 class Connection:
-    """`stage` is None while the client waits for us."""
+    """A client's connection. Its `stage` is None while the client waits for us, not we for the client."""
 
     __slots__ = (
         *("client", "discarded", "fd", "held", "judged", "mask"),
@@ -39,26 +41,26 @@ class Connection:
         self.client = client
         self.server = server
         self.received = b""
-        #: So much of it is a part of a request.
+        #: The number of bytes of it that were judged to be a part of a header.
         self.judged = 0
         self.reply = Reply([], ends=False)
         self.unsent: list[bytes | memoryview] = []
         self.stage: Stage | None = None
-        #: What the poller tells of it.
+        #: The events of which the poller tells.
         self.mask = 0
-        #: How many bytes it keeps in memory while its client is slow.
+        #: The number of bytes that it keeps in memory while its client is slow.
         self.held = 0
-        #: How much was read and dropped after its last answer.
+        #: The number of bytes that were read and dropped after its last answer.
         self.discarded = 0
 
     def take(self, end: int) -> bytes:
-        """The first bytes of what has been received, which are no longer there then."""
+        """Removes the first `end` bytes from what has been received, and returns them."""
         taken, self.received = self.received[:end], self.received[end:]
         self.judged = 0
         return taken
 
     def send(self) -> bool:
-        """Sends what the client takes now; whether that was all. Raises OSError."""
+        """Sends what the client takes now, and returns whether that was all. Raises OSError."""
         while self.unsent:
             first = self.unsent[0]
             try:
@@ -73,7 +75,7 @@ class Connection:
 
 
 class Stage:
-    """Connections that wait for their clients in one way. A client has `within_s` for it."""
+    """The connections that wait for their clients in one way, for which a client has `within_s`."""
 
     def __init__(self, within_s: float) -> None:
         self.within_s = within_s
@@ -83,7 +85,7 @@ class Stage:
         return len(self._since)
 
     def enter(self, connection: Connection, now: float) -> None:
-        """The client's time begins."""
+        """Lets the client's time begin now."""
         if connection.stage is self:
             self._since.move_to_end(connection)
         else:
@@ -99,17 +101,17 @@ class Stage:
         return next(iter(self._since))
 
     def share_used(self, now: float) -> float:
-        """The share of its time that the longest has used."""
+        """Returns the share of its time that the longest has used, or -1 if no connection waits."""
         return (now - self._since[self.longest]) / self.within_s if self._since else -1.0
 
     def late(self, now: float) -> Iterator[Connection]:
-        """Those whose time is up; the caller takes each of them out."""
+        """Yields the connections whose time is up. The caller ends each of them."""
         while self._since and self.share_used(now) >= 1:
             yield self.longest
 
 
 def leave_stage(connection: Connection) -> None:
-    """Whatever follows is for us to do."""
+    """Ends the client's time: what follows is for us to do."""
     if connection.stage is not None:
         connection.stage.leave(connection)
         connection.stage = None

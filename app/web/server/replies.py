@@ -1,4 +1,4 @@
-"""From the bytes of a request to the bytes that answer it."""
+"""Makes the bytes that answer a request from the bytes of the request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Replies:
-    """`cfg` and `log` are gunicorn's. Threads may share one."""
+    """The maker of replies, which threads share. `cfg` and `log` are gunicorn's."""
 
     def __init__(self, cfg: Any, application: WSGIApplication, log: Any) -> None:
         self._cfg = cfg
@@ -26,7 +26,7 @@ class Replies:
         self._log = log
 
     def to(self, connection: Connection, header: bytes, may_stay: bool) -> Reply:
-        """The reply to a request with this header, which came over this connection. `may_stay`: whether
+        """Returns the reply to a request with this header, which came over this connection. If it `may_stay`,
         the client may ask again over it."""
         try:
             request = Request(self._cfg, IterUnreader((header,)), connection.client)
@@ -42,7 +42,7 @@ class Replies:
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _applied(self, connection: Connection, request: Any, may_stay: bool) -> Reply:
-        """What the application answers. The body of a request is not read, and so not asked for."""
+        """Asks the application. The body of a request is not read, and so it is not asked for."""
         request._expected_100_continue = False
         response, environ = wsgi.create(
             request, None, connection.client, connection.server, self._cfg, response_class=Response
@@ -64,7 +64,7 @@ class Replies:
 
 
 def refusal(status: HTTPStatus) -> Reply:
-    """The reply to what gets no other. It ends the connection."""
+    """Returns the reply to what gets no other. It ends the connection."""
     line = f"{status.value} {status.phrase}"
     whole = (
         f"HTTP/1.1 {line}\r\nConnection: close\r\nContent-Type: {text.CONTENT_TYPE}\r\n"

@@ -1,4 +1,4 @@
-"""A response that is made in full before any of it is sent."""
+"""Makes a response in full before any of it is sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_KNOWN_CHARS = 64
 
 
 class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's response, which keeps what is written. Each header line is made, and checked, once."""
+    """gunicorn's response, but it keeps what is written. Each header line is made, and checked, once."""
 
     def process_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         self._body: list[bytes] = []
@@ -35,7 +35,7 @@ class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
         self._body.append(body)
 
     def parts(self) -> list[bytes]:
-        """The header and the body, in one piece unless they are large."""
+        """Returns the header and the body, in one piece unless they are large."""
         parts = [self._head()] if self._omits_body else [self._head(), *filter(None, self._body)]
         return [b"".join(parts)] if sum(map(len, parts)) < JOINED_BYTES else parts
 

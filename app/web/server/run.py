@@ -81,7 +81,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
         self._settings = settings
         self._name = server_name()
         self._make = make or self._our_application
-        #: Whether a request for this target was answered before, so that it takes next to nothing.
+        #: Returns whether a request for this target takes next to nothing, since it was asked before.
         self.remembers: Callable[[str], bool] = lambda target: True
         self._bind = list(bind) or [f"127.0.0.1:{settings.port}"]
         super().__init__()
@@ -140,7 +140,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
 
 
 def umask() -> int:
-    """The process's own."""
+    """Returns the umask of this process."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -40,17 +40,18 @@ SENT_WITHIN_S = 20.0
 LINGER_S = 0.2
 MAX_CONNECTIONS = 4000
 OTHER_FILES = 100
-"""How many files a process has open besides its connections."""
+"""The number of files that a process has open besides its connections, at most."""
 MAX_HELD_BYTES = 1 << 26
-"""What all slow clients together may keep in memory."""
+"""The memory that all slow clients together may take."""
 MAX_FOR_THREADS = 200
-"""So many requests may wait for a thread: some seconds' work."""
+"""The number of requests that may wait for a thread, which is some seconds' work."""
 RECEIVED_BYTES = 1 << 14
 MAX_DISCARDED_BYTES = 1 << 16
 TICK_S = 0.1
 IDLE_S = 1.0
 SWITCH_S = 0.001
-"""The main loop gets the interpreter back from a thread after so long, several times for an answer."""
+"""The time after which a thread hands the interpreter to the main loop, which asks for it several times an
+answer."""
 
 _REFUSALS = {
     Arrived.JUNK: HTTPStatus.BAD_REQUEST,
@@ -60,10 +61,10 @@ _REFUSALS = {
 
 
 class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
-    """All of it runs in the main loop, but for `_answer_in_thread`."""
+    """The main loop of a web process. Only `_answer_in_thread` runs in threads."""
 
     def run(self) -> None:
-        """The main loop, until the worker is told to stop, and the end of what was begun then."""
+        """Runs until the worker is told to stop, and then until what was begun has ended."""
         self._begin()
         while self.alive and self.ppid == os.getppid():
             self._turn(IDLE_S)
@@ -77,13 +78,13 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         sys.setswitchinterval(SWITCH_S)
         self._replies = Replies(self.cfg, self.wsgi, self.log)
         self._connections: dict[int, Connection] = {}
-        #: Those of which part of a header has come, or nothing yet.
+        #: Connections on which a part of a header has come, or nothing yet.
         self._beginning = Stage(HEADER_WITHIN_S)
-        #: Those that have not taken all of their answer.
+        #: Connections that have not taken all of their answer.
         self._sending = Stage(SENT_WITHIN_S)
-        #: Those that were answered and are kept.
+        #: Connections that have their answer and are kept.
         self._idle = Stage(self.cfg.keepalive)
-        #: Those that end, whose clients may still be sending.
+        #: Connections that end, whose clients may still be sending.
         self._leaving = Stage(LINGER_S)
         self._stages = (self._beginning, self._sending, self._idle, self._leaving)
         self._in_line: deque[Connection] = deque()
@@ -127,7 +128,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._tick()
 
     def _tick(self) -> None:
-        """What is looked at several times a second."""
+        """Looks at what changes with time alone."""
         self._next_tick = self._now + TICK_S
         self.notify()
         for stage in self._stages:
@@ -177,7 +178,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._receive(connection)
 
     def _is_full(self) -> bool:
-        """Whether there are too many connections, and none waits for its client and could make room."""
+        """Returns whether no connection may come, because none of too many could make room for it."""
         return len(self._connections) >= MAX_CONNECTIONS and not any(self._stages)
 
     def _make_room(self, stages: tuple[Stage, ...]) -> bool:
