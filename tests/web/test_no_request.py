@@ -162,6 +162,14 @@ def test_judged_by_what_has_come(sent: bytes) -> None:
     assert judged(sent) is judged(sent + b"\r") is judged(sent + b"GET / HTTP/1.1") is Arrived.JUNK
 
 
+@pytest.mark.parametrize("sent", [*NO_REQUESTS.values(), LIST + HOST, LIST + HOST + b"\r\n"])
+def test_judged_bit_by_bit(sent: bytes) -> None:
+    """Bytes that were judged before need not be judged again: the result is the same, wherever what came
+    in between was cut."""
+    parts = [length for length in range(min(len(sent), 300)) if judged(sent[:length]) is Arrived.PART]
+    assert {judged(sent, length) for length in parts} == {judged(sent)}
+
+
 # --- limits -----------------------------------------------------------------------------------------------
 
 LIMITS = re.search(
