@@ -34,7 +34,7 @@ def encode(status: StatusDocument) -> bytes:
 def decode(data: bytes) -> StatusDocument:
     """Decodes a status document. Raises SnapshotError if it is unreadable or of another schema."""
     try:
-        status = msgspec.msgpack.decode(data, type=StatusDocument)
+        status = _DOCUMENT.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable status document: {error}") from error
     if status.schema != SCHEMA:
@@ -69,6 +69,11 @@ def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
 def decode_heartbeat(data: bytes) -> Heartbeat:
     """Decodes a heartbeat. Raises SnapshotError if it is unreadable."""
     try:
-        return msgspec.json.decode(data, type=Heartbeat)
+        return _HEARTBEAT.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable heartbeat: {error}") from error
+
+
+# These are made at import: threads that make one for the same type at the same time crash the process.
+_DOCUMENT = msgspec.msgpack.Decoder(StatusDocument)
+_HEARTBEAT = msgspec.json.Decoder(Heartbeat)
