@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.web.server.worker import HEADER_WITHIN_S
+from app.web.server.worker import HEADER_WITHIN_S, MAX_HELD_BYTES
 from tests.servers import GunicornServer, NginxServer, ask
 from tests.web.asking import variables
 
@@ -185,6 +185,7 @@ def test_http_1_0(server: GunicornServer, more: bytes, kept: bool) -> None:
         pytest.param(b"", id="silent"),
         pytest.param(LIST, id="header without end"),
         pytest.param(LIST + b"X-A: b\r\n" * 300, id="long header without end"),
+        pytest.param(LIST + b"X-A: b\r\n" * 9000, id="very long header without end"),
         pytest.param(ALIVE + b"\r\n", id="kept alive"),
         pytest.param(ALIVE + END, id="not closing"),
     ],
@@ -312,11 +313,32 @@ def test_memory_is_bounded(server: GunicornServer) -> None:
                 answer = b""
                 while answer.count(b"HTTP/1.1 200 OK") < 10 or not answer.endswith(b"/\n"):
                     answer += connection.recv(1 << 16)
-        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-        return pages * 4096
+        return resident_bytes(process)
 
     before = ask(0, 200)
     assert ask(200, 800) < before + 2_000_000  # remembering the targets alone would take 3 MB
+
+
+def resident_bytes(process: int) -> int:
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.slow
+def test_slow_clients_share_a_limit(server: GunicornServer) -> None:
+    """However much slow clients send of their headers, the process keeps only so much of it."""
+    [process] = server.descendants()
+    before, slow = resident_bytes(process), []
+    try:
+        for _ in range(2 * MAX_HELD_BYTES // 200_000):
+            slow.append(connect(server))
+            slow[-1].sendall(LIST + b"X-A: %s\r\n" % (b"b" * 4000) * 49)
+        slow[len(slow) // 4].settimeout(30)
+        with suppress(ConnectionResetError):  # the other way in which its connection may end
+            assert slow[len(slow) // 4].recv(1) == b""
+        assert resident_bytes(process) < before + 1.5 * MAX_HELD_BYTES
+    finally:
+        for connection in slow:
+            connection.close()
 
 
 def test_log_lines(server: GunicornServer) -> None:

@@ -21,7 +21,6 @@ _BEGINNING = re.compile(
 )
 """Matches the beginning of a request, cut anywhere: an empty line, which some clients send, then method,
 target, version, line end and header lines."""
-_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
 class Arrived(Enum):
@@ -43,7 +42,9 @@ def judged(received: bytes, before: int = 0) -> Arrived:
         return Arrived.WHOLE
     if received.find(b"\r\n", 2, MAX_LINE_BYTES + 4) < 0 and len(received) > MAX_LINE_BYTES + 2:
         return Arrived.LONG_LINE
-    if _BEGINNING.fullmatch(received) is None or _BARE_LINE_FEED.search(received, before):
+    start = before - 1 if received.endswith(b"\r", 0, before) else before
+    is_bare = received.count(b"\n", start) > received.count(b"\r\n", start)
+    if is_bare or _BEGINNING.fullmatch(received) is None:
         return Arrived.JUNK
     return Arrived.PART if len(received) <= MAX_HEADER_BYTES else Arrived.LONG_HEADER
 
