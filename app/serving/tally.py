@@ -72,6 +72,10 @@ class Counted(Record, frozen=True, kw_only=True):
         return _is_alive(self.pid)
 
 
+_COUNTED = msgspec.json.Decoder(Counted)
+"""It is made at import: threads that make one for the same type at the same time crash the process."""
+
+
 class TallyFiles:
     """The files of counts of all processes of a server. `server` is the name that they share; without it,
     this process is a server of its own."""
@@ -100,7 +104,7 @@ class TallyFiles:
             if path == own or not path.match(f"{self._server}-*.json"):
                 continue
             try:
-                found.append(msgspec.json.decode(path.read_bytes(), type=Counted))
+                found.append(_COUNTED.decode(path.read_bytes()))
             except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue  # the file is not one of ours
         return found

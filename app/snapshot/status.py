@@ -149,6 +149,9 @@ class Heartbeat(Record, frozen=True, kw_only=True):
     guard: str | None = None
 
 
+_HEARTBEATS = msgspec.json.Decoder(Heartbeat)
+
+
 def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
     """Encodes a heartbeat as JSON."""
     return msgspec.json.encode(heartbeat)
@@ -157,6 +160,6 @@ def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
 def decode_heartbeat(data: bytes) -> Heartbeat:
     """Decodes a heartbeat. Raises SnapshotError if it is unreadable."""
     try:
-        return msgspec.json.decode(data, type=Heartbeat)
+        return _HEARTBEATS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable heartbeat: {error}") from error

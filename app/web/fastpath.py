@@ -19,7 +19,7 @@ from app.request.question import DECIDING, NAMING, Question
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import NOSNIFF, listed
-from app.web.forms import label_of
+from app.web.forms import WATCHED, label_of
 from app.web.plain import plain_host, plain_path, plain_query
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class FastPath:
         serving = self._current.serving
         if serving is None or environ["REQUEST_METHOD"] != "GET":
             return self._ordinary(environ, start_response, started)
-        # Most requests are written as the name is.
-        remembered = serving.questions.get(f"{query}\n{path}") or serving.questions.get(name_of(path, query))
+        remembered = _remembered(serving, path, query)
         if remembered is None:
             return self._ordinary(environ, start_response, started)
         form, question = remembered
@@ -70,6 +69,14 @@ class FastPath:
         self._tally.add((form, status, reason), perf_counter() - started)
         return [body]
 
+    def remembers(self, target: str) -> bool:
+        """Returns whether a request for this target, as it was sent, takes next to nothing."""
+        serving = self._current.serving
+        path, _, query = target.partition("?")
+        if path in WATCHED:
+            return True
+        return serving is not None and _remembered(serving, path, query) is not None
+
     def _ordinary(
         self, environ: WSGIEnvironment, start_response: StartResponse, started: float
     ) -> Iterable[bytes]:
@@ -86,6 +93,12 @@ class FastPath:
             return start_response(status, headers, exc_info)
 
         return self._app(environ, begin)
+
+
+def _remembered(serving: Serving, path: str, query: str) -> tuple[str, Question] | None:
+    """The label and the question of a request that was parsed before."""
+    # Most requests are written as the name is.
+    return serving.questions.get(f"{query}\n{path}") or serving.questions.get(name_of(path, query))
 
 
 def name_of(path: str, query: str) -> str:

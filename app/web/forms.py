@@ -13,6 +13,8 @@ from app.request.question import Parser, Question
 
 OTHER = "other"
 """The label of a request that has none of these forms: a page, or what does not exist."""
+WATCHED = ("/healthz", "/readyz")
+"""Whatever watches the service asks for these paths, and must not wait."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ def label_of(path: str, query: str) -> str:
 
 def quick_path_pattern() -> bytes:
     """Returns a regular expression for the beginning of the target of a quick request: the beginning of a
-    quick form with the "/" or "?" behind it, or "/?"."""
+    quick form with the "/" or "?" behind it, or "/?"; or all of a path of those by which the service is
+    watched."""
     beginnings = {_beginning(rule)[0][1:] for form in URL_FORMS if form.is_quick for rule in form.rules}
     named = "|".join(sorted(beginnings - {""}))
-    return (f"/(?:(?:{named})[/?]" + (r"|\?)" if "" in beginnings else ")")).encode()
+    watched = "|".join(path[1:] for path in WATCHED)
+    return (f"/(?:(?:{named})[/?]|(?:{watched})(?![^ ?])" + (r"|\?)" if "" in beginnings else ")")).encode()

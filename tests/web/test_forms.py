@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from app.web.forms import LIST_FORMS, OTHER, URL_FORMS, UrlForm, label_of
-from app.web.server.worker import Arrived, arrived
+from app.web.server.arrival import quick_target
 from tests.conftest import ROOT
 from tests.web.asking import application
 
@@ -38,10 +37,7 @@ def others(var: Path) -> list[Target]:
 
 
 def is_quick(target: Target) -> bool:
-    client, ours = socket.socketpair()
-    with client, ours:
-        client.sendall(f"GET {target[0]}?{target[1]} HTTP/1.1\r\nHost: mirrors.example.org\r\n\r\n".encode())
-        return arrived(ours) is Arrived.QUICK
+    return quick_target(f"GET {target[0]}?{target[1]} HTTP/1.1\r\n".encode()) is not None
 
 
 @pytest.mark.parametrize(("form", "target"), targets(URL_FORMS))
@@ -53,10 +49,11 @@ def test_each_form_is_itself(form: UrlForm, target: Target) -> None:
 
 
 def test_the_rest_is_in_no_form(published: Path) -> None:
-    """Pages and what is about the process are counted as other, and answered by threads. The main loop
-    takes the front page for CentOS's form, which costs it nothing."""
+    """Pages and what is about the process are counted as other, and answered by threads, but for what
+    watches the service. The main loop takes the front page for CentOS's form, which costs it nothing."""
     assert {label_of(*target) for target in others(published)} == {OTHER}
-    assert [target for target in others(published) if is_quick(target)] == [("/", "")]
+    quick = {path for path, query in others(published) if is_quick((path, query))}
+    assert quick == {"/healthz", "/readyz", "/"}
 
 
 # --- nginx ------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.web.server.worker import ANSWER_WITHIN_S, Arrived, judged
+from app.web.server.arrival import Arrived, judged
+from app.web.server.worker import HEADER_WITHIN_S
 from tests.conftest import ROOT
 from tests.servers import GunicornServer, NginxServer
 from tests.web.asking import variables
@@ -19,7 +20,7 @@ HOST = b"Host: mirrors.example.org\r\n"
 LIST = b"GET /mirrorlist/9/baseos?arch=x86_64 HTTP/1.1\r\n"
 WITHIN_S = 2.0
 """Generous: it takes milliseconds. Whatever waits for a deadline of ours takes longer."""
-assert WITHIN_S < ANSWER_WITHIN_S
+assert WITHIN_S < HEADER_WITHIN_S
 
 NO_REQUESTS = {
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(14, 255)),
@@ -159,6 +160,14 @@ def test_a_slow_request_has_its_time(request_: bytes) -> None:
 def test_judged_by_what_has_come(sent: bytes) -> None:
     """What can become no request stays so, whatever follows."""
     assert judged(sent) is judged(sent + b"\r") is judged(sent + b"GET / HTTP/1.1") is Arrived.JUNK
+
+
+@pytest.mark.parametrize("sent", [*NO_REQUESTS.values(), LIST + HOST, LIST + HOST + b"\r\n"])
+def test_judged_bit_by_bit(sent: bytes) -> None:
+    """Bytes that were judged before need not be judged again: the result is the same, wherever what came
+    in between was cut."""
+    parts = [length for length in range(min(len(sent), 300)) if judged(sent[:length]) is Arrived.PART]
+    assert {judged(sent, length) for length in parts} == {judged(sent)}
 
 
 # --- limits -----------------------------------------------------------------------------------------------

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -45,10 +49,9 @@ def test_the_stock_worker_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "gunicorn.workers.gthread._DEFER",
-        "gunicorn.workers.gthread.TConn.set_timeout",
-        "gunicorn.workers.gthread.ThreadWorker.murder_pending",
-        "gunicorn.workers.gthread.ThreadWorker.finish_request",
+        "gunicorn.arbiter.Arbiter.manage_workers",
+        "gunicorn.workers.base.Worker.notify",
+        "gunicorn.http.unreader.IterUnreader.__init__",
         "gunicorn.http.wsgi.create",
         "gunicorn.http.wsgi.TOKEN_RE",
         "gunicorn.http.wsgi.Response.force_close",
@@ -68,18 +71,15 @@ def test_a_missing_name(name: str, monkeypatch: pytest.MonkeyPatch, caplog: pyte
 def test_other_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     """A method that gunicorn calls in another way counts as missing; a function that we call may take
     more than we give it."""
-    monkeypatch.setattr("gunicorn.workers.gthread.ThreadWorker.handle", lambda self, conn, deadline: None)
-    monkeypatch.setattr("gunicorn.workers.gthread.TConn.set_timeout", lambda self, seconds=1: None)
-    assert missing_internals() == ["gunicorn.workers.gthread.ThreadWorker.handle"]
+    monkeypatch.setattr("gunicorn.arbiter.Arbiter.manage_workers", lambda self, most: None)
+    monkeypatch.setattr("gunicorn.workers.base.Worker.notify", lambda self, at_s=None: None)
+    assert missing_internals() == ["gunicorn.arbiter.Arbiter.manage_workers"]
 
 
 def test_an_attribute_that_is_no_longer_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """What instances have counts only if a method of theirs sets it."""
-    monkeypatch.setattr(
-        "gunicorn.workers.gthread.TConn.__init__", lambda self, cfg, sock, client, server: None
-    )
-    missing = missing_internals()
-    assert {name.rpartition(".")[2] for name in missing} == {"client", "server"}
+    monkeypatch.setattr("gunicorn.http.wsgi.Response.__init__", lambda self, req, sock, cfg: None)
+    assert missing_internals() == ["gunicorn.http.wsgi.Response.req"]
 
 
 @pytest.mark.parametrize("chosen", [True, False], ids=["chosen", "ours cannot run"])
@@ -100,3 +100,60 @@ def test_the_stock_worker_serves(published: Path, tmp_path: Path, chosen: bool) 
     assert (answer.status, len(answer.lines)) == (200, 10)
     assert answer.headers["Server"] == "gunicorn"  # a header that ours does not send
     assert server.said().count("ours needs gunicorn.http.wsgi.create\n") == (0 if chosen else 1)
+
+
+# --- start, reload and end ----------------------------------------------------------------------------------
+
+SLOW_START = """
+import time
+from pathlib import Path
+from gunicorn.app import base
+wsgi = base.BaseApplication.wsgi
+def slow(self):
+    if Path({flag!r}).exists():
+        time.sleep(1.5)
+    return wsgi(self)
+base.BaseApplication.wsgi = slow
+"""
+
+
+@pytest.mark.slow
+def test_a_reload_leaves_no_client_alone(published: Path, tmp_path: Path) -> None:
+    """SIGHUP replaces all processes; the old ones answer until the new ones do, however long these take
+    to start."""
+    (tmp_path / "store").symlink_to(published / "store")
+    flag = tmp_path / "slow"
+    (tmp_path / "sitecustomize.py").write_text(SLOW_START.format(flag=str(flag)))
+    server = GunicornServer(tmp_path, {**variables(tmp_path), "PYTHONPATH": str(tmp_path)})
+    try:
+        server.wait_until_serving()
+        before = set(server.descendants())
+        flag.touch()
+        server.process.send_signal(signal.SIGHUP)
+        longest_s = 0.0
+        deadline = time.monotonic() + 30
+        while before & set(server.descendants()) and time.monotonic() < deadline:
+            started = time.monotonic()
+            assert server.ask(LIST).status == 200
+            longest_s = max(longest_s, time.monotonic() - started)
+        after = set(server.descendants())
+        assert server.ask(LIST).status == 200
+    finally:
+        server.stop()
+    assert len(after) == len(before) and not after & before
+    assert longest_s < 1  # 1.5 s, if any client had to wait for a new process
+
+
+@pytest.mark.parametrize("mask", [0o007, pytest.param(0o077, marks=pytest.mark.slow)])
+def test_who_may_connect_to_the_socket(published: Path, tmp_path: Path, mask: int) -> None:
+    """Whom the process's umask lets write may connect to the unix socket; no one else."""
+    (tmp_path / "store").symlink_to(published / "store")
+    before = os.umask(mask)
+    try:
+        server = GunicornServer(tmp_path, variables(tmp_path), processes=1, unix=True)
+    finally:
+        os.umask(before)
+    try:
+        assert stat.S_IMODE(server.socket.stat().st_mode) == 0o777 & ~mask
+    finally:
+        server.stop()

@@ -1,4 +1,4 @@
-"""What `worker` and `response` use of gunicorn that gunicorn does not promise to keep.
+"""What this package uses of gunicorn that gunicorn does not promise to keep.
 
 It is looked for once, at the start. If a name is gone, or a function takes other arguments, requests
 would fail one by one; gunicorn's own worker then runs instead of ours (`run`).
@@ -12,47 +12,37 @@ from inspect import getmro, isclass, isfunction, signature
 from pkgutil import resolve_name
 
 _OVERRIDDEN = {
-    "gunicorn.workers.gthread:ThreadWorker.init_process": "self",
-    "gunicorn.workers.gthread:ThreadWorker.enqueue_req": "self conn",
-    "gunicorn.workers.gthread:ThreadWorker.on_client_socket_readable": "self conn client",
-    "gunicorn.workers.gthread:ThreadWorker.murder_pending": "self",
-    "gunicorn.workers.gthread:ThreadWorker.handle": "self conn",
-    "gunicorn.workers.gthread:ThreadWorker.handle_request": "self req conn",
-    "gunicorn.workers.gthread:ThreadWorker.handle_error": "self req client addr exc",
+    "gunicorn.arbiter:Arbiter.manage_workers": "self",
+    "gunicorn.workers.base:Worker.run": "self",
     "gunicorn.http.wsgi:Response.process_headers": "self headers",
     "gunicorn.http.wsgi:Response.is_chunked": "self",
-    "gunicorn.http.wsgi:Response.send_headers": "self",
     "gunicorn.http.wsgi:Response.write": "self arg",
 }
 """Methods that ours replace, with all of their parameters: gunicorn calls ours with these."""
 
 _CALLED = {
-    "gunicorn.workers.gthread:ThreadWorker.finish_request": "self conn fs",
-    "gunicorn.workers.gthread:PollableMethodQueue.defer": "self callback args",
-    "gunicorn.workers.gthread:TConn.set_timeout": "self",
+    "gunicorn.arbiter:Arbiter.run": "self",
+    "gunicorn.http.message:Request.__init__": "self cfg unreader peer_addr",
+    "gunicorn.http.unreader:IterUnreader.__init__": "self iterable",
     "gunicorn.http.wsgi:create": "req sock client server cfg response_class",
     "gunicorn.http.wsgi:Response.start_response": "self status headers exc_info",
     "gunicorn.http.wsgi:Response.force_close": "self",
     "gunicorn.http.wsgi:Response.should_close": "self",
-    "gunicorn.http.wsgi:Response.close": "self",
-    "gunicorn.http.message:Request.should_close": "self",
+    "gunicorn.workers.base:Worker.notify": "self",
+    "gunicorn.workers.workertmp:WorkerTmp.last_update": "self",
 }
 """Functions that ours call, with the first of their parameters; they may have more."""
 
 _NAMED = {
-    "gunicorn.workers.gthread": "_DEFER",
-    "gunicorn.workers.gthread:ThreadWorker": (
-        "alive cfg keepalived_conns log max_keepalived method_queue poller tpool wsgi"
-    ),
-    "gunicorn.workers.gthread:TConn": "client data_ready parser server sock",
+    "gunicorn.arbiter:Arbiter": "WORKERS num_workers",
+    "gunicorn.workers.base:Worker": "PIPE age alive app cfg log ppid sockets tmp wsgi",
     "gunicorn.http.wsgi": "HEADER_VALUE_RE TOKEN_RE",
-    "gunicorn.http.wsgi:Response": "_omits_body headers headers_sent req response_length sock status",
-    "gunicorn.http.message:Request": "headers version",
-    "gunicorn.http.parser:Parser": "unreader",
-    "gunicorn.http.unreader:Unreader": "buf",
-    "gunicorn.http.errors": "LimitRequestHeaders LimitRequestLine ParseException",
+    "gunicorn.http.wsgi:Response": "_omits_body headers req response_length status",
+    "gunicorn.http.message:Request": "_expected_100_continue headers version",
+    "gunicorn.http.errors": "LimitRequestHeaders LimitRequestLine NoMoreData ParseException",
+    "select": "epoll",
 }
-"""Names in modules, and attributes of instances."""
+"""Names in modules, and attributes of instances. (Python has `epoll` on Linux alone.)"""
 
 
 def missing_internals() -> list[str]:

@@ -1,4 +1,4 @@
-"""A response for small answers that are known in full before they are sent."""
+"""Makes a response in full before any of it is sent."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from functools import lru_cache
 
 from gunicorn.http import wsgi
 
+from app.web.server.connection import JOINED_BYTES
+
 MAX_KNOWN_LINES = 8192
 MAX_KNOWN_CHARS = 64
 """Longer values are not remembered: places, mirrors and generations come again, locations hardly do."""
 
 
 class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's response, which sends header and body in one piece. Each header line is made, and
-    checked, once."""
-
-    headers_sent: bool
+    """gunicorn's response, but it keeps what is written. Each header line is made, and checked, once."""
 
     def process_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        self._body: list[bytes] = []
         for name, value in headers:
             line = _known_line if len(value) <= MAX_KNOWN_CHARS else _line
             self.headers.append(line(name, value))
@@ -31,14 +31,13 @@ class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
         """Never: the end of the connection ends a body of unknown length."""
         return False
 
-    def send_headers(self) -> None:
-        if not self.headers_sent:
-            self.write(b"")
-
     def write(self, body: bytes) -> None:
-        head = b"" if self.headers_sent else self._head()
-        self.headers_sent = True
-        self.sock.sendall(head if self._omits_body else head + body)
+        self._body.append(body)
+
+    def parts(self) -> list[bytes]:
+        """Returns the header and the body, in one piece unless they are large."""
+        parts = [self._head()] if self._omits_body else [self._head(), *filter(None, self._body)]
+        return [b"".join(parts)] if sum(map(len, parts)) < JOINED_BYTES else parts
 
     def _head(self) -> bytes:
         major, minor = self.req.version

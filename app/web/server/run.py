@@ -1,9 +1,8 @@
 """gunicorn around the application: `mirrorwise web`.
 
 Lists are answered by the main loop of each process (`worker`). Its threads are for what takes longer,
-explanations above all, and for slow clients: a few are enough. Keep-alive spares proxies the
-handshakes. Workers are not restarted after so many requests (`max_requests`): memory is bounded, and a
-restart costs the memo.
+explanations above all: a few are enough. Keep-alive spares proxies the handshakes. Workers are not
+restarted after so many requests (`max_requests`): memory is bounded, and a restart costs the memo.
 
 With `MIRRORWISE_SERVER=gthread`, or on a gunicorn in which our worker could not run, gunicorn's own
 thread worker serves the same application.
@@ -13,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from app.serving.tally import server_name
 from app.settings import ServerKind, Settings
 from app.store import open_store
 from app.web.application import create_app
+from app.web.server.arrival import MAX_FIELD_BYTES, MAX_FIELDS, MAX_LINE_BYTES
 from app.web.server.internals import missing_internals
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
         self._settings = settings
         self._name = server_name()
         self._make = make or self._our_application
+        #: Returns whether a request for this target takes next to nothing, since it was asked before.
+        self.remembers: Callable[[str], bool] = lambda target: True
         self._bind = list(bind) or [f"127.0.0.1:{settings.port}"]
         super().__init__()
 
@@ -102,6 +105,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
             "threads": THREADS,
             "keepalive": KEEP_ALIVE_S,
             "backlog": BACKLOG,
+            # Of a unix socket: gunicorn would let every user of the machine connect.
+            "umask": umask(),
             "http_parser": "auto",
             "control_socket_disable": True,
             "timeout": 30,
@@ -109,9 +114,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
             "graceful_timeout": 2,
             "max_requests": 0,
             "forwarded_allow_ips": "",  # we read X-Forwarded-For ourselves
-            "limit_request_line": 4094,
-            "limit_request_fields": 50,
-            "limit_request_field_size": 4096,
+            "limit_request_line": MAX_LINE_BYTES,
+            "limit_request_fields": MAX_FIELDS,
+            "limit_request_field_size": MAX_FIELD_BYTES,
             "worker_tmp_dir": None,
             "loglevel": self._settings.log_level,
             "accesslog": None,
@@ -123,7 +128,12 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
     def run(self) -> None:
         if find_spec("gunicorn_h1c") is None:
             log.info("parsing requests in Python; gunicorn's parser in C comes with mirrorwise[fast]")
-        super().run()
+        if missing_internals():
+            super().run()
+            return
+        from app.web.server.arbiter import SmoothArbiter  # noqa: PLC0415 - as in `worker_class`
+
+        SmoothArbiter(self).run()
 
     def load(self) -> WSGIApplication:
         """Called in each worker process, after the fork: each follows the store with its own thread."""
@@ -135,4 +145,12 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
         # time, and no client is answered for 25 ms.
         gc.collect()
         gc.freeze()
+        self.remembers = app.wsgi_app.remembers  # type: ignore[attr-defined]  # a `FastPath`
         return app
+
+
+def umask() -> int:
+    """Returns the umask of this process."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,282 +1,347 @@
-"""A gunicorn worker that answers lists in its main loop, and is hardened for a public service.
+"""A gunicorn worker whose main loop has all the sockets and waits for no client.
 
-gunicorn hands every request to a thread, and every connection back to the main loop: these two changes of
-threads cost three times what an answer of ours does. So the main loop itself answers a *quick* request.
-That is a small request for a list, which arrived whole and alone on a connection that has nothing left to
-send, so that nothing in it can wait. A thread answers every other request.
+The main loop reads from connections what has come, and sends what they take. A client that is slow, or
+never reads, thus costs a buffer and a place in line, and no thread ever has anything to do with a socket.
+How long a client may take is kept by the clock; when there are too many connections, or what slow clients
+keep in memory is too much, the one that has used most of its time goes.
 
-gunicorn also counts on a proxy in front of it that deals with slow and odd clients. Without one, a
-handful of clients that connect and say nothing, send a letter a minute, or never read their answer,
-would keep all threads busy. So a thread is taken only for a request whose header has arrived, and for
-seconds at most. Bodies are not read: the connection is closed instead. What is not HTTP is answered with
-one plain line that repeats nothing of it, and is not logged, or any client could fill the log. What
-cannot become HTTP, whatever follows, gets that line at once: another protocol, or bare line feeds.
+A request that takes little is answered in the main loop itself: handing it to a thread and back would cost
+three times what an answer of ours does. What was asked before is answered at once. All else waits in line,
+and the line gets as much time as what is answered at once: neither keeps the other waiting for long. In
+each turn of the loop a connection gets one answer, and as many new connections are accepted as had
+something to say. What takes longer, explanations above all, is for threads.
+
+Bodies are not read: the connection is closed instead. What is not HTTP is answered with one plain line that
+repeats nothing of it, and is not logged, or any client could fill the log.
 """
 
 from __future__ import annotations
 
-import re
+import errno
+import os
+import resource
+import select
 import socket
+import sys
 import time
-from concurrent.futures import Future
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from enum import Enum, auto
-from fcntl import ioctl
 from http import HTTPStatus
-from termios import TIOCOUTQ
-from typing import Any
 
-from gunicorn.http import errors, wsgi
-from gunicorn.workers import gthread
+from gunicorn.workers import base
 
-from app.render import text
-from app.web.forms import quick_path_pattern
-from app.web.server.response import Response
+from app.web.server.arrival import END, Arrived, judged, quick_target
+from app.web.server.connection import Connection, Listener, Reply, Stage, leave_stage
+from app.web.server.replies import Replies, refusal
 
 HEADER_WITHIN_S = 10.0
-ANSWER_WITHIN_S = 5.0
-"""How long an answer may take until it is written; this is looked at once a second."""
+SENT_WITHIN_S = 20.0
 LINGER_S = 0.2
-USUAL_HEADER_BYTES = 1 << 11
-MAX_UNREAD_BYTES = 1 << 16
-_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
+MAX_CONNECTIONS = 4000
+OTHER_FILES = 100
+"""The number of files that a process has open besides its connections, at most."""
+MAX_HELD_BYTES = 1 << 26
+"""The memory that all slow clients together may take."""
+MAX_FOR_THREADS = 200
+"""The number of requests that may wait for a thread, which is some seconds' work."""
+RECEIVED_BYTES = 1 << 14
+MAX_DISCARDED_BYTES = 1 << 16
+TICK_S = 0.1
+IDLE_S = 1.0
+SWITCH_S = 0.001
+"""The time after which a thread hands the interpreter to the main loop, which asks for it several times an
+answer."""
 
-_QUICK = re.compile(rb"GET " + quick_path_pattern() + rb"(?!\S*(?:%|explain))\S* HTTP/1\.1\r\n")
-"""The line of a quick request. It asks for no explanation, which takes a hundred times as long, nor for
-anything percent-encoded, which might be one."""
-_BEGINNING = re.compile(
-    rb"(?:\r\n?)?(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [^ \r\n]*(?: [HTP/0-9.]*(?:\r(?:\n.*)?)?)?)?)?", re.DOTALL
-)
-"""The beginning of a request, cut anywhere: an empty line, which some clients send, then method, target,
-version, line end and header lines."""
-_NONE_UNSENT = bytes(4)
-
-
-class Arrived(Enum):
-    """How much of a request has arrived on a connection."""
-
-    PART = auto()
-    #: All of its header; or something else that is for a thread.
-    WHOLE = auto()
-    #: All of a quick request, and nothing else.
-    QUICK = auto()
-    #: Something of which nothing that may follow makes a request.
-    JUNK = auto()
+_REFUSALS = {
+    Arrived.JUNK: HTTPStatus.BAD_REQUEST,
+    Arrived.LONG_LINE: HTTPStatus.REQUEST_URI_TOO_LONG,
+    Arrived.LONG_HEADER: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+}
 
 
-class QuickWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """`conn` is a `gthread.TConn` throughout. `handle` and what it calls run in a thread or, for a quick
-    request, in the main loop, where all the rest runs."""
+class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
+    """The main loop of a web process. Only `_answer_in_thread` runs in threads."""
 
-    def init_process(self) -> None:
-        self._deadlines: dict[Any, float] = {}
-        super().init_process()
+    def run(self) -> None:
+        """Runs until the worker is told to stop, and then until what was begun has ended."""
+        self._begin()
+        while self.alive and self.ppid == os.getppid():
+            self._turn(IDLE_S)
+        self._stop_listening()
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while self._connections and (left_s := deadline - time.monotonic()) > 0:
+            self._turn(left_s)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    # --- in the main loop ------------------------------------------------------------------------
+    def _begin(self) -> None:
+        sys.setswitchinterval(SWITCH_S)
+        self._replies = Replies(self.cfg, self.wsgi, self.log)
+        self._connections: dict[int, Connection] = {}
+        #: Connections on which a part of a header has come, or nothing yet.
+        self._beginning = Stage(HEADER_WITHIN_S)
+        #: Connections that have not taken all of their answer.
+        self._sending = Stage(SENT_WITHIN_S)
+        #: Connections that have their answer and are kept.
+        self._idle = Stage(self.cfg.keepalive)
+        #: Connections that end, whose clients may still be sending.
+        self._leaving = Stage(LINGER_S)
+        self._stages = (self._beginning, self._sending, self._idle, self._leaving)
+        self._in_line: deque[Connection] = deque()
+        self._threads = ThreadPoolExecutor(self.cfg.threads)
+        self._for_threads = 0
+        self._from_threads: deque[tuple[Connection, Reply]] = deque()
+        self._held_bytes = 0
+        self._now = self._next_tick = time.monotonic()
+        allow_files(MAX_CONNECTIONS + OTHER_FILES)
+        self._poller = select.epoll()
+        self._poller.register(self.PIPE[0], select.EPOLLIN)
+        self._listeners = {sock.fileno(): Listener(sock, sock.getsockname()) for sock in self.sockets}
+        self._is_listening = False
+        self._listen(True)
 
-    def enqueue_req(self, conn: Any) -> None:
-        """Deals with a new connection, or with one that has something to read."""
-        match arrived(conn.sock):
-            case Arrived.PART:
-                conn.begun_at = getattr(conn, "begun_at", None) or time.monotonic()
-                if time.monotonic() < conn.begun_at + HEADER_WITHIN_S:
-                    self.finish_request(conn, _done(gthread._DEFER))
-                else:
-                    conn.is_done = False
-                    self._end(conn)
-            case Arrived.QUICK:
-                if self._answer(conn):
-                    self.finish_request(conn, _done(True))
-                else:
-                    self._end(conn)
-            case Arrived.JUNK:
-                conn.sock.setblocking(False)
-                self._refuse(conn)
-                with suppress(OSError):  # what is left unread would take the answer from the client
-                    conn.sock.recv(MAX_UNREAD_BYTES)
-                conn.is_done = True
-                self._end(conn)
-            case Arrived.WHOLE:
-                super().enqueue_req(conn)
-
-    def on_client_socket_readable(self, conn: Any, client: socket.socket) -> None:
-        """Does what gunicorn does, but leaves a connection that gets a quick answer where it is."""
-        if arrived(client) is not Arrived.QUICK:
-            super().on_client_socket_readable(conn, client)
-            return
-        self.keepalived_conns.remove(conn)
-        if self._answer(conn):
-            conn.set_timeout()
-            self.keepalived_conns.append(conn)  # in the order of their timeouts
-        else:
-            self.poller.unregister(client)
-            self._end(conn)
-
-    def _answer(self, conn: Any) -> bool:
-        """Answers a quick request; whether the connection may be kept."""
-        self._begin(conn)
-        conn.is_done = False
-        kept: bool = super().handle(conn)
-        return kept
-
-    def _end(self, conn: Any) -> None:
-        """Ends a connection: at once where the client has nothing more to say, and otherwise in a thread,
-        since that may take a moment."""
-        if conn.is_done:
-            _shut(conn.sock)
-            self.finish_request(conn, _done(False))
-            return
-        end = self.tpool.submit(_finish, conn.sock)
-        end.add_done_callback(lambda _: self.method_queue.defer(self.finish_request, conn, _done(False)))
-
-    def murder_pending(self) -> None:
-        """Also shuts down the sockets of answers that take too long, which ends the thread's writing."""
-        super().murder_pending()
-        now = time.monotonic()
-        for conn, deadline in tuple(self._deadlines.items()):
-            if deadline < now:
-                _shut(conn.sock)
-
-    # --- in a thread -------------------------------------------------------------------------------
-
-    def handle(self, conn: Any) -> Any:
-        """Answers what has arrived; whether the connection may be kept."""
-        self._begin(conn)
-        self._deadlines[conn] = time.monotonic() + ANSWER_WITHIN_S
-        try:
-            kept = super().handle(conn)
-            # The main loop would not notice what was sent behind the first request.
-            while kept is True and (behind := conn.parser.unreader.buf.getvalue()):
-                kept = self._refuse(conn) if judged(behind) is Arrived.JUNK else super().handle(conn)
-            if kept is False:
-                _finish(conn.sock)
-            return kept
-        finally:
-            del self._deadlines[conn]
-
-    # --- in either ---------------------------------------------------------------------------------
-
-    @staticmethod
-    def _begin(conn: Any) -> None:
-        """Notes that all of a header has arrived."""
-        if getattr(conn, "begun_at", None):
-            conn.begun_at = None
-            _wake_at(conn.sock, 1)
-        conn.data_ready = True
-
-    def _refuse(self, conn: Any) -> bool:
-        """Answers that this was no request. The connection may not be kept."""
-        self.handle_error(None, conn.sock, conn.client, errors.ParseException())
-        return False
-
-    def handle_request(self, req: Any, conn: Any) -> bool:
-        """Answers one request; whether the connection may be kept."""
-        response, environ = wsgi.create(
-            req, conn.sock, conn.client, conn.server, self.cfg, response_class=Response
-        )
-        environ["wsgi.multithread"] = True
-        conn.is_done = not _has_body(req)
-        if not self.alive or not conn.is_done or len(self.keepalived_conns) >= self.max_keepalived:
-            response.force_close()
-        body = self.wsgi(environ, response.start_response)
-        try:
-            for part in body:
-                response.write(part)
-            response.close()
-        finally:
-            getattr(body, "close", lambda: None)()
-        return not response.should_close()
-
-    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        match exc:
-            case errors.LimitRequestLine():
-                status = HTTPStatus.REQUEST_URI_TOO_LONG
-            case errors.LimitRequestHeaders():
-                status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            case errors.ParseException():
-                status = HTTPStatus.BAD_REQUEST
-            case _:
-                self.log.exception("a request failed")
-                status = HTTPStatus.INTERNAL_SERVER_ERROR
-        line = f"{status.value} {status.phrase}"
-        answer = (
-            f"HTTP/1.1 {line}\r\nConnection: close\r\nContent-Type: {text.CONTENT_TYPE}\r\n"
-            f"X-Content-Type-Options: nosniff\r\nContent-Length: {len(line) + 1}\r\n\r\n{line}\n"
-        )
-        with suppress(OSError):
-            client.sendall(answer.encode())
-
-
-def _has_body(req: Any) -> bool:
-    return any(
-        name == "TRANSFER-ENCODING" or (name == "CONTENT-LENGTH" and value != "0")
-        for name, value in req.headers
-    )
-
-
-def _done(kept: Any) -> Future[Any]:
-    """The future of a thread that has answered."""
-    future: Future[Any] = Future()
-    future.set_result(kept)
-    return future
-
-
-def arrived(sock: socket.socket) -> Arrived:
-    """What waits to be read from a connection. A header that is too long, and the connection's end, count
-    as WHOLE: they are for a thread. After PART the socket counts as readable again only when there is more
-    than now."""
-    try:
-        waiting = sock.recv(USUAL_HEADER_BYTES, _PEEK)
-        if _QUICK.match(waiting) and waiting.find(b"\r\n\r\n") == len(waiting) - 4:
-            # With nothing left to send, what a list takes fits into the socket's buffer.
-            return Arrived.QUICK if ioctl(sock, TIOCOUTQ, _NONE_UNSENT) == _NONE_UNSENT else Arrived.WHOLE
-        if len(waiting) == USUAL_HEADER_BYTES and b"\r\n\r\n" not in waiting:
-            waiting = sock.recv(MAX_UNREAD_BYTES, _PEEK)
-    except BlockingIOError:
-        return Arrived.PART
-    except OSError:
-        return Arrived.WHOLE
-    found = judged(waiting)
-    if found is Arrived.PART:
-        if sock.family == socket.AF_UNIX:
-            return Arrived.WHOLE  # a proxy, which sends the rest at once; and there is no such mark there
-        _wake_at(sock, len(waiting) + 1)
-    return found
-
-
-def judged(waiting: bytes) -> Arrived:
-    """Whether these bytes are PART, WHOLE or JUNK. A whole header is for gunicorn's parser, whatever is
-    in it."""
-    if b"\r\n\r\n" in waiting or not waiting:
-        return Arrived.WHOLE
-    if _BEGINNING.fullmatch(waiting) is None or waiting.count(b"\n") > waiting.count(b"\r\n"):
-        return Arrived.JUNK
-    return Arrived.PART if len(waiting) < MAX_UNREAD_BYTES else Arrived.WHOLE
-
-
-def _wake_at(sock: socket.socket, waiting_bytes: int) -> None:
-    with suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, waiting_bytes)
-
-
-def _finish(sock: socket.socket) -> None:
-    """Ends a connection. If not all that the client sent was read, closing would take the answer from
-    it (RFC 9112, section 9.6). gunicorn would wait for that in the main loop, and longer; it finds nothing
-    left to do."""
-    deadline = time.monotonic() + LINGER_S
-    unread = 0
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_WR)
-        while unread < MAX_UNREAD_BYTES and (left_s := deadline - time.monotonic()) > 0:
-            sock.settimeout(left_s)
-            received = len(sock.recv(4096))
-            if not received:
+    def _turn(self, patience_s: float) -> None:
+        """Gives each connection that has something to say its turn, and the line as much time again."""
+        if self._in_line:
+            patience_s = 0
+        elif self._leaving:
+            patience_s = min(patience_s, LINGER_S)
+        events = self._poller.poll(patience_s)
+        started = self._now = time.monotonic()
+        for fd, _ in events:
+            if connection := self._connections.get(fd):
+                self._go_on(connection)
+            elif fd in self._listeners:
+                self._accept(self._listeners[fd], len(events) + len(self._in_line))
+            elif fd == self.PIPE[0]:
+                os.read(fd, 4096)
+        while self._from_threads:
+            self._for_threads -= 1
+            self._give(*self._from_threads.popleft())
+        ended = time.monotonic()
+        until = ended + (ended - started)
+        while self._in_line:
+            self._consider(self._in_line.popleft(), in_turn=True)
+            if time.monotonic() >= until:
                 break
-            unread += received
-    _shut(sock)
+        if self._now >= self._next_tick:
+            self._tick()
+
+    def _tick(self) -> None:
+        """Looks at what changes with time alone."""
+        self._next_tick = self._now + TICK_S
+        self.notify()
+        for stage in self._stages:
+            for connection in stage.late(self._now):
+                self._close(connection)
+        if not self._is_full():
+            self._listen(True)
+
+    # --- new connections -----------------------------------------------------------------------------
+
+    def _listen(self, wanted: bool) -> None:
+        if wanted == self._is_listening:
+            return
+        self._is_listening = wanted
+        for fd in self._listeners:
+            if wanted:
+                self._poller.register(fd, select.EPOLLIN)
+            else:
+                self._poller.unregister(fd)
+
+    def _stop_listening(self) -> None:
+        """Takes in the connections that have been made already, and no more."""
+        for listener in self._listeners.values():
+            self._accept(listener, MAX_CONNECTIONS)
+        self._listen(False)
+        for listener in self._listeners.values():
+            listener.sock.close()
+        self._listeners = {}
+
+    def _accept(self, listener: Listener, most: int) -> None:
+        for _ in range(most):
+            if self._is_full():
+                self._listen(False)
+                return
+            try:
+                sock, client = listener.sock.accept()
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE) and self._make_room(self._stages):
+                    continue
+                return  # there is none, or it has gone
+            if len(self._connections) >= MAX_CONNECTIONS:
+                self._make_room(self._stages)
+            sock.setblocking(False)
+            connection = Connection(sock, client, listener.name)
+            self._connections[connection.fd] = connection
+            self._beginning.enter(connection, self._now)
+            self._receive(connection)
+
+    def _is_full(self) -> bool:
+        """Returns whether no connection may come, because none of too many could make room for it."""
+        return len(self._connections) >= MAX_CONNECTIONS and not any(self._stages)
+
+    def _make_room(self, stages: tuple[Stage, ...]) -> bool:
+        """Ends the connection that has used the largest share of its client's time."""
+        stage = max(stages, key=lambda stage: stage.share_used(self._now))
+        if not stage:
+            return False
+        self._close(stage.longest)
+        return True
+
+    # --- what is read --------------------------------------------------------------------------------
+
+    def _go_on(self, connection: Connection) -> None:
+        """Goes on with a connection of which the poller tells."""
+        if connection.stage is None:
+            self._watch(connection, 0)  # until it is answered
+        elif connection.stage is self._sending:
+            self._send(connection)
+        elif connection.stage is self._leaving:
+            self._discard(connection)
+        else:
+            self._receive(connection)
+
+    def _watch(self, connection: Connection, mask: int) -> None:
+        if mask == connection.mask:
+            return
+        if not connection.mask:
+            self._poller.register(connection.fd, mask)
+        elif not mask:
+            self._poller.unregister(connection.fd)
+        else:
+            self._poller.modify(connection.fd, mask)
+        connection.mask = mask
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            received = connection.sock.recv(RECEIVED_BYTES)
+        except BlockingIOError:
+            self._watch(connection, select.EPOLLIN)
+            return
+        except OSError:
+            received = b""
+        if received:
+            connection.received += received
+            self._consider(connection)
+        else:
+            self._close(connection)
+
+    def _discard(self, connection: Connection) -> None:
+        """Reads what a client sends whose connection ends, up to a limit."""
+        try:
+            received = len(connection.sock.recv(RECEIVED_BYTES))
+        except BlockingIOError:
+            return
+        except OSError:
+            received = 0
+        connection.discarded += received
+        if not received or connection.discarded > MAX_DISCARDED_BYTES:
+            self._close(connection)
+
+    def _consider(self, connection: Connection, in_turn: bool = False) -> None:
+        """Does what is due with what was received. `in_turn`: it has been in line."""
+        received = connection.received
+        end = received.find(END, max(0, connection.judged - len(END)))
+        if end < 0:
+            self._wait_for_more(connection)
+            return
+        if connection.held:
+            self._hold(connection, 0)
+        target = quick_target(received)
+        if target is not None and (in_turn or self.app.remembers(target)):
+            self._give(connection, self._replies.to(connection, connection.take(end + len(END)), self.alive))
+            return
+        leave_stage(connection)
+        if target is not None:
+            self._in_line.append(connection)
+        elif self._for_threads < MAX_FOR_THREADS:
+            self._for_threads += 1
+            self._threads.submit(self._answer_in_thread, connection, connection.take(end + len(END)))
+        else:
+            self._give(connection, refusal(HTTPStatus.SERVICE_UNAVAILABLE))
+
+    def _wait_for_more(self, connection: Connection) -> None:
+        arrived = judged(connection.received, connection.judged)
+        connection.judged = len(connection.received)
+        if arrived is not Arrived.PART:
+            self._give(connection, refusal(_REFUSALS[arrived]))
+            return
+        if connection.stage is not self._beginning:
+            self._beginning.enter(connection, self._now)
+        self._watch(connection, select.EPOLLIN)
+        self._hold(connection, len(connection.received))
+
+    # --- what is sent ----------------------------------------------------------------------------------
+
+    def _answer_in_thread(self, connection: Connection, request: bytes) -> None:
+        self._from_threads.append((connection, self._replies.to(connection, request, self.alive)))
+        with suppress(BlockingIOError):  # what is in the pipe wakes the main loop as well
+            os.write(self.PIPE[1], b"\0")
+
+    def _give(self, connection: Connection, reply: Reply) -> None:
+        connection.reply = reply
+        connection.unsent = [*reply.parts]
+        self._send(connection)
+
+    def _send(self, connection: Connection) -> None:
+        try:
+            is_sent = connection.send()
+        except OSError:
+            self._close(connection)
+            return
+        if not is_sent:
+            if connection.stage is not self._sending:
+                self._sending.enter(connection, self._now)
+            self._watch(connection, select.EPOLLOUT)
+            self._hold(connection, sum(map(len, connection.unsent)))
+            return
+        if connection.held:
+            self._hold(connection, 0)
+        if connection.reply.ends:
+            self._end(connection)
+        elif connection.received:
+            leave_stage(connection)
+            self._in_line.append(connection)
+        else:
+            self._idle.enter(connection, self._now)
+            self._watch(connection, select.EPOLLIN)
+
+    # --- the end -----------------------------------------------------------------------------------------
+
+    def _end(self, connection: Connection) -> None:
+        """Ends a connection. If not all that the client sent was read, closing would take the answer from
+        it (RFC 9112, section 9.6)."""
+        if not (connection.reply.lingers or connection.received):
+            self._close(connection)
+            return
+        try:
+            connection.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._close(connection)
+            return
+        connection.received = b""
+        self._leaving.enter(connection, self._now)
+        self._watch(connection, select.EPOLLIN)
+
+    def _close(self, connection: Connection) -> None:
+        self._held_bytes -= connection.held
+        leave_stage(connection)
+        del self._connections[connection.fd]
+        connection.sock.close()
+
+    def _hold(self, connection: Connection, count: int) -> None:
+        """Notes how many bytes the connection keeps in memory."""
+        self._held_bytes += count - connection.held
+        connection.held = count
+        while self._held_bytes > MAX_HELD_BYTES and self._make_room((self._beginning, self._sending)):
+            pass
 
 
-def _shut(sock: socket.socket) -> None:
-    """Shuts a socket down, so that gunicorn closes it without waiting."""
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+def allow_files(wanted: int) -> None:
+    """Raises the limit of open files to this, as far as it may be."""
+    with suppress(OSError, ValueError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -1,0 +1,25 @@
+"""Lets gunicorn's master process reload while every client gets its answer."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+
+
+class SmoothArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """A master process that ends old workers when the new ones answer. gunicorn ends them on SIGHUP as soon
+    as it has started the new ones, which take seconds until they answer."""
+
+    def manage_workers(self) -> None:
+        """Starts workers that are missing, and ends those that are too many."""
+        youngest = sorted(self.WORKERS.values(), key=lambda worker: worker.age)[-self.num_workers :]
+        if len(self.WORKERS) <= self.num_workers or all(map(_answers, youngest)):
+            super().manage_workers()
+
+
+def _answers(worker: Any) -> bool:
+    """Returns whether a worker's loop has begun. From then on it sets the time of a file to the clock that
+    counts from the machine's start; the file was made with the time of day, which is far ahead of that."""
+    return bool(worker.tmp.last_update() <= time.monotonic())
