@@ -241,6 +241,7 @@ def stopped(server: GunicornServer) -> AbstractContextManager[None]:
     return hanging()
 
 
+@pytest.mark.slow
 def test_a_service_that_hangs_delays_no_answer_that_is_kept(own_var: Path, tmp_path: Path) -> None:
     """The first to meet an expired answer waits a second, the others do not wait; who asks for what is not
     kept waits for the service to go on, and is answered then. After that, answers are new again."""

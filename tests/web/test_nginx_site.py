@@ -193,6 +193,7 @@ def test_log_is_json_in_utf_8_always(site: Deployed) -> None:
     assert len(site.logged(len(sent))) == len(sent)
 
 
+@pytest.mark.slow
 def test_errors_that_are_logged_name_no_client(published: Path, tmp_path: Path) -> None:
     """nginx writes the client's address beside every error of a request, such as a cache in which it cannot
     make a folder."""
@@ -262,3 +263,8 @@ def test_tls_and_http2(published: Path, tmp_path: Path) -> None:
         with closing(connection):
             answer = ask_on(connection, "/download/9/BaseOS/x86_64/os/repodata/repomd.xml")
         assert answer.headers["Location"].startswith("https://")
+        page = f"https://127.0.0.1:{nginx.tls_port}/"
+        command = [curl, "-sk", "--http2", "--noproxy", "*", page]
+        assert (
+            f"{page}mirrorlist/".encode() in subprocess.run(command, check=True, capture_output=True).stdout
+        )
