@@ -27,7 +27,7 @@ NGINX_CONF = """\
 {main}
 daemon off;
 worker_processes {workers};
-pcre_jit on;
+pcre_jit {jit};
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
@@ -58,6 +58,7 @@ class NginxOptions:
     certificate: Path | None = None
     certificate_key: Path | None = None
     open_files: int = 0
+    pcre_jit: str = "on"
     log_at_once: bool = True
 
 
@@ -102,7 +103,13 @@ class NginxServer:
         options = self.options
         if options.open_files:
             main += f"\nworker_rlimit_nofile {options.open_files + 2000};"
-        text = NGINX_CONF.format(folder=self.folder, main=main, workers=options.workers, more=options.more)
+        text = NGINX_CONF.format(
+            folder=self.folder,
+            main=main,
+            workers=options.workers,
+            jit=options.pcre_jit,
+            more=options.more,
+        )
         self.conf.write_text(text)
         self.directory.update()
         site = self.folder / "mirrorwise" / "mirrorwise.conf"

@@ -171,11 +171,15 @@ class SiteDirectory:
         """The lines outside the server section: service, cache, databases, trusted proxies."""
         lines = [
             "# Written by `mirrorwise nginx`.",
-            "upstream mirrorwise {",
-            f"    server {self._site.upstream} max_fails=0;",
-            "    # Idle connections kept open by each nginx worker: a new one for every request costs more.",
-            "    keepalive 32;",
-            "}",
+            *_upstream("mirrorwise", f"server {self._site.upstream} max_fails=0;"),
+            "# A service that has failed is left alone for some seconds. nginx does that only where there is",
+            "# another server; here it is one that is always down.",
+            *_upstream(
+                "mirrorwise_lists",
+                "zone mirrorwise_lists 64k;",
+                f"server {self._site.upstream} max_fails=1 fail_timeout=3s;",
+                "server 127.0.0.1:1 down;",
+            ),
             f"proxy_cache_path {self._site.cache} levels=2 keys_zone=mirrorwise:64m max_size=2g",
             "    inactive=65m use_temp_path=off;",
             f"include {self._folder}/{databases.variant if databases else UNCLASSED};",
@@ -186,6 +190,12 @@ class SiteDirectory:
             lines.append('map "" $mw_network { default ""; }')
         trusted = (f"    {network} 1;" for network in self._settings.trusted_proxies)
         return [*lines, "geo $realip_remote_addr $mw_trusted {", *trusted, "}"]
+
+
+def _upstream(name: str, *lines: str) -> list[str]:
+    """A name for the service. Idle connections to it are kept by each nginx worker, because a new one for
+    every request costs more."""
+    return [f"upstream {name} {{", *(f"    {line}" for line in (*lines, "keepalive 32;")), "}"]
 
 
 def _countries() -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 
 from app.render.metalink import UnknownFactsError
 from app.request.address import TrustedProxies
@@ -13,8 +13,12 @@ from app.serving.current import Current
 from app.settings import Settings
 from app.store import Store, file_store
 from app.web.answers import mirrorlist_instead, no_snapshot, plain
+from app.web.downloads import sent_target
 from app.web.fastpath import FastPath
+from app.web.plain import is_impossible
 from app.web.routes import NoSnapshotError, Routes, respond
+
+METHODS = ("GET", "HEAD")
 
 
 def create_app(settings: Settings, store: Store, follow: bool = True, server: str | None = None) -> Flask:
@@ -36,6 +40,14 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
 
 
 def _register_errors(app: Flask) -> None:
+    @app.before_request
+    def refuse() -> None:
+        """Refuses what nginx refuses, wherever it would lead, so that answers do not depend on nginx."""
+        if request.method not in METHODS:
+            raise MethodNotAllowed(METHODS)
+        if is_impossible(sent_target(request.environ)):
+            raise BadRequest
+
     @app.errorhandler(QuestionError)
     def question_error(error: QuestionError) -> Response:
         return respond(plain(status_of(error), str(error)))

@@ -27,8 +27,8 @@ def page_headers() -> tuple[tuple[str, str], ...]:
 
 
 def front(base: str) -> Answer:
-    """Returns the front page. `base` is the URL at which the client asked for it."""
-    url = escape(base.rstrip("/"))
+    """Returns the front page. `base` is the service's URL as the client wrote it."""
+    url = escape(base)
     body = f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

@@ -8,13 +8,32 @@ and to nothing else. Flask would refuse some of its values, and accept others th
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 NO_HOST = "localhost"
 _ASCII = bytes(range(128))
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = rf"{_LABEL}(?:\.{_LABEL})*"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z)(?:{_NAME}|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[0-9]{{1,5}})?")
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def is_impossible(target: str) -> bool:
+    """Whether a request's target, as it was sent, has a path that no server could open: it is encoded
+    wrongly, holds a NUL, or leads above the root."""
+    path = target.partition("?")[0]
+    if "%" not in path and ".." not in path:
+        return False
+    decoded = unquote_to_bytes(path)
+    if _BAD_ESCAPE.search(path) or b"\0" in decoded:
+        return True
+    depth = 0
+    for segment in decoded.split(b"/"):
+        depth += {b"": 0, b".": 0, b"..": -1}.get(segment, 1)
+        if depth < 0:
+            return True
+    return False
 
 
 def plain_path(path: str) -> str:

@@ -67,7 +67,7 @@ class Routes:
     def listed(self, form: ListForm, **names: str) -> Response:
         """Answers with a list, in the format that the client chose; `names` are the variables in the path."""
         if form.needs_one_of and not any(name in request.args for name in form.needs_one_of):
-            return respond(pages.front(request.host_url))
+            return respond(pages.front(self._base()))
         serving = self._serving()
         parameters = request.args.to_dict()
         question = form.parse(serving.parser, parameters, **names)
@@ -110,14 +110,18 @@ class Routes:
         parameters = request.args.to_dict()
         accepted = request.accept_mimetypes.best_match(offered)
         kind = kinds[accepted] if accepted else otherwise
-        scheme = "https" if self.clients.came_by_https(request.environ) else "http"
         return Wanted(
             kind="json" if parameters.get("format") == "json" else kind,
             parameters=parameters,
             path=request.path,
-            base=f"{scheme}://{request.host}",
             takes_gzip=request.accept_encodings["gzip"] > 0,
+            base=self._base(),
         )
+
+    def _base(self) -> str:
+        """The URL of the service as the client wrote it."""
+        scheme = "https" if self.clients.came_by_https(request.environ) else "http"
+        return f"{scheme}://{request.environ['HTTP_HOST']}"
 
     # --- about the client and the process ------------------------------------------------------------
 

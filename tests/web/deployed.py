@@ -10,7 +10,7 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -60,16 +60,16 @@ class Deployed:
         return self.gunicorn.ask(target, method, {"X-Forwarded-For": client})
 
     @property
-    def _log(self) -> Path:
+    def log(self) -> Path:
         return self.nginx_folder / "mirrorwise.json"
 
     def logged(self, count: int) -> list[dict[str, object]]:
         """The last lines of the log, once they are written: nginx does that after it has answered."""
         self.marks += 1
-        mark = f"/healthz?mark-{self.marks}"
+        mark = f"/mark-{self.marks}"
         self.through(mark)
-        wait_until(lambda: mark in self._log.read_text(), "the log has been written")
-        lines = [json.loads(line) for line in self._log.read_text().splitlines()[-1 - count :]]
+        wait_until(lambda: f'"{mark}"' in self.log.read_text(), "the log has been written")
+        lines = [json.loads(line) for line in self.log.read_text().splitlines()[-1 - count :]]
         assert lines.pop()["request"] == mark
         return lines
 
@@ -80,7 +80,11 @@ class Deployed:
 
 def compared(answer: Answer) -> tuple[int, bytes, list[tuple[str, str]]]:
     headers = [(name.lower(), value) for name, value in answer.headers.items()]
-    return answer.status, answer.body, sorted(pair for pair in headers if pair[0] not in NOT_COMPARED)
+    return answer.status, answer.body, compared_head(headers)
+
+
+def compared_head(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return sorted(pair for pair in headers if pair[0] not in NOT_COMPARED)
 
 
 def statuses(site: Deployed, *requests: tuple[str, str]) -> list[str]:
@@ -132,7 +136,7 @@ class Wire:
         while len(self.rest) < length:
             self.rest += self._received()
         body, self.rest = self.rest[:length], self.rest[length:]
-        return int(status.split()[1]), body, sorted(pair for pair in pairs if pair[0] not in NOT_COMPARED)
+        return int(status.split()[1]), body, compared_head(pairs)
 
     def close(self) -> None:
         self.socket.close()

@@ -113,8 +113,8 @@ def test_no_http(server: GunicornServer, request_: bytes, statuses: set[int]) ->
             b"GET /mirrorlist/\xff\xfe/\xc3\xa9 HTTP/1.1\r\n" + HOST + END, 404, id="bytes in a path"
         ),
         pytest.param(b"GET http://evil.example.com/x HTTP/1.1\r\n" + HOST + END, 404, id="absolute URL"),
-        pytest.param(b"OPTIONS * HTTP/1.1\r\n" + HOST + END, 404, id="OPTIONS *"),
-        pytest.param(b"CONNECT evil.example.com:443 HTTP/1.1\r\n" + HOST + END, 404, id="CONNECT"),
+        pytest.param(b"OPTIONS * HTTP/1.1\r\n" + HOST + END, 405, id="OPTIONS *"),
+        pytest.param(b"CONNECT evil.example.com:443 HTTP/1.1\r\n" + HOST + END, 405, id="CONNECT"),
         pytest.param(b"TRACE /healthz HTTP/1.1\r\nX-A: canary\r\n" + HOST + END, 405, id="TRACE"),
         pytest.param(
             b"POST /healthz HTTP/1.1\r\n" + HOST + b"Content-Length: 6\r\n\r\ncanary", 405, id="POST"

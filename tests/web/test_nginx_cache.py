@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,6 +54,28 @@ def test_countme_shares_an_answer(site: Deployed) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("target", "same"),
+    [
+        ("/mirrorlist/9/baseos?arch=x86_64&infra={}", "/mirrorlist/9/baseos?arch=x86_64"),
+        ("/mirrorlist/9/baseos?cc={}&arch=aarch64&countme=9", "/mirrorlist/9/baseos?arch=aarch64"),
+        ("/mirrorlist/9/baseos?repo={}&release={}", "/mirrorlist/9/baseos"),
+        ("/metalink/9/baseos?arch=x86_64&any_name=%{}?;=/", "/metalink/9/baseos?arch=x86_64"),
+        ("/isolist/9/x86_64?infra={}&limit=3", "/isolist/9/x86_64?limit=3&"),
+        ("/mirrorlist?infra={}&arch=x86_64&repo=baseos-9&cc={}", "/mirrorlist?repo=baseos-9&arch=x86_64"),
+        ("/?infra={}&repo=baseos&release=9&cc=lu", "/?release=9&repo=baseos&cc=lu&infra=stock"),
+        ("/mirrorlist/9/baseos?limit=4&country=de&limit={}", "/mirrorlist/9/baseos?country=de&limit=4"),
+    ],
+)
+def test_what_decides_nothing_is_no_part_of_a_name(site: Deployed, target: str, same: str) -> None:
+    """Parameters that the service does not read, whatever their values are; the order of the others; and
+    what is given a second time."""
+    asked = [same, *(target.format(value, value) for value in ("stock", "z9", "x" * 60))]
+    assert statuses(site, *((each, "192.0.2.200") for each in asked)) == ["MISS", "HIT", "HIT", "HIT"]
+    for each in asked:
+        assert compared(site.through(each)) == compared(site.alone(each))
+
+
 def test_clients_of_a_class_share_an_answer(site: Deployed) -> None:
     """And of no other: another spread value is another class."""
     target = "/mirrorlist/9/appstream?arch=x86_64&limit=8"
@@ -60,13 +87,16 @@ def test_clients_of_a_class_share_an_answer(site: Deployed) -> None:
     "target",
     [
         f"{LIST}&ARCH=aarch64",
-        f"{LIST}&arch=aarch64",
-        f"{LIST}&countme=1&countme=2",
-        f"{LIST}&countme=5",
-        f"{LIST}&x=1",
         f"{LIST}&ip=203.0.113.1",
         f"{LIST}&explain=1",
-        f"{LIST}&",
+        f"{LIST}&mirror=mirror.fra1.example.net",
+        f"{LIST}&path=9",
+        f"{LIST}&x",
+        f"{LIST}&=1",
+        f"{LIST}&&limit=1",
+        f"{LIST}&X=1",
+        f"{LIST}&country=",
+        f"{LIST}&country=DE",
         f"{LIST}?limit=1",
         f"{LIST};limit=1",
         f"{LIST}&limit=1%30",
@@ -192,6 +222,75 @@ def test_what_was_asked_is_answered_while_the_service_is_down(own_var: Path, tmp
         assert site.through(f"{LIST}&limit=3").status == 200
     finally:
         site.stop()
+
+
+def stopped(server: GunicornServer) -> AbstractContextManager[None]:
+    """The service hangs: its processes are there, and do nothing."""
+    processes = [server.process.pid, *server.descendants()]
+
+    @contextmanager
+    def hanging() -> Iterator[None]:
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
+    return hanging()
+
+
+@pytest.mark.slow
+def test_a_service_that_hangs_delays_no_answer_that_is_kept(own_var: Path, tmp_path: Path) -> None:
+    """The first to meet an expired answer waits a second, the others do not wait; who asks for what is not
+    kept waits for the service to go on, and is answered then. After that, answers are new again."""
+    site = Deployed(tmp_path, own_var, valid="1s")
+    classes = [f"198.18.{n}.1" for n in range(20)]
+    try:
+        kept = [compared(site.through(LIST, client)) for client in classes]
+        with ThreadPoolExecutor() as elsewhere, stopped(site.gunicorn):
+            cold = elsewhere.submit(site.through, f"{LIST}&limit=3")
+            wait_until(
+                lambda: site.through(LIST, classes[0]).status == 200 and '"STALE"' in site.log.read_text(),
+                "an expired answer",
+            )
+            started = time.monotonic()
+            assert [compared(site.through(LIST, client)) for client in classes] == kept
+            took_s = time.monotonic() - started
+            assert took_s < 3, "all of them together"
+            assert not cold.done()
+        assert len(cold.result().lines) == 3
+        generation = publish(own_var, length=4)
+        wait_until(
+            lambda: site.through(LIST).headers["X-Mirrorlist-Generation"] == generation, "the new list", 20
+        )
+    finally:
+        site.stop()
+
+
+def test_many_ask_the_same_at_once(site: Deployed) -> None:
+    """Of fifty who ask what is not kept, few ask the service, and no one waits for half a second, which is
+    how often nginx looks whether the answer is there."""
+    for attempt in range(5):
+        target = f"/mirrorlist/9/appstream?arch=aarch64&limit={11 + attempt}"
+        barrier = threading.Barrier(50)
+
+        def ask(target: str = target, barrier: threading.Barrier = barrier) -> float:
+            with closing(http.client.HTTPConnection("127.0.0.1", site.nginx.port, timeout=10)) as connection:
+                connection.connect()
+                barrier.wait()
+                started = time.monotonic()
+                ask_on(connection, target, headers={"X-Forwarded-For": CLIENT})
+                return time.monotonic() - started
+
+        with ThreadPoolExecutor(50) as clients:
+            waited_s = sorted(each.result() for each in [clients.submit(ask) for _ in range(50)])
+        outcomes = [line["cache"] for line in site.logged(50)]
+        if waited_s[-1] < 0.4:
+            break
+    assert waited_s[-1] < 0.4
+    assert outcomes.count("HIT") > 25
 
 
 def test_a_new_database_is_taken_up(own_var: Path, tmp_path: Path) -> None:

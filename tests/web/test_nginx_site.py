@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import re
+import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -60,9 +63,8 @@ def test_compressed_from_the_cache_as_well(site: Deployed) -> None:
     "path", ["/metrics", "/metrics/", "//metrics", "/./metrics", "/%6detrics", "/x/../metrics", "/metrics%2f"]
 )
 def test_metrics_are_closed(site: Deployed, path: str) -> None:
-    """However the path is written."""
-    assert site.through(path).status == 404
-    assert site.through(path).body == b"There is nothing here.\n"
+    """However the path is written, there is no such page for clients."""
+    assert compared(site.through(path)) == compared(site.alone("/nothing"))
 
 
 def test_explanations_are_limited_per_address(site: Deployed) -> None:
@@ -79,17 +81,37 @@ def test_explanations_are_limited_per_address(site: Deployed) -> None:
     assert {site.through(LIST, "198.51.100.7").status for _ in range(30)} == {200}
 
 
-def test_log_says_what_was_served_and_never_to_whom(site: Deployed) -> None:
-    """One JSON object a line: class, generation, first mirror, cache status, countme; nothing that holds
-    an address, not even one that was asked about."""
-    client, asked = "203.0.113.77", "203.0.113.88"
+def test_explanations_are_limited_per_network(site: Deployed) -> None:
+    """An IPv6 client has a /64 full of addresses, so they count as one; and the many /64 of a /48 get more,
+    but not endlessly."""
+    count = 150
+    near = [site.through("/whoami?explain=1", f"2001:db8:77:1::{n:x}").status for n in range(40)]
+    assert near[:5] == [200] * 5 and near.count(429) >= 20
+    far = [site.through("/whoami?explain=1", f"2001:db8:78:{n:x}::1").status for n in range(count)]
+    assert far[:60] == [200] * 60 and 429 in far
+    assert site.through("/whoami?explain=1", "2001:db8:79::1").status == 200
+
+
+def test_explanations_are_limited_per_ipv4_address_in_ipv6(site: Deployed) -> None:
+    """IPv4 clients that come as IPv6 ones are no network of their own."""
+    statuses = {site.through("/whoami?explain=1", f"::ffff:198.51.100.{n}").status for n in range(120)}
+    assert statuses == {200}
+
+
+def test_pages_of_mirrors_are_limited(site: Deployed) -> None:
+    """They cost as much as explanations do."""
+    statuses = [site.through("/mirrors/mirror.fra1.example.net", "198.51.100.77").status for _ in range(40)]
+    assert statuses[:5] == [200] * 5 and 429 in statuses
+
+
+def test_log_says_what_was_served(site: Deployed) -> None:
+    """One JSON object a line: class, generation, first mirror, cache status, countme."""
     target = "/mirrorlist/9/baseos?arch=x86_64&limit=6"
-    answers = [site.through(f"{target}&countme=3", client) for _ in range(2)]
-    site.through(f"/explain?ip={asked}", client)
-    site.through(f"{LIST}&x=1&%69p={asked}", client)
-    first, second, explained, encoded = site.logged(4)
-    assert (first["cache"], second["cache"]) == ("MISS", "HIT")
-    for line in (first, second):
+    answers = [site.through(f"{target}&countme=3", "203.0.113.77") for _ in range(2)]
+    site.through("/download/9/BaseOS/x86_64/os/Packages/g/gcc-c%2B%2B-11.5.0-2.el9.x86_64.rpm?countme=9")
+    *lists, download = site.logged(3)
+    assert [line["cache"] for line in lists] == ["MISS", "HIT"]
+    for line in lists:
         assert line["countme"] == "3"
         assert line["request"] == target
         assert line["mirror"] == answers[0].headers["X-Mirrorlist-Mirror"]
@@ -97,9 +119,95 @@ def test_log_says_what_was_served_and_never_to_whom(site: Deployed) -> None:
         place = answers[0].headers["X-Client-Place"]
         assert str(line["class"]).startswith(f"{place}|") and str(line["class"]).endswith("|17|4")
         assert line["status"] == 200
-    assert (explained["request"], encoded["request"]) == ("/explain", "/mirrorlist/9/baseos")
-    logs = [path.read_text() for path in site.nginx_folder.glob("*.*") if path.suffix in (".json", ".log")]
-    assert not any(address in log for log in logs for address in (client, asked))
+    assert (
+        download["request"] == "/download/9/BaseOS/x86_64/os/Packages/g/gcc-c%2B%2B-11.5.0-2.el9.x86_64.rpm"
+    )
+    assert (download["status"], download["countme"]) == (302, "")
+
+
+IPV4, IPV6 = "203.0.113.88", "2001:db8:88::99"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(
+            "/explain?ip={}",
+            "/explain?x=1&IP={}",
+            "/explain?ip={}&ip={}",
+            "/explain??ip={}",
+            "/explain?&&ip={}",
+        ),
+        *("/explain?amp;ip={}", "/explain?x=1&amp;ip={}", "/explain?x=1;ip={}", "/explain?x=1%26ip={}"),
+        *("/explain?%69p={}", "/explain?i%70={}", "/explain?%2569p={}", "/explain?ip%3D{}", "/explain?ip:{}"),
+        *("/explain?ip+={}", "/explain?ip[]={}", "/explain?ip={}#", "/explain?{}", "/explain?a=ip={}"),
+        *(
+            "/explain%3Fip={}",
+            "/explain;ip={}",
+            "/explain&ip={}",
+            "/explain/ip={}",
+            "/explain/{}",
+            "/{}",
+            "//{}",
+        ),
+        *(
+            "/mirrors/{}",
+            "/mirrors/ip-{}.example.net",
+            "/explain%2f{}",
+            "/download/9/{}/x.rpm",
+            "/%ff{}?ip={}",
+        ),
+        *("/mirrorlist/9/baseos?arch={}", "/mirrorlist/9/baseos?arch=x86_64&x={}", "/mirrorlist/{}/baseos"),
+        *("/mirrorlist?repo={}", "/mirrorlist/9/baseos?arch=x86_64&ip={}", "/?release=9&repo=baseos&cc={}"),
+        *("/mirrorlist/9/baseos?countme={}", "/isolist/{}/x86_64", "/metalink/9/{}", "/mirrorlist/9/x-{}"),
+        *("/mirrorlist/9/baseos?region=aws:{}", "/mirrorlist/9/baseos?arch=x86_64&countme=1&country=de,{}"),
+    ],
+)
+def test_log_holds_no_address(site: Deployed, target: str) -> None:
+    """Neither the client's nor one that was asked about, wherever it was written."""
+    for address in (IPV4, IPV6):
+        site.through(target.format(address, address), "203.0.113.77")
+    for line in site.logged(2):
+        text = str(line).replace("\\", "")
+        assert not re.search(r"203\.0|2001:|db8|\.88|:99", text), text
+
+
+def test_log_is_json_in_utf_8_always(site: Deployed) -> None:
+    """Whatever bytes a request has, and whether it is one."""
+    sent = [
+        f"GET {path}" for path in ("/\xff?\xfe", "/mirrorlist/9/\xe9", '/"', "/\\", "/\x7f", "/%zz", "/../x")
+    ]
+    sent += [
+        *(f"GET {LIST}&{name}=\xe9" for name in ("countme", "x", "\xe9")),
+        "G\xe9T /",
+        "",
+        "GET",
+        "POST /\xe9",
+    ]
+    for line in sent:
+        with socket.create_connection(("127.0.0.1", site.nginx.port), timeout=10) as connection:
+            connection.sendall(
+                f"{line} HTTP/1.1\r\nHost: \xe9\r\nConnection: close\r\n\r\n".encode("latin-1")
+            )
+            assert connection.recv(100)
+    assert len(site.logged(len(sent))) == len(sent)
+
+
+@pytest.mark.slow
+def test_errors_that_are_logged_name_no_client(published: Path, tmp_path: Path) -> None:
+    """nginx writes the client's address beside every error of a request, such as a cache in which it cannot
+    make a folder."""
+    site = Deployed(tmp_path, published)
+    try:
+        shutil.rmtree(site.nginx_folder / "cache")
+        (site.nginx_folder / "cache").write_text("a file in the way")
+        with suppress(http.client.RemoteDisconnected):
+            site.through(LIST, "203.0.113.77")
+        assert site.through("/mirrors", "203.0.113.77").status == 200
+        logs = [path.read_text() for path in site.nginx_folder.glob("*.log")]
+        assert not any("203.0.113.77" in log or "client:" in log for log in logs)
+    finally:
+        site.stop()
 
 
 @pytest.mark.parametrize(
@@ -155,3 +263,8 @@ def test_tls_and_http2(published: Path, tmp_path: Path) -> None:
         with closing(connection):
             answer = ask_on(connection, "/download/9/BaseOS/x86_64/os/repodata/repomd.xml")
         assert answer.headers["Location"].startswith("https://")
+        page = f"https://127.0.0.1:{nginx.tls_port}/"
+        command = [curl, "-sk", "--http2", "--noproxy", "*", page]
+        assert (
+            f"{page}mirrorlist/".encode() in subprocess.run(command, check=True, capture_output=True).stdout
+        )
