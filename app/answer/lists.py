@@ -17,9 +17,9 @@ from app.request.parameters import Filters
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 
-SELECTIONS_BYTES = 10 << 20
-PLANS_BYTES = 4 << 20
-QUESTIONS_BYTES = 2 << 20
+SELECTIONS_BYTES = 13 << 19
+PLANS_BYTES = 2 << 20
+QUESTIONS_BYTES = 1 << 20
 """How many bytes a process remembers of each. Any client can ask what no client asked before."""
 MAX_SEQUENCES = 1000
 

@@ -25,7 +25,7 @@ from app.store import Pointer, Publication, Store
 
 log = logging.getLogger("mirrorwise.web")
 
-QUESTIONS_BYTES = 4 << 20
+QUESTIONS_BYTES = 3 << 19
 """How many bytes of questions are remembered with a generation."""
 
 _GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # the name goes into headers
