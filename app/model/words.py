@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 SHOWN_CHARACTERS = 80
 ALL_COMPARED = 64
-NEIGHBOURS = 8
+NEIGHBOURS = 24
 RESEMBLANCE = 0.6
 """The ratio of two words by `difflib`: the share of their letters that they have in common."""
 

@@ -182,4 +182,4 @@ def test_check_goes_on_beside_what_is_closed(template: Path, tmp_path: Path) -> 
         result = CliRunner().invoke(main, ["check", str(folder / "data")])
     state.chmod(0o700)
     faults = re.findall(r"([^/\n]+?)(?::\d+)?: fault: ", result.output)
-    assert set(faults) >= {"m00.example.org.yml", "places.csv", "mirrors"}
+    assert set(faults) >= {"m00.example.org.yml", "places.csv", "state"}

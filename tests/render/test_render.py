@@ -87,9 +87,8 @@ def test_mirrorlists_of_one(parameters: dict[str, str], body: bytes) -> None:
     assert answer(**parameters).body == body
 
 
-URL_TEXT = st.text(
-    st.characters(min_codepoint=0x21, max_codepoint=0x2FF, exclude_categories=["Cc"]), max_size=20
-)
+URL_TEXT = st.text("aZ09._~!&'()*+,;=:@/%-", max_size=20)
+"""What a base URL may have; a snapshot with other characters is not loaded."""
 
 
 @settings(max_examples=50, deadline=None)

@@ -192,7 +192,7 @@ def test_nginx_reads_the_same_parameters() -> None:
     assert lists
     never = ABOUT_THE_CLIENT | {"path"}
     for names in lists:
-        assert names - never - {"infra"} == DECIDING - {"path"}
+        assert names - never == DECIDING - {"path"}
 
 
 def test_memory_is_bounded(app: Flask) -> None:
