@@ -144,7 +144,11 @@ def test_up(up: Command) -> None:
     "numbers",
     [
         pytest.param([signal.SIGTERM], id="terminated"),
-        pytest.param([signal.SIGHUP, signal.SIGINT, signal.SIGINT, signal.SIGTERM], id="impatient user"),
+        pytest.param(
+            [signal.SIGHUP, signal.SIGINT, signal.SIGINT, signal.SIGTERM],
+            id="impatient user",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_up_ends_all_of_it(up: Command, numbers: list[signal.Signals]) -> None:
@@ -293,6 +297,7 @@ def test_worker_ends_cleanly(
         assert store.lease("the next", 1)
 
 
+@pytest.mark.slow
 def test_web_ends_quickly(variables: dict[str, str], processes: ExitStack, tmp_path: Path) -> None:
     """SIGTERM ends gunicorn within seconds, also while a client keeps its connection open."""
     server = GunicornServer(tmp_path, variables)

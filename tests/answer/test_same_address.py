@@ -115,7 +115,7 @@ def without(network: Network, names: set[str]) -> Network:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(network=networks(), client=CLIENTS | PLACELESS, parameters=ASKED)
 def test_no_list_holds_an_address_twice(
     network: Network, client: ClientClass, parameters: dict[str, str]

@@ -120,7 +120,7 @@ def test_every_exclusion_is_checked_here() -> None:
     assert set(TRUE) == {fate for fate in Fate if fate.exclusion is not None}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(network=networks(), client=CLIENTS | PLACELESS, parameters=ASKED)
 def test_the_account_agrees_with_the_list(
     network: Network, client: ClientClass, parameters: dict[str, str]

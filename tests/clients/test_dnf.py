@@ -89,6 +89,7 @@ def test_first_mirror_fails(tmp_path: Path, service: Mirrorwise, form: str, scen
     assert dnf.download() == ["tool-3-1.noarch.rpm"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["unnoticed", "wrong"])
 def test_metalink_refuses_unnoticed_faults(
     tmp_path: Path, service: Mirrorwise, network: Network, scenario: str
@@ -102,6 +103,7 @@ def test_metalink_refuses_unnoticed_faults(
     assert dnf.download() == ["tool-3-1.noarch.rpm"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", PATH_FORMS, ids=["mirrorlist", "metalink"])
 def test_stale_mirror_is_not_listed(tmp_path: Path, service: Mirrorwise, network: Network, form: str) -> None:
     """A mirror whose content the prober found stale is not in the list: nobody asks it for anything."""
@@ -110,6 +112,7 @@ def test_stale_mirror_is_not_listed(tmp_path: Path, service: Mirrorwise, network
     assert network.hosts["a-stale.example.org"].asked == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", PATH_FORMS, ids=["mirrorlist", "metalink"])
 def test_mirror_one_version_behind(tmp_path: Path, service: Mirrorwise, network: Network, form: str) -> None:
     """A mirror that has what the origin had within the grace period is used, metalink or not: the
@@ -128,6 +131,7 @@ def test_countme_in_the_url(tmp_path: Path, service: Mirrorwise, form: str) -> N
     assert dnf.version() == "3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", PATH_FORMS, ids=["mirrorlist", "metalink"])
 def test_countme_as_dnf_sends_it(tmp_path: Path, noted: Host, form: str) -> None:
     """dnf adds countme by itself to one request a week, a random one of the first few: all are
@@ -161,6 +165,7 @@ def test_https_all_the_way(
     assert any(path.endswith(".rpm") for path in network.hosts["y-secure.example.org"].asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", PATH_FORMS, ids=["mirrorlist", "metalink"])
 def test_ipv6_all_the_way(
     tmp_path: Path, service: Mirrorwise, network: Network, ipv6: str, form: str
@@ -176,6 +181,7 @@ def test_ipv6_all_the_way(
     assert any(path.endswith(".rpm") for path in network.hosts["y-ipv6.example.org"].asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", PATH_FORMS, ids=["mirrorlist", "metalink"])
 def test_nobody_eligible(tmp_path: Path, service: Mirrorwise, network: Network, form: str) -> None:
     """With no mirror for the question dnf gets the origin, and not an error that it would retry."""

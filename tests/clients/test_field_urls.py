@@ -248,6 +248,7 @@ def rocky(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Mirrorwise:
     return serve(network(tmp_path_factory.mktemp("rocky"), rocky_config(), []))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", ROCKY_RELEASES)
 def test_rocky(rocky: Mirrorwise, release: str) -> None:
     """Every repo that Rocky Linux's repo files and mock's templates name is a list."""
@@ -305,6 +306,7 @@ def centos(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Mirrorwise
     return serve(network(tmp_path_factory.mktemp("centos"), centos_config(), facts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", CENTOS_ARCHES)
 def test_centos_stream(centos: Mirrorwise, release: str) -> None:
     """Every repo of its own that CentOS Stream's repo files and mock's templates name is a metalink and a

@@ -26,7 +26,9 @@ def zypper(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("scenario", ["fresh", "dead", "stale", "damaged"])
+@pytest.mark.parametrize(
+    "scenario", ["fresh", "dead", *(pytest.param(s, marks=pytest.mark.slow) for s in ("stale", "damaged"))]
+)
 @pytest.mark.parametrize("kind", ["mirrorlist", "metalink"])
 def test_refresh_and_search(tmp_path: Path, service: Mirrorwise, kind: str, scenario: str) -> None:
     """zypper ends with the current package, whether the first mirror is well, down, known to be stale,

@@ -52,7 +52,7 @@ prefixes4 = st.builds(
 prefixes6 = st.builds(
     lambda address, length: str(ipaddress.IPv6Network((address, length), strict=False)),
     st.integers(2**125, 2**126 - 1),
-    st.integers(8, 128),
+    st.integers(17, 128),
 )
 records = st.sampled_from([{"country_code": "LU"}, {"country_code": "DE", "city": "Exampletown"}, {"asn": 7}])
 

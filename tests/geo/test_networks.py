@@ -339,6 +339,7 @@ class Oracle:
         return None
 
 
+@pytest.mark.slow
 def test_every_real_prefix(real_data: Path, tmp_path: Path) -> None:
     """First and last address of every published prefix, and the ones before and after it, have the
     provider, region and border group of the longest prefix."""

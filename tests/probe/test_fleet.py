@@ -325,6 +325,7 @@ def test_http_that_leads_to_https_on_the_same_host_is_good(tls_fleet: Fleet) -> 
     assert len(tls_fleet.requests_to(name)) == 8
 
 
+@pytest.mark.slow
 def test_a_fleet_of_two_hundred_is_judged_in_one_round(fleet: Fleet, probing: Probing) -> None:
     """Faults of some do not delay or colour the verdict on others; the round is recorded."""
     fleet.limits = replace(fleet.limits, first_byte_s=10.0, total_s=10.0)  # none of these is slow by itself

@@ -282,6 +282,7 @@ def states(folder: Path) -> dict[str, MirrorState]:
     return {path.stem: read_mirror_state(path) for path in (folder / "state" / "mirrors").glob("[!.]*.json")}
 
 
+@pytest.mark.slow
 def test_killed_in_a_round_the_next_one_goes_on(fleet: Fleet, probing: Probing) -> None:
     """After kill -9 every state file is whole, mirrors that were done keep their state, and the next
     round asks them little and the others everything."""

@@ -18,9 +18,23 @@ from tests.conftest import RedisServer, wait_until
 from tests.store.conftest import publication
 from tests.store.takeover import TAKEOVERS, Pair, Takeover
 
+SILENT = ("READONLY", "READONLY and stale", "NOREPLICAS", "MISCONF")
+"""They answer those who read, which takes as long as a connection is kept. "none the wiser" is like them."""
 
-@pytest.mark.parametrize("takeover", TAKEOVERS.values(), ids=TAKEOVERS)
-@pytest.mark.parametrize("reading", [False, True], ids=["writing", "reading"])
+
+@pytest.mark.parametrize(
+    ("takeover", "reading"),
+    [
+        pytest.param(
+            takeover,
+            reading,
+            id=f"{'reading' if reading else 'writing'}-{name}",
+            marks=pytest.mark.slow if reading and name in SILENT else (),
+        )
+        for name, takeover in TAKEOVERS.items()
+        for reading in (False, True)
+    ],
+)
 def test_one_error_at_most(tmp_path: Path, takeover: Takeover, reading: bool) -> None:
     """After one error, or after `RENEW_S` where there is none, the store is at the new server: with
     several connections in its pool, all of which led to the former one."""

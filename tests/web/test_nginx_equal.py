@@ -175,6 +175,7 @@ def test_equal_with_dbip(published: Path, tmp_path: Path, dbip: list[Path]) -> N
         site.stop()
 
 
+@pytest.mark.slow
 def test_equal_with_maxmind(published: Path, tmp_path: Path, real_data: Path) -> None:
     """And with MaxMind's test database, for a client in each of its networks."""
     city = real_data / "geoip" / "GeoLite2-City-Test.mmdb"

@@ -94,7 +94,7 @@ def test_explanations_are_limited_per_network(site: Deployed) -> None:
 
 def test_explanations_are_limited_per_ipv4_address_in_ipv6(site: Deployed) -> None:
     """IPv4 clients that come as IPv6 ones are no network of their own."""
-    statuses = {site.through("/whoami?explain=1", f"::ffff:198.51.100.{n}").status for n in range(120)}
+    statuses = {site.through("/whoami?explain=1", f"::ffff:203.0.113.{n}").status for n in range(120)}
     assert statuses == {200}
 
 

@@ -268,6 +268,7 @@ def test_as_numbers_reach_as_far_as_netblocks(
 ) -> None:
     """AS numbers that claim more clients than netblocks may do not count: of a monopoly that is a fault, of
     another mirror it is said once. When the database knows them to be smaller, they count."""
+    caplog.set_level(logging.INFO)
     asns = asn_database(
         network.data / "asn.mmdb", AS64496="20.0.0.0/9", AS64497="21.0.0.0/10", AS64498="22.0.0.0/9"
     )
@@ -297,6 +298,7 @@ def test_a_country_database_is_named(
     network: Network, start: StartWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A country database in the place of a city database serves by country, and the log says so once."""
+    caplog.set_level(logging.INFO)
     network.several(2)
     record = {"country": {"iso_code": "LU"}, "continent": {"code": "EU"}}
     path = write_database(network.data / "country.mmdb", {"192.0.2.0/24": record}, "GeoLite2-Country")
