@@ -1,4 +1,4 @@
-"""Reads the parameters of requests, and says of bad values what is allowed. Pure."""
+"""Reads the parameters of requests. The error for a bad value says which values are allowed."""
 
 from __future__ import annotations
 

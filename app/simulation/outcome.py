@@ -148,8 +148,8 @@ def moved(before: Market, first: Sending, after: Market, then: Sending) -> float
 
 
 def moved_at_random(market: Market, first: Sending, then: Sending) -> float:
-    """The part of all clients that are expected to get another first mirror from a rule that shuffles. Both
-    sendings are in the same market."""
+    """Returns the share of all clients expected to get another first mirror if the rule picks mirrors at
+    random. `first` and `then` belong to the same market."""
     keys = [sending.place * len(market.names) + sending.mirror for sending in (first, then)]
     distinct, where = np.unique(np.concatenate(keys), return_inverse=True)
     one = np.bincount(where[: len(keys[0])], first.clients, len(distinct))

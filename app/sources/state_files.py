@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class StateFiles:
-    """The state files of one data folder, as they were last good."""
+    """What the state files of one data folder say. While a file is at fault, what it said before counts."""
 
     def __init__(self, folder: DataFolder) -> None:
         #: The states of mirrors, by name.

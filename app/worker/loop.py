@@ -1,10 +1,10 @@
 """Decides when to read, compile and publish.
 
 `Worker.step(now)` looks once at everything and does what is due; `run` calls it every `REFRESH_SECONDS`.
-Of several workers, one holds the lease; the others stand by and take over when it ends. A generation is
-named by what decides a list, so that nothing is published when a file changes but says the same. What
-people write is published at once. The prober writes file by file during a round, and its changes are
-published at most once a minute.
+Of several workers, one holds the lease; the others stand by and take over when it ends. The name of a
+generation depends only on what decides lists, so a file that changes without changing its meaning causes
+no publication. What people write is published at once. The prober writes file by file during a round, and
+its changes are published at most once a minute.
 """
 
 from __future__ import annotations

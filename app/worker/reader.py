@@ -28,8 +28,8 @@ log = logging.getLogger("mirrorwise.worker")
 
 class InputReader:
     """Reads everything that a snapshot is compiled from. `read_s` says when each kind of input was read last,
-    in epoch seconds. `clients` says how many there are by place: as counted in places.csv if there is
-    one (`has_counts`), or else as the city database lets us guess."""
+    in epoch seconds. `clients` holds the number of clients in each place: counted in places.csv if
+    that file exists (`has_counts`), otherwise estimated from the city database."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self._folder = folder = DataFolder(settings.data_dir)

@@ -46,7 +46,7 @@ _NAMED = {
 
 
 def missing_internals() -> list[str]:
-    """What of all this gunicorn does not have; empty if our worker can run."""
+    """Returns the names that our worker needs and the installed gunicorn lacks; none if it can run."""
     missing = [name for name, words in _OVERRIDDEN.items() if _parameters(name) != words.split()]
     for name, words in _CALLED.items():
         first = words.split()
