@@ -3,7 +3,6 @@ the ordinary ones is tested with the whole contract: there, everything is asked 
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ from flask import Flask
 
 from app.request.question import DECIDING, NAMING
 from app.serving.current import Current
-from app.web.fastpath import ABOUT_THE_CLIENT
-from tests.conftest import ROOT
 from tests.web.asking import FRANKFURT, LIST, TOKYO, application, asking, kept
 
 
@@ -182,17 +179,6 @@ def test_the_names_are_those_that_the_parser_reads(app: Flask) -> None:
         parser.parse_list(question)
         read |= question.names
     assert read == DECIDING
-
-
-def test_nginx_reads_the_same_parameters() -> None:
-    """The names of answers in nginx's cache are made of the parameters that decide here; an address, an
-    explanation and a path are in none."""
-    text = (ROOT / "nginx" / "mirrorwise-cache.conf").read_text()
-    lists = {frozenset(found.split("|")) for found in re.findall(r"[a-z_]+(?:\|[a-z_]+){8,}", text)}
-    assert lists
-    never = ABOUT_THE_CLIENT | {"path"}
-    for names in lists:
-        assert names - never == DECIDING - {"path"}
 
 
 def test_memory_is_bounded(app: Flask) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from app.request.parameters import ParameterReader
-from app.request.question import Parser
+from app.request.question import DECIDING
 from app.web.fastpath import ABOUT_THE_CLIENT
 from app.web.forms import LIST_FORMS, OTHER, URL_FORMS, UrlForm, label_of
 from app.web.server.arrival import quick_target
-from tests.builders import a_config
 from tests.conftest import ROOT
 from tests.web.asking import application
 
@@ -94,35 +92,10 @@ def test_nginx_keeps_nothing_else(published: Path) -> None:
     assert words == firsts | {name for form in LIST_FORMS for name in form.needs_one_of}
 
 
-class Read(Mapping[str, str]):
-    """Parameters that note which of them are looked for."""
-
-    def __init__(self, **parameters: str) -> None:
-        self.parameters = parameters
-        self.names: set[str] = set()
-
-    def __getitem__(self, name: str) -> str:
-        self.names.add(name)
-        return self.parameters[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.parameters)
-
-    def __len__(self) -> int:
-        return len(self.parameters)
-
-
 def test_nginx_names_what_decides() -> None:
     """Every parameter that a question is made of is part of an answer's name, or keeps the answer out of
     the cache; and so do those that ask for something else than a list."""
-    config = a_config()
-    parser = Parser(config, ParameterReader(config.selection))
-    reads = [Read(release="9", repo="baseos"), Read(repo="baseos-9"), Read(path="9/BaseOS/x86_64/os")]
-    for read in reads:
-        parser.parse_list(read)
-    decide = {name for read in reads for name in read.names}
-    assert {"limit", "cc", "arch"} <= decide
     text = (ROOT / "nginx" / "mirrorwise-cache.conf").read_text()
     [named, elsewhere] = re.findall(r"\(\?:(arch\|[a-z_|]+)\)=", text)
-    assert set(named.split("|")) == decide - {"path"} == set(re.findall(r"\$arg_([a-z_]+)", text))
-    assert set(elsewhere.split("|")) == decide | ABOUT_THE_CLIENT
+    assert set(named.split("|")) == DECIDING - {"path"} == set(re.findall(r"\$arg_([a-z_]+)", text))
+    assert set(elsewhere.split("|")) == DECIDING | ABOUT_THE_CLIENT
