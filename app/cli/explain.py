@@ -50,7 +50,7 @@ def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], 
         of,
         Databases(current.cities, serving.networks, current.asns),
     )
-    document = serving.status_document()
+    document = serving.status_document
     live = Live(serving.lists, document, current.cities, serving.published_at_s, time.time())
     return explain(live, of, facts, inquiry)
 

@@ -51,12 +51,9 @@ class Serving:
     def snapshot(self) -> LoadedSnapshot:
         return self.lists.snapshot
 
+    @cached_property
     def status_document(self) -> StatusDocument | None:
         """The status document, decoded; None if there is none."""
-        return self._document
-
-    @cached_property
-    def _document(self) -> StatusDocument | None:
         return decode_status(self.status) if self.status else None
 
 

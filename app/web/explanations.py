@@ -165,7 +165,7 @@ def explanation_schema() -> Answer:
 
 def live_of(current: Current, serving: Serving) -> Live:
     """Collects what explanations are made from, as it is now."""
-    document = serving.status_document()
+    document = serving.status_document
     return Live(serving.lists, document, current.cities, serving.published_at_s, time.time())
 
 

@@ -148,7 +148,7 @@ def _processes(alive: list[Counted]) -> Iterator[Metric]:
 
 
 def _mirrors(serving: Serving) -> Metric:
-    document, snapshot = serving.status_document(), serving.snapshot
+    document, snapshot = serving.status_document, serving.snapshot
     states = document.states if document else {}
     counts = Counter(
         overall(snapshot, index, snapshot.mirrors[index].name in states) for index in shown_to_all(snapshot)

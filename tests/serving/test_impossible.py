@@ -181,7 +181,7 @@ def test_impossible_status(shared: Site, forged: status.StatusDocument) -> None:
     shared.store.publish_status(before or b"")
     current.refresh()
     assert current.faults.current == {}
-    assert current.serving.status_document() is not None
+    assert current.serving.status_document is not None
 
 
 # --- what is kept, and what is published -------------------------------------------------------------------
