@@ -20,7 +20,7 @@ from app.model import Content, Family, Mirror, MirrorState, digest_of
 from app.probe.addresses import Resolved
 from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Request
 from app.probe.hosts import CONCURRENCY
-from app.probe.judgement import DOWN, USABLE
+from app.probe.judgement import USABLE, is_down
 from app.probe.observation import EndpointKey, Observation
 from app.probe.records import ProbeNotes, Seen
 from app.probe.repomd import repomd_timestamp
@@ -57,6 +57,7 @@ class Contents:
         self._repos = [target for target in around.repos if carries(mirror, target)]
         self._own = [target for target in self._repos if target.module == self.module]
         self._previous = previous
+        self._was_down = is_down(previous)
         self._before: dict[str, Content] = dict(previous.content) if previous else {}
         self._notes = notes
         self._around = around
@@ -69,7 +70,7 @@ class Contents:
         self.turn = self._next_turn()
         self._pending = {target.key: target for target in (*self.turn.repos, *self.turn.isos)}
         self.held_back = False
-        looks_well = base is not None and not self._down()
+        looks_well = base is not None and not self._was_down
         if not looks_well:
             await self._ask_each(client, key, base, self._first(), enough=self.there)
         seen = self._observation
@@ -104,9 +105,6 @@ class Contents:
         own = (target for target in self._own if target.key in found)
         return next((target for target in own if found[target.key] in (None, *USABLE)), None)
 
-    def _down(self) -> bool:
-        return self._previous is not None and self._previous.status in DOWN
-
     def _next_turn(self) -> Turn:
         around, previous = self._around, self._previous
         now, policy = around.now(), around.config.probe
@@ -119,7 +117,7 @@ class Contents:
             versions=around.versions(),
             content=self._before,
             synced=previous is not None and self._observation.timestamp != previous.timestamp,
-            anew_until_s=math.inf if around.full else self._notes.failed_at if self._down() else 0.0,
+            anew_until_s=math.inf if around.full else self._notes.failed_at if self._was_down else 0.0,
         )
         isos = [target for target in around.isos if carries(self._mirror, target)]
         return next_turn(self._repos, isos, self._notes, situation)
@@ -127,11 +125,11 @@ class Contents:
     def _first(self) -> list[Directory]:
         """The repos that show whether the mirror has anything: its own, one of each release and arch, the
         most promising first. If the mirror was down, they are among those that are due."""
-        due = [target for target in self._own if target.key in self._pending] if self._down() else []
+        due = [target for target in self._own if target.key in self._pending] if self._was_down else []
         kinds: dict[tuple[str, str], Directory] = {}
         for target in sorted(due or self._own, key=self._promise):
             kinds.setdefault((target.release, target.arch), target)
-        return list(kinds.values())[: _FIRST_OF_DOWN if self._down() else None]
+        return list(kinds.values())[: _FIRST_OF_DOWN if self._was_down else None]
 
     def _promise(self, target: Directory) -> tuple[bool, float]:
         """The sort key of how likely the mirror has a repo. Those that were there come first, the latest seen

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from app.model import Content, Endpoint, Family, MirrorState, Protocol, Status
 from app.probe.observation import EndpointKey, Observation
 
-DOWN = (Status.UNREACHABLE, Status.BROKEN)
 USABLE = (Content.CURRENT, Content.PREVIOUS, Content.STALE)
 FAILURES_THAT_COUNT = 2
 DISABLED_AFTER = timedelta(days=14)
@@ -76,6 +76,11 @@ def judge(
     )
 
 
+def is_down(state: MirrorState | None) -> TypeGuard[MirrorState]:
+    """Returns whether a mirror cannot be used at all, by its last state. Without a state, it is not down."""
+    return state is not None and state.status in (Status.UNREACHABLE, Status.BROKEN)
+
+
 def is_disabled(state: MirrorState | None, now: datetime) -> bool:
     """Returns whether a mirror has been unreachable for so long that it is only asked once a day."""
     return (
@@ -110,7 +115,7 @@ def _failure(
     useless = _useless(seen, content, expected)
     if useless is not None:
         return Status.BROKEN, useless
-    if previous is not None and previous.status in DOWN and not _full_success(seen):
+    if is_down(previous) and not _full_success(seen):
         why = seen.not_asked or next(iter(seen.unread.values()), "not all of its contents could be read")
         return previous.status, f"it answers again, but {why}"
     return None

@@ -20,7 +20,7 @@ from app.model import Endpoint, Family, Mirror, MirrorState
 from app.probe.addresses import Resolved
 from app.probe.contents import Contents
 from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Request
-from app.probe.judgement import DOWN
+from app.probe.judgement import is_down
 from app.probe.observation import EndpointKey, Observation
 from app.probe.records import ProbeNotes
 from app.probe.repomd import repomd_timestamp
@@ -55,14 +55,16 @@ class MirrorVisit:
         self._client: MirrorClient | None = None
         self._hosts_asked: set[str] = set()
 
-    @property
-    def notes(self) -> ProbeNotes:
+    def notes(self, state: MirrorState | None) -> ProbeNotes:
+        """The notes for the next round. `state` is how the mirror was judged in this one; None if nothing was
+        learnt."""
+        failed = self._failed() or (is_down(state) and not is_down(self._previous))
         return ProbeNotes(
             contents=self._contents.seen,
             isos=self._contents.isos,
             endpoints=self._endpoints,
             spent=self._around.hosts.spent_at(self._hosts_asked),
-            failed_at=self._around.now_s() if self._failed() else self._notes.failed_at,
+            failed_at=self._around.now_s() if failed else self._notes.failed_at,
         )
 
     def requests(self) -> int:
@@ -80,8 +82,7 @@ class MirrorVisit:
         if self._left_s <= 0:
             return False
         if seen.proven is None:
-            down = self._previous is not None and self._previous.status in DOWN
-            return bool(seen.failed_tries) and not down
+            return bool(seen.failed_tries) and not is_down(self._previous)
         return bool(self._newly_failed() or self._contents.newly_bad())
 
     async def second_try(self) -> None:
@@ -230,7 +231,7 @@ class MirrorVisit:
 
     def _was_timeless(self) -> bool:
         before = self._previous
-        return before is not None and before.timestamp is None and before.status not in DOWN
+        return before is not None and before.timestamp is None and not is_down(before)
 
     async def _ask_endpoint(
         self, client: MirrorClient, key: EndpointKey, proof: Directory | None = None

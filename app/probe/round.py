@@ -10,12 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import msgspec
-
 from app.catalogue.catalogue import carries, needs_probe, own_module
 from app.files import guarded, is_gone
 from app.model import Mirror, MirrorState, SourceError
-from app.probe.judgement import DOWN, Expectations, is_disabled, judge
+from app.probe.judgement import Expectations, is_disabled, judge
 from app.probe.mirror import MirrorVisit
 from app.probe.records import Records, RecordsError
 from app.probe.surroundings import Surroundings
@@ -78,10 +76,7 @@ class Round:
                 slot.requests = visit.requests
                 await visit.second_try()
         state = judge(mirror.name, previous, visit.observation, self._expectations(mirror))
-        notes = visit.notes
-        if state and state.status in DOWN and not (previous and previous.status in DOWN):
-            notes = msgspec.structs.replace(notes, failed_at=self.around.now_s())
-        self.records.save_mirror(state, mirror.name, notes)
+        self.records.save_mirror(state, mirror.name, visit.notes(state))
         stands = state or previous
         return Result(
             mirror.name, stands, visit.observation, disabled=is_disabled(stands, self.around.network.clock())
