@@ -245,7 +245,12 @@ class Asking:
         self.app = create_app(Settings(data_dir=folder, var_dir=folder, geoip_city=()), store, follow=False)
         self.app.extensions["mirrorwise"].refresh()
         self.names = {url: mirror.name for mirror in snapshot.mirrors for url in mirror.addresses.values()}
-        self.environ: dict[str, Any] = {"PATH_INFO": LIST, "QUERY_STRING": "", "REMOTE_ADDR": "127.0.0.1"}
+        self.environ: dict[str, Any] = {
+            "PATH_INFO": LIST,
+            "QUERY_STRING": "",
+            "RAW_URI": LIST,
+            "REMOTE_ADDR": "127.0.0.1",
+        }
         setup_testing_defaults(self.environ)
 
     def first(self, client: str) -> str:
