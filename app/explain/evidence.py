@@ -20,7 +20,7 @@ from app.catalogue.catalogue import (
     iso_key,
     parse_question_key,
 )
-from app.model import Content, Family, Fate, MirrorState, Status
+from app.model import Content, Family, Fate, MirrorState, MirrorVerdict, Status
 from app.request.question import Question
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
@@ -46,6 +46,8 @@ class Case:
     country: str | None
     #: The key of the client's cloud region.
     region: str | None
+    #: The mirrors of which the guard holds a verdict back.
+    held: frozenset[str] = frozenset()
     #: The names of the mirrors that are listed.
     owners: tuple[str, ...] = ()
     #: How many mirrors the list would have if its length were not limited.
@@ -89,6 +91,8 @@ def evidence(case: Case, standing: Standing) -> Evidence:
 def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
     """Says what is known of the content that a mirror is listed for."""
     state = case.states.get(mirror.name)
+    if state is not None and mirror.name in case.held and state.status is not Status.OK:
+        return held_back(state)
     if case.question.repo is None:
         found = {"there" for key in case.content_keys() if state and state.isos.get(key)}
     else:
@@ -100,6 +104,12 @@ def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
     if fate is Fate.GOOD:
         return " or ".join(sorted(found)) or "taken as good, not probed"
     return "not looked at yet" if fate is Fate.UNKNOWN else "not known to be good"
+
+
+def held_back(verdict: MirrorVerdict) -> str:
+    """Says that a mirror is served as before, although the prober's last verdict is against it."""
+    said = verdict.status.value + (f": {verdict.reason}" if verdict.reason else "")
+    return f"as before: the prober's last verdict ({said}) is held back by the guard"
 
 
 def moment(when: datetime) -> str:

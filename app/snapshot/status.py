@@ -59,6 +59,8 @@ class StatusDocument(Record, frozen=True, kw_only=True):
     inputs_read_s: dict[str, EpochSeconds] = {}
     #: The worker's faults by subject, as in its log.
     faults: dict[str, str] = {}
+    #: The mirrors of which the guard holds a verdict back.
+    held: tuple[str, ...] = ()
 
     @property
     def verdicts(self) -> Mapping[str, MirrorVerdict]:
@@ -74,6 +76,7 @@ class _Outline(Record, frozen=True, kw_only=True):
     states: dict[str, msgspec.Raw] = {}
     inputs_read_s: dict[str, EpochSeconds] = {}
     faults: dict[str, str] = {}
+    held: tuple[str, ...] = ()
 
 
 # They are made here, because two threads that make one for the same type at the same time crash the process.
@@ -97,6 +100,7 @@ def decode(data: bytes) -> StatusDocument:
         states=States(outline.states, _STATES),
         inputs_read_s=outline.inputs_read_s,
         faults=outline.faults,
+        held=outline.held,
     )
 
 
@@ -128,6 +132,17 @@ def is_possible(moment: datetime) -> bool:
     return moment.tzinfo is not None and moment.year in _YEARS
 
 
+class WorkerAnswer(Record, frozen=True, kw_only=True):
+    """The worker's answer to a request."""
+
+    #: The request's name.
+    request: str
+    #: Whether all was done that was asked for.
+    done: bool
+    #: What was done, or why not, in words.
+    text: str
+
+
 class Heartbeat(Record, frozen=True, kw_only=True):
     """The heartbeat of the worker that publishes. Its numbers count from the worker's start."""
 
@@ -145,8 +160,10 @@ class Heartbeat(Record, frozen=True, kw_only=True):
     faults: dict[str, Count] = {}
     #: How often a subject was found at fault, by source.
     failures: dict[str, Count] = {}
-    #: Why a snapshot is held back; None if none is.
+    #: What the guard holds back, in sentences; None if it holds nothing back.
     guard: str | None = None
+    #: What it answered last.
+    answer: WorkerAnswer | None = None
 
 
 _HEARTBEATS = msgspec.json.Decoder(Heartbeat)

@@ -45,7 +45,7 @@ from app.store.index import (
     lease_lost,
     missing_objects,
 )
-from app.store.protocol import NotOursError
+from app.store.protocol import REQUEST_S, NotOursError
 from app.store.redis_connect import client_at
 from app.store.redis_errors import code_of, sentence
 from app.store.succession import Succession
@@ -54,6 +54,7 @@ PREFIX = "{mirrorwise:1}:"  # the braces give all keys one slot in a cluster
 INDEX = PREFIX + "index"
 LEASE = PREFIX + "lease"
 HEARTBEAT = PREFIX + "heartbeat"
+REQUEST = PREFIX + "request"
 OBJECT = PREFIX + "object:"  # + SHA-256
 
 RENEW_S = 5.0
@@ -131,6 +132,17 @@ class RedisStore(IndexedStore):
     def heartbeat(self) -> bytes | None:
         with self._spoken():
             return _get(self._client, HEARTBEAT)
+
+    def ask(self, request: bytes) -> None:
+        with self._spoken():
+            self._client.set(REQUEST, request, ex=REQUEST_S)
+
+    def take_request(self) -> bytes | None:
+        with self._spoken():
+            request = _get(self._client, REQUEST)
+            if request is not None:
+                self._client.delete(REQUEST)
+            return request
 
     def close(self) -> None:
         if self._line:

@@ -17,25 +17,30 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from app.answer.privacy import is_for_all
 from app.files import Marks
 from app.logs import Faults, pause_s
-from app.model import MirrorState, SnapshotError, SourceError, StoreError, digest_of
+from app.model import SnapshotError, SourceError, StoreError, digest_of
 from app.settings import Settings
 from app.snapshot import schema, soundness
-from app.snapshot.compile import Compiled, compile_snapshot
+from app.snapshot.compile import compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument, encode_heartbeat
-from app.snapshot.status import check as check_status
-from app.snapshot.status import decode as decode_status
 from app.snapshot.status import encode as encode_status
+from app.sources.people_files import Written
 from app.store import NotOursError, Publication, Store
 from app.worker import memory as remembered
-from app.worker.guard import Guard
+from app.worker.comparison import Measured
+from app.worker.edits import Leeway
+from app.worker.guard import Guard, guard_of
+from app.worker.legacy import Copy, copy_of, generation_in, read_legacy
+from app.worker.losses import Force
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
+from app.worker.request import answer_to, decode_request
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -44,6 +49,21 @@ STATE_EVERY_S = 60.0
 BEAT_EVERY_S = 5.0
 CHECK_EVERY_S = 60.0
 STOP_S = 5.0
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A compiled snapshot, ready to be published, with the guard to use after that."""
+
+    snapshot: schema.Snapshot
+    data: bytes
+    generation: str
+    guard: Guard
+
+    def __str__(self) -> str:
+        mirrors, places = len(self.snapshot.mirrors), self.snapshot.places.count
+        size_mb = len(self.data) / 1e6
+        return f"{mirrors} mirrors for {places} places, {size_mb:.1f} MB, generation {self.generation}"
 
 
 class Worker:
@@ -65,22 +85,33 @@ class Worker:
         self._status_at = float("-inf")
         self._beat_at = float("-inf")
         self._checked_at = float("-inf")
-        self._ready: tuple[Compiled, bytes, str] | None = None  # compiled, waiting to be published
+        self._ready: _Ready | None = None
+        self._copy: Copy | None = None  # of what is published, in case the store loses it
+        self._waiting = ""  # the edits that the guard holds back, as the log has them
+        self._copied: str | None = None
+        self._copied_at = float("-inf")
         self._published: Publication | None = None
         self._published_blobs: tuple[bytes, ...] = ()
         self._status: bytes | None = None
 
     # --- one step --------------------------------------------------------------------------------
 
-    def step(self, now: float, force: bool = False) -> None:
+    def step(self, now: float, force: Force = Force.NO) -> None:
         """Looks once at inputs and store, and does what is due. `now` is in epoch seconds. `force` publishes
-        in spite of the guard. What goes wrong is in `faults`; only a bug raises."""
+        what the guard would hold back. What goes wrong is in `faults`; only a bug raises."""
         started = time.monotonic()
         try:
             if self._lead():
-                self._attempt("read", lambda: self._read(now))
-                self._attempt("publish", lambda: self._publish(now, force))
+                request = decode_request(self._store.take_request())
+                allowed = max(force, request.force) if request else force
+                self._attempt("read", lambda: self._read(now, allowed))
+                self._attempt("publish", lambda: self._publish(now))
+                if request:
+                    self._pulse.answer = answer_to(request, self.generation, self.faults.current)
+                    self._beat_at = float("-inf")
                 self._attempt("status", lambda: self._publish_status(now))
+            else:
+                self._follow(now)
             self.faults.clear("store")
         except StoreError as error:
             self.faults.set("store", str(error))
@@ -131,117 +162,97 @@ class Worker:
 
     def _take_over(self) -> None:
         """Begins with what was published last, by another worker or by this one before a restart."""
-        memory = remembered.decode(self._readable("memory", self._store.memory))
-        self._guard = Guard(memory.hours)
+        legacy = read_legacy(self._store, self._copy)
+        memory = legacy.memory
+        self._guard = guard_of(memory, legacy.snapshot)
         self._pricing.close()
         self._pricing = Pricing(memory.load_km, memory.priced_at_s)
-        self.reader.recall(memory, self._published_states())
-        self._seen = None
+        self.reader.recall(memory, legacy.states)
+        self._seen = self._ready = None
         self._published = self._status = None
-        self.generation = self._generation_there()
+        self.generation = legacy.generation
 
-    def _published_states(self) -> dict[str, MirrorState]:
-        """The published states of mirrors, for those whose state file is at fault now."""
-        data = self._readable("status document", self._store.status)
-        try:
-            if data is None:
-                return {}
-            check_status(data)
-            states = decode_status(data).states
-        except SnapshotError as error:
-            log.warning("the last worker's status document is of no use: %s", error)
-            return {}
-        return dict(states)
-
-    @staticmethod
-    def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:
-        """Reads what the last worker left; None if it is damaged, so that publishing can repair the store."""
-        try:
-            return read()
-        except NotOursError as error:
-            log.warning("the last worker's %s is lost: %s", what, error)
-            return None
-
-    def _generation_there(self) -> str | None:
-        """The current generation of the store; None if there is none, or something that is not ours."""
-        try:
-            pointer = self._store.pointer()
-        except NotOursError:
-            return None
-        return pointer.generation if pointer else None
+    def _follow(self, now: float) -> None:
+        """Keeps a copy of what the other worker publishes, in case that the store loses it."""
+        generation = generation_in(self._store)
+        if generation == self._copied and 0 <= now - self._copied_at < CHECK_EVERY_S:
+            return
+        self._copy = copy_of(self._store, generation) or self._copy
+        self._copied, self._copied_at = generation, now
 
     # --- reading and compiling ---------------------------------------------------------------------
 
-    def _read(self, now: float) -> None:
-        """Reads all inputs and compiles, if an input has changed."""
+    def _read(self, now: float, force: Force) -> None:
+        """Reads all inputs and compiles, if an input has changed, or the guard has to look again."""
         seen, state = self.reader.marks(), self.reader.probe.marks()
         state_due = state != self._seen_state and not 0 <= now - self._state_read_at < STATE_EVERY_S
+        guard_due = not self._state_read_at <= now < self._guard.look_again_s
         scanned = self.reader.geo.scan()
         priced = self._pricing.collect(now)
-        if seen == self._seen and not state_due and not scanned and not priced:
+        if seen == self._seen and not (state_due or guard_due or scanned or priced or force):
             return
         started = time.monotonic()
         try:
-            inputs = self.reader.read(now, self._pricing.load_km)
+            written = self.reader.refresh(now)
         except SourceError:
             return  # no config has ever been good; the fault is named
-        compiled = compile_snapshot(inputs)
+        self._ready = self._compiled(written, now, force)
         self._seen, self._seen_state, self._state_read_at = seen, state, now
-        data = schema.encode(compiled.snapshot)
+        if self._ready is not None:
+            took_s = time.monotonic() - started
+            self._pulse.compiled(took_s)
+            log.info("compiled in %.1f s: %s", took_s, self._ready)
+
+    def _compiled(self, written: Written, now: float, force: Force) -> _Ready | None:
+        """Compiles people's files and the prober's verdicts, as far as the guard admits them. Returns None if
+        web would refuse the snapshot; then the one before stays published."""
+        measured = Measured(self.reader.probe.states, self.reader.probe.last_round)
+        leeway = Leeway(now, force)
+        admission = self._guard.admit(written, measured, leeway)
+        inputs = self.reader.inputs(admission.written, self._pricing.load_km)
+        ruling = self._guard.judge(inputs, admission, leeway)
+        snapshot = compile_snapshot(inputs, ruling.judgement.decision)
+        data = schema.encode(snapshot)
         try:
             soundness.verified(data)
-        except SnapshotError as error:  # web would refuse it; the one before stays published
+        except SnapshotError as error:
             self.faults.set("snapshot", f"not published: {error}")
-            self._ready = None
-            return
+            return None
         self.faults.clear("snapshot")
-        self._ready = (compiled, data, schema.generation_of(data))
-        self._pulse.compiled(time.monotonic() - started)
-        log.info(
-            "compiled %d mirrors for %d places in %.1f s: %.1f MB, generation %s",
-            len(compiled.snapshot.mirrors),
-            compiled.snapshot.places.count,
-            time.monotonic() - started,
-            len(data) / 1e6,
-            self._ready[2],
-        )
+        return _Ready(snapshot, data, schema.generation_of(data), self._guard.after(snapshot, ruling, now))
 
     # --- publishing ----------------------------------------------------------------------------------
 
-    def _publish(self, now: float, force: bool) -> None:
+    def _publish(self, now: float) -> None:
         if self._ready is not None:
-            self._publish_compiled(*self._ready, now=now, force=force)
+            self._publish_compiled(self._ready, now)
         self._restore(now)
         if self._published is not None and self._pricing.is_due(now):
             self._consider_prices(self._published)
 
-    def _publish_compiled(
-        self, compiled: Compiled, data: bytes, generation: str, now: float, force: bool
-    ) -> None:
-        guard = Guard() if force else self._guard
-        losses = guard.losses(compiled.counts, now)
-        if guard.holds_back(losses, now):
-            worst = min(losses, key=lambda loss: loss.keeps / loss.had)
-            self.faults.set("guard", f"not published: {len(losses)} lists would be halved; {worst}")
-            return
-        self.faults.clear("guard")
-        guard = guard.after(compiled.counts, losses, now)
+    def _publish_compiled(self, ready: _Ready, now: float) -> None:
         blobs = tuple(blob for blob in [self.reader.networks.networks.mmdb] if blob)
         publication = Publication(
-            generation=generation,
-            snapshot=data,
-            memory=remembered.encode(self._memory(guard, now)),
+            generation=ready.generation,
+            snapshot=ready.data,
+            memory=remembered.encode(self._memory(ready.guard, now)),
             blobs=tuple(map(digest_of, blobs)),
             published_at_s=now,
         )
-        if generation != self.generation or self._generation_there() is None:
+        if ready.generation != self.generation or generation_in(self._store) is None:
             self._put(publication, blobs)
             self._pulse.publications += 1
-            log.info("published generation %s", generation)
+            log.info("published generation %s", ready.generation)
         else:
             self._store.remember(publication.memory)
-        self.generation, self._published, self._ready = generation, publication, None
-        self._published_blobs, self._guard = blobs, guard
+        self.generation, self._published, self._ready = ready.generation, publication, None
+        self._published_blobs, self._guard = blobs, ready.guard
+        self._copy = Copy(publication.snapshot, publication.memory)
+        self.faults.replace("guard/", ready.guard.faults)
+        waiting = ", ".join(sorted(name or "config.yml" for name in ready.guard.waiting))
+        if waiting not in ("", self._waiting):
+            log.warning("edits that wait: %s", waiting)
+        self._waiting = waiting
 
     def _consider_prices(self, published: Publication) -> None:
         """Begins to compute prices for what is published. This waits for places, because prices do not count
@@ -288,7 +299,7 @@ class Worker:
         may have published while this one was stopped."""
         if self._published is None:
             return
-        there = self._generation_there() or "nothing"
+        there = generation_in(self._store) or "nothing"
         if there == self._published.generation:
             if 0 <= now - self._checked_at < CHECK_EVERY_S:
                 return
@@ -301,12 +312,15 @@ class Worker:
         log.info("published generation %s again: the store had %s", self.generation, there)
 
     def _memory(self, guard: Guard, now: float) -> remembered.Memory:
+        written = guard.accepted.written if guard.accepted else None
         return remembered.Memory(
-            config=self.reader.people.config,
-            definitions=self.reader.people.definitions,
+            config=written.config if written else None,
+            definitions=dict(written.definitions) if written else {},
             last_round=self.reader.probe.last_round,
             repomd=self.reader.probe.repomd,
-            hours=guard.remembered(now),
+            hours=guard.numbers.remembered(now),
+            waiting=dict(guard.waiting),
+            verdicts_held_since_s=guard.verdicts_held_since_s,
             load_km=self._pricing.load_km,
             priced_at_s=self._pricing.moved_at_s,
         )
@@ -317,11 +331,14 @@ class Worker:
             self._beat_at = now
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return
+        published = self._guard.accepted.mirrors if self._guard.accepted else {}
         hidden = {m.name for m in self.reader.people.definitions.values() if not is_for_all(m)}
+        hidden |= {m.name for m in published.values() if not is_for_all(m)}
         status = StatusDocument(
             states={name: state for name, state in self.reader.probe.states.items() if name not in hidden},
             inputs_read_s=self.reader.read_s,
             faults=self.faults.current,
+            held=tuple(sorted(self._guard.held - hidden)),
         )
         data = encode_status(status)
         if data != self._status:
@@ -329,7 +346,7 @@ class Worker:
         self._status, self._status_at = data, now
 
 
-def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> None:
+def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: Force) -> None:
     """Runs steps until `stopping` is set. `force` is for the first publication. If a step fails because of a
     bug, this is logged, and the worker goes on; after failures, steps are rarer."""
     failures = 0
@@ -340,14 +357,14 @@ def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool
                 worker.faults.clear("worker")
             except Exception as error:
                 worker.faults.set("worker", f"a step failed: {error!r}", trace=True)
-            force = force and not worker.has_published
+            force = Force.NO if worker.has_published else force
             failures = failures + 1 if {"store", "worker"} & set(worker.faults.by_source) else 0
             stopping.wait(pause_s(refresh_s, failures))
     finally:
         worker.stop()
 
 
-def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> bool:
+def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force: Force) -> bool:
     """Calls `run` in a thread, so that the process can end whatever a step waits for: an answer of a server
     that comes byte by byte may take minutes. A step under way has STOP_S to end. Nothing is half published
     if it does not, as when the process is killed. Returns whether the thread has ended."""
@@ -367,15 +384,15 @@ def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force
     return not thread.is_alive()
 
 
-def run_once(worker: Worker, force: bool) -> bool:
+def run_once(worker: Worker, force: Force = Force.NO) -> bool:
     """Compiles and publishes once, and waits for a place scan and prices if they are due. Returns whether
-    the result was published."""
+    all was published."""
     try:
         worker.step(time.time(), force)
         while worker.wait(time.time()):
             worker.step(time.time(), force)
         if worker.leading is False:
             worker.faults.set("lease", "another worker holds it and publishes; end that one first")
-        return worker.has_published and not {"store", "config", "guard"} & set(worker.faults.current)
+        return worker.has_published and not {"store", "config", "guard"} & set(worker.faults.by_source)
     finally:
         worker.stop()

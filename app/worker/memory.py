@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import msgspec
 
-from app.model import Count, EpochSeconds, Mirror, ProbeRound, Record, RepomdVersion, ServiceConfig
-from app.snapshot.eligibility import Counts
+from app.model import EpochSeconds, Mirror, ProbeRound, Record, RepomdVersion, ServiceConfig
 from app.snapshot.schema import Kilometres
 from app.snapshot.status import is_possible
-
-
-class HourCounts(Record, frozen=True, kw_only=True):
-    """The largest numbers of mirrors of each question in one hour. `hour` counts hours from the epoch."""
-
-    hour: Count
-    largest: dict[str, Counts]
+from app.worker.edits import Waiting
+from app.worker.numbers import HourCounts
 
 
 class Memory(Record, frozen=True, kw_only=True):
     """All that the worker remembers."""
 
+    #: The config that was compiled last.
     config: ServiceConfig | None = None
-    #: The last good mirror of each file, by file name.
+    #: The mirror of each file that was compiled last, by file name.
     definitions: dict[str, Mirror] = {}
     #: What the prober's round.json said last, and its repos.json.
     last_round: ProbeRound | None = None
     repomd: dict[str, tuple[RepomdVersion, ...]] = {}
     #: What the guard compares with.
     hours: tuple[HourCounts, ...] = ()
+    #: The edits that it holds back, and since when it holds verdicts back.
+    waiting: dict[str, Waiting] = {}
+    verdicts_held_since_s: EpochSeconds | None = None
     #: The published load prices, by mirror.
     load_km: dict[str, Kilometres] = {}
     #: When these were last decided, in epoch seconds.

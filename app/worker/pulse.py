@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.logs import Faults
-from app.snapshot.status import Heartbeat
+from app.snapshot.status import Heartbeat, WorkerAnswer
 
 
 class Pulse:
@@ -16,6 +16,8 @@ class Pulse:
         self.compiles = 0
         self.compile_seconds = 0.0
         self.publications = 0
+        #: What the worker answered last.
+        self.answer: WorkerAnswer | None = None
 
     def stepped(self, now: float, seconds: float) -> None:
         """Counts a step that began at `now` (in epoch seconds) and took `seconds`."""
@@ -41,5 +43,6 @@ class Pulse:
             publications=self.publications,
             faults=faults.by_source,
             failures=dict(faults.failures),
-            guard=faults.current.get("guard"),
+            guard="; ".join(t for s, t in sorted(faults.current.items()) if s.startswith("guard/")) or None,
+            answer=self.answer,
         )

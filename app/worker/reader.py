@@ -16,7 +16,7 @@ from app.snapshot.compile import Inputs, MirrorLocation
 from app.snapshot.networks import ClientNetworks
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
-from app.sources.people_files import PeopleFiles
+from app.sources.people_files import PeopleFiles, Written
 from app.sources.place_counts import read_place_counts
 from app.sources.state_files import StateFiles
 from app.worker.geography import GeoFiles, NetworkFiles
@@ -73,29 +73,39 @@ class InputReader:
 
     def read(self, now: float, load_km: Mapping[str, float]) -> Inputs:
         """Reads everything as it is now. Raises SourceError while there has never been a good config."""
+        return self.inputs(self.refresh(now), load_km)
+
+    def refresh(self, now: float) -> Written:
+        """Reads all files. Returns what people have written. Raises SourceError while there has never been a
+        good config."""
         try:
             config = self.people.read()
         finally:
             self._name_people_faults()
+        written = Written(config, self.people.definitions)
         with self._at_its_own_cost("cloud"):
             self.networks.read()
         with self._at_its_own_cost("geoip"):
             self.geo.read(now)
             self.geo.scan()
-        claims = self.networks.refuse(self.people.definitions, self.geo.asns)
-        mirrors = sorted(claims, key=lambda mirror: mirror.name)
         with self._at_its_own_cost("state"):
-            self.probe.read(mirrors)
+            self.probe.read(written.definitions.values())
         self._faults.replace("state", _by_file(self.probe.findings, Severity.FAULT))
         self._remarks.replace("state", _by_file(self.probe.findings, Severity.WARNING))
         self.clients = self._read_clients()
         self.read_s = dict.fromkeys(("config", "mirrors", "state", "cloud", "geoip"), now)
+        return written
+
+    def inputs(self, written: Written, load_km: Mapping[str, float]) -> Inputs:
+        """Puts together what was read last, with `written` as what people have written."""
+        claims = self.networks.refuse(written.definitions, self.geo.asns)
+        mirrors = sorted(claims, key=lambda mirror: mirror.name)
         states = self.probe.states
         locations = self._located(mirrors, states)
         measured = {name: location.asns for name, location in locations.items()}
         networks = self.networks.build(mirrors, measured, self.geo.asns)
         return Inputs(
-            config=config,
+            config=written.config,
             mirrors=mirrors,
             locations=locations,
             states=states,

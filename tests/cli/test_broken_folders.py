@@ -117,7 +117,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (network.data / "places.csv").write_text("place,clients\nDE/50/8,40\n")
     (network.data / "geoip").mkdir()
     city = write_database(network.data / "geoip" / "city.mmdb", {"192.0.2.0/24": maxmind("DE", 50.1, 8.6)})
-    assert run_once(network.worker(cities=(city,)), force=False)
+    assert run_once(network.worker(cities=(city,)))
     (folder / "out").mkdir()
     return folder
 

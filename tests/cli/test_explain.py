@@ -27,7 +27,7 @@ def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the sample network is published."""
     folder = tmp_path_factory.mktemp("var")
     settings = read_settings({"MIRRORWISE_DATA": str(ROOT / "data"), "MIRRORWISE_VAR": str(folder)})
-    assert run_once(Worker(settings, file_store(folder)), force=False)
+    assert run_once(Worker(settings, file_store(folder)))
     return folder
 
 

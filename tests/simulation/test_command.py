@@ -17,6 +17,7 @@ from app.model import Status
 from app.simulation.what_if import policy_changes
 from app.store import FileStore
 from app.worker.loop import Worker, run_once
+from app.worker.losses import Force
 from tests.conftest import ROOT
 from tests.servers import OURS
 from tests.worker.network import MIRROR, Network
@@ -32,7 +33,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.several(24)
     network.mirror(LONE, "AU")
     (network.data / "places.csv").write_text("place,clients\nDE/50/8,40\nAU/-34/151,60\n")
-    assert run_once(network.worker(cities=(network.city_database(),)), force=False)
+    assert run_once(network.worker(cities=(network.city_database(),)))
     return folder
 
 
@@ -104,7 +105,9 @@ def test_what_is_away(published: Network, away: str) -> None:
     names = [path.stem for path in published.mirrors.iterdir()]
     published.probed(names)
     published.state("m00.example.org", Status.STALE)
-    assert run_once(published.worker(cities=(published.data / "geoip" / "city.mmdb",)), force=True)
+    assert run_once(
+        published.worker(cities=(published.data / "geoip" / "city.mmdb",)), force=Force.PAST_GUARD
+    )
     before = simulated()
     (published.data / away).rename(published.data / "elsewhere")
     after = simulated()

@@ -24,7 +24,7 @@ from tests.servers import environ
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     var = tmp_path_factory.mktemp("published")
-    assert run_once(Worker(read_settings(environ(ROOT / "data", var)), file_store(var)), force=False)
+    assert run_once(Worker(read_settings(environ(ROOT / "data", var)), file_store(var)))
     return var
 
 

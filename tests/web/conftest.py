@@ -19,7 +19,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `var` folder in which the sample network is published."""
     var = tmp_path_factory.mktemp("published")
     sample = read_settings(variables(var))
-    assert run_once(Worker(sample, file_store(var)), force=False)
+    assert run_once(Worker(sample, file_store(var)))
     return var
 
 

@@ -37,7 +37,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         config.write(REPO_NAMES)
     var = tmp_path_factory.mktemp("var")
     variables = environ(data, var)
-    assert run_once(Worker(read_settings(variables), file_store(var)), force=False)
+    assert run_once(Worker(read_settings(variables), file_store(var)))
     return variables
 
 

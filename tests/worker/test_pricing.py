@@ -162,5 +162,5 @@ def test_a_mirror_that_is_down_keeps_its_price(crowd: Network, store: FileStore,
 
 def test_once_publishes_with_prices(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """`worker --once` waits for them."""
-    assert run_once(start(cities=(CITY,)), force=False)
+    assert run_once(start(cities=(CITY,)))
     assert prices(store)[LONE] > 1000

@@ -1,0 +1,100 @@
+"""Reads what the last worker has left in the store. Where the store has lost it, a copy counts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from app.model import MirrorState, SnapshotError
+from app.snapshot import soundness
+from app.snapshot.schema import Snapshot
+from app.snapshot.status import check as check_status
+from app.snapshot.status import decode as decode_status
+from app.store import NotOursError, Store
+from app.worker import memory as remembered
+from app.worker.memory import Memory
+
+log = logging.getLogger("mirrorwise.worker")
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of what was published last, for the case that the store loses it."""
+
+    snapshot: bytes
+    memory: bytes
+
+
+@dataclass(frozen=True)
+class Legacy:
+    """What the last worker has left."""
+
+    memory: Memory
+    #: None if there is none, or it is of no use.
+    snapshot: Snapshot | None
+    #: The published states of mirrors.
+    states: Mapping[str, MirrorState]
+    #: The generation in the store; None if there is none.
+    generation: str | None
+
+
+def read_legacy(store: Store, copy: Copy | None) -> Legacy:
+    """Reads what the store has. Where it has lost the snapshot, the copy counts."""
+    generation = generation_in(store)
+    known = copy_of(store, generation) or copy
+    memory = known.memory if known else _readable("memory", store.memory)
+    return Legacy(
+        memory=remembered.decode(memory),
+        snapshot=_sound(known.snapshot) if known else None,
+        states=_states(store),
+        generation=generation,
+    )
+
+
+def generation_in(store: Store) -> str | None:
+    """The current generation of the store; None if there is none, or something that is not ours."""
+    try:
+        pointer = store.pointer()
+    except NotOursError:
+        return None
+    return pointer.generation if pointer else None
+
+
+def copy_of(store: Store, generation: str | None) -> Copy | None:
+    """A copy of what is published; None if the store does not have the snapshot."""
+    if generation is None:
+        return None
+    snapshot = _readable("snapshot", lambda: store.snapshot(generation))
+    return None if snapshot is None else Copy(snapshot, _readable("memory", store.memory) or b"")
+
+
+def _sound(data: bytes) -> Snapshot | None:
+    try:
+        return soundness.verified(data)
+    except SnapshotError as error:
+        log.warning("the last worker's snapshot is of no use: %s", error)
+        return None
+
+
+def _states(store: Store) -> dict[str, MirrorState]:
+    """The published states of mirrors, for those whose state file is at fault now."""
+    data = _readable("status document", store.status)
+    try:
+        if data is None:
+            return {}
+        check_status(data)
+        states = decode_status(data).states
+    except SnapshotError as error:
+        log.warning("the last worker's status document is of no use: %s", error)
+        return {}
+    return dict(states)
+
+
+def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:
+    """Reads what the last worker left; None if it is damaged, so that publishing can repair the store."""
+    try:
+        return read()
+    except NotOursError as error:
+        log.warning("the last worker's %s is lost: %s", what, error)
+        return None
