@@ -139,7 +139,12 @@ class RedisStore(IndexedStore):
 
     def take_request(self) -> bytes | None:
         with self._spoken():
-            request = _get(self._client, REQUEST)
+            try:
+                request = _get(self._client, REQUEST)
+            except redis.ResponseError as error:
+                if code_of(error) != "WRONGTYPE":
+                    raise
+                request = b""  # none of ours, and taken away like any other
             if request is not None:
                 self._client.delete(REQUEST)
             return request

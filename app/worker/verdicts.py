@@ -92,13 +92,19 @@ def _guarded_lists(
     known, keeps = baseline.at_most(keys, "known"), (is_served(new) & public).sum(axis=1)
     well, keeps_well = baseline.at_most(keys, "well"), (is_well(new) & public).sum(axis=1)
     of_known = lost & (was == Fate.GOOD) & is_grave(known, keeps, force)[:, np.newaxis]
-    of_well = lost & ~is_well(new) & is_grave(well, keeps_well, force)[:, np.newaxis]
+    unknown = lost & (was != Fate.GOOD) & ~is_well(new)
+    of_well = unknown & is_grave(well, keeps_well, force)[:, np.newaxis]
+    losses = [Loss(keys[row], int(known[row]), int(keeps[row])) for row in _rows(of_known)]
+    others = set(_rows(of_well)).difference(_rows(of_known))
+    losses += [Loss(keys[row], int(well[row]), int(keeps_well[row])) for row in sorted(others)]
     held: Marked = of_known | of_well
-    losses = [
-        Loss(keys[row], int(known[row] if of_known[row].any() else well[row]), int(keeps[row]))
-        for row in np.flatnonzero(held.any(axis=1))
-    ]
     return losses, held
+
+
+def _rows(marked: Marked) -> list[int]:
+    """The rows in which anything is marked."""
+    rows: list[int] = np.flatnonzero(marked.any(axis=1)).tolist()
+    return rows
 
 
 def _with_accepted(decision: Decision, accepted: Accepted, held: Marked) -> Decision:
@@ -145,7 +151,7 @@ def _guarded_offers(
     had = baseline.at_most(_FACETS, "known")
     keeps = (np.array([_offers(mirror) for mirror in decision.mirrors]).T & _public(decision)).sum(axis=1)
     held: Marked = lost & is_grave(had, keeps, force)[:, np.newaxis]
-    losses = [Loss(_FACETS[row], int(had[row]), int(keeps[row])) for row in np.flatnonzero(held.any(axis=1))]
+    losses = [Loss(_FACETS[row], int(had[row]), int(keeps[row])) for row in _rows(held)]
     return losses, held
 
 

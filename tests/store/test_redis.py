@@ -19,7 +19,7 @@ from app.model import StoreError
 from app.settings import SecretUrl, read_settings
 from app.store import FileStore, LeaseLost, Store, open_store
 from app.store.index import Index, Swap, encode_index
-from app.store.redis import HEARTBEAT, INDEX, LEASE, OBJECT, PREFIX, RedisStore
+from app.store.redis import HEARTBEAT, INDEX, LEASE, OBJECT, PREFIX, REQUEST, RedisStore
 from app.store.redis_errors import TIMEOUT_S
 from tests.conftest import RedisServer, free_port, wait_until
 from tests.store.conftest import ClusterNode, publication, readme_users
@@ -63,6 +63,8 @@ def every_method(store: Store) -> dict[str, Callable[[], object]]:
         "release": lambda: store.release("one"),
         "beat": lambda: store.beat(b""),
         "heartbeat": store.heartbeat,
+        "ask": lambda: store.ask(b""),
+        "take_request": store.take_request,
     }
 
 
@@ -325,11 +327,12 @@ def test_a_read_only_replica(redis_server: RedisServer, empty_redis: RedisServer
 def test_keys_of_another_type(store: RedisStore, client: redis.Redis, method: str) -> None:
     """Somebody else's lists under our names: a sentence that names the keys, or simply mended."""
     store.publish(publication("a"), owner=None)
-    keys = [*client.keys(OBJECT + "*"), INDEX, LEASE, HEARTBEAT, OBJECT + "0" * 64]
+    keys = [*client.keys(OBJECT + "*"), INDEX, LEASE, HEARTBEAT, REQUEST, OBJECT + "0" * 64]
     for key in keys:
         client.delete(key)
         client.lpush(key, "not", "ours")
-    mended = ("put_blob", "publish", "remember", "publish_status", "beat", "lease", "holder", "release")
+    mended = {"put_blob", "publish", "remember", "publish_status", "beat", "lease", "holder", "release"}
+    mended |= {"ask", "take_request"}
     if method in mended:
         every_method(store)[method]()
     else:
