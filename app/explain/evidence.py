@@ -91,12 +91,14 @@ def evidence(case: Case, standing: Standing) -> Evidence:
 def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
     """Says what is known of the content that a mirror is listed for."""
     state = case.states.get(mirror.name)
-    if state is not None and mirror.name in case.held and state.status is not Status.OK:
-        return held_back(state)
     if case.question.repo is None:
         found = {"there" for key in case.content_keys() if state and state.isos.get(key)}
     else:
         found = {state.content[key].value for key in case.content_keys() if state and key in state.content}
+    if state is not None and mirror.name in case.held:
+        against = found - {"there", Content.CURRENT, Content.PREVIOUS}
+        if state.status is not Status.OK or against:
+            return held_back(state, against)
     if fate is Fate.PARTIAL:
         return "some of its arches"
     if len(found) == 1 and fate is Fate.GOOD:
@@ -106,9 +108,12 @@ def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
     return "not looked at yet" if fate is Fate.UNKNOWN else "not known to be good"
 
 
-def held_back(verdict: MirrorVerdict) -> str:
-    """Says that a mirror is served as before, although the prober's last verdict is against it."""
-    said = verdict.status.value + (f": {verdict.reason}" if verdict.reason else "")
+def held_back(verdict: MirrorVerdict, contents: Iterable[str] = ()) -> str:
+    """Says that a mirror is served as before, although the prober's last verdict is against it, or against
+    some of its contents."""
+    said = ", ".join(sorted(contents))
+    if verdict.status is not Status.OK:
+        said = verdict.status.value + (f": {verdict.reason}" if verdict.reason else "")
     return f"as before: the prober's last verdict ({said}) is held back by the guard"
 
 

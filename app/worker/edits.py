@@ -2,8 +2,8 @@
 
 If edits take too many mirrors from a list (`losses`), the files that do so keep their last accepted content
 for 30 minutes, in which a mistake can be taken back. All other edits are compiled at once, and none waits
-because of the prober (`comparison`). An edit that would leave a list with the origin alone waits until a
-person asks for it.
+because of the prober (`comparison`). Files that are taken away together wait together. An edit that would
+leave a list with the origin alone waits until a person asks for it.
 
 The time runs for each file from when this content of it was first seen, also across restarts. New edits are
 looked at first, on top of what is published: so none waits because others do.
@@ -11,7 +11,7 @@ looked at first, on top of what is published: so none waits because others do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -85,7 +85,7 @@ def admit(
     for group, force in _groups(edits, waiting, leeway):
         candidates = set(group)
         while candidates and (losers := comparison.effect(admitted | candidates).losers(force) & candidates):
-            candidates -= losers
+            candidates -= _whole(losers, candidates, edits)
         admitted |= candidates
     effect, held = comparison.effect(admitted), edits.keys() - admitted
     everything = comparison.effect(edits) if held else effect
@@ -93,7 +93,7 @@ def admit(
         written=comparison.mixed(admitted),
         taken=effect.taken,
         waiting={name: edits[name] for name in sorted(held)},
-        stranding=frozenset(everything.losers(Force.PAST_GUARD) & held),
+        stranding=frozenset(_whole(everything.losers(Force.PAST_GUARD) & held, held, edits)),
         losses=everything.losses(Force.NO) if held else (),
         shrunk=frozenset(loss.question for loss in effect.losses(Force.NO)),
     )
@@ -115,6 +115,14 @@ def _seen(was: Written, written: Written, waiting: Mapping[str, Waiting], now: f
         known = former is not None and former.content == digest and former.since_s <= now  # a clock set back
         seen[name] = former if former is not None and known else Waiting(content=digest, since_s=now)
     return seen
+
+
+def _whole(losers: set[str], among: Set[str], edits: Mapping[str, Waiting]) -> set[str]:
+    """The losers, and if the files of some are gone, all that are gone. Files that are taken away together,
+    such as those of a folder, come back together, whichever of them a list would miss."""
+    if not any(edits[name].content == _GONE for name in losers):
+        return losers
+    return losers | {name for name in among if edits[name].content == _GONE}
 
 
 def _groups(

@@ -194,13 +194,13 @@ def test_what_is_not_published_is_not_live(published: Network) -> None:
     worker = published.worker(cities=(city,))
     worker.step(time.time())
     worker.stop()
-    assert "guard" in worker.faults.current
+    assert "guard/files" in worker.faults.current
     found = simulated()
     assert found["live"] == live
     assert len(shares(found["live"])) == 25 and len(shares(found["then"])) == 5
     assert found["changed"] > 0
     assert any("not published yet" in note for note in found["notes"])
-    assert any(note.startswith("guard: not published: ") for note in found["notes"])
+    assert any(note.startswith("guard: edits of 20 mirror files are held back") for note in found["notes"])
     found = simulated("--without", LONE)
     assert found["live"] == live and len(shares(found["then"])) == 4
 
