@@ -16,7 +16,7 @@ from app.model import Fate, Mirror, MirrorState, ProbeRound
 from app.snapshot.eligibility import Fates, Marked, Questions, fates, is_allowed, is_served, is_well
 from app.sources.people_files import Written
 from app.worker.accepted import NO_FATE, Baseline, keys_with_arch
-from app.worker.losses import Force, Ints, Loss, is_grave
+from app.worker.losses import Force, Ints, Loss, is_grave, sums
 from app.worker.numbers import Counts
 
 CONFIG = ""
@@ -55,7 +55,7 @@ def by_name(written: Written) -> dict[str, Mirror]:
 
 class Comparison:
     """Compares the files `was`, which are published, with `now`. `edits` are the names of the mirrors that
-    differ, and CONFIG if the config does."""
+    differ, and CONFIG if the config does. It looks at these mirrors only, which is quick."""
 
     def __init__(
         self, baseline: Baseline, was: Written, now: Written, measured: Measured, edits: Collection[str]
@@ -63,11 +63,21 @@ class Comparison:
         self._baseline, self._was, self._now = baseline, was, now
         self._before, self._after = by_name(was), by_name(now)
         self._measured, self._edits = measured, frozenset(edits)
-        # A new config may change the fate of any mirror, a new file that of its mirror.
-        every = CONFIG in edits
-        self.names = tuple(sorted(self._before.keys() | self._after.keys() if every else self._edits))
+        self.names = tuple(sorted(self._edits))
+        if CONFIG in edits:  # it may change the fate of any mirror
+            self.names = self._everybody
         self._tables: dict[tuple[bool, bool], tuple[Fates, Marked]] = {}
         self._questions: dict[bool, Questions] = {}
+
+    def with_all_mirrors(self) -> Comparison:
+        """The same comparison, in which mirrors that the prober finds well again make up for those lost."""
+        wider = Comparison(self._baseline, self._was, self._now, self._measured, self._edits)
+        wider.names = self._everybody
+        return wider
+
+    @property
+    def _everybody(self) -> tuple[str, ...]:
+        return tuple(sorted(self._before.keys() | self._after.keys()))
 
     def mixed(self, admitted: Collection[str]) -> Written:
         """The files with the admitted edits, and without the others."""
@@ -168,7 +178,7 @@ class Effect:
     def taken(self) -> TakenAway:
         """What the edits take, which is no verdict's doing."""
         gone = is_well(self.was) & self.was_public & (self._gone | ~self.then_public)
-        columns = _sums(gone).tolist(), _sums(gone & (self.was == Fate.GOOD)).tolist()
+        columns = sums(gone).tolist(), sums(gone & (self.was == Fate.GOOD)).tolist()
         counts = {
             key: Counts(declared=0, well=well, known=known)
             for key, well, known in zip(self.keys, *columns, strict=True)
@@ -202,24 +212,19 @@ class Effect:
 
     @cached_property
     def _had(self) -> Ints:
-        return _sums(is_served(self.everywhere) & self.everywhere_public)
+        return sums(is_served(self.everywhere) & self.everywhere_public)
 
     @cached_property
     def _keeps(self) -> Ints:
-        return self._had - _sums(self._was_open) + _sums(self._kept)
+        return self._had - sums(self._was_open) + sums(self._kept)
 
     def _is_grave(self, force: Force) -> Marked:
         """The lists that lose too many by these edits, or lose some of too many in the last 24 hours."""
         grave = is_grave(self._had, self._keeps, force)
         if force is Force.NO:
-            had = _sums(is_allowed(self.everywhere) & self.everywhere_public)
-            keeps = had - _sums(is_allowed(self.was) & self.was_public)
-            keeps += _sums(is_allowed(self.then) & self.then_public)
+            had = sums(is_allowed(self.everywhere) & self.everywhere_public)
+            keeps = had - sums(is_allowed(self.was) & self.was_public)
+            keeps += sums(is_allowed(self.then) & self.then_public)
             grave |= is_grave(np.maximum(had, self.declared_at_most), keeps)
         found: Marked = grave & self._lost.any(axis=1)
         return found
-
-
-def _sums(marked: Marked) -> Ints:
-    sums: Ints = marked.sum(axis=1)
-    return sums

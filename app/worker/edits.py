@@ -81,6 +81,8 @@ def admit(
     if not edits:
         return Admission(written)
     comparison = Comparison(baseline, was, written, measured, edits)
+    if comparison.effect(edits).losers(leeway.force):
+        comparison = comparison.with_all_mirrors()
     admitted: set[str] = set()
     for group, force in _groups(edits, waiting, leeway):
         candidates = set(group)

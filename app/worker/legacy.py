@@ -1,17 +1,19 @@
-"""Reads what the last worker has left in the store. Where the store has lost it, a copy counts."""
+"""Reads what the last worker has left in the store. Where the store has lost it, a copy counts: that of this
+worker, or the one that web keeps on the same machine."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from app.model import MirrorState, SnapshotError
+from app.model import MirrorState, SnapshotError, StoreError
 from app.snapshot import soundness
 from app.snapshot.schema import Snapshot
 from app.snapshot.status import check as check_status
 from app.snapshot.status import decode as decode_status
-from app.store import NotOursError, Store
+from app.store import NotOursError, Store, file_store
 from app.worker import memory as remembered
 from app.worker.memory import Memory
 
@@ -39,10 +41,10 @@ class Legacy:
     generation: str | None
 
 
-def read_legacy(store: Store, copy: Copy | None) -> Legacy:
-    """Reads what the store has. Where it has lost the snapshot, the copy counts."""
+def read_legacy(store: Store, copy: Copy | None, var_dir: Path) -> Legacy:
+    """Reads what the store has. Where it has lost the snapshot, the copy counts, or what web has kept."""
     generation = generation_in(store)
-    known = copy_of(store, generation) or copy
+    known = copy_of(store, generation) or copy or _kept_by_web(var_dir)
     memory = known.memory if known else _readable("memory", store.memory)
     return Legacy(
         memory=remembered.decode(memory),
@@ -67,6 +69,15 @@ def copy_of(store: Store, generation: str | None) -> Copy | None:
         return None
     snapshot = _readable("snapshot", lambda: store.snapshot(generation))
     return None if snapshot is None else Copy(snapshot, _readable("memory", store.memory) or b"")
+
+
+def _kept_by_web(var_dir: Path) -> Copy | None:
+    """The snapshot that a web process of this machine serves after a restart. It comes without a memory."""
+    kept = file_store(var_dir)
+    try:
+        return copy_of(kept, generation_in(kept))
+    except StoreError:
+        return None
 
 
 def _sound(data: bytes) -> Snapshot | None:

@@ -74,7 +74,7 @@ class Worker:
         self.owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
         self.generation: str | None = None
         self.reader = InputReader(settings, self.faults)
-        self._store = store
+        self._store, self._var_dir = store, settings.var_dir
         self._guard = Guard()
         self._pulse = Pulse()
         self._pricing = Pricing({}, None)
@@ -162,7 +162,7 @@ class Worker:
 
     def _take_over(self) -> None:
         """Begins with what was published last, by another worker or by this one before a restart."""
-        legacy = read_legacy(self._store, self._copy)
+        legacy = read_legacy(self._store, self._copy, self._var_dir)
         memory = legacy.memory
         self._guard = guard_of(memory, legacy.snapshot)
         self._pricing.close()

@@ -54,6 +54,12 @@ def is_grave(had: Ints, keeps: Ints, force: Force = Force.NO) -> Marked:
             return np.zeros_like(emptied)
 
 
+def sums(marked: Marked) -> Ints:
+    """How many are marked in each row."""
+    counted: Ints = marked.sum(axis=1)
+    return counted
+
+
 def worst(losses: tuple[Loss, ...]) -> Loss:
     """The loss that people should look at first: of the greatest ones, that of the longest list."""
     return min(losses, key=lambda loss: (loss.keeps / loss.had, -loss.had))

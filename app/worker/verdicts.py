@@ -30,7 +30,7 @@ from app.snapshot.eligibility import (
 from app.snapshot.schema import ServedMirror
 from app.worker.accepted import Accepted, Baseline, keys_with_arch
 from app.worker.comparison import TakenAway
-from app.worker.losses import Force, Loss, is_grave
+from app.worker.losses import Force, Loss, is_grave, sums
 from app.worker.numbers import Counts
 
 _FAMILY_4, _FAMILY_6 = "family=4", "family=6"
@@ -83,14 +83,16 @@ def _guarded_lists(
     (questions with an arch, mirrors)."""
     keys, names = keys_with_arch(decision.questions), [mirror.name for mirror in decision.mirrors]
     was, new = baseline.accepted.fates(keys, names), decision.fates[: len(keys)]
-    lost = is_served(was) & is_allowed(new) & ~is_served(new)
+    stays = is_allowed(new)
     if taken is not None:
-        lost &= ~taken.among(names)
+        stays &= ~taken.among(names)
+    lost = stays & is_served(was) & ~is_served(new)
     if not lost.any():
         return [], lost
     public = _public(decision)
-    known, keeps = baseline.at_most(keys, "known"), (is_served(new) & public).sum(axis=1)
-    well, keeps_well = baseline.at_most(keys, "well"), (is_well(new) & public).sum(axis=1)
+    known = np.maximum(baseline.at_most(keys, "known"), sums(stays & public & (was == Fate.GOOD)))
+    well = np.maximum(baseline.at_most(keys, "well"), sums(stays & public & is_well(was)))
+    keeps, keeps_well = sums(is_served(new) & public), sums(is_well(new) & public)
     of_known = lost & (was == Fate.GOOD) & is_grave(known, keeps, force)[:, np.newaxis]
     unknown = lost & (was != Fate.GOOD) & ~is_well(new)
     of_well = unknown & is_grave(well, keeps_well, force)[:, np.newaxis]
@@ -148,8 +150,9 @@ def _guarded_offers(
 ) -> tuple[list[Loss], Marked]:
     """What too few mirrors would offer, and which mirrors go on offering what, shape (_FACETS, mirrors)."""
     lost = _lost_offers(decision, mirrors, baseline.accepted)
-    had = baseline.at_most(_FACETS, "known")
-    keeps = (np.array([_offers(mirror) for mirror in decision.mirrors]).T & _public(decision)).sum(axis=1)
+    public = _public(decision)
+    keeps = sums(np.array([_offers(mirror) for mirror in decision.mirrors]).T & public)
+    had = np.maximum(baseline.at_most(_FACETS, "known"), keeps + sums(lost & public))
     held: Marked = lost & is_grave(had, keeps, force)[:, np.newaxis]
     losses = [Loss(_FACETS[row], int(had[row]), int(keeps[row])) for row in _rows(held)]
     return losses, held
@@ -191,8 +194,7 @@ def _counts(decision: Decision) -> dict[str, Counts]:
     keys, public = keys_with_arch(decision.questions), _public(decision)
     table = decision.fates[: len(keys)]
     columns = [
-        (found & public).sum(axis=1).tolist()
-        for found in (is_allowed(table), is_well(table), table == Fate.GOOD)
+        sums(found & public).tolist() for found in (is_allowed(table), is_well(table), table == Fate.GOOD)
     ]
     counts = {
         key: Counts(declared=declared, well=well, known=known)

@@ -8,9 +8,12 @@ import shutil
 import pytest
 
 from app.model import FAMILIES, Content, Endpoint, Family, Fate, MirrorState, Protocol, Status
+from app.settings import SecretUrl
 from app.snapshot.status import decode_heartbeat
-from app.store import FileStore
+from app.store import FileStore, Publication
+from app.store.redis import RedisStore
 from app.worker.losses import Force
+from tests.conftest import RedisServer
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, QUESTION, Network, address, generation, listed, loaded, status
 
@@ -281,6 +284,32 @@ def test_a_lost_store_is_filled_with_what_is_accepted(
     standby.step(NOON + MINUTE + 3)
     assert sorted(listed(store)) == names[1:]
     assert set(standby.faults.current) == {"guard/verdicts"}
+
+
+@pytest.mark.parametrize("memory", [b"", b"junk"])
+def test_what_web_has_kept_counts(
+    network: Network, start: StartWorker, names: list[str], redis_server: RedisServer, memory: bytes
+) -> None:
+    """Redis has lost everything while no worker ran (the machine was restarted), and the prober finds nobody:
+    the lists are as web has kept them, although the memory is lost."""
+    store = RedisStore.at(SecretUrl(redis_server.url))
+    worker = start(store)
+    worker.step(NOON)
+    pointer = store.pointer()
+    assert pointer is not None
+    snapshot = store.snapshot(pointer.generation) or b""
+    kept = Publication(
+        generation=pointer.generation, snapshot=snapshot, memory=memory, blobs=(), published_at_s=NOON
+    )
+    network.store().publish(kept, None)
+    worker.stop()
+    redis_server.stop()
+    redis_server.start()
+    network.probed(names, Status.UNREACHABLE, NOON + 10)
+    network.mirror(names[0], more="disabled: true\n")
+    start(store).step(NOON + MINUTE)
+    assert sorted(listed(store)) == names[1:]
+    store.close()
 
 
 # --- force -------------------------------------------------------------------------------------------
