@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Replies:
-    """The maker of replies, which threads share. `cfg` and `log` are gunicorn's."""
+    """The maker of replies, which both threads share. `cfg` and `log` are gunicorn's."""
 
     def __init__(self, cfg: Any, application: WSGIApplication, log: Any) -> None:
         self._cfg = cfg

@@ -1,11 +1,11 @@
 """gunicorn around the application: `mirrorwise web`.
 
-Lists are answered by the main loop of each process (`worker`). Its threads are for what takes longer,
-explanations above all: a few are enough. Keep-alive spares proxies the handshakes. Workers are not
+Lists are answered by the main loop of each process (`worker`), and what takes longer, explanations above
+all, by a second thread of it. Keep-alive spares proxies the handshakes. Workers are not
 restarted after so many requests (`max_requests`): memory is bounded, and a restart costs the memo.
 
 With `MIRRORWISE_SERVER=gthread`, or on a gunicorn in which our worker could not run, gunicorn's own
-thread worker serves the same application.
+thread worker serves the same application, with `THREADS` threads.
 """
 
 from __future__ import annotations
