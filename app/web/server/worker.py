@@ -1,21 +1,23 @@
 """A gunicorn worker whose main loop has all the sockets and waits for no client.
 
-The main loop reads from connections what has come, and sends what they take. A client that is slow, or
-never reads, thus costs a buffer and a place in line, and no other thread has anything to do with a socket.
-How long a client may take is kept by the clock; when there are too many connections, or what slow clients
-keep in memory is too much, the one that has used most of its time goes.
+The main loop reads from each connection the bytes that have come, and sends as many as the client takes. A
+client that is slow, or never reads, thus costs a buffer and a place in line, and no other thread ever has
+anything to do with a socket. Each client has a limited time. When there are too many connections, or slow
+clients keep too much memory in use, the connection is closed whose client has used most of its time.
 
-A request that takes little is answered in the main loop itself: handing it to a thread and back would cost
-three times what an answer of ours does. There are two lines for such requests. A client that asks again
-as soon as it has its answer is hasty, and waits in the second line; all others are in the first, where a
-question that was asked before is answered at once. Each line gets a share of the time in each turn of the
-loop, so that neither keeps the other waiting for long: a crowd of clients that ask as fast as they can
-wait for each other, and ordinary clients hardly notice them. As many new connections are accepted in a turn
-as had something to say. What takes longer, explanations above all, is for a second thread. There is one
-only: of two, Python would still run one at a time, and the main loop would have to wait for both.
+A request that takes little time is answered in the main loop itself: handing it to a thread and back would
+cost three times as much as making the answer. There are two lines of such requests. A client that asks again
+as soon as it has its answer is hasty, and waits in the second line. All other clients are in the first line,
+which a client passes at once if its question was asked before. In each turn of the loop each line gets a
+share of the time, so that neither keeps the other waiting for long: clients that ask as fast as they can wait
+for each other, and ordinary clients hardly notice them. As many new connections are accepted in a turn as
+there were connections with something to do.
 
-Bodies are not read: the connection is closed instead. What is not HTTP is answered with one plain line that
-repeats nothing of it, and is not logged, or any client could fill the log.
+Requests that take longer, for explanations above all, are answered by a second thread. There is only one: of
+two threads that compute, Python would still run one at a time, and the main loop would have to wait for both.
+
+Bodies are not read: the connection is closed instead. Bytes that are not HTTP are answered with one plain
+line that repeats nothing of them, and are not logged, or any client could fill the log.
 """
 
 from __future__ import annotations
@@ -43,21 +45,21 @@ SENT_WITHIN_S = 20.0
 LINGER_S = 0.2
 MAX_CONNECTIONS = 4000
 OTHER_FILES = 100
-"""The number of files that a process has open besides its connections, at most."""
+"""The largest number of files that a process has open besides its connections."""
 MAX_HELD_BYTES = 1 << 26
-"""The memory that all slow clients together may take."""
+"""The memory, in bytes, that all slow clients together may take."""
 MAX_FOR_THREAD = 200
-"""The number of requests that may wait for the thread, which is some seconds' work."""
+"""The largest number of requests that may wait for the thread; they are some seconds' work."""
 HASTE_S = 0.01
-"""A client that asks again within this time of its last answer is hasty."""
+"""A client is hasty if it asks again within this time of its last answer."""
 SHARE_S = 0.001
-"""The time that each line gets in each turn, at least. It must be a multiple of what a turn costs itself."""
+"""The time that each line gets in each turn, at least. It is a multiple of what a turn costs itself."""
 RECEIVED_BYTES = 1 << 14
 MAX_DISCARDED_BYTES = 1 << 16
 TICK_S = 0.1
 IDLE_S = 1.0
 SWITCH_S = 0.0002
-"""The time after which the thread hands the interpreter to the main loop, which asks for it several times
+"""The time after which the thread hands Python's interpreter to the main loop, which asks for it several times
 for each answer."""
 
 _REFUSALS = {
@@ -71,7 +73,8 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """The main loop of a web process. Only `_answer_in_thread` runs in another thread."""
 
     def run(self) -> None:
-        """Runs until the worker is told to stop, and then until what was begun has ended."""
+        """Runs until the worker is told to stop, and then until all connections have ended, but not longer
+        than gunicorn's `graceful_timeout`."""
         self._begin()
         while self.alive and self.ppid == os.getppid():
             self._turn(IDLE_S)
@@ -85,13 +88,13 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         sys.setswitchinterval(SWITCH_S)
         self._replies = Replies(self.cfg, self.wsgi, self.log)
         self._connections: dict[int, Connection] = {}
-        #: Connections on which a part of a header has come, or nothing yet.
+        #: Connections on which a part of a header has arrived, or nothing yet.
         self._beginning = Stage(HEADER_WITHIN_S)
         #: Connections that have not taken all of their answer.
         self._sending = Stage(SENT_WITHIN_S)
-        #: Connections that have their answer and are kept.
+        #: Connections that have their answer and are kept open for the next request.
         self._idle = Stage(self.cfg.keepalive)
-        #: Connections that end, whose clients may still be sending.
+        #: Connections that are being closed, whose clients may still be sending.
         self._leaving = Stage(LINGER_S)
         self._stages = (self._beginning, self._sending, self._idle, self._leaving)
         self._in_line: deque[Connection] = deque()
@@ -109,7 +112,8 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._listen(True)
 
     def _turn(self, patience_s: float) -> None:
-        """Gives each connection that has something to say its turn, and each line as much time again."""
+        """Runs one turn of the main loop: goes on with each connection that has an event, and then answers
+        requests of each line for as much time again."""
         if self._in_line or self._hasty:
             patience_s = 0
         elif self._leaving:
@@ -132,7 +136,8 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._tick()
 
     def _serve(self, line: deque[Connection], started: float) -> None:
-        """Answers those who are first in a line, for as long as the turn has taken so far."""
+        """Answers the requests that are first in a line, for as long as the turn that began at `started` has
+        taken so far."""
         if not line:
             return
         now = time.monotonic()
@@ -143,7 +148,8 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
                 break
 
     def _tick(self) -> None:
-        """Looks at what changes with time alone."""
+        """Does what is due because time has passed: tells the master that the worker lives, closes
+        connections whose time is up, and accepts connections again if there is room."""
         self._next_tick = self._now + TICK_S
         self.notify()
         for stage in self._stages:
@@ -165,7 +171,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
                 self._poller.unregister(fd)
 
     def _stop_listening(self) -> None:
-        """Takes in the connections that have been made already, and no more."""
+        """Accepts the connections that have been made already, and closes the sockets for new ones."""
         for listener in self._listeners.values():
             self._accept(listener, MAX_CONNECTIONS)
         self._listen(False)
@@ -193,11 +199,13 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._receive(connection)
 
     def _is_full(self) -> bool:
-        """Returns whether no connection may come, because none of too many could make room for it."""
+        """Returns whether no new connection may come: there are too many already, and none of them waits for
+        its client, so none could be closed to make room."""
         return len(self._connections) >= MAX_CONNECTIONS and not any(self._stages)
 
     def _make_room(self, stages: tuple[Stage, ...]) -> bool:
-        """Ends the connection that has used the largest share of its client's time."""
+        """Closes the connection, of those in these stages, that has used the largest share of its client's
+        time. Returns False if there is none."""
         stage = max(stages, key=lambda stage: stage.share_used(self._now))
         if not stage:
             return False
@@ -207,7 +215,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     # --- what is read --------------------------------------------------------------------------------
 
     def _go_on(self, connection: Connection) -> None:
-        """Goes on with a connection of which the poller tells."""
+        """Goes on with a connection for which epoll has reported an event. Its stage says how."""
         if connection.stage is None:
             self._watch(connection, 0)  # until it is answered
         elif connection.stage is self._sending:
@@ -243,7 +251,8 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._close(connection)
 
     def _discard(self, connection: Connection) -> None:
-        """Reads what a client sends whose connection ends, up to a limit."""
+        """Reads and drops what a client still sends on a connection that ends. Closes the connection when the
+        client has ended too, or has sent more than a limit."""
         try:
             received = len(connection.sock.recv(RECEIVED_BYTES))
         except BlockingIOError:
@@ -255,7 +264,8 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._close(connection)
 
     def _consider(self, connection: Connection) -> None:
-        """Does what is due with what was received."""
+        """Decides what to do with the bytes that a connection has received: wait for more, answer the request
+        now, or leave it to a line or to the thread."""
         received = connection.received
         end = received.find(END, max(0, connection.judged - len(END)))
         if end < 0:
@@ -334,8 +344,8 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     # --- the end -----------------------------------------------------------------------------------------
 
     def _end(self, connection: Connection) -> None:
-        """Ends a connection. If not all that the client sent was read, closing would take the answer from
-        it (RFC 9112, section 9.6)."""
+        """Ends a connection behind its reply. If the client has sent bytes that were not read, the socket is
+        not closed at once, because that would take the reply from the client (RFC 9112, section 9.6)."""
         if not (connection.reply.lingers or connection.received):
             self._close(connection)
             return
@@ -355,7 +365,8 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         connection.sock.close()
 
     def _hold(self, connection: Connection, count: int) -> None:
-        """Notes how many bytes the connection keeps in memory."""
+        """Notes how many bytes the connection keeps in memory. While all connections together keep too many,
+        closes those whose clients have used most of their time."""
         self._held_bytes += count - connection.held
         connection.held = count
         while self._held_bytes > MAX_HELD_BYTES and self._make_room((self._beginning, self._sending)):
@@ -363,7 +374,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
 
 def allow_files(wanted: int) -> None:
-    """Raises the limit of open files to this, as far as it may be."""
+    """Raises the process's limit of open files to `wanted`, as far as the system allows."""
     with suppress(OSError, ValueError):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
