@@ -59,8 +59,8 @@ MAX_DISCARDED_BYTES = 1 << 16
 TICK_S = 0.1
 IDLE_S = 1.0
 SWITCH_S = 0.0002
-"""The time after which the thread hands Python's interpreter to the main loop, which asks for it several times
-for each answer."""
+"""The time after which the thread hands Python's interpreter to the main loop, which asks for it several
+times for each answer."""
 
 _REFUSALS = {
     Arrived.JUNK: HTTPStatus.BAD_REQUEST,
