@@ -103,7 +103,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._for_thread = 0
         self._from_thread: deque[tuple[Connection, Reply]] = deque()
         self._held_bytes = 0
-        self._now = self._next_tick = time.monotonic()
+        self._now = self._next_tick = self._hasty_since_s = time.monotonic()
         allow_files(MAX_CONNECTIONS + OTHER_FILES)
         self._poller = select.epoll()
         self._poller.register(self.PIPE[0], select.EPOLLIN)
@@ -119,7 +119,10 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         elif self._leaving:
             patience_s = min(patience_s, LINGER_S)
         events = self._poller.poll(patience_s)
-        started = self._now = time.monotonic()
+        started = time.monotonic()
+        # It may have asked again at any moment since its answer, if that was in the turn before.
+        self._hasty_since_s = min(started - HASTE_S, self._now)
+        self._now = started
         for fd, _ in events:
             if connection := self._connections.get(fd):
                 self._go_on(connection)
@@ -276,7 +279,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         connection.request_bytes = end + len(END)
         target = quick_target(received)
         if target is not None:
-            if self._now - connection.answered_s < HASTE_S:
+            if connection.answered_s >= self._hasty_since_s:
                 leave_stage(connection)
                 self._hasty.append(connection)
             elif self.app.remembers(target):
