@@ -63,8 +63,8 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All the values that decide which mirrors clients are served. All mappings but `repomd` have mirror names
-    as keys."""
+    """All the values that decide which mirrors clients are served. All mappings but `repomd` have mirror
+    names as keys."""
 
     config: ServiceConfig
     #: Sorted by name.
