@@ -36,13 +36,13 @@ class Accepted:
         self._table[:-1, :-1] = np.frombuffer(snapshot.fates, np.uint8).reshape(distinct, width)
 
     def fates(self, keys: Iterable[str], names: Iterable[str]) -> Fates:
-        """The fates of these mirrors for these questions, shape (keys, names)."""
+        """Returns the fates of these mirrors for these questions, shape (keys, names)."""
         rows = np.array([self._rows.get(key, -1) for key in keys], np.intp)
         columns = np.array([self._columns.get(name, -1) for name in names], np.intp)
         return self._table[np.ix_(rows, columns)]
 
     def public(self, names: Sequence[str]) -> Marked:
-        """Which of these mirrors were open to clients of all networks."""
+        """Returns which of these mirrors were open to clients of all networks."""
         found = (self.mirrors.get(name) for name in names)
         return np.array([mirror is not None and mirror.public for mirror in found], np.bool_)
 
@@ -55,11 +55,11 @@ class Baseline:
     largest: Mapping[str, Counts]
 
     def at_most(self, keys: Iterable[str], number: str) -> Ints:
-        """The largest of these numbers (a field of Counts) for each of these lists."""
+        """Returns the largest of these numbers (a field of Counts) for each of these lists."""
         found = (self.largest.get(key) for key in keys)
         return np.array([getattr(counts, number) if counts else 0 for counts in found], np.int64)
 
 
 def keys_with_arch(questions: Questions) -> tuple[str, ...]:
-    """The questions that mirrors decide. Those that leave the arch open follow from them, and come last."""
+    """Returns the questions that mirrors decide. Those that leave the arch open follow from them."""
     return questions.keys[: len(questions.directories)]

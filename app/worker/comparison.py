@@ -42,14 +42,14 @@ class TakenAway:
     counts: Mapping[str, Counts]
 
     def among(self, names: Sequence[str]) -> Marked:
-        """The table for other names, in their order."""
+        """Returns the table for other names, in their order."""
         columns = {name: column for column, name in enumerate(self.names)}
         padded = np.hstack([self.table, np.zeros((len(self.table), 1), np.bool_)])
         return padded[:, [columns.get(name, -1) for name in names]]
 
 
 def by_name(written: Written) -> dict[str, Mirror]:
-    """The mirrors that people have written, by name."""
+    """Returns the mirrors that people have written, by name."""
     return {mirror.name: mirror for mirror in written.definitions.values()}
 
 
@@ -70,7 +70,7 @@ class Comparison:
         self._questions: dict[bool, Questions] = {}
 
     def with_all_mirrors(self) -> Comparison:
-        """The same comparison, in which mirrors that the prober finds well again make up for those lost."""
+        """Returns the same comparison, in which mirrors that are well again make up for those lost."""
         wider = Comparison(self._baseline, self._was, self._now, self._measured, self._edits)
         wider.names = self._everybody
         return wider
@@ -80,7 +80,7 @@ class Comparison:
         return tuple(sorted(self._before.keys() | self._after.keys()))
 
     def mixed(self, admitted: Collection[str]) -> Written:
-        """The files with the admitted edits, and without the others."""
+        """Returns the files with the admitted edits, and without the others."""
         held = self._edits.difference(admitted)
         definitions = {file: m for file, m in self._now.definitions.items() if m.name not in held}
         for file, mirror in self._was.definitions.items():
@@ -89,7 +89,7 @@ class Comparison:
         return Written(self._was.config if CONFIG in held else self._now.config, definitions)
 
     def effect(self, admitted: Collection[str]) -> Effect:
-        """What these edits would do."""
+        """Returns what these edits would do."""
         anew, accepted = CONFIG in admitted or CONFIG not in self._edits, self._baseline.accepted
         keys = keys_with_arch(self._questions_of(anew))
         edited = np.array([name in admitted or name not in self._edits for name in self.names], np.bool_)
@@ -110,7 +110,7 @@ class Comparison:
         )
 
     def _without(self, keys: tuple[str, ...]) -> Fates:
-        """The fates for these questions without any edit, by what is measured now."""
+        """Returns the fates for these questions without any edit, by what is measured now."""
         anew = CONFIG not in self._edits
         table, _ = self._table(anew, edited=False)
         rows = {key: row for row, key in enumerate(keys_with_arch(self._questions_of(anew)))}
@@ -124,8 +124,8 @@ class Comparison:
         return self._questions[anew]
 
     def _table(self, anew: bool, edited: bool) -> tuple[Fates, Marked]:
-        """The fates of the mirrors, and which of them are public, by the new config or the former one, and by
-        the edited files or the former ones."""
+        """Returns the fates of the mirrors, and which of them are public, by the new config or the former
+        one, and by the edited files or the former ones."""
         if (anew, edited) not in self._tables:
             questions, files = self._questions_of(anew), self._after if edited else self._before
             columns = [column for column, name in enumerate(self.names) if name in files]
@@ -161,14 +161,14 @@ class Effect:
     declared_at_most: Ints
 
     def losers(self, force: Force) -> set[str]:
-        """The mirrors that would be lost where too many are lost. CONFIG stands for those whose own file is
-        not edited."""
+        """Returns the mirrors that would be lost where too many are lost. CONFIG stands for those whose own
+        file is not edited."""
         lost = np.flatnonzero(self._lost[self._is_grave(force)].any(axis=0))
         names = (self.names[column] for column in lost)
         return {name if name in self.edited else CONFIG for name in names}
 
     def losses(self, force: Force) -> tuple[Loss, ...]:
-        """The lists that would lose too many."""
+        """Returns the lists that would lose too many."""
         had, keeps = self._had.tolist(), self._keeps.tolist()
         return tuple(
             Loss(self.keys[row], had[row], keeps[row]) for row in np.flatnonzero(self._is_grave(force))
@@ -219,7 +219,7 @@ class Effect:
         return self._had - sums(self._was_open) + sums(self._kept)
 
     def _is_grave(self, force: Force) -> Marked:
-        """The lists that lose too many by these edits, or lose some of too many in the last 24 hours."""
+        """Returns which lists lose too many by these edits, or lose some of too many in the last 24 hours."""
         grave = is_grave(self._had, self._keeps, force)
         if force is Force.NO:
             had = sums(is_allowed(self.everywhere) & self.everywhere_public)

@@ -102,7 +102,7 @@ def admit(
 
 
 def _seen(was: Written, written: Written, waiting: Mapping[str, Waiting], now: float) -> dict[str, Waiting]:
-    """All edits since what was accepted, each with the time when it was first seen."""
+    """Returns all edits since what was accepted, each with the time when it was first seen."""
     before, after = by_name(was), by_name(written)
     names = sorted(before.keys() | after.keys())
     edits: dict[str, Mirror | ServiceConfig | None] = {
@@ -120,8 +120,8 @@ def _seen(was: Written, written: Written, waiting: Mapping[str, Waiting], now: f
 
 
 def _whole(losers: set[str], among: Set[str], edits: Mapping[str, Waiting]) -> set[str]:
-    """The losers, and if the files of some are gone, all that are gone. Files that are taken away together,
-    such as those of a folder, come back together, whichever of them a list would miss."""
+    """Returns the losers, and if the files of some are gone, all that are gone. Files that are taken away
+    together, such as those of a folder, come back together, whichever of them a list would miss."""
     if not any(edits[name].content == _GONE for name in losers):
         return losers
     return losers | {name for name in among if edits[name].content == _GONE}
@@ -130,7 +130,7 @@ def _whole(losers: set[str], among: Set[str], edits: Mapping[str, Waiting]) -> s
 def _groups(
     edits: Mapping[str, Waiting], waiting: Mapping[str, Waiting], leeway: Leeway
 ) -> list[tuple[list[str], Force]]:
-    """The edits in the order in which they are looked at, and how far lists may shrink by each group."""
+    """Returns the edits in the order in which they are looked at, and how far lists may shrink by each."""
     if leeway.force is not Force.NO:
         return [(list(edits), leeway.force)]
     due = [name for name, edit in edits.items() if leeway.now - edit.since_s >= PATIENCE_S]

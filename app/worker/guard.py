@@ -57,7 +57,7 @@ class Guard:
         return Ruling(admission, judgement, numbers if leeway.force is Force.NO else LargestNumbers())
 
     def after(self, snapshot: Snapshot, ruling: Ruling, now: float) -> Guard:
-        """The guard to use once the snapshot that follows from this ruling is published."""
+        """Returns the guard to use once the snapshot that follows from this ruling is published."""
         admission, judgement = ruling.admission, ruling.judgement
         since_s = None
         if judgement.held:
@@ -80,7 +80,7 @@ class Guard:
         return Baseline(self.accepted, numbers.of_day(now)) if self.accepted else None
 
     def _less(self, admission: Admission, inputs: Inputs) -> LargestNumbers:
-        """The numbers without the mirrors that people's files take away."""
+        """Returns the numbers without the mirrors that people's files take away."""
         if admission.taken is None or self.accepted is None:
             return self.numbers
         return self.numbers.less({**admission.taken.counts, **taken_offers(self.accepted, inputs.mirrors)})
@@ -97,7 +97,7 @@ class Ruling:
 
 
 def guard_of(memory: Memory, snapshot: Snapshot | None) -> Guard:
-    """The guard that goes on from what was published last; `snapshot` is None if that is lost."""
+    """Returns the guard that goes on from what was published last; `snapshot` is None if that is lost."""
     written = Written(memory.config, memory.definitions) if memory.config else None
     return Guard(
         accepted=Accepted(snapshot, written) if snapshot else None,

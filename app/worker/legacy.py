@@ -55,7 +55,7 @@ def read_legacy(store: Store, copy: Copy | None, var_dir: Path) -> Legacy:
 
 
 def generation_in(store: Store) -> str | None:
-    """The current generation of the store; None if there is none, or something that is not ours."""
+    """Returns the current generation of the store; None if there is none, or something that is not ours."""
     try:
         pointer = store.pointer()
     except NotOursError:
@@ -64,7 +64,7 @@ def generation_in(store: Store) -> str | None:
 
 
 def copy_of(store: Store, generation: str | None) -> Copy | None:
-    """A copy of what is published; None if the store does not have the snapshot."""
+    """Returns a copy of what is published; None if the store does not have the snapshot."""
     if generation is None:
         return None
     snapshot = _readable("snapshot", lambda: store.snapshot(generation))
@@ -72,7 +72,7 @@ def copy_of(store: Store, generation: str | None) -> Copy | None:
 
 
 def _kept_by_web(var_dir: Path) -> Copy | None:
-    """The snapshot that a web process of this machine serves after a restart. It comes without a memory."""
+    """Returns the snapshot with which web processes of this machine restart. It comes without a memory."""
     kept = file_store(var_dir)
     try:
         return copy_of(kept, generation_in(kept))
@@ -89,7 +89,7 @@ def _sound(data: bytes) -> Snapshot | None:
 
 
 def _states(store: Store) -> dict[str, MirrorState]:
-    """The published states of mirrors, for those whose state file is at fault now."""
+    """Returns the published states of mirrors, for those whose state file is at fault now."""
     data = _readable("status document", store.status)
     try:
         if data is None:
@@ -103,7 +103,7 @@ def _states(store: Store) -> dict[str, MirrorState]:
 
 
 def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:
-    """Reads what the last worker left; None if it is damaged, so that publishing can repair the store."""
+    """Reads what the last worker left. Returns None if it is damaged: publishing repairs the store."""
     try:
         return read()
     except NotOursError as error:

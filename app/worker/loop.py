@@ -17,22 +17,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from app.answer.privacy import is_for_all
 from app.files import Marks
 from app.logs import Faults, pause_s
 from app.model import SnapshotError, SourceError, StoreError, digest_of
 from app.settings import Settings
-from app.snapshot import schema, soundness
-from app.snapshot.compile import compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument, encode_heartbeat
 from app.snapshot.status import encode as encode_status
-from app.sources.people_files import Written
 from app.store import NotOursError, Publication, Store
 from app.worker import memory as remembered
-from app.worker.comparison import Measured
+from app.worker.compiling import Ready, compile_admitted
 from app.worker.edits import Leeway
 from app.worker.guard import Guard, guard_of
 from app.worker.legacy import Copy, copy_of, generation_in, read_legacy
@@ -49,21 +45,6 @@ STATE_EVERY_S = 60.0
 BEAT_EVERY_S = 5.0
 CHECK_EVERY_S = 60.0
 STOP_S = 5.0
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """A compiled snapshot, ready to be published, with the guard to use after that."""
-
-    snapshot: schema.Snapshot
-    data: bytes
-    generation: str
-    guard: Guard
-
-    def __str__(self) -> str:
-        mirrors, places = len(self.snapshot.mirrors), self.snapshot.places.count
-        size_mb = len(self.data) / 1e6
-        return f"{mirrors} mirrors for {places} places, {size_mb:.1f} MB, generation {self.generation}"
 
 
 class Worker:
@@ -85,7 +66,7 @@ class Worker:
         self._status_at = float("-inf")
         self._beat_at = float("-inf")
         self._checked_at = float("-inf")
-        self._ready: _Ready | None = None
+        self._ready: Ready | None = None
         self._copy: Copy | None = None  # of what is published, in case the store loses it
         self._waiting = ""  # the edits that the guard holds back, as the log has them
         self._copied: str | None = None
@@ -97,8 +78,8 @@ class Worker:
     # --- one step --------------------------------------------------------------------------------
 
     def step(self, now: float, force: Force = Force.NO) -> None:
-        """Looks once at inputs and store, and does what is due. `now` is in epoch seconds. `force` publishes
-        what the guard would hold back. What goes wrong is in `faults`; only a bug raises."""
+        """Looks once at inputs and store, and does what is due. `now` is in epoch seconds. With `force`,
+        publishes what the guard would hold back. Faults are noted in `faults`; only a bug raises."""
         started = time.monotonic()
         try:
             if self._lead():
@@ -118,7 +99,8 @@ class Worker:
         self._pulse.stepped(now, time.monotonic() - started)
 
     def _attempt(self, part: str, do: Callable[[], None]) -> None:
-        """Does a part of a step. A bug in it is a fault, and the other parts go on."""
+        """Runs a part of a step. A bug in this part (any exception but StoreError) is noted as a fault, and
+        the other parts are run all the same."""
         try:
             do()
         except StoreError:
@@ -130,7 +112,8 @@ class Worker:
 
     @property
     def has_published(self) -> bool:
-        """Whether, since it began to lead, it has published a snapshot or found it published already."""
+        """Whether the worker, since it began to lead, has published a snapshot or found it published
+        already."""
         return self._published is not None
 
     def wait(self, now: float) -> bool:
@@ -142,7 +125,8 @@ class Worker:
         return False
 
     def stop(self) -> None:
-        """Gives the lease back, and ends what runs beside the worker."""
+        """Gives the lease back, and ends the place scan and the computing of prices that run beside the
+        worker."""
         self.reader.geo.close()
         self._pricing.close()
         try:
@@ -196,30 +180,19 @@ class Worker:
             written = self.reader.refresh(now)
         except SourceError:
             return  # no config has ever been good; the fault is named
-        self._ready = self._compiled(written, now, force)
-        self._seen, self._seen_state, self._state_read_at = seen, state, now
-        if self._ready is not None:
-            took_s = time.monotonic() - started
-            self._pulse.compiled(took_s)
-            log.info("compiled in %.1f s: %s", took_s, self._ready)
-
-    def _compiled(self, written: Written, now: float, force: Force) -> _Ready | None:
-        """Compiles people's files and the prober's verdicts, as far as the guard admits them. Returns None if
-        web would refuse the snapshot; then the one before stays published."""
-        measured = Measured(self.reader.probe.states, self.reader.probe.last_round)
-        leeway = Leeway(now, force)
-        admission = self._guard.admit(written, measured, leeway)
-        inputs = self.reader.inputs(admission.written, self._pricing.load_km)
-        ruling = self._guard.judge(inputs, admission, leeway)
-        snapshot = compile_snapshot(inputs, ruling.judgement.decision)
-        data = schema.encode(snapshot)
+        leeway, load_km = Leeway(now, force), self._pricing.load_km
         try:
-            soundness.verified(data)
-        except SnapshotError as error:
+            self._ready = compile_admitted(self.reader, self._guard, written, load_km, leeway)
+        except SnapshotError as error:  # web would refuse it; the one before stays published
             self.faults.set("snapshot", f"not published: {error}")
-            return None
+            self._ready = None
+        self._seen, self._seen_state, self._state_read_at = seen, state, now
+        if self._ready is None:
+            return
         self.faults.clear("snapshot")
-        return _Ready(snapshot, data, schema.generation_of(data), self._guard.after(snapshot, ruling, now))
+        took_s = time.monotonic() - started
+        self._pulse.compiled(took_s)
+        log.info("compiled in %.1f s: %s", took_s, self._ready)
 
     # --- publishing ----------------------------------------------------------------------------------
 
@@ -230,7 +203,7 @@ class Worker:
         if self._published is not None and self._pricing.is_due(now):
             self._consider_prices(self._published)
 
-    def _publish_compiled(self, ready: _Ready, now: float) -> None:
+    def _publish_compiled(self, ready: Ready, now: float) -> None:
         blobs = tuple(blob for blob in [self.reader.networks.networks.mmdb] if blob)
         publication = Publication(
             generation=ready.generation,
@@ -255,8 +228,9 @@ class Worker:
         self._waiting = waiting
 
     def _consider_prices(self, published: Publication) -> None:
-        """Begins to compute prices for what is published. This waits for places, because prices do not count
-        for clients of which only the country is known."""
+        """Begins to compute prices for the published snapshot, once the places in the city database are
+        known. Before that, only the countries of clients are known, and prices do not count for such
+        clients."""
         if self.reader.clients and self.reader.geo.places is not None:
             snapshot = LoadedSnapshot(published.generation, published.snapshot)
             self._pricing.solve(snapshot, self.reader.clients)
@@ -269,7 +243,8 @@ class Worker:
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:
-        """Renews the lease meanwhile: over a slow line, a publication may take longer than it lasts."""
+        """Renews the lease for as long as the block runs: over a slow line, a publication may take longer
+        than the lease lasts."""
         done = threading.Event()
 
         def renew() -> None:
@@ -295,8 +270,9 @@ class Worker:
             return False
 
     def _restore(self, now: float) -> None:
-        """Publishes again what the store has lost. It may have been emptied or overwritten, or another worker
-        may have published while this one was stopped."""
+        """Publishes again if the store has lost what this worker published last, or a part of it. The store
+        may have been emptied or overwritten, or another worker may have published while this one was
+        stopped."""
         if self._published is None:
             return
         there = generation_in(self._store) or "nothing"
@@ -348,7 +324,7 @@ class Worker:
 
 def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: Force) -> None:
     """Runs steps until `stopping` is set. `force` is for the first publication. If a step fails because of a
-    bug, this is logged, and the worker goes on; after failures, steps are rarer."""
+    bug, this is logged, and the worker goes on; after failures, the pauses between steps are longer."""
     failures = 0
     try:
         while not stopping.is_set():
@@ -365,9 +341,10 @@ def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: Forc
 
 
 def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force: Force) -> bool:
-    """Calls `run` in a thread, so that the process can end whatever a step waits for: an answer of a server
-    that comes byte by byte may take minutes. A step under way has STOP_S to end. Nothing is half published
-    if it does not, as when the process is killed. Returns whether the thread has ended."""
+    """Calls `run` in a thread, so that the process can end while a step still waits: a server's answer that
+    comes byte by byte may take minutes. When `stopping` is set, a step under way has `STOP_S` seconds to end.
+    If it does not, nothing is half published, as when a process is killed. Returns whether the thread has
+    ended."""
 
     def go() -> None:
         try:

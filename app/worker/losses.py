@@ -42,7 +42,7 @@ class Loss(NamedTuple):
 
 
 def is_grave(had: Ints, keeps: Ints, force: Force = Force.NO) -> Marked:
-    """Where lists that had so many mirrors and would keep so many lose too many of them."""
+    """Returns where lists that had so many mirrors, and would keep so many, lose too many of them."""
     emptied: Marked = (had > 0) & (keeps == 0)
     halved: Marked = (2 * keeps < had) & (had - keeps > SMALL_LOSS)
     match force:
@@ -55,11 +55,11 @@ def is_grave(had: Ints, keeps: Ints, force: Force = Force.NO) -> Marked:
 
 
 def sums(marked: Marked) -> Ints:
-    """How many are marked in each row."""
+    """Returns how many are marked in each row."""
     counted: Ints = marked.sum(axis=1)
     return counted
 
 
 def worst(losses: tuple[Loss, ...]) -> Loss:
-    """The loss that people should look at first: of the greatest ones, that of the longest list."""
+    """Returns the loss that people should look at first: of the greatest ones, that of the longest list."""
     return min(losses, key=lambda loss: (loss.keeps / loss.had, -loss.had))

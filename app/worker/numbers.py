@@ -38,11 +38,11 @@ class LargestNumbers:
         self._hours = {counts.hour: counts.largest for counts in hours}
 
     def of_day(self, now: float) -> dict[str, Counts]:
-        """The largest numbers of the last 24 hours before `now` (in epoch seconds)."""
+        """Returns the largest numbers of the last 24 hours before `now` (in epoch seconds)."""
         return _largest(self._recent(now).values())
 
     def less(self, taken: Mapping[str, Counts]) -> LargestNumbers:
-        """These numbers as if the mirrors counted in `taken` had never been there."""
+        """Returns these numbers as if the mirrors counted in `taken` had never been there."""
         if not taken:
             return self
         return LargestNumbers(
@@ -51,8 +51,8 @@ class LargestNumbers:
         )
 
     def after(self, counts: Mapping[str, Counts], forgotten: Collection[str], now: float) -> LargestNumbers:
-        """The numbers after a publication with these. The former ones of lists in `forgotten` do not count
-        any more: their losses were accepted."""
+        """Returns the numbers after a publication with these. The former ones of lists in `forgotten` do not
+        count any more: their losses were accepted."""
         hour = int(now // 3600)
         hours = {
             before: {question: most for question, most in largest.items() if question not in forgotten}
@@ -68,18 +68,18 @@ class LargestNumbers:
         return LargestNumbers(kept)
 
     def remembered(self, now: float) -> tuple[HourCounts, ...]:
-        """The hours to keep across a restart, oldest first."""
+        """Returns the hours to keep across a restart, oldest first."""
         return tuple(HourCounts(hour=hour, largest=largest) for hour, largest in self._recent(now).items())
 
     def _recent(self, now: float) -> dict[int, dict[str, Counts]]:
-        """The last 24 hours, and the last hour with numbers in any case. Hours in the future count too: the
-        clock was set back."""
+        """Returns the last 24 hours, and the last hour with numbers in any case. Hours in the future count
+        too: the clock was set back."""
         oldest = min(int(now // 3600) - WINDOW_HOURS, max(self._hours, default=0))
         return {hour: largest for hour, largest in sorted(self._hours.items()) if hour >= oldest}
 
 
 def _largest(several: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
-    """The largest numbers of each list, each number by itself."""
+    """Returns the largest numbers of each list, each number by itself."""
     largest: dict[str, Counts] = {}
     for counts in several:
         for question, found in counts.items():

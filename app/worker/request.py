@@ -30,7 +30,7 @@ class ForceRequest(Record, frozen=True, kw_only=True):
 
 
 def decode_request(data: bytes | None) -> ForceRequest | None:
-    """Decodes a request; None if there is none, or it is none of ours."""
+    """Decodes a request. Returns None if there is none, or it is none of ours."""
     try:
         return None if data is None else msgspec.json.decode(data, type=ForceRequest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -38,7 +38,7 @@ def decode_request(data: bytes | None) -> ForceRequest | None:
 
 
 def answer_to(request: ForceRequest, generation: str | None, faults: Mapping[str, str]) -> WorkerAnswer:
-    """Tells the person who asked what became of it. `faults` are what is wrong after the publication."""
+    """Returns what became of a request, for the person who asked. `faults` are those after the publication."""
     wrong = [text for subject, text in sorted(faults.items()) if subject.partition("/")[0] in _PREVENT]
     held = [text for subject, text in sorted(faults.items()) if subject.startswith("guard/")]
     said = wrong or [f"generation {generation} is published"]

@@ -79,7 +79,7 @@ def judge(
 def _guarded_lists(
     decision: Decision, taken: TakenAway | None, baseline: Baseline, force: Force
 ) -> tuple[list[Loss], Marked]:
-    """The lists that would lose too many mirrors, and where mirrors keep their accepted fates, shape
+    """Returns the lists that would lose too many mirrors, and where mirrors keep their accepted fates, shape
     (questions with an arch, mirrors)."""
     keys, names = keys_with_arch(decision.questions), [mirror.name for mirror in decision.mirrors]
     was, new = baseline.accepted.fates(keys, names), decision.fates[: len(keys)]
@@ -104,13 +104,13 @@ def _guarded_lists(
 
 
 def _rows(marked: Marked) -> list[int]:
-    """The rows in which anything is marked."""
+    """Returns the rows in which anything is marked."""
     rows: list[int] = np.flatnonzero(marked.any(axis=1)).tolist()
     return rows
 
 
 def _with_accepted(decision: Decision, accepted: Accepted, held: Marked) -> Decision:
-    """The decision with the accepted fates where `held` says so."""
+    """Returns the decision with the accepted fates where `held` says so."""
     if not held.any():
         return decision
     keys, names = keys_with_arch(decision.questions), [mirror.name for mirror in decision.mirrors]
@@ -124,7 +124,7 @@ def _with_accepted(decision: Decision, accepted: Accepted, held: Marked) -> Deci
 
 
 def _offers(mirror: ServedMirror | None) -> list[bool]:
-    """Which of _FACETS a mirror offers. A family that was not tried counts as it does for clients."""
+    """Returns which of _FACETS a mirror offers. A family that was not tried counts as it does for clients."""
     if mirror is None:
         return [False] * len(_FACETS)
     protocols = {*mirror.addresses, *(p for urls in mirror.module_addresses.values() for p in urls)}
@@ -132,13 +132,13 @@ def _offers(mirror: ServedMirror | None) -> list[bool]:
 
 
 def _may_offer(mirror: Mirror) -> list[bool]:
-    """Which of _FACETS its file lets a mirror offer."""
+    """Returns which of _FACETS its file lets a mirror offer."""
     protocols = {*mirror.addresses, *(p for urls in mirror.module_addresses.values() for p in urls)}
     return [True, True, *(p in protocols for p in PROTOCOLS)]
 
 
 def _lost_offers(decision: Decision, mirrors: Sequence[Mirror], accepted: Accepted) -> Marked:
-    """What mirrors were published with and would not offer any more, shape (_FACETS, mirrors)."""
+    """Returns what mirrors were published with and would not offer any more, shape (_FACETS, mirrors)."""
     was = np.array([_offers(accepted.mirrors.get(mirror.name)) for mirror in mirrors])
     allowed = np.array([_may_offer(mirror) for mirror in mirrors])
     lost: Marked = (was & allowed & ~np.array([_offers(mirror) for mirror in decision.mirrors])).T
@@ -148,7 +148,7 @@ def _lost_offers(decision: Decision, mirrors: Sequence[Mirror], accepted: Accept
 def _guarded_offers(
     decision: Decision, mirrors: Sequence[Mirror], baseline: Baseline, force: Force
 ) -> tuple[list[Loss], Marked]:
-    """What too few mirrors would offer, and which mirrors go on offering what, shape (_FACETS, mirrors)."""
+    """Returns what too few mirrors would offer, and which go on offering what, shape (_FACETS, mirrors)."""
     lost = _lost_offers(decision, mirrors, baseline.accepted)
     public = _public(decision)
     keeps = sums(np.array([_offers(mirror) for mirror in decision.mirrors]).T & public)
@@ -161,7 +161,7 @@ def _guarded_offers(
 def _offering(
     decision: Decision, mirrors: Sequence[Mirror], accepted: Accepted, kept: Marked
 ) -> Iterator[ServedMirror]:
-    """The mirrors of the decision, with what they go on offering."""
+    """Yields the mirrors of the decision, with what they go on offering."""
     for served, mirror, facets in zip(decision.mirrors, mirrors, kept.T.tolist(), strict=True):
         if not any(facets):
             yield served
@@ -207,7 +207,7 @@ def _counts(decision: Decision) -> dict[str, Counts]:
 
 
 def taken_offers(accepted: Accepted, mirrors: Sequence[Mirror]) -> dict[str, Counts]:
-    """How many public mirrors offered something, and do not because people's files say so."""
+    """Returns how many public mirrors offered something, and do not because people's files say so."""
     may = {m.name: _may_offer(m) for m in mirrors if not m.private and m.cloud is None}
     nothing = [False] * len(_FACETS)
     former = {name: mirror for name, mirror in accepted.mirrors.items() if mirror.public}

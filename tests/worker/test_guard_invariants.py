@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -41,8 +41,12 @@ steps = st.lists(st.tuples(minutes, files, states), min_size=1, max_size=6)
 
 
 def written(choice: dict[str, str]) -> Written:
-    changes = {"there": {}, "disabled": {"disabled": True}, "private": {"private": True}}
-    more = {**changes, "one arch": {"arches": ("x86_64",)}}
+    more: dict[str, dict[str, Any]] = {
+        "there": {},
+        "disabled": {"disabled": True},
+        "private": {"private": True},
+        "one arch": {"arches": ("x86_64",)},
+    }
     mirrors = [a_mirror(name, **more[kind]) for name, kind in choice.items() if kind != "gone"]
     return Written(CONFIG_OF_TWO, {f"{mirror.name}.yml": mirror for mirror in mirrors})
 
