@@ -1,4 +1,5 @@
-"""Reads files up to a limit, replaces them in one step, and tells whether they have changed."""
+"""Reads files up to a limit, replaces them in one step, tells whether they have changed, and finds those that
+come with the program."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from app.model import SourceError
 from app.model.errors import fault
@@ -23,8 +24,17 @@ T = TypeVar("T")
 FileMark = tuple[int, int, int, int]  # inode, size, mtime and ctime in ns
 Marks = dict[str, FileMark | None]  # by path
 
+_APP = Path(__file__).parent
+
 ABANDONED_S = 3600.0
 """The age of a temporary file whose writer must have been killed."""
+
+
+def shipped_folder(name: Literal["data", "nginx"]) -> Path:
+    """The folder `name` of the program itself: beside the package in a clone, inside of it where a wheel was
+    installed."""
+    installed = _APP / name
+    return installed if installed.is_dir() else _APP.parent / name
 
 
 def read_bytes(path: Path, limit_bytes: int) -> bytes:

@@ -17,8 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import app
-from app.files import replace, said
+from app.files import replace, said, shipped_folder
 from app.geo import vendors
 from app.geo.copies import VerifiedCopies
 from app.geo.database import CityDatabase, city_layout_of
@@ -34,7 +33,7 @@ from app.store import Store
 
 log = logging.getLogger("mirrorwise.nginx")
 
-COMMITTED = Path(app.__file__).parent.parent / "nginx"
+COMMITTED = shipped_folder("nginx")
 COMMITTED_PLACE = "/etc/nginx/mirrorwise"
 """The path of the directory in the committed files."""
 UNCLASSED = "geoip-none.conf"
@@ -156,7 +155,7 @@ class SiteDirectory:
         """The contents of all configuration files, by name."""
         files = sorted(COMMITTED.glob("*.conf"))
         if not files:
-            raise MirrorwiseError(f"{COMMITTED}: the site's files are not there; run this from a clone")
+            raise MirrorwiseError(f"{COMMITTED}: the site's files are not there; install the program anew")
         texts = {file.name: file.read_text().replace(COMMITTED_PLACE, str(self._folder)) for file in files}
         if databases is not None:
             text = texts[databases.variant].replace("city-ipv4.mmdb", databases.city_ipv4.name)
