@@ -131,24 +131,40 @@ def web(bind: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.argument("directory", type=click.Path(path_type=Path), required=False)
-def check(directory: Path | None) -> None:
+@click.argument("paths", nargs=-1, type=_PATH, metavar="[DIR | FILE...]")
+@click.option("--changed-since", metavar="REVISION", help="Only what has changed since, by git.")
+@click.option("--probe", is_flag=True, help="Ask the mirrors of these files, or of those that changed.")
+@click.option("--strict", is_flag=True, help="Warnings fail, too.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True
+)
+def check(
+    paths: tuple[Path, ...],
+    changed_since: str | None,
+    probe: bool,
+    strict: bool,
+    form: Literal["text", "json", "github"],
+) -> None:
     """Validate a data folder, and name what no program reads in it; for a pull request's CI.
 
+    Of files, or of what has changed, every finding is shown, and of other files the faults that come of it.
     With GEOIP_CITY and GEOIP_ASN, these databases are looked at as well, and how far AS numbers reach.
 
     \b
-    Example:
+    Examples:
       mirrorwise check data
+      mirrorwise check --probe data/mirrors.d/mirror.example.org.yml
+      mirrorwise check --changed-since origin/main --strict --format github
     """
-    from app.cli.check import check_all
+    from app.cli.check import CheckOptions, printed, run_check
 
-    findings = check_all(directory, os.environ)
-    for finding in findings:
-        click.echo(str(finding))
+    if probe and changed_since is None and all(path.is_dir() for path in paths):
+        raise click.UsageError("--probe asks the mirrors of some files; name them, or give --changed-since")
+    findings = run_check(CheckOptions(paths, changed_since, probe), os.environ)
+    click.echo(printed(findings, form), nl=False)
     faults = sum(finding.severity is Severity.FAULT for finding in findings)
     click.echo(f"{faults} faults, {len(findings) - faults} warnings", err=True)
-    sys.exit(1 if faults else 0)
+    sys.exit(1 if faults or (strict and findings) else 0)
 
 
 @main.command()

@@ -48,6 +48,8 @@ class ProbeOptions:
     #: If set, only these mirrors are asked, whatever their budget, private ones too.
     names: tuple[str, ...] = ()
     verbose: bool = False
+    #: The folder for what is measured, if that is to be kept apart from the data folder.
+    records_dir: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,13 @@ class Prober:
     files: PeopleFiles = field(init=False)
     config: ServiceConfig = field(init=False)
     mirrors: dict[str, Mirror] = field(init=False)
+    #: The results of the last round, of a prober that runs only one.
+    results: list[Result] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        folder = DataFolder(self.options.data_dir)
-        self.records = Records(folder)
-        self.files = PeopleFiles(folder)
+        options = self.options
+        self.records = Records(DataFolder(options.records_dir or options.data_dir))
+        self.files = PeopleFiles(DataFolder(options.data_dir))
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -152,10 +156,10 @@ class Prober:
                 log.exception("the round could not be finished")
             await asyncio.sleep(next_s - time.monotonic())
             await self._read_files()
-        results = await self._round(origin)
+        self.results = await self._round(origin)
         if not self.options.names:
             return 0
-        return 0 if all(r.state is not None and r.state.status is Status.OK for r in results) else 1
+        return 0 if all(r.state is not None and r.state.status is Status.OK for r in self.results) else 1
 
     async def _round(self, origin: Origin, within_s: float | None = None) -> list[Result]:
         self.records.prepare()

@@ -124,7 +124,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hasty_prober(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.probe.service.Pace", lambda: Pace(retry_after_s=0.0, reread_after_s=0.0))
+    monkeypatch.setattr("app.probe.service.Pace", lambda **_: Pace(retry_after_s=0.0, reread_after_s=0.0))
 
 
 def ends_well(folder: Path, command: str) -> str:
