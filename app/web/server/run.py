@@ -57,9 +57,11 @@ def worker_class(wanted: ServerKind) -> type | str:
 
 
 class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's logger, which writes to the root logger's handlers instead of its own."""
+    """gunicorn's logger, which writes to the root logger's handlers instead of its own, and under a name that
+    does not call each of its lines an error."""
 
     def setup(self, cfg: Any) -> None:
+        self.error_log = logging.getLogger("mirrorwise.server")
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
