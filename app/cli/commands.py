@@ -13,14 +13,15 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from app.files import said
+from app.files import is_gone, said
 from app.logs import set_up_logging
-from app.model import GeoError, MirrorwiseError, Severity
+from app.model import GeoError, MirrorwiseError, SettingsError, Severity
 from app.settings import Settings, read_settings
 
 _PATH = click.Path(path_type=Path)
@@ -45,9 +46,28 @@ class _Group(click.Group):
             ctx.exit(1)
 
 
-def _settings() -> Settings:
-    settings = read_settings(os.environ)
+def _settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    settings = read_settings(environ)
     set_up_logging(settings)
+    return settings
+
+
+def _settings_of_a_service(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a program that goes on. Raises SettingsError also if they name a database that is not
+    there, and of which no program had a good copy before."""
+    from app.geo.copies import VerifiedCopies
+
+    settings = _settings(environ)
+    copies = VerifiedCopies(settings.var_dir / "geoip")
+    gone = [
+        f"{name}: {path}: there is no such file, and no good copy from before in {copies.folder}"
+        for name, paths in (("GEOIP_CITY", settings.geoip_city), ("GEOIP_ASN", settings.geoip_asn))
+        if environ.get(name, "").strip()
+        for path in paths
+        if is_gone(path) and copies.last(path) is None
+    ]
+    if gone:
+        raise SettingsError("\n".join(gone))
     return settings
 
 
@@ -79,14 +99,16 @@ def main() -> None:
 def up(port: int | None) -> None:
     """Run the whole service on this machine: worker and web together.
 
+    Its data are those in data/, in the folder that MIRRORWISE_DATA names, or else a sample network.
+
     \b
     Example:
       mirrorwise up --port 8080
     """
-    from app.cli.up import run_up
+    from app.cli.up import environ_of_up, run_up
 
-    settings = read_settings(os.environ)
-    sys.exit(run_up(settings, port or settings.port))
+    environ = environ_of_up(os.environ, port)
+    sys.exit(run_up(_settings_of_a_service(environ), environ))
 
 
 @main.command()
@@ -99,10 +121,10 @@ def worker(once: bool, force: bool) -> None:
     Example:
       REDIS_URL=redis://127.0.0.1:6379/0 mirrorwise worker --once
     """
+    settings = _settings_of_a_service()
     from app.store import open_store
     from app.worker.loop import Worker, run_once, run_until
 
-    settings = _settings()
     one = Worker(settings, open_store(settings))
     if once:
         published = run_once(one, force)
@@ -125,9 +147,11 @@ def web(bind: tuple[str, ...]) -> None:
     Example:
       mirrorwise web --bind unix:/run/mirrorwise/web.sock
     """
+    settings = _settings_of_a_service()
+    os.environ["WEB_CONCURRENCY"] = str(settings.web_concurrency)  # gunicorn reads it when it is imported
     from app.web.server.run import Server
 
-    Server(_settings(), bind).run()
+    Server(settings, bind).run()
 
 
 @main.command()

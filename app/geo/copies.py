@@ -47,7 +47,7 @@ class VerifiedCopies:
         its path."""
         #: Why copies are held in memory; None if none is.
         self.problem: str | None = None
-        self._folder = folder
+        self.folder = folder
         self._or_memory = or_memory
         self._good: dict[Path, tuple[FileMark, Path]] = {}
         self._bad: dict[Path, tuple[FileMark, str]] = {}
@@ -74,13 +74,13 @@ class VerifiedCopies:
             self._bad[source] = (seen, str(error))
             raise
         except OSError as error:
-            raise GeoError(f"{source}: cannot be copied to {self._folder}: {error}") from error
+            raise GeoError(f"{source}: cannot be copied to {self.folder}: {error}") from error
         self._good[source] = (seen, copy)
         return copy
 
     def keep(self, digest: str, content: bytes) -> Path:
         """Writes a database that came through the store, and returns its path. Raises GeoError."""
-        target = self._folder / f"{digest[:32]}.mmdb"
+        target = self.folder / f"{digest[:32]}.mmdb"
 
         try:
             if not _holds(target, digest):
@@ -108,7 +108,7 @@ class VerifiedCopies:
     def last(self, source: Path) -> Path | None:
         """The copy of a source that was remembered last; None if there is none any more."""
         try:
-            copy = self._folder / self._link(source).readlink().name
+            copy = self.folder / self._link(source).readlink().name
             return copy if copy.is_file() else None
         except OSError:
             return None
@@ -117,14 +117,14 @@ class VerifiedCopies:
         """Deletes the copies that this process does not use, that no link leads to, and that no process has
         touched for an hour. It touches its own copies, so that other processes keep them. `now` is in
         epoch seconds."""
-        remove_abandoned(self._folder, now)
+        remove_abandoned(self.folder, now)
         current = {self._kept, *(copy for _, copy in self._good.values())}
-        for link in map(Path, marks(self._folder, ".last")):
+        for link in map(Path, marks(self.folder, ".last")):
             with suppress(OSError):
-                current.add(self._folder / link.readlink().name)
+                current.add(self.folder / link.readlink().name)
         for copy in self._in_memory.keys() - current:
             self._in_memory.pop(copy).close()
-        for file in map(Path, marks(self._folder, ".mmdb")):
+        for file in map(Path, marks(self.folder, ".mmdb")):
             with suppress(OSError):  # another process was faster, or the disk is read-only
                 if file in current:
                     os.utime(file, (now, now))
@@ -132,7 +132,7 @@ class VerifiedCopies:
                     file.unlink()
 
     def _link(self, source: Path) -> Path:
-        return self._folder / f"{digest_of(os.fsencode(source))[:16]}.last"
+        return self.folder / f"{digest_of(os.fsencode(source))[:16]}.last"
 
     def _copy(self, source: Path, seen: FileMark) -> Path:
         digest = digest_of_file(source)
@@ -144,13 +144,13 @@ class VerifiedCopies:
             copy = self._copy_to_memory(source, seen, digest)
             self._again_at = time.monotonic() + AGAIN_S
             why = error.strerror or error
-            self.problem = f"{self._folder} takes none ({why}), so each process has its own in memory"
+            self.problem = f"{self.folder} takes none ({why}), so each process has its own in memory"
             return copy
         self.problem = None
         return copy
 
     def _copy_to_folder(self, source: Path, digest: str) -> Path:
-        target = self._folder / f"{digest[:32]}.mmdb"
+        target = self.folder / f"{digest[:32]}.mmdb"
         if _holds(target, digest):
             with suppress(OSError):  # a read-only disk is no reason to refuse it
                 os.utime(target)

@@ -1,0 +1,70 @@
+"""Finds requests that can be tried on a network, whatever its data are: for what `mirrorwise up` prints."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from app.catalogue.catalogue import expected_repos
+from app.geo.copies import VerifiedCopies
+from app.geo.database import CityDatabase
+from app.geo.following import follow_cities
+from app.geo.mmdb import MmdbFile, texts
+from app.model import GeoError, MirrorwiseError, ServiceConfig
+from app.settings import Settings
+from app.sources.folder import DataFolder
+from app.sources.people_files import PeopleFiles
+
+_NODES = 16  # of each level: enough to find an address that the database knows
+_USUAL_ARCH = "x86_64"
+
+
+def what_to_try(settings: Settings) -> list[str]:
+    """Targets of requests for lists that exist, for everybody and for an address in the city database, and
+    for what is known of the client."""
+    targets = ["/whoami"]
+    try:
+        config = PeopleFiles(DataFolder(settings.data_dir)).read()
+    except MirrorwiseError:
+        return targets  # what is served is a former config
+    question = _question(config)
+    if question is not None:
+        release, repo, arch = question
+        path = f"/mirrorlist/{release}/{repo}?"
+        wanted = {"arch": arch} if arch else {}
+        address = _known_address(settings)
+        targets = [path + urlencode(wanted | ({"ip": address} if address else {})), *targets]
+        targets = [path + urlencode(wanted), *targets] if address else targets
+    return [target.removesuffix("?") for target in targets]
+
+
+def _question(config: ServiceConfig) -> tuple[str, str, str] | None:
+    """The release, repo and arch of a list that mirrors are expected to have, by the name that people use."""
+    plain = [repo for repo in expected_repos(config) if repo.module is None] or expected_repos(config)
+    found = sorted(plain, key=lambda repo: repo.arch != _USUAL_ARCH)
+    if not found:
+        return None
+    names = {release: alias for alias, release in config.aliases.items()}
+    release = plain[-1].release
+    first = next(repo for repo in found if repo.release == release)
+    return names.get(release, release), str(first.repo), first.arch
+
+
+def _known_address(settings: Settings) -> str | None:
+    """An address of which the city database knows where it is; None if there is no such database."""
+    cities = follow_cities(settings.geoip_city, VerifiedCopies(settings.var_dir / "geoip"))
+    try:
+        cities.look()
+        return _first_located(cities.database) if cities.database else None
+    except GeoError:
+        return None
+
+
+def _first_located(cities: CityDatabase) -> str | None:
+    for path in cities.paths:
+        file = MmdbFile(path)
+        for level in file.walk(_NODES):
+            if level.version == 4:
+                for address in texts(4, level.high, level.low):
+                    if cities.locate(address).precise:
+                        return address
+    return None
