@@ -192,6 +192,24 @@ def check(
 
 
 @main.command()
+@click.argument("directory", type=_PATH, metavar="DIR")
+def init(directory: Path) -> None:
+    """Begin a data folder: a commented config, an example mirror, and what git should ignore.
+
+    No file that is there already is touched.
+
+    \b
+    Example:
+      mirrorwise init network
+    """
+    from app.cli.init import begin, next_steps
+
+    for path in begin(directory):
+        click.echo(f"written: {path}")
+    click.echo(next_steps(directory))
+
+
+@main.command()
 @click.argument("ip")
 @click.option("--release", help="Default: the last one in config.yml.")
 @click.option("--repo", help="Default: the first one in config.yml.")
