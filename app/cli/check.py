@@ -1,4 +1,5 @@
-"""`mirrorwise check`: the data folder or a change of it, and the GeoIP databases that the settings name."""
+"""Runs `mirrorwise check`, which checks the data folder or a change of it, and the GeoIP databases that the
+settings name."""
 
 from __future__ import annotations
 
@@ -125,7 +126,8 @@ def _checked(
 
 
 def _of(followed: FollowedDatabase[CityDatabase] | FollowedDatabase[AsnDatabase]) -> Iterator[Finding]:
-    """Yields what is wrong with the files of a database, or odd."""
+    """Yields a fault for each file of a database that cannot be used, and a warning for each that is usable
+    but odd."""
     for finding, texts in ((fault, followed.faults), (warning, followed.remarks)):
         yield from (finding(str(path), text.removeprefix(f"{path}: ")) for path, text in texts.items())
 

@@ -1,7 +1,8 @@
-"""The commands of the command line.
+"""Defines the commands of the command line.
 
-Each imports what it needs when it runs, because web must not load what only the worker uses. The exit code
-is 0 if it succeeded, 1 if its input is at fault (the message says where), and 2 if it was used wrongly.
+Each command imports what it needs when it runs, because web must not load what only the worker uses. The exit
+code is 0 if the command succeeded, 1 if its input is at fault (the message says where), and 2 if its
+arguments are wrong.
 """
 # ruff: noqa: PLC0415
 
@@ -28,7 +29,8 @@ _PATH = click.Path(path_type=Path)
 
 
 class _Group(click.Group):
-    """A group of commands that turns our own errors into a message and exit code 1."""
+    """A group of commands that turns Mirrorwise's own errors, and errors of the operating system, into a
+    message and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> object:
         for stream in (sys.stdout, sys.stderr):
@@ -58,13 +60,13 @@ def _settings_of_a_service(environ: Mapping[str, str] = os.environ) -> Settings:
     from app.geo.copies import VerifiedCopies
 
     settings = _settings(environ)
-    copies = VerifiedCopies(settings.var_dir / "geoip")
+    kept = settings.var_dir / "geoip"
     gone = [
-        f"{name}: {path}: there is no such file, and no good copy from before in {copies.folder}"
+        f"{name}: {path}: there is no such file, and no good copy from before in {kept}"
         for name, paths in (("GEOIP_CITY", settings.geoip_city), ("GEOIP_ASN", settings.geoip_asn))
         if environ.get(name, "").strip()
         for path in paths
-        if is_gone(path) and copies.last(path) is None
+        if is_gone(path) and VerifiedCopies(kept).last(path) is None
     ]
     if gone:
         raise SettingsError("\n".join(gone))
@@ -115,7 +117,7 @@ def up(port: int | None) -> None:
 @click.option("--once", is_flag=True, help="Compile and publish once, then end.")
 @click.option("--force", is_flag=True, help="Publish past the guard.")
 def worker(once: bool, force: bool) -> None:
-    """Read the sources, compile, publish; then again whenever an input changes.
+    """Read the inputs, compile a snapshot and publish it; do so again whenever an input changes.
 
     \b
     Example:
@@ -169,10 +171,11 @@ def check(
     strict: bool,
     form: Literal["text", "json", "github"],
 ) -> None:
-    """Validate a data folder, and name what no program reads in it; for a pull request's CI.
+    """Validate a data folder, and name the files in it that no program reads; for a pull request's CI.
 
     Of files, or of what has changed, every finding is shown, and of other files the faults that come of it.
-    With GEOIP_CITY and GEOIP_ASN, these databases are looked at as well, and how far AS numbers reach.
+    With GEOIP_CITY and GEOIP_ASN, these databases are checked as well, and also how many addresses the
+    AS numbers of mirrors reach.
 
     \b
     Examples:
@@ -258,7 +261,7 @@ def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bo
 
 
 def _policy(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, object]:
-    """Reads new values for keys of `selection`."""
+    """Reads new values for keys of `selection` from texts such as `selection.border_km=800`, by key."""
     from app.simulation.what_if import policy_changes
 
     try:
@@ -293,8 +296,9 @@ def simulate(
 ) -> None:
     """Compute which clients are sent where: mirrors' shares of all clients, and how far clients have to go.
 
-    Nothing is published. What the files say, with the changes asked for, is compared with what is live,
-    with prices as they stand (how it begins) or --settled (what it comes to after days).
+    Nothing is published. The mirrors and settings in the files, with the changes asked for, are compared
+    with those that are live. Load prices stay as they are, which shows the effect at first; with
+    --settled they are solved anew, which shows the effect after days.
 
     \b
     Examples:
@@ -325,9 +329,9 @@ def simulate(
 @click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, and look again each time (15s).")
 @click.option("--reload", metavar="COMMAND", help="Run this when anything has changed: 'nginx -s reload'.")
 def nginx(out: Path, upstream: str | None, every: float | None, reload: str | None, **machine: Any) -> None:
-    """Write the directory that nginx reads the site from, databases and all.
+    """Write the directory from which nginx reads the site: its configuration and its databases.
 
-    nginx's http section takes it up with: include /etc/nginx/mirrorwise/mirrorwise.conf;
+    In nginx's http section, write: include /etc/nginx/mirrorwise/mirrorwise.conf;
 
     \b
     Examples:

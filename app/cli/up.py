@@ -1,4 +1,4 @@
-"""Runs `mirrorwise up`: worker and web as child processes of one command, which end together."""
+"""Runs `mirrorwise up`, which starts worker and web as its child processes and ends them together."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def environ_of_up(environ: Mapping[str, str], port: int | None) -> dict[str, str
 
 
 def run_up(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Runs worker and web. Returns the exit code: 0 if the user stopped them, 1 if one ended by itself.
-    Raises MirrorwiseError before anything is started."""
+    """Runs worker and web until the user stops them or one of them ends. Returns the exit code: 0 if the user
+    stopped them, 1 if one ended by itself. Raises MirrorwiseError before anything is started."""
     if is_gone(DataFolder(settings.data_dir).config):
         lacks = "there is no config.yml; `mirrorwise init` begins one"
         raise SourceError([fault(str(settings.data_dir), lacks)])
@@ -70,7 +70,8 @@ def run_up(settings: Settings, environ: Mapping[str, str]) -> int:
 def _start(
     arguments: list[str], environ: Mapping[str, str], listener: socket.socket | None = None
 ) -> subprocess.Popen[bytes]:
-    """Starts a part in a session of its own, so that Ctrl-C reaches only us and we end the parts in order."""
+    """Starts a part (worker or web) in a session of its own, so that Ctrl-C reaches only this process, which
+    then ends the parts in order."""
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "app", *arguments],
         env=environ,

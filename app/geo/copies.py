@@ -35,7 +35,8 @@ _SAMPLE = 512  # nodes for each level of the tree: some ten thousand lookups in 
 
 
 class _BadDatabaseError(GeoError):
-    """The content of the file is at fault, so that trying again is of no use until it changes."""
+    """The error that the content of a file is no usable database, so that trying again is of no use until the
+    file changes."""
 
 
 class VerifiedCopies:
@@ -47,7 +48,7 @@ class VerifiedCopies:
         its path."""
         #: Why copies are held in memory; None if none is.
         self.problem: str | None = None
-        self.folder = folder
+        self._folder = folder
         self._or_memory = or_memory
         self._good: dict[Path, tuple[FileMark, Path]] = {}
         self._bad: dict[Path, tuple[FileMark, str]] = {}
@@ -74,13 +75,14 @@ class VerifiedCopies:
             self._bad[source] = (seen, str(error))
             raise
         except OSError as error:
-            raise GeoError(f"{source}: cannot be copied to {self.folder}: {error}") from error
+            raise GeoError(f"{source}: cannot be copied to {self._folder}: {error}") from error
         self._good[source] = (seen, copy)
         return copy
 
     def keep(self, digest: str, content: bytes) -> Path:
-        """Writes a database that came through the store, and returns its path. Raises GeoError."""
-        target = self.folder / f"{digest[:32]}.mmdb"
+        """Writes a database that came through the store, and returns the path of its file in the folder.
+        `digest` is the SHA-256 of the content in hex. Raises GeoError if the file cannot be written."""
+        target = self._folder / f"{digest[:32]}.mmdb"
 
         try:
             if not _holds(target, digest):
@@ -106,9 +108,9 @@ class VerifiedCopies:
                     temporary.symlink_to(copy.name)
 
     def last(self, source: Path) -> Path | None:
-        """The copy of a source that was remembered last; None if there is none any more."""
+        """Returns the copy of a source that was remembered last; None if there is none any more."""
         try:
-            copy = self.folder / self._link(source).readlink().name
+            copy = self._folder / self._link(source).readlink().name
             return copy if copy.is_file() else None
         except OSError:
             return None
@@ -117,14 +119,14 @@ class VerifiedCopies:
         """Deletes the copies that this process does not use, that no link leads to, and that no process has
         touched for an hour. It touches its own copies, so that other processes keep them. `now` is in
         epoch seconds."""
-        remove_abandoned(self.folder, now)
+        remove_abandoned(self._folder, now)
         current = {self._kept, *(copy for _, copy in self._good.values())}
-        for link in map(Path, marks(self.folder, ".last")):
+        for link in map(Path, marks(self._folder, ".last")):
             with suppress(OSError):
-                current.add(self.folder / link.readlink().name)
+                current.add(self._folder / link.readlink().name)
         for copy in self._in_memory.keys() - current:
             self._in_memory.pop(copy).close()
-        for file in map(Path, marks(self.folder, ".mmdb")):
+        for file in map(Path, marks(self._folder, ".mmdb")):
             with suppress(OSError):  # another process was faster, or the disk is read-only
                 if file in current:
                     os.utime(file, (now, now))
@@ -132,7 +134,7 @@ class VerifiedCopies:
                     file.unlink()
 
     def _link(self, source: Path) -> Path:
-        return self.folder / f"{digest_of(os.fsencode(source))[:16]}.last"
+        return self._folder / f"{digest_of(os.fsencode(source))[:16]}.last"
 
     def _copy(self, source: Path, seen: FileMark) -> Path:
         digest = digest_of_file(source)
@@ -144,13 +146,13 @@ class VerifiedCopies:
             copy = self._copy_to_memory(source, seen, digest)
             self._again_at = time.monotonic() + AGAIN_S
             why = error.strerror or error
-            self.problem = f"{self.folder} takes none ({why}), so each process has its own in memory"
+            self.problem = f"{self._folder} takes none ({why}), so each process has its own in memory"
             return copy
         self.problem = None
         return copy
 
     def _copy_to_folder(self, source: Path, digest: str) -> Path:
-        target = self.folder / f"{digest[:32]}.mmdb"
+        target = self._folder / f"{digest[:32]}.mmdb"
         if _holds(target, digest):
             with suppress(OSError):  # a read-only disk is no reason to refuse it
                 os.utime(target)
@@ -197,17 +199,20 @@ def verify(path: Path, name: str) -> None:
 
 
 def identity_of(copies: Sequence[Path]) -> str:
-    """A name for the content of these copies. The same contents in the same order have the same name."""
+    """Returns a name for the content of these copies. The same contents in the same order have the same
+    name."""
     return digest_of("\n".join(map(_name_of, copies)).encode())[:16]
 
 
 def _name_of(copy: Path) -> str:
-    """The name of a copy's content. The path of one in memory leads to `memfd:<name> (deleted)`."""
+    """Returns the name of a copy's content, the first digits of its hash. The path of a copy in memory leads
+    to `memfd:<name> (deleted)`."""
     return copy.resolve().stem.removeprefix("memfd:").removesuffix(" (deleted)")
 
 
 def _holds(path: Path, digest: str) -> bool:
-    """Returns whether a file has the content of this digest. Its size is not enough: disks lose pages."""
+    """Returns whether the content of a file has this digest. The right size would not be enough, because
+    disks lose pages."""
     try:
         return digest_of_file(path) == digest
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Builds the Flask application around what a process currently serves."""
+"""Builds the Flask application, which answers from the generation that its process serves now."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ METHODS = ("GET", "HEAD")
 
 
 def create_app(settings: Settings, store: Store, follow: bool = True, server: str | None = None) -> Flask:
-    """Builds the application. With `follow` it keeps up with the store in the background; otherwise the
-    caller refreshes `app.extensions["mirrorwise"]`. `server` is the same as for `Current`."""
+    """Builds the application. With `follow`, a thread keeps up with the store; otherwise the caller refreshes
+    `app.extensions["mirrorwise"]`. `server` is the name that all processes of one server share, if there are
+    several."""
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # GET and HEAD only
     # With Redis as the store, the last good snapshot is kept in files beside it.
@@ -42,7 +43,8 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
 def _register_errors(app: Flask) -> None:
     @app.before_request
     def refuse() -> None:
-        """Refuses what nginx refuses, wherever it would lead, so that answers do not depend on nginx."""
+        """Refuses the requests that nginx refuses (other methods, impossible paths), whatever view they are
+        for, so that answers are the same without nginx."""
         if request.method not in METHODS:
             raise MethodNotAllowed(METHODS)
         if is_impossible(sent_target(request.environ)):

@@ -1,8 +1,8 @@
-"""Brings path and Host header of a request into the plain form that the application expects.
+"""Brings path, query and Host header of a request into the plain form that the application expects.
 
-Doubled and trailing slashes in a path, as some clients write them, mean nothing; a redirect would cost
-the client a second request every time. The Host header matters to pages that show their own address,
-and to nothing else. Flask would refuse some of its values, and accept others that no host can have.
+Doubled and trailing slashes in a path, as some clients write them, mean nothing; a redirect would cost the
+client a second request every time. The Host header matters to pages that show their own address, and to
+nothing else. Flask would refuse some of its values, and accept others that no host can have.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def is_impossible(target: str) -> bool:
-    """Whether a request's target, as it was sent, has a path that no server could open: it is encoded
+    """Returns whether a request's target, as it was sent, has a path that no server could open: it is encoded
     wrongly, holds a NUL, or leads above the root."""
     path = target.partition("?")[0]
     if "%" not in path and ".." not in path:
@@ -44,8 +44,8 @@ def plain_path(path: str) -> str:
 
 
 def plain_query(query: str) -> str:
-    """The query with its raw bytes percent-encoded, which mean the same. Flask would fail at those that are
-    not UTF-8."""
+    """Returns the query with its raw bytes percent-encoded, which does not change its meaning. Flask would
+    fail at raw bytes that are not UTF-8."""
     return query if query.isascii() else quote(query.encode("latin-1"), safe=_ASCII)
 
 
