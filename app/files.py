@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +36,17 @@ def shipped_folder(name: Literal["data", "nginx"]) -> Path:
     installed."""
     installed = _APP / name
     return installed if installed.is_dir() else _APP.parent / name
+
+
+def own_module(name: str) -> list[str]:
+    """The command that runs a module of this program as `python -m` does, with the interpreter and the search
+    path of this process. `python -m` itself would look into the present folder first, which may hold another
+    program's `app`."""
+    code = (
+        "import runpy, sys; sys.path[:] = sys.argv.pop(1).split(':'); "
+        "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+    )
+    return [sys.executable, "-P", "-c", code, ":".join(sys.path), name]
 
 
 def read_bytes(path: Path, limit_bytes: int) -> bytes:

@@ -49,10 +49,12 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to stand in, with none of our variables set."""
+    """A folder to stand in that has nothing but somebody else's `app`, with none of our variables set."""
     for name in [name for name in os.environ if OURS.fullmatch(name) or name == "PYTHONPATH"]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    Path("app").mkdir()
+    Path("app/__init__.py").write_text("raise SystemExit('this is another program')\n")
     return tmp_path
 
 
@@ -79,7 +81,7 @@ def test_it_runs_the_installed_code(program: Path, here: Path) -> None:
     """Nothing of the clone is in the way."""
     code = "import app; print(app.__file__)"
     found = subprocess.run(
-        [program.with_name("python"), "-c", code], capture_output=True, text=True, check=True
+        [program.with_name("python"), "-P", "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert Path(found.strip()).is_relative_to(program.parent.parent)
     assert "0.1.0" in run(program, "--version")
@@ -102,7 +104,7 @@ def up(program: Path, here: Path) -> Iterator[str]:
 
 
 def test_up_serves_the_sample(up: str, program: Path) -> None:
-    """In an empty folder, without any setting, and every line that it prints gives an answer."""
+    """Without data of one's own and without any setting, and every line that it prints gives an answer."""
     [served] = re.findall(r"Mirrorwise is serving (\S+) \(the sample network\)", up)
     assert Path(served).is_relative_to(program.parent.parent)
     urls = re.findall(r"curl '([^']+)'", up)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +15,7 @@ import click
 
 from app.cli.port import listening
 from app.cli.samples import what_to_try
-from app.files import is_gone, shipped_folder
+from app.files import is_gone, own_module, shipped_folder
 from app.model import SourceError
 from app.model.errors import fault
 from app.settings import Settings
@@ -73,7 +72,7 @@ def _start(
     """Starts a part (worker or web) in a session of its own, so that Ctrl-C reaches only this process, which
     then ends the parts in order."""
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "app", *arguments],
+        [*own_module("app"), *arguments],
         env=environ,
         start_new_session=True,
         pass_fds=[listener.fileno()] if listener else [],

@@ -59,8 +59,11 @@ def probe_newcomers(
 def _findings(file: str, result: Result) -> Iterator[Finding]:
     """Yields what is wrong with a mirror. Each message begins with the key that it is about."""
     state, seen = result.state, result.observation
+    if state is None and seen.not_asked is not None:
+        yield warning(file, f"address: the mirror could not be asked from here: {seen.not_asked}")
+        return
     if state is None:
-        why = result.error or seen.not_asked or "it gave no answer"
+        why = result.error or "it gave no answer"
         yield fault(file, f"address: asked just now, nothing could be learnt of the mirror: {why}")
         return
     if state.status is not Status.OK:

@@ -431,6 +431,19 @@ def test_every_protocol_is_asked(asked: Fleet) -> None:
     assert "fault: address.rsync: asked just now over IPv4: " in result.stdout
 
 
+def test_a_family_that_this_machine_lacks(asked: Fleet) -> None:
+    """As many runners have no IPv6: a mirror that cannot be asked is not blamed."""
+    asked.routed = ("ipv4",)
+    name = asked.add("new.example.org")
+    asked.addresses[name] = ["2001:4860:4860::8888"]
+    result = run("--probe", asked.folder / "mirrors.d" / f"{name}.yml")
+    assert (
+        "warning: address: the mirror could not be asked from here: this machine has no route"
+        in result.stdout
+    )
+    assert result.exit_code == 0
+
+
 def test_mirrors_that_are_not_asked(asked: Fleet) -> None:
     """Private and disabled ones, and those whose file is at fault anyway."""
     names = [
