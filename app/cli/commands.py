@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -26,6 +27,7 @@ from app.model import GeoError, MirrorwiseError, SettingsError, Severity
 from app.settings import Settings, read_settings
 
 _PATH = click.Path(path_type=Path)
+_ADDRESS = re.compile(r"unix:.+|fd://[0-9]+|(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
 
 
 class _Group(click.Group):
@@ -140,8 +142,25 @@ def worker(once: bool, force: bool) -> None:
         os._exit(0)  # an orderly end would wait for what hangs
 
 
+def _addresses(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Checks addresses to listen on: gunicorn would end with a traceback over a bad one."""
+    for text in texts:
+        match = _ADDRESS.fullmatch(text)
+        if match is None or not 0 < int(match["port"] or 1) < 65536:
+            raise click.BadParameter(
+                f"{text!r} is none; write host:port, [::1]:port or unix:/path", ctx, param
+            )
+    return texts
+
+
 @main.command()
-@click.option("--bind", multiple=True, help="host:port or unix:/path; default 127.0.0.1:PORT.")
+@click.option(
+    "--bind",
+    multiple=True,
+    callback=_addresses,
+    metavar="ADDRESS",
+    help="host:port or unix:/path; default 127.0.0.1:PORT.",
+)
 def web(bind: tuple[str, ...]) -> None:
     """Answer clients, from what the worker has published.
 

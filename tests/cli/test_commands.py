@@ -94,6 +94,10 @@ def test_version() -> None:
         pytest.param(["up", "--port", "70000"], id="port that is none"),
         pytest.param(["init", "one", "two"], id="too many arguments"),
         pytest.param(["check", "--format", "xml"], id="unknown format"),
+        pytest.param(["web", "--bind", "127.0.0.1:http"], id="address without a number"),
+        pytest.param(["web", "--bind", "127.0.0.1:99999"], id="address with an impossible port"),
+        pytest.param(["web", "--bind", "127.0.0.1"], id="address without a port"),
+        pytest.param(["web", "--bind", "[::1]:8080", "--bind", ""], id="empty address"),
     ],
 )
 def test_wrong_usage(arguments: list[str]) -> None:
