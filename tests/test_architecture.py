@@ -46,8 +46,8 @@ ALLOWED = {
     "worker": "model answer files settings logs clouds geo sources ranking snapshot store",
     "simulation": "model files settings logs sources ranking snapshot store worker",
     "site": "model files settings logs geo snapshot store",
-    "cli": "model files settings logs catalogue clouds sources geo probe store request explain render serving"
-    " web worker simulation site",
+    "cli": "model files settings logs catalogue clouds sources geo snapshot probe store request explain"
+    " render serving web worker simulation site",
     "__main__": "cli",
 }
 

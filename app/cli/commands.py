@@ -56,7 +56,7 @@ def _settings(environ: Mapping[str, str] = os.environ) -> Settings:
     return settings
 
 
-def _settings_of_a_service(environ: Mapping[str, str] = os.environ) -> Settings:
+def settings_of_a_service(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of a program that goes on. Raises SettingsError also if they name a database that is not
     there, and of which no program had a good copy before."""
     from app.geo.copies import VerifiedCopies
@@ -112,7 +112,7 @@ def up(port: int | None) -> None:
     from app.cli.up import environ_of_up, run_up
 
     environ = environ_of_up(os.environ, port)
-    sys.exit(run_up(_settings_of_a_service(environ), environ))
+    sys.exit(run_up(settings_of_a_service(environ), environ))
 
 
 @main.command()
@@ -125,7 +125,7 @@ def worker(once: bool, force: bool) -> None:
     Example:
       REDIS_URL=redis://127.0.0.1:6379/0 mirrorwise worker --once
     """
-    settings = _settings_of_a_service()
+    settings = settings_of_a_service()
     from app.store import open_store
     from app.worker.loop import Worker, run_once, run_until
 
@@ -168,7 +168,7 @@ def web(bind: tuple[str, ...]) -> None:
     Example:
       mirrorwise web --bind unix:/run/mirrorwise/web.sock
     """
-    settings = _settings_of_a_service()
+    settings = settings_of_a_service()
     os.environ["WEB_CONCURRENCY"] = str(settings.web_concurrency)  # gunicorn reads it when it is imported
     from app.web.server.run import Server
 

@@ -35,7 +35,7 @@ def next_steps(directory: Path) -> str:
     return (
         f"Put your own into them, then try:\n"
         f"  mirrorwise check {directory}\n"
-        f"  MIRRORWISE_DATA={directory} mirrorwise up\n"
+        f"  MIRRORWISE_DATA={directory} MIRRORWISE_VAR=var/{directory.name} mirrorwise up\n"
         f"Every key is explained in {shipped_folder('data') / 'README.md'}; units for systemd, alert rules "
         f"and more are in {shipped_folder('data') / 'examples'}."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from ipaddress import ip_address
 from urllib.parse import urlencode
 
 from app.catalogue.catalogue import expected_repos
@@ -60,11 +62,15 @@ def _known_address(settings: Settings) -> str | None:
 
 
 def _first_located(cities: CityDatabase) -> str | None:
+    """The first address with a known location, one of the Internet if there is any such."""
+    located = [address for address in _addresses_in(cities) if cities.locate(address).precise]
+    others = [address for address in located if not ip_address(address).is_loopback]
+    return next((address for address in others if ip_address(address).is_global), next(iter(others), None))
+
+
+def _addresses_in(cities: CityDatabase) -> Iterator[str]:
+    """Yields the first IPv4 addresses of networks from all over the database."""
     for path in cities.paths:
-        file = MmdbFile(path)
-        for level in file.walk(_NODES):
+        for level in MmdbFile(path).walk(_NODES):
             if level.version == 4:
-                for address in texts(4, level.high, level.low):
-                    if cities.locate(address).precise:
-                        return address
-    return None
+                yield from texts(4, level.high, level.low)

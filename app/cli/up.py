@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -16,15 +17,21 @@ import click
 from app.cli.port import listening
 from app.cli.samples import what_to_try
 from app.files import is_gone, own_module, shipped_folder
-from app.model import SourceError
+from app.model import MirrorwiseError, SourceError
 from app.model.errors import fault
 from app.settings import Settings
+from app.snapshot.soundness import verified
 from app.sources.folder import DataFolder
-from app.store import file_store
+from app.sources.people_files import PeopleFiles
+from app.store import FileStore, file_store
 
 READY_WITHIN_S = 60
 STOP_WITHIN_S = 15
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP comes when the terminal is closed
+
+
+class OtherNetworkError(MirrorwiseError):
+    """The service's folder belongs to another network."""
 
 
 def environ_of_up(environ: Mapping[str, str], port: int | None) -> dict[str, str]:
@@ -39,9 +46,7 @@ def environ_of_up(environ: Mapping[str, str], port: int | None) -> dict[str, str
 def run_up(settings: Settings, environ: Mapping[str, str]) -> int:
     """Runs worker and web until the user stops them or one of them ends. Returns the exit code: 0 if the user
     stopped them, 1 if one ended by itself. Raises MirrorwiseError before anything is started."""
-    if is_gone(DataFolder(settings.data_dir).config):
-        lacks = "there is no config.yml; `mirrorwise init` begins one"
-        raise SourceError([fault(str(settings.data_dir), lacks)])
+    check_folders(settings)
     parts: list[subprocess.Popen[bytes]] = []
     signals: list[int] = []  # noted, not raised: there is no moment at which one could leave a part behind
     with listening(settings.port) as listener:
@@ -64,6 +69,34 @@ def run_up(settings: Settings, environ: Mapping[str, str]) -> int:
             return 0 if signals else 1
         finally:
             _stop(parts)
+
+
+def check_folders(settings: Settings) -> None:
+    """Raises MirrorwiseError if there are no data, or if the service's folder is that of another network: its
+    lists would be served at first, and the guard would hold the new ones back for half an hour."""
+    folder = DataFolder(settings.data_dir)
+    if is_gone(folder.config):
+        lacks = "there is no config.yml; `mirrorwise init` begins one"
+        raise SourceError([fault(str(settings.data_dir), lacks)])
+    served = _names_in(file_store(settings.var_dir))
+    people = PeopleFiles(folder)
+    with suppress(SourceError):  # the worker says what is wrong
+        people.read()
+    if served and people.mirrors and not served & people.mirrors.keys():
+        raise OtherNetworkError(
+            f"{settings.var_dir} holds what was published of another network: none of its {len(served)} "
+            f"mirrors is in {settings.data_dir}; set MIRRORWISE_VAR to a folder of its own"
+        )
+
+
+def _names_in(store: FileStore) -> frozenset[str]:
+    """The names of all mirrors in the snapshot that was published last; none if there is none to be read."""
+    try:
+        pointer = store.pointer()
+        data = store.snapshot(pointer.generation) if pointer else None
+        return frozenset(mirror.name for mirror in verified(data).mirrors) if data else frozenset()
+    except MirrorwiseError:
+        return frozenset()
 
 
 def _start(

@@ -40,7 +40,7 @@ def test_it_says_what_comes_next(tmp_path: Path) -> None:
     """The files that were written, and commands that can be copied."""
     said = run("init", tmp_path / "n").stdout
     assert said.startswith(f"written: {tmp_path / 'n' / CONFIG}\n")
-    assert f"MIRRORWISE_DATA={tmp_path / 'n'} mirrorwise up" in said
+    assert f"MIRRORWISE_DATA={tmp_path / 'n'} MIRRORWISE_VAR=var/n mirrorwise up" in said
     for path in re.findall(r"(?<=in )(/\S+?)[;.]?(?=\s)", said):
         assert Path(path).exists(), path
 

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.cli.commands import _settings_of_a_service
+from app.cli.commands import settings_of_a_service
 from app.cli.port import PortError, holder_of, listening
 from app.cli.samples import what_to_try
-from app.cli.up import environ_of_up
+from app.cli.up import OtherNetworkError, check_folders, environ_of_up
 from app.files import shipped_folder
 from app.geo.copies import VerifiedCopies
 from app.model import SettingsError
@@ -85,10 +85,10 @@ def test_a_database_that_was_there_once(tmp_path: Path) -> None:
     copies = VerifiedCopies(tmp_path / "var" / "geoip")
     copies.remember(city, copies.copy(city))
     city.unlink()
-    assert _settings_of_a_service(variables).geoip_city == (city,)
-    assert _settings_of_a_service(environ(tmp_path, tmp_path / "other")).geoip_city
+    assert settings_of_a_service(variables).geoip_city == (city,)
+    assert settings_of_a_service(environ(tmp_path, tmp_path / "other")).geoip_city
     with pytest.raises(SettingsError, match="no good copy from before"):
-        _settings_of_a_service({**variables, "MIRRORWISE_VAR": str(tmp_path / "other")})
+        settings_of_a_service({**variables, "MIRRORWISE_VAR": str(tmp_path / "other")})
 
 
 @pytest.mark.slow
@@ -141,6 +141,23 @@ def test_a_folder_without_config(tmp_path: Path) -> None:
     assert done.stderr == f"{tmp_path}: fault: there is no config.yml; `mirrorwise init` begins one\n"
 
 
+def test_the_folder_of_another_network(tmp_path: Path) -> None:
+    """What another network has published is neither served nor guarded: `up` says which folder it is in. One
+    mirror in common is enough to be the same network."""
+    network = Network(tmp_path)
+    network.several(2)
+    variables = environ(network.data, network.var)
+    assert run_once(Worker(read_settings(variables), file_store(network.var)), force=False)
+    check_folders(read_settings(variables))
+    network.remove("m00.example.org")
+    check_folders(read_settings(variables))
+    other = {**variables, "MIRRORWISE_DATA": str(ROOT / "data")}
+    with pytest.raises(OtherNetworkError) as raised:
+        check_folders(read_settings(other))
+    assert str(raised.value).startswith(f"{network.var} holds what was published of another network")
+    check_folders(read_settings({**other, "MIRRORWISE_VAR": str(tmp_path / "v")}))
+
+
 # --- what can be tried --------------------------------------------------------------------------------
 
 
@@ -162,6 +179,7 @@ def test_requests_that_can_be_tried(tmp_path: Path) -> None:
     for answer in answers[:2]:
         assert len(answer.body.splitlines()) == 10
     assert answers[1].headers["X-Client-Place"] not in ("", None)
+    assert "ip=127." not in targets[1]
 
 
 @pytest.mark.parametrize(
