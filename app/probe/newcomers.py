@@ -27,6 +27,8 @@ _PROBLEMS = (
     (Content.MISSING, warning, "not there; `repos`, `arches` and `versions` say what a mirror carries"),
 )
 
+_FAULTY = (Status.STALE, Status.UNREACHABLE, Status.BROKEN)
+
 _NAMED = 5
 """How many repos a finding names."""
 
@@ -48,7 +50,7 @@ def probe_newcomers(
     if not files:
         return []
     with TemporaryDirectory(prefix="mirrorwise-probe-") as place:
-        options = ProbeOptions(data_dir, None, True, tuple(files), True, Path(place))
+        options = ProbeOptions(data_dir, full=True, names=tuple(files), verbose=True, records_dir=Path(place))
         prober = Prober(options, network or Network(), pace, console)
         asyncio.run(prober.run())
     results = {result.mirror: result for result in prober.results}
@@ -66,7 +68,7 @@ def _findings(file: str, result: Result) -> Iterator[Finding]:
         why = result.error or "it gave no answer"
         yield fault(file, f"address: asked just now, nothing could be learnt of the mirror: {why}")
         return
-    if state.status is not Status.OK:
+    if state.status in _FAULTY:
         yield fault(file, f"address: asked just now, the mirror is {state.status.value}: {state.reason}")
     if seen.proven is None:
         return  # the reason names every endpoint
