@@ -256,7 +256,12 @@ def simulate(
 
 @main.command()
 @click.option("--out", type=_PATH, default="/etc/nginx/mirrorwise", show_default=True, help="The directory.")
-@click.option("--upstream", metavar="ADDRESS", help="The service: unix:/path or host:port (127.0.0.1:PORT).")
+@click.option(
+    "--upstream",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A service, unix:/path or host:port (127.0.0.1:PORT); repeatable: one that fails is left out.",
+)
 @click.option("--server-name", default="_", metavar="NAMES", help="Default: any.")
 @click.option("--listen", multiple=True, default=["80", "[::]:80"], show_default=True, metavar="ADDRESS")
 @click.option("--listen-tls", multiple=True, default=["443", "[::]:443"], show_default=True)
@@ -266,7 +271,9 @@ def simulate(
 @click.option("--open-files", type=click.IntRange(0, 10**6), default=0, help="Of the cache, kept open (0).")
 @click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, and look again each time (15s).")
 @click.option("--reload", metavar="COMMAND", help="Run this when anything has changed: 'nginx -s reload'.")
-def nginx(out: Path, upstream: str | None, every: float | None, reload: str | None, **machine: Any) -> None:
+def nginx(
+    out: Path, upstream: tuple[str, ...], every: float | None, reload: str | None, **machine: Any
+) -> None:
     """Write the directory that nginx reads the site from, databases and all.
 
     nginx's http section takes it up with: include /etc/nginx/mirrorwise/mirrorwise.conf;
@@ -282,7 +289,7 @@ def nginx(out: Path, upstream: str | None, every: float | None, reload: str | No
     if (machine["certificate"] is None) != (machine["certificate_key"] is None):
         raise click.UsageError("--certificate and --certificate-key go together")
     settings = _settings()
-    site = Site(upstream=upstream or f"127.0.0.1:{settings.port}", **machine)
+    site = Site(upstreams=upstream or (f"127.0.0.1:{settings.port}",), **machine)
     directory = SiteDirectory(out, site, settings, open_store(settings, for_web=True))
     reloader = Reloader(out, reload) if reload else None
     if every is not None:

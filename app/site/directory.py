@@ -53,7 +53,8 @@ class Site:
     """The part of the configuration that depends on the machine. Addresses are written as in nginx's
     `listen` and `server`."""
 
-    upstream: str
+    #: The services, which take turns. One that fails is left out for some seconds.
+    upstreams: tuple[str, ...]
     listen: tuple[str, ...]
     #: The addresses for TLS, which are used only if there is a certificate.
     listen_tls: tuple[str, ...]
@@ -169,17 +170,17 @@ class SiteDirectory:
 
     def _http(self, databases: SiteDatabases | None) -> list[str]:
         """The lines outside the server section: service, cache, databases, trusted proxies."""
+        servers = self._site.upstreams
+        marked = [f"server {server} max_fails=1 fail_timeout=3s;" for server in servers]
         lines = [
             "# Written by `mirrorwise nginx`.",
-            *_upstream("mirrorwise", f"server {self._site.upstream} max_fails=0;"),
-            "# A service that has failed is left alone for some seconds. nginx does that only where there is",
-            "# another server; here it is one that is always down.",
-            *_upstream(
-                "mirrorwise_lists",
-                "zone mirrorwise_lists 64k;",
-                f"server {self._site.upstream} max_fails=1 fail_timeout=3s;",
-                "server 127.0.0.1:1 down;",
-            ),
+            "# A service that has failed is left alone for some seconds: for lists, or for all else, so that",
+            "# a flood of explanations does nothing to lists. nginx does that only where there is another",
+            "# server; lists always have one, which is down.",
+            *_upstream("mirrorwise_lists", "zone mirrorwise_lists 64k;", *marked, "server 127.0.0.1:1 down;"),
+            *_upstream("mirrorwise_others", "zone mirrorwise_others 64k;", *marked),
+            "# A request that none of them has answered waits here for any of them.",
+            *_upstream("mirrorwise", *(f"server {server} max_fails=0;" for server in servers)),
             f"proxy_cache_path {self._site.cache} levels=2 keys_zone=mirrorwise:64m max_size=2g",
             "    inactive=65m use_temp_path=off;",
             f"include {self._folder}/{databases.variant if databases else UNCLASSED};",
@@ -193,7 +194,7 @@ class SiteDirectory:
 
 
 def _upstream(name: str, *lines: str) -> list[str]:
-    """A name for the service. Idle connections to it are kept by each nginx worker, because a new one for
+    """A name for the services. Idle connections to them are kept by each nginx worker, because a new one for
     every request costs more."""
     return [f"upstream {name} {{", *(f"    {line}" for line in (*lines, "keepalive 32;")), "}"]
 
