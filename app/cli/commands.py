@@ -24,6 +24,9 @@ from app.model import GeoError, MirrorwiseError, Severity
 from app.settings import Settings, read_settings
 
 _PATH = click.Path(path_type=Path)
+# Of the default server of a port is the log in which nginx notes connections that become no request.
+_LISTEN = ("80 default_server", "[::]:80 default_server")
+_LISTEN_TLS = ("443 default_server", "[::]:443 default_server")
 
 
 class _Group(click.Group):
@@ -263,8 +266,8 @@ def simulate(
     help="A service, unix:/path or host:port (127.0.0.1:PORT); repeatable: one that fails is left out.",
 )
 @click.option("--server-name", default="_", metavar="NAMES", help="Default: any.")
-@click.option("--listen", multiple=True, default=["80", "[::]:80"], show_default=True, metavar="ADDRESS")
-@click.option("--listen-tls", multiple=True, default=["443", "[::]:443"], show_default=True)
+@click.option("--listen", multiple=True, default=_LISTEN, show_default=True, metavar="ADDRESS")
+@click.option("--listen-tls", multiple=True, default=_LISTEN_TLS, show_default=True, metavar="ADDRESS")
 @click.option("--certificate", type=_PATH, help="With its chain; without one there is no TLS.")
 @click.option("--certificate-key", type=_PATH)
 @click.option("--cache", type=_PATH, default="/var/cache/mirrorwise", show_default=True, help="For answers.")

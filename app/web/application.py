@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import TracebackType
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 
+from app.logs import without_words
 from app.render.metalink import UnknownFactsError
 from app.request.address import TrustedProxies
 from app.request.clients import Clients
@@ -21,10 +24,20 @@ from app.web.routes import NoSnapshotError, Routes, respond
 METHODS = ("GET", "HEAD")
 
 
+class Application(Flask):
+    """A Flask application that logs of a request that failed neither its path nor what it quoted."""
+
+    def log_exception(
+        self,
+        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+    ) -> None:
+        self.logger.error("a request failed: %s", without_words(exc_info[1]))
+
+
 def create_app(settings: Settings, store: Store, follow: bool = True, server: str | None = None) -> Flask:
     """Builds the application. With `follow` it keeps up with the store in the background; otherwise the
     caller refreshes `app.extensions["mirrorwise"]`. `server` is the same as for `Current`."""
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # GET and HEAD only
     # With Redis as the store, the last good snapshot is kept in files beside it.
     kept = file_store(settings.var_dir) if settings.redis_url else None

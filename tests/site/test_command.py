@@ -50,6 +50,8 @@ def test_everything_is_in_the_directory(published: Path, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert "server unix:/run/web.sock max_fails=0;" in (out / "local-http.conf").read_text()
     assert "server_name mirrors.example.org;" in (out / "local-server.conf").read_text()
+    for address in ("80", "[::]:80"):
+        assert f"listen {address} default_server;" in (out / "local-server.conf").read_text()
     assert "/etc/nginx/mirrorwise" not in text(out)
     used = (out / "local-http.conf").read_text() + (out / "geoip-maxmind.conf").read_text()
     assert len(databases(out)) == 2

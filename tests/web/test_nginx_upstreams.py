@@ -147,4 +147,4 @@ def test_all_are_down(published: Path, tmp_path: Path) -> None:
 
 def log_of(nginx: NginxServer, target: str) -> str:
     through(nginx, target)
-    return (nginx.folder / "mirrorwise.json").read_text()
+    return (nginx.folder / "mirrorwise-access.log").read_text()

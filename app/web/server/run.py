@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ import gunicorn
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from app.logs import without_words
 from app.serving.tally import server_name
 from app.settings import ServerKind, Settings
 from app.store import open_store
@@ -74,8 +76,10 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
     def exception(self, msg: Any, *args: Any, **more: Any) -> None:
         """And the URI of a request that failed, in which an address may be asked for (`ip=`)."""
-        failed = str(msg).startswith("Error handling request")
-        super().exception(*(("a request failed",) if failed else (msg, *args)), **more)
+        if str(msg).startswith("Error handling request"):
+            super().error("a request failed: %s", without_words(sys.exception()))
+        else:
+            super().exception(msg, *args, **more)
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # as above
