@@ -6,6 +6,9 @@ restarted after so many requests (`max_requests`): memory is bounded, and a rest
 
 With `MIRRORWISE_SERVER=gthread`, or on a gunicorn in which our worker could not run, gunicorn's own
 thread worker serves the same application.
+
+Where systemd passes sockets (`mirrorwise-web.socket`), gunicorn listens on these and no others. Connections
+that come while no process runs wait in them, so that a restart refuses none.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ log = logging.getLogger("mirrorwise.web")
 
 THREADS = 4
 KEEP_ALIVE_S = 75  # longer than nginx's upstream keep-alive, so that nginx closes first
-BACKLOG = 2048
+BACKLOG = 4096
+"""The number of connections that may wait to be accepted, as during a restart. Linux allows no more."""
 
 
 def worker_class(wanted: ServerKind) -> type | str:
