@@ -1,4 +1,4 @@
-"""Reads files up to a limit, replaces them in one step, and tells whether they have changed."""
+"""Reads files up to a size limit, replaces files in one atomic step, and tells whether files have changed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ FileMark = tuple[int, int, int, int]  # inode, size, mtime and ctime in ns
 Marks = dict[str, FileMark | None]  # by path
 
 ABANDONED_S = 3600.0
-"""The age of a temporary file whose writer must have been killed."""
+"""The age, in seconds, above which a temporary file must have been left behind by a killed writer."""
 
 
 def read_bytes(path: Path, limit_bytes: int) -> bytes:
-    """The content of a file. Raises SourceError if it cannot be read, is no regular file, or is too large,
-    and if its name is no text: then it could be neither said nor published."""
+    """Returns the content of a file. Raises SourceError if the file cannot be read, is not a regular file, or
+    is larger than `limit_bytes`. A file whose name is not printable text is refused too, because no message
+    could show such a name."""
     if not path.name.isprintable():
         raise _source_error(path, "has a name that cannot be printed, or is not UTF-8; rename it")
     try:
@@ -54,8 +55,8 @@ def _source_error(path: Path, problem: str) -> SourceError:
 
 
 def guarded(read: Callable[[Path], T], path: Path) -> T:
-    """What `read` makes of a file. Raises SourceError, whatever goes wrong: a bug that one file meets must
-    not keep us from all the others."""
+    """Calls `read` with a path and returns the result. Turns any exception other than SourceError into a
+    SourceError, so that a bug which one file brings out does not keep the other files from being read."""
     try:
         return read(path)
     except SourceError:
@@ -66,13 +67,14 @@ def guarded(read: Callable[[Path], T], path: Path) -> T:
 
 
 def digest_of_file(path: Path) -> str:
-    """The SHA-256 of a file's content in lower-case hex. Raises OSError."""
+    """Returns the SHA-256 of a file's content in lower-case hex. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def said(error: OSError) -> str:
-    """Says what the system refused, with the file if it names one."""
+    """Returns a message for people about an OSError: the system's reason, after the file's name if the error
+    has one."""
     problem = error.strerror or str(error)
     return problem if error.filename is None else f"{os.fsdecode(error.filename)}: {problem}"
 
@@ -82,16 +84,17 @@ def said(error: OSError) -> str:
 
 @contextmanager
 def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
-    """Replaces a file in one step: a reader finds the old file or the new one, never half of one.
+    """A context manager that replaces a file in one step: a reader finds the old file or the new one, never
+    half of one.
 
-    The block writes to the temporary path that it is given. What stands there when the block ends
-    takes the place of `path`; if the block raises, `path` stays as it was and nothing is left over.
-    The temporary is hidden, so that no reader of the folder takes it for a file of its own, and its
-    name is drawn anew each time, so that several processes may replace the same file at once. The
+    The `with` block gets the path of a temporary file and writes the new content there. When the block ends,
+    the temporary file takes the place of `path`; if the block raises, `path` stays as it was and nothing is
+    left over. The temporary file is hidden, so that no reader of the folder takes it for an ordinary file,
+    and its name is drawn anew each time, so that several processes may replace the same file at once. The
     folder is made where there is none.
 
-    `durable`: the new file also survives a power cut. It is flushed to the disk before the step, and
-    the folder after it. Without this, a power cut may leave an empty file.
+    With `durable`, the new file also survives a power cut: it is flushed to the disk before the replacement,
+    and the folder after it. Without `durable`, a power cut may leave an empty file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -108,7 +111,7 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
 
 
 def replace(path: Path, content: bytes, durable: bool = False) -> None:
-    """Replaces a file by one with this content, as `replacing` does."""
+    """Replaces a file by one with this content in one step. `durable` means the same as for `replacing`."""
     with replacing(path, durable) as temporary:
         temporary.write_bytes(content)
 
@@ -140,7 +143,8 @@ def _flush(path: Path, flags: int) -> None:
 
 
 def mark(path: Path) -> FileMark | None:
-    """The present mark of the file at `path`, or None if there is none."""
+    """Returns the present mark of the file at `path` (see `mark_of`), or None if the file cannot be looked
+    at."""
     try:
         return mark_of(path.stat())
     except OSError:
@@ -148,15 +152,16 @@ def mark(path: Path) -> FileMark | None:
 
 
 def mark_of(found: os.stat_result) -> FileMark:
-    """The mark of a file, which changes whenever the file does. It has the inode, because tools replace
-    files by renaming, and ctime, because mtime does not change with new permissions, or when a file is
-    copied with its old times."""
+    """Returns the mark of a file, which changes whenever the file does: its inode, size, mtime and ctime. The
+    inode is there because tools replace files by renaming. The ctime is there because mtime does not change
+    with new permissions, or when a file is copied with its old times."""
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def is_gone(path: Path) -> bool:
-    """Returns whether a file was taken away. It is not gone if it only cannot be read, because its folder is
-    closed or it is a link to itself or to nothing; then what it last said still counts."""
+    """Returns whether a file does not exist any more. A file that merely cannot be read, because its folder
+    is not accessible or because it is a broken or circular symbolic link, is not gone; its last known content
+    still counts."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -167,14 +172,15 @@ def is_gone(path: Path) -> bool:
 
 
 def folder_mark(folder: Path) -> Marks:
-    """The mark of a folder itself, which tells an empty folder from one that is not there or was replaced.
-    It has only the inode, so that other files in the folder do not change it."""
+    """Returns the mark of a folder itself, by the folder's path. The mark tells an empty folder from one that
+    is missing or was replaced. It has only the inode, so that changes to the files in the folder do not
+    change it."""
     seen = mark(folder)
     return {str(folder): None if seen is None else (seen[0], 0, 0, 0)}
 
 
 def listing_error(folder: Path) -> OSError | None:
-    """The error that keeps us from listing a folder; None if it can be listed."""
+    """Returns the error with which listing a folder fails; None if the folder can be listed."""
     try:
         os.scandir(folder).close()
     except OSError as error:
@@ -183,9 +189,9 @@ def listing_error(folder: Path) -> OSError | None:
 
 
 def marks(folder: Path, *suffixes: str) -> Marks:
-    """The marks of all visible files in a folder with one of these suffixes, by path. The mark of a file that
-    cannot be looked at is None; without a folder there are no marks. This runs twice a second, so it
-    makes no Path objects."""
+    """Returns the marks of all visible files in a folder whose names end in one of these suffixes, by path.
+    The mark of a file that cannot be looked at is None. A folder that cannot be listed gives no marks. This
+    function runs twice a second, so it makes no Path objects."""
     found: Marks = {}
     try:
         with os.scandir(folder) as entries:
@@ -202,8 +208,8 @@ def marks(folder: Path, *suffixes: str) -> Marks:
 
 
 def paths(folder: Path, *suffixes: str) -> list[Path]:
-    """The files that `marks` looks at, sorted by name. Raises OSError if the folder cannot be listed, or is
-    taken away meanwhile: then nothing is known of its files."""
+    """Returns the files that `marks` looks at, sorted by name. Raises OSError if the folder cannot be listed,
+    or is removed or replaced meanwhile, because then nothing is known of its files."""
     before = folder.stat().st_ino
     found = [Path(path) for path in sorted(marks(folder, *suffixes))]
     os.scandir(folder).close()
@@ -213,8 +219,9 @@ def paths(folder: Path, *suffixes: str) -> list[Path]:
 
 
 class FileCache(Generic[T]):
-    """Values read from files. `get` reads a file again only when it has changed, and raises the SourceError
-    of the last reading as long as the file stays as it is."""
+    """A cache of values that are read from files. `get` reads a file again only when it has changed. As long
+    as the file stays as it is, `get` returns the value of the last reading, or raises its SourceError
+    again."""
 
     def __init__(self, read: Callable[[Path], T]) -> None:
         self._read = read

@@ -1,8 +1,8 @@
-"""Sets up the log, and keeps what is wrong at the moment.
+"""Sets up logging, and keeps the faults that a running program has at the moment.
 
-The log has lines for people or JSON objects, as the settings say. A program that goes on after a fault
-keeps it in `Faults`: it is logged once when it begins and once when it ends, and `/readyz`, metrics and
-status documents say what is wrong now.
+The log has lines for people or JSON objects, as the settings say. A program that goes on after a fault keeps
+the fault in `Faults`: the fault is logged once when it begins and once when it ends, and meanwhile `/readyz`,
+metrics and status documents name it.
 """
 
 from __future__ import annotations
@@ -75,18 +75,20 @@ MAX_PAUSE_S = 3.0
 
 
 def pause_s(refresh_s: float, failures: int) -> float:
-    """The time to wait before the next look, which doubles with each failure in a row, up to 3 s. Worker
-    and web may have to wait one after the other, and an edit is to be served within 10 s."""
+    """Returns how many seconds a polling loop waits before it looks at its inputs again: `refresh_s`, doubled
+    with each failure in a row up to 3 s. The limit is low because worker and web may have to wait one after
+    the other, and an edit is to be served within 10 s."""
     return max(refresh_s, min(refresh_s * 2.0 ** min(failures, 20), MAX_PAUSE_S))
 
 
 MAX_TEXT = 2000
-"""Characters of what is said of one subject. It stands in the log, in Redis and on pages."""
+"""The most characters that the text of one fault may have. The text stands in the log, in Redis and on
+pages."""
 
 
 class Faults:
-    """The faults of the moment, by subject, such as "store" or "mirrors/a.yml". The part before the slash is
-    the source, by which faults are counted."""
+    """The faults that a program has at the moment: a text for each subject, such as "store" or
+    "mirrors/a.yml". The part of a subject before the slash is its source, by which faults are counted."""
 
     def __init__(self, log: logging.Logger) -> None:
         #: How often each source was found at fault; a fault that goes on is counted again each time.
@@ -105,8 +107,9 @@ class Faults:
         return dict(Counter(map(_source, self.current)))
 
     def set(self, subject: str, text: str, trace: bool = False) -> None:
-        """Notes that `subject` is at fault, as `text` says, and logs it unless it was logged before. A very
-        long text is cut. With `trace`, the log has the traceback of the exception that is being handled."""
+        """Notes that `subject` is at fault, as `text` says, and logs the text unless it is the same as
+        before. A very long text is cut. With `trace`, the log has the traceback of the exception that is
+        being handled."""
         text = shortened(text, MAX_TEXT)
         self.failures[_source(subject)] += 1
         if self._texts.get(subject) != text:
@@ -114,7 +117,7 @@ class Faults:
             self._log.warning("%s: %s", subject, text, exc_info=trace)
 
     def clear(self, subject: str) -> None:
-        """Notes that nothing is wrong with `subject`."""
+        """Notes that nothing is wrong with `subject` any more, and logs that if it was at fault."""
         if self._texts.pop(subject, None) is not None:
             self._log.info("%s: well again", subject)
 
@@ -126,7 +129,8 @@ class Faults:
             self.clear(subject)
 
     def replace(self, prefix: str, faults: Mapping[str, str]) -> None:
-        """Notes that of all subjects that begin with `prefix`, exactly these are at fault."""
+        """Notes that of all subjects that begin with `prefix`, exactly those in `faults` are at fault, with
+        these texts."""
         for subject in [s for s in self._texts if s.startswith(prefix) and s not in faults]:
             self.clear(subject)
         for subject, text in faults.items():

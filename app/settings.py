@@ -1,8 +1,8 @@
-"""Reads the settings from the environment, once.
+"""Reads the settings from environment variables, once when a program starts.
 
-An empty variable counts as unset. Nothing is opened here: files and servers may come and go while a
-program runs, so the code that uses them checks that they are there. URLs may contain passwords, so a URL
-is shown only through `SecretUrl`, and of a faulty URL only what certainly contains none.
+An empty variable counts as unset. Nothing is opened here: files and servers may come and go while a program
+runs, so the code that uses them checks that they are there. URLs may contain passwords, so a URL is shown
+only through `SecretUrl`, and of a faulty URL only those parts are shown that certainly contain no password.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ _QUERY_KEYS = {
 
 
 class SecretUrl(msgspec.Struct, frozen=True):
-    """A URL that may contain a password. `value` is for connecting; its text hides the password."""
+    """A URL that may contain a password. `value` is the whole URL, for connecting; `str` and `repr` of the
+    object hide the password."""
 
     value: str
 
@@ -71,7 +72,8 @@ class SecretUrl(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the environment decides. The defaults are those of an empty environment."""
+    """The settings of a program. The defaults are those of an empty environment, but for `web_concurrency`,
+    whose default is `default_concurrency()` there."""
 
     data_dir: Path = Path("data")
     var_dir: Path = Path("var")
@@ -89,7 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Reads the settings. Raises SettingsError, with a line for each bad value."""
+    """Reads the settings from environment variables. Raises SettingsError, with a line for each bad value."""
     faults: list[str] = []
 
     def read(name: str, parse: Callable[[str], T], default: T) -> T:
@@ -125,14 +127,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def default_concurrency() -> int:
-    """The default number of web processes: one for each core that we may use, and one more, which works
-    while another waits. It is at most 16, because each process takes memory of its own."""
+    """Returns the default number of web processes: one for each core that this process may use, and one more,
+    which works while another waits. It is at most 16, because each process takes memory of its own."""
     return min(len(os.sched_getaffinity(0)) + 1, MAX_DEFAULT_CONCURRENCY)
 
 
 def without_password(url: str) -> str:
-    """A URL for people, without user, password and query. If it is so malformed that a password might be
-    anywhere in it, only the scheme is left."""
+    """Returns a URL as it may be shown to people, with `***` in place of user, password and query. If the URL
+    is so malformed that a password might be anywhere in it, only the scheme is left."""
     match = _HARMLESS_URL.fullmatch(url)
     if match is None:
         scheme = _SCHEME.match(url)
@@ -158,7 +160,8 @@ def _paths(text: str) -> tuple[Path, ...]:
 
 
 def _networks(text: str) -> tuple[Network, ...]:
-    """Parses networks. `none` means no network: an empty variable would count as unset."""
+    """Parses addresses and prefixes separated by commas. The word `none` means no network, because an empty
+    variable would count as unset."""
     if text.lower() == "none":
         return ()
     return tuple(dict.fromkeys(_network(part.strip()) for part in text.split(",")))

@@ -1,1 +1,2 @@
-"""The mirrors that a class of clients is served for a question, and why. Pure."""
+"""Decides which mirrors a class of clients is served for a question, in which order, and why. The package is
+pure: it does no I/O."""

@@ -1,4 +1,4 @@
-"""Selects the mirrors of a list from one snapshot, and remembers what was selected."""
+"""Selects the mirrors of a client's list from one snapshot, and remembers selections for the next request."""
 
 from __future__ import annotations
 
@@ -20,28 +20,31 @@ from app.snapshot.loaded import LoadedSnapshot
 SELECTIONS_BYTES = 13 << 19
 PLANS_BYTES = 2 << 20
 QUESTIONS_BYTES = 1 << 20
-"""How many bytes a process remembers of each. Any client can ask what no client asked before."""
+"""These three constants limit how many bytes of selections, plans and questions a process remembers. There
+has to be a limit, because any client can ask what no client asked before."""
 MAX_SEQUENCES = 1000
 
 
 class Selection(msgspec.Struct, frozen=True, gc=False):
-    """The mirrors selected for a class of clients and a question. Tens of thousands are remembered, so it is
-    a small object, and the garbage collector does not track it."""
+    """The mirrors selected for a class of clients and a question. Tens of thousands of selections are
+    remembered, so each is a small object, which the garbage collector does not track."""
 
-    #: The pass of the first mirror, or why there is no mirror in the list (`VAULT`, `ORIGIN`).
+    #: The pass of the first mirror, or what decided the list as a whole: `EXCLUSIVE_UNAVAILABLE`, `VAULT`
+    #: or `ORIGIN`. An empty list has `LAST_RESORT`.
     reason: Pass
-    #: The indexes of the mirrors served, two bytes each, in order.
+    #: The indexes of the mirrors served, in the order of the list, as native 16-bit numbers.
     packed: bytes
-    #: The passes that took these mirrors, in the same order.
+    #: The pass that took each of these mirrors, in the same order.
     passes: tuple[Pass, ...]
-    #: The base URLs of all mirrors, by index. Without mirrors, the URL of the vault or the origin alone.
+    #: The base URLs of all mirrors of the snapshot, by index; None where a mirror offers no fitting one. If
+    #: no mirror is served, the URL of the vault or the origin alone; empty without these.
     bases: tuple[str | None, ...]
     #: The path of the question, below a base URL.
     below: str
 
     @property
     def first(self) -> int | None:
-        """The index of the first mirror. None where the origin or the vault answers."""
+        """The index of the first mirror; None if no mirror is served."""
         return memoryview(self.packed).cast("H")[0] if self.packed else None
 
     @property
@@ -56,7 +59,7 @@ class Selection(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def urls(self) -> list[str]:
-        """The URLs to list, in order: base URL and the question's path."""
+        """The URLs to list, in order: each is a base URL with the question's path."""
         bases, below = self.bases, self.below
         if not self.packed:
             return [f"{base}{below}" for base in bases]
@@ -64,22 +67,23 @@ class Selection(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Known(NamedTuple):
-    """What is remembered of a question."""
+    """The facts about a question that are remembered, so that a request need not compute them again."""
 
-    #: Stands for the question in keys, because it is cheaper there. A question that was forgotten gets a
-    #: new number, never the number of another question.
+    #: A number that stands for the question in the keys of selections, because a number is quicker to look
+    #: up. A question that was forgotten gets a new number, never the number of another question.
     number: int
+    #: The path of the question below a base URL.
     below: str
 
 
 def size_of(question: Question) -> int:
-    """Returns about how many bytes a question takes."""
+    """Returns about how many bytes a question takes in memory."""
     filters = question.filters
     return 800 + 8 * (len(filters.countries) + len(filters.exclude_countries))
 
 
 class MirrorLists:
-    """Selects mirrors for classes of clients, and remembers what it selected."""
+    """Selects mirrors of one snapshot for classes of clients, and remembers what it selected."""
 
     def __init__(self, snapshot: LoadedSnapshot) -> None:
         self.snapshot = snapshot
@@ -95,11 +99,11 @@ class MirrorLists:
 
     @property
     def counted_bytes(self) -> int:
-        """How many bytes all that is remembered takes, at most."""
+        """An upper estimate of the bytes that all remembered values take together."""
         return self.selections.counted_bytes + self._plans.counted_bytes + self._known.counted_bytes
 
     def select(self, client: ClientClass, question: Question) -> Selection:
-        """The mirrors that a class of clients gets for a question."""
+        """Returns the mirrors that a class of clients gets for a question."""
         known = self._known.get(question)
         if known is None:
             known = _Known(next(self._next_number), f"{question.release}/{question.path}")
@@ -114,7 +118,8 @@ class MirrorLists:
         return selection
 
     def walk(self, client: ClientClass, question: Question) -> Walk:
-        """A new walk through the passes for these clients and this question. The caller has it run."""
+        """Returns a new walk through the passes for a class of clients and a question. The caller has to
+        start the walk."""
         row = row_of(self.snapshot, client, question)
         return Walk(self.snapshot, client, question, self._plan(question, row), row)
 
@@ -129,7 +134,8 @@ class MirrorLists:
         return plan
 
     def _bases_of(self, question: Question) -> Bases:
-        """The base URLs for a question. All releases of a module have the same, so that few are kept."""
+        """Returns the base URLs for a question. All ordinary releases share one `Bases` object, and so do all
+        releases of a module, so that few of them are kept."""
         release, protocols = question.release, question.filters.protocols
         key = (self.snapshot.config.modules.get(release), protocols)
         bases = self._bases.get(key)
@@ -146,5 +152,6 @@ def _selection(walk: Walk, below: str) -> Selection:
 
 @lru_cache(MAX_SEQUENCES)
 def _shared(passes: tuple[Pass, ...]) -> tuple[Pass, ...]:
-    """The same sequence, as the one object that all selections with it share: few sequences occur."""
+    """Returns an equal sequence of passes that is shared by all selections that have it. This saves memory,
+    because few different sequences occur."""
     return passes

@@ -1,4 +1,4 @@
-"""A dictionary that does not outgrow its limit."""
+"""Provides `Memo`, a dictionary of limited size that forgets what was not used lately."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """A dictionary of values of up to `limit_bytes` in all that forgets those that were not used lately.
+    """A dictionary that holds values of up to `limit_bytes` in all, and forgets those that were not used
+    lately.
 
-    It has two halves. When the newer half is full, the older one is forgotten and the newer takes its
-    place. A value that is found in the older half moves to the newer one. Threads may share a memo: each
-    step is atomic, and all that a race can cost is a value that has to be computed again.
+    It has two halves. When the newer half is full, the older one is forgotten and the newer one takes its
+    place. A value that is found in the older half moves to the newer one. Threads may share a memo: each step
+    is atomic, and a race costs no more than computing a value again.
     """
 
     def __init__(self, limit_bytes: int, size: Callable[[K, V], int]) -> None:

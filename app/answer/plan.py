@@ -1,7 +1,7 @@
-"""The part of an answer that is the same for all clients of a country.
+"""Makes plans. A plan is the part of an answer that is the same for all clients of a country.
 
-A plan has the fate of every mirror for a question, the filters of the request included, and the base
-URL to list for each. It is computed on whole columns of mirrors at once, because it has to be quick: any
+A plan has the fate of every mirror for a question, with the filters of the request applied, and the base URL
+to list for each mirror. It is computed on whole columns of mirrors at once, because it has to be quick: any
 client can ask for filters that no client asked for before.
 """
 
@@ -23,7 +23,7 @@ class Bases:
 
     #: The base URLs by mirror; None where a mirror offers none of the protocols.
     urls: tuple[str | None, ...]
-    #: The mirrors without a URL.
+    #: A mask of the mirrors without a URL.
     missing: Mask
     #: For each mirror whose base URL others have too (as the sites of one anycast address do), all mirrors
     #: with that URL, itself included.
@@ -31,7 +31,8 @@ class Bases:
 
 
 def bases_of(snapshot: LoadedSnapshot, release: str, protocols: Iterable[Protocol]) -> Bases:
-    """The base URLs of all mirrors for a release; `protocols` are in order of preference."""
+    """Returns the base URLs of all mirrors for a release. Each mirror's URL is for the first of `protocols`,
+    which are in order of preference, that the mirror offers."""
     protocols = tuple(protocols)
     offered = (snapshot.addresses(mirror, release) for mirror in snapshot.mirrors)
     urls = tuple(next((urls[p] for p in protocols if p in urls), None) for urls in offered)
@@ -45,18 +46,19 @@ def bases_of(snapshot: LoadedSnapshot, release: str, protocols: Iterable[Protoco
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of a question: the fate of each mirror, as far as question and client's country tell."""
+    """The plan of a question: the fate of each mirror, as far as the question and the client's country decide
+    it."""
 
     #: The `Fate` of each mirror, one byte each, by index.
     fates: bytes
     bases: Bases
-    #: The lowest fate of the mirrors that geography ranks.
+    #: The lowest fate among the mirrors that geography ranks: the lower, the better.
     first_tier: int
 
 
 def make_plan(snapshot: LoadedSnapshot, key: str, filters: Filters, bases: Bases, barred: bytes) -> Plan:
-    """Makes the plan of a question. `key` is one of `Snapshot.questions`, and `barred` is what
-    `LoadedSnapshot.barred` says for the client's country."""
+    """Makes the plan of a question. `key` is the question's key in the snapshot, and `barred` is what
+    `LoadedSnapshot.barred` returns for the client's country."""
     fates = np.frombuffer(snapshot.fates_of(key), np.uint8).copy()
     for fate, mask in _refusals(snapshot, filters, bases, barred):
         fates[mask & (fates <= Fate.PARTIAL)] = fate
@@ -66,7 +68,8 @@ def make_plan(snapshot: LoadedSnapshot, key: str, filters: Filters, bases: Bases
 def _refusals(
     snapshot: LoadedSnapshot, filters: Filters, bases: Bases, barred: bytes
 ) -> Iterator[tuple[Fate, Mask]]:
-    """Yields the fates that depend on the request, each with its mirrors. A mirror's first one counts."""
+    """Yields each fate that follows from the request's filters or the client's country, with a mask of the
+    mirrors that have it. For a mirror in several masks, the first one counts."""
     yield Fate.PROTOCOL, bases.missing
     if filters.family == 6:
         yield Fate.FAMILY, ~snapshot.ipv6_works

@@ -1,11 +1,11 @@
 """Decides who may see a private mirror: the clients inside its own networks, and no others.
 
-Every other client is neither served the mirror nor told its name nor counted for it. A client that asks
-about another address (`ip=`) is such a client: otherwise anyone could find out which networks have
-mirrors of their own.
+For every other client, the mirror is neither served nor named nor included in any count. A client that asks
+about another address (`ip=`) is treated as such an outsider: otherwise anyone could find out which networks
+have mirrors of their own.
 
-The passes that come from a client's network ask here for each mirror. Geography and the last resort take
-only public mirrors (`ServedMirror.public`), and pages show those of `shown_to_all`.
+The passes that depend on a client's network call `servable` on their mirrors. Geography and the last resort
+take only public mirrors (`ServedMirror.public`), and pages show the mirrors of `shown_to_all`.
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ def is_for_all(mirror: _HasPrivacy) -> bool:
 
 
 def shown_to_all(snapshot: LoadedSnapshot) -> list[int]:
-    """The indexes of the mirrors that pages and metrics may speak of."""
+    """Returns the indexes of the mirrors that pages and metrics may speak of: all that are not private."""
     return [index for index, mirror in enumerate(snapshot.mirrors) if is_for_all(mirror)]
 
 
 def servable(snapshot: LoadedSnapshot, own: frozenset[int], indexes: Iterable[int]) -> list[int]:
-    """Those of `indexes`, in order, that a client may be served whose `own_mirrors` are `own`."""
+    """Returns, in the same order, those of `indexes` whose mirrors a client may be served: all that are not
+    private, and the private ones in `own`, the client's `own_mirrors`."""
     mirrors = snapshot.mirrors
     return [index for index in indexes if is_for_all(mirrors[index]) or index in own]
 
 
 def own_mirrors(client: ClientClass, overlay: Overlay) -> frozenset[int]:
-    """The mirrors whose declared netblocks or ASNs contain the client, which it may see even if private."""
+    """Returns the indexes of the mirrors whose declared netblocks or ASNs contain the client, which may see
+    them even if they are private. `overlay` is that of the client's network. The set is empty for a client
+    that asks about another address (`ip=`)."""
     if not client.private:
         return frozenset()
     declared = (group for group in overlay.asns if group.within_km is None)

@@ -1,6 +1,7 @@
-"""The walk through the passes: it decides which mirrors a client is served, and why it gets no others.
+"""Walks through the passes, to decide which mirrors a client is served, and why the others are left out.
 
-The passes, in order. Each takes groups of mirrors, and each group is ordered by `rank_km`:
+The passes are tried in this order. Each takes mirrors group by group, and the mirrors of a group are
+ordered by `rank_km`, their distance and other costs in kilometres:
 1. exclusive: mirrors with `monopoly: true` whose netblock or declared ASN the client is in. They
    are the whole list while one of them is eligible.
 2. netblock: mirrors whose declared subnets contain the client, the most specific subnets first.
@@ -15,8 +16,8 @@ For IPv6 clients, those whose IPv6 is known to work come first among them. Of mi
 URL only the first one is listed. Where no mirror is eligible, the origin answers. Without an origin, the
 last resort are all public mirrors that carry the content by declaration.
 
-`Walk.standings` goes on where the list is full, and says of every mirror what became of it. All that is
-said elsewhere of a mirror's fate is read from these standings.
+`Walk.standings` goes on where the list is full, and says of every mirror what became of it. Explanations
+take the fate of each mirror from these standings.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _LAST_RESORT = {
     Fate.STALE_REPO,
 }
 _IS_HOPEFUL = np.array([fate <= Fate.PARTIAL or fate in _LAST_RESORT for fate in range(256)], np.bool_)
-"""By fate, whether a mirror may be in the last resort."""
+"""Whether a mirror may be in the last resort, by the mirror's fate."""
 
 
 class Standing(NamedTuple):
@@ -58,21 +59,24 @@ class Standing(NamedTuple):
     fate: Fate
     #: The pass that took the mirror; None for a mirror that is not served.
     pass_: Pass | None = None
-    #: Its place in the list, from 1. With the fate `RANK`, its place in a list that is long enough.
+    #: The mirror's position in the list, from 1. With the fate `RANK`, the position that it would have if the
+    #: list were long enough. None for all other mirrors.
     place: int | None = None
-    #: With the fate `SAME_ADDRESS`, the mirror that is listed with the same base URL.
+    #: With the fate `SAME_ADDRESS`, the index of the mirror that is listed with the same base URL.
     speaker: int | None = None
 
 
 def region_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> str | None:
-    """The key of the cloud region that the request names, or else that the client is in; None without."""
+    """Returns the key of the cloud region that the request names, or else of the region that the client is
+    in. Returns None if there is neither."""
     overlay = snapshot.overlays.get(client.network)
     return question.filters.region or (overlay.region if overlay else None)
 
 
 def row_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) -> int:
-    """The row of the place that distances are measured from. For a client in a cloud region this is the
-    place of the region, where it is known, and not the place that GeoIP has for its addresses."""
+    """Returns the row, in the snapshot's table of places, of the place that distances are measured from. For
+    a client in a cloud region whose place is known, this is the place of the region, and not the place that
+    GeoIP has for the client's address. For `country=global`, it is the unknown place."""
     if question.filters.worldwide:
         return snapshot.row_of(UNKNOWN_PLACE)
     region = snapshot.regions.get(region_of(snapshot, client, question) or "")
@@ -80,7 +84,7 @@ def row_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) ->
 
 
 def origin_of(config: ServiceConfig, release: str) -> str | None:
-    """The base URL of the origin of a release; None if it has no origin."""
+    """Returns the base URL of the origin of a release; None if the release has no origin."""
     module = config.modules.get(release)
     return config.module_origins.get(module) if module else config.origin
 
@@ -124,9 +128,9 @@ class Walk:
             self._take(self._hopeful(), Pass.LAST_RESORT, self._question.limit)
 
     def standings(self) -> Iterator[Standing]:
-        """Runs the walk to its end and yields the standing of every mirror, each once: first those served,
-        in the order of the list, then those that only its length left out, in order, then all others by
-        index."""
+        """Runs the walk to its end and yields the standing of every mirror, each once: first the mirrors
+        served, in the order of the list, then those that are left out only because the list is full, in
+        order, then all others by index."""
         waiting: list[int] = []
         self._waiting = waiting
         self.run()
@@ -143,7 +147,8 @@ class Walk:
             yield Standing(mirror, fate, speaker=speakers[mirror] if fate is Fate.SAME_ADDRESS else None)
 
     def owners(self) -> list[int]:
-        """The mirrors that own the client's network: those of the exclusive pass, eligible or not."""
+        """Returns the indexes of the mirrors that have the client's network to themselves: those of the
+        exclusive pass, whether or not they are eligible."""
         return [
             index
             for group in self._overlay.exclusive
@@ -170,7 +175,9 @@ class Walk:
         return self._snapshot.regions.get(region_of(self._snapshot, self._client, self._question) or "")
 
     def _add(self, groups: Iterable[NetworkGroup], limit: int) -> None:
-        """Takes the eligible mirrors of the groups, one group after the other, until the list has `limit`."""
+        """Takes the eligible mirrors of the groups, one group after the other, until the list has `limit`
+        mirrors. Of the groups that are for nearby regions, only the first one with eligible mirrors is
+        taken."""
         fates = self.plan.fates
         nearby = False
         for group in groups:
@@ -183,7 +190,8 @@ class Walk:
             self._take(ordered, group.pass_, limit)
 
     def _by_rank(self, group: NetworkGroup, indexes: list[int]) -> list[int]:
-        """The mirrors `indexes` of a group by rank, without those that are too far for the group."""
+        """Returns the mirrors `indexes` of a group by rank, without those that are too far away for the
+        group."""
         if not indexes:
             return []
         ranked = self._snapshot.rank(self.row, self._client.spread, indexes)
@@ -211,7 +219,9 @@ class Walk:
         self._take(self._preferred(chosen[:missing]) + chosen[missing:], Pass.GEOGRAPHY, limit)
 
     def _first_tier(self, order: list[int], missing: int) -> list[int]:
-        """Up to `missing` mirrors of the lowest eligible fate, if any: they come before all others."""
+        """Returns up to `missing` mirrors that have the lowest fate in the plan, in the given order.
+        Geography takes these before all others. Returns an empty list if no mirror that geography ranks is
+        eligible."""
         fates, tier, met = self.plan.fates, self.plan.first_tier, self._met
         chosen: list[int] = []
         if tier > Fate.PARTIAL:
@@ -226,8 +236,8 @@ class Walk:
         return chosen
 
     def _by_tier(self, count: int | None) -> list[int]:
-        """The eligible mirrors of the whole geography order, those with a lower fate first: the first
-        `count`, or all."""
+        """Returns the first `count` eligible mirrors of the whole geography order, those with a lower fate
+        first. Returns all of them if `count` is None."""
         free = self._snapshot.is_rankable.copy()
         free[list(self._met)] = False
         fates = np.frombuffer(self.plan.fates, np.uint8)
@@ -241,14 +251,15 @@ class Walk:
         return chosen[:count]
 
     def _ranked(self, among: Mask, count: int | None) -> list[int]:
-        """The indexes of mirrors by rank: all, or so many that `count` of them have different base URLs."""
+        """Returns the indexes of mirrors by rank: so many that `count` of them have different base URLs, or
+        all if `count` is None."""
         enough = None if count is None else count + len(self.plan.bases.twins)
         return self._snapshot.far(self.row, self._client.spread, among, enough)
 
     def _hopeful(self) -> list[int]:
-        """The last resort, by rank: public mirrors that carry the content by declaration, whatever the
-        prober last said of them. The filters of the request do not count here, but for the protocol. The
-        countries that a mirror says it serves do count."""
+        """Returns the mirrors of the last resort, by rank: public mirrors that carry the content by
+        declaration, whatever the prober last said of them. Of the request's filters, only the protocol counts
+        here. The countries that a mirror says it serves count as well."""
         snapshot, row = self._snapshot, self.row
         fates = np.frombuffer(snapshot.fates_of(self._question.key), np.uint8)
         barred = np.frombuffer(snapshot.barred(snapshot.letters(row)[0]), np.uint8)
@@ -258,15 +269,15 @@ class Walk:
     # --- taking ----------------------------------------------------------------------------------
 
     def _preferred(self, order: list[int]) -> list[int]:
-        """The mirrors with those first that are known to have the content, and among equals, for IPv6
-        clients, those whose IPv6 is known to work. Otherwise the order stays."""
+        """Returns the mirrors with those first that are known to have the content. For IPv6 clients, among
+        mirrors of the same fate, those whose IPv6 is known to work come first. Otherwise the order stays."""
         fates, mirrors = self.plan.fates, self._snapshot.mirrors
         if self._client.family == 6:
             return sorted(order, key=lambda i: (fates[i], not mirrors[i].ipv6))
         return sorted(order, key=lambda i: fates[i])
 
     def _distinct(self, order: list[int]) -> list[int]:
-        """The mirrors in order, without those whose base URL an earlier one has."""
+        """Returns the mirrors in the same order, without those whose base URL an earlier mirror has."""
         twins = self.plan.bases.twins
         if not twins:
             return order
@@ -279,7 +290,8 @@ class Walk:
         return found
 
     def _take(self, order: list[int], pass_: Pass, limit: int) -> None:
-        """Puts mirrors into the list as far as there is room. The rest is kept for standings only."""
+        """Puts mirrors into the list as far as there is room. The remaining mirrors are kept only if
+        `standings` runs the walk."""
         order = self._distinct(order)
         room = max(0, limit - len(self.served))
         taken = order[:room]
@@ -296,8 +308,9 @@ class Walk:
     # --- why not ---------------------------------------------------------------------------------
 
     def _left_out(self, index: int, own: bool, spoken_for: bool) -> Fate:
-        """The reason why a mirror that the walk did not meet is in no list for the client, however long. With
-        `own`, the client is in its network; with `spoken_for`, another mirror with its URL is listed."""
+        """Returns the fate of a mirror that the walk did not meet: the reason why a client would not get it
+        even in the longest list. With `own`, the client is in the mirror's network; with `spoken_for`,
+        another mirror with the same URL is listed."""
         mirror, fate = self._snapshot.mirrors[index], Fate(self.plan.fates[index])
         if not (own or is_for_all(mirror)):
             return Fate.OTHER_NETWORK

@@ -1,1 +1,2 @@
-"""The catalogue of a distribution: its releases, repos and arches, and which mirror should carry which."""
+"""Knows the catalogue of a distribution: its releases, repos and arches, and which mirror should carry
+which."""

@@ -1,8 +1,9 @@
-"""Knows the repos and arches of a distribution's releases, and what a mirror is meant to carry. Pure.
+"""Knows the repos and arches of a distribution's releases, and what a mirror is meant to carry. The module is
+pure: it does no I/O.
 
-Every known repo may be asked for in every known release, for every arch that the release has. The
-`versions` and `arches` of a repo in the config say where it is *expected*: only there does the prober
-look for it, and only there does it count.
+Every known repo may be asked for in every known release, for every arch that the release has. The `versions`
+and `arches` of a repo in the config say where the repo is *expected*: only there does the prober look for it,
+and only there does it count for the status of a mirror.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from app.model import Mirror, Protocol, Record, Repo, ServiceConfig
 
 REPOMD = "repodata/repomd.xml"
-"""The file below a repo's directory that shows which version of the repo it is."""
+"""The path, below a repo's directory, of the file that shows which version of the repo is there."""
 _ISO_CHECKSUMS = "CHECKSUM"
 _BASEARCH = "$basearch"
 
@@ -21,7 +22,8 @@ class Directory(Record, frozen=True, kw_only=True):
     """A directory that mirrors can be asked for: a repo of a release, or the release's ISOs."""
 
     release: str
-    #: The optional module that the release belongs to.
+    #: The optional module of the distribution (such as `kitten`) that the release belongs to; None for an
+    #: ordinary release.
     module: str | None = None
     #: The name of the repo; None for ISOs.
     repo: str | None
@@ -41,8 +43,8 @@ class Directory(Record, frozen=True, kw_only=True):
 
 
 def directories(config: ServiceConfig) -> tuple[Directory, ...]:
-    """All directories that mirrors can be asked for, release by release, in the order of the config. Those
-    that only the vault has are left out."""
+    """Returns all directories that mirrors can be asked for, release by release, in the order of the config.
+    Directories that only the vault has are left out."""
     found: list[Directory] = []
     for release in config.releases:
         for repo in config.repos:
@@ -53,12 +55,12 @@ def directories(config: ServiceConfig) -> tuple[Directory, ...]:
 
 
 def expected_repos(config: ServiceConfig) -> tuple[Directory, ...]:
-    """The repos that the prober looks for."""
+    """Returns the directories of repos that the prober looks for."""
     return tuple(found for found in directories(config) if found.repo and found.expected)
 
 
 def expected_isos(config: ServiceConfig) -> tuple[Directory, ...]:
-    """The ISO directories that the prober looks for."""
+    """Returns the ISO directories that the prober looks for."""
     return tuple(found for found in directories(config) if not found.repo)
 
 
@@ -106,18 +108,18 @@ def has_arch(repo: Repo) -> bool:
 
 
 def path_of(repo: Repo, arch: str) -> str:
-    """The path of a repo below the release. Without an arch, `$basearch` stays in it."""
+    """Returns the path of a repo below the release. With an empty `arch`, `$basearch` stays in the path."""
     return repo.path.replace(_BASEARCH, arch) if arch else repo.path
 
 
 def iso_path(arch: str) -> str:
-    """The path of an arch's ISO directory below the release."""
+    """Returns the path of an arch's ISO directory below the release."""
     return f"isos/{arch}/"
 
 
 def question_key(release: str, repo: str | None, arch: str) -> str:
-    """The key of a question, "release/repo/arch", or "release//arch" for ISOs. The arch is empty where none
-    was named or none matters."""
+    """Returns the key of a question, "release/repo/arch", or "release//arch" for ISOs. The arch is empty
+    where none was named or none matters."""
     return f"{release}/{repo or ''}/{arch}"
 
 
@@ -128,13 +130,14 @@ def parse_question_key(key: str) -> tuple[str, str | None, str]:
 
 
 def iso_key(release: str, arch: str) -> str:
-    """The key of a release's ISOs in `MirrorState.isos`."""
+    """Returns the key of the ISOs of a release and an arch in `MirrorState.isos`."""
     return f"{release}/{arch}"
 
 
 def content_key(config: ServiceConfig, repo: Repo, release: str, arch: str) -> str:
-    """The key of a repo in `MirrorState.content` and in state/repos.json. If the repo is not expected there,
-    but another one with the same path is, it is the key of that one."""
+    """Returns the key of a repo in `MirrorState.content` and in state/repos.json. If the repo is not expected
+    in this release for this arch, but another repo with the same path is, the key is that of the other
+    repo."""
     known_as = repo
     if not is_expected(config, repo, release, arch):
         twins = (other for other in config.repos if (other.path, other.vault) == (repo.path, repo.vault))
@@ -146,26 +149,29 @@ def content_key(config: ServiceConfig, repo: Repo, release: str, arch: str) -> s
 
 
 def expected_arches(config: ServiceConfig, repo: Repo, release: str) -> tuple[str, ...]:
-    """The arches for which a repo is expected in a release or vault release, in the order of the config.
-    Releases of modules and of the vault are expected to have what their major version has."""
+    """Returns the arches for which a repo is expected in a release or vault release, in the order of the
+    config. Releases of modules and of the vault are expected to have what ordinary releases of the same major
+    version have."""
     if repo.releases and release not in repo.releases and not _has_major_version(config, repo, release):
         return ()
     return tuple(arch for arch in config.arches.get(release, ()) if not repo.arches or arch in repo.arches)
 
 
 def is_expected(config: ServiceConfig, repo: Repo, release: str, arch: str) -> bool:
-    """Returns whether a repo is expected in a release for an arch, or for any if no arch matters."""
+    """Returns whether a repo is expected in a release for an arch. For a repo whose path is the same for all
+    arches, returns whether it is expected for any."""
     arches = expected_arches(config, repo, release)
     return arch in arches if has_arch(repo) else bool(arches)
 
 
 def arches_meant(config: ServiceConfig, repo: Repo, release: str) -> tuple[str, ...]:
-    """The arches that a question without an arch is about: those expected, or all if none is expected."""
+    """Returns the arches that a question without an arch is about: those for which the repo is expected, or
+    all arches of the release if the repo is expected for none."""
     return expected_arches(config, repo, release) or config.arches.get(release, ())
 
 
 def in_vault(config: ServiceConfig, release: str, repo: Repo | None = None) -> bool:
-    """Returns whether only the vault has a release, or a repo of it."""
+    """Returns whether only the vault has a release or, if a repo is given, that repo of the release."""
     return release in config.vault_releases or (repo is not None and repo.vault)
 
 
@@ -177,7 +183,7 @@ def _has_major_version(config: ServiceConfig, repo: Repo, release: str) -> bool:
 
 
 def major_version(release: str) -> str:
-    """The major version of a release: "10" for "10.2", "10-kitten" and "10-stream"."""
+    """Returns the major version of a release: "10" for "10.2", "10-kitten" and "10-stream"."""
     return release.partition(".")[0].partition("-")[0]
 
 
@@ -185,12 +191,14 @@ def major_version(release: str) -> str:
 
 
 def bases(mirror: Mirror, module: str | None) -> Mapping[Protocol, str]:
-    """The base URLs of a mirror for ordinary releases, or for those of a module, by protocol."""
+    """Returns the base URLs of a mirror by protocol, for ordinary releases or, with `module`, for the
+    releases of that module. The result is empty if the mirror has none."""
     return mirror.module_addresses.get(module, {}) if module else mirror.addresses
 
 
 def own_module(mirror: Mirror) -> str | None:
-    """The module by whose addresses a mirror is asked; None for a mirror that has ordinary releases."""
+    """Returns the first module of a mirror that has base URLs for nothing but modules (such as `kitten`); the
+    prober asks such a mirror at that module's URLs. Returns None for a mirror with ordinary releases."""
     return None if mirror.addresses else next(iter(mirror.module_addresses), None)
 
 

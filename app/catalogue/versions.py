@@ -1,4 +1,5 @@
-"""Tells which versions of a repo's repomd.xml still count beside the newest. Pure."""
+"""Tells which versions of a repo's repomd.xml still count as good, beside the newest one. The module is pure:
+it does no I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from app.model import RepomdVersion
 
 
 def acceptable(versions: Sequence[RepomdVersion], now: datetime, grace_s: int) -> tuple[RepomdVersion, ...]:
-    """Of versions, newest first, the newest one and those that were the newest within the grace period."""
+    """Returns the newest of some versions, and those that were replaced by a newer one less than `grace_s`
+    seconds before `now`. Both `versions` and the result are sorted newest first."""
     since = now - timedelta(seconds=grace_s)
     replaced_at = [None, *(version.seen_at for version in versions)]
     return tuple(

@@ -1,4 +1,4 @@
-"""`mirrorwise check`: the data folder, and the GeoIP databases that the settings name."""
+"""Runs `mirrorwise check`, which checks the data folder and the GeoIP databases that the settings name."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from app.sources.check import check
 
 
 def check_all(directory: Path | None, environ: Mapping[str, str]) -> list[Finding]:
-    """Returns all findings. `directory`: another data folder than the one that the environment names. A city
-    database that no setting names need not be there."""
+    """Checks the data folder and the GeoIP databases, and returns all findings. `directory`, if given, takes
+    the place of the data folder that the environment names. The city database may be missing unless
+    `GEOIP_CITY` names it. Raises SettingsError."""
     variables = {**environ, "MIRRORWISE_DATA": str(directory)} if directory is not None else environ
     settings = read_settings(variables)
     named = bool(variables.get("GEOIP_CITY", "").strip())
@@ -39,6 +40,7 @@ def check_all(directory: Path | None, environ: Mapping[str, str]) -> list[Findin
 
 
 def _of(followed: FollowedDatabase[CityDatabase] | FollowedDatabase[AsnDatabase]) -> Iterator[Finding]:
-    """Yields what is wrong with the files of a database, or odd."""
+    """Yields a fault for each file of a database that cannot be used, and a warning for each that is usable
+    but odd."""
     for finding, texts in ((fault, followed.faults), (warning, followed.remarks)):
         yield from (finding(str(path), text.removeprefix(f"{path}: ")) for path, text in texts.items())

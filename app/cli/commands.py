@@ -1,7 +1,8 @@
-"""The commands of the command line.
+"""Defines the commands of the command line.
 
-Each imports what it needs when it runs, because web must not load what only the worker uses. The exit code
-is 0 if it succeeded, 1 if its input is at fault (the message says where), and 2 if it was used wrongly.
+Each command imports what it needs when it runs, because web must not load what only the worker uses. The exit
+code is 0 if the command succeeded, 1 if its input is at fault (the message says where), and 2 if its
+arguments are wrong.
 """
 # ruff: noqa: PLC0415
 
@@ -30,7 +31,8 @@ _LISTEN_TLS = ("443 default_server", "[::]:443 default_server")
 
 
 class _Group(click.Group):
-    """A group of commands that turns our own errors into a message and exit code 1."""
+    """A group of commands that turns Mirrorwise's own errors, and errors of the operating system, into a
+    message and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> object:
         for stream in (sys.stdout, sys.stderr):
@@ -96,7 +98,7 @@ def up(port: int | None) -> None:
 @click.option("--once", is_flag=True, help="Compile and publish once, then end.")
 @click.option("--force", is_flag=True, help="Publish past the guard.")
 def worker(once: bool, force: bool) -> None:
-    """Read the sources, compile, publish; then again whenever an input changes.
+    """Read the inputs, compile a snapshot and publish it; do so again whenever an input changes.
 
     \b
     Example:
@@ -136,9 +138,10 @@ def web(bind: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path), required=False)
 def check(directory: Path | None) -> None:
-    """Validate a data folder, and name what no program reads in it; for a pull request's CI.
+    """Validate a data folder, and name the files in it that no program reads; for a pull request's CI.
 
-    With GEOIP_CITY and GEOIP_ASN, these databases are looked at as well, and how far AS numbers reach.
+    With GEOIP_CITY and GEOIP_ASN, these databases are checked as well, and also how many addresses the
+    AS numbers of mirrors reach.
 
     \b
     Example:
@@ -203,7 +206,7 @@ def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bo
 
 
 def _policy(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, object]:
-    """Reads new values for keys of `selection`."""
+    """Reads new values for keys of `selection` from texts such as `selection.border_km=800`, by key."""
     from app.simulation.what_if import policy_changes
 
     try:
@@ -238,8 +241,9 @@ def simulate(
 ) -> None:
     """Compute which clients are sent where: mirrors' shares of all clients, and how far clients have to go.
 
-    Nothing is published. What the files say, with the changes asked for, is compared with what is live,
-    with prices as they stand (how it begins) or --settled (what it comes to after days).
+    Nothing is published. The mirrors and settings in the files, with the changes asked for, are compared
+    with those that are live. Load prices stay as they are, which shows the effect at first; with
+    --settled they are solved anew, which shows the effect after days.
 
     \b
     Examples:
@@ -277,9 +281,9 @@ def simulate(
 def nginx(
     out: Path, upstream: tuple[str, ...], every: float | None, reload: str | None, **machine: Any
 ) -> None:
-    """Write the directory that nginx reads the site from, databases and all.
+    """Write the directory from which nginx reads the site: its configuration and its databases.
 
-    nginx's http section takes it up with: include /etc/nginx/mirrorwise/mirrorwise.conf;
+    In nginx's http section, write: include /etc/nginx/mirrorwise/mirrorwise.conf;
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Runs `mirrorwise explain`: it explains what the service would answer to an address now."""
+"""Runs `mirrorwise explain`, which explains what the service would answer to an address now."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ _STYLES: Mapping[str, Mapping[str, bool | str]] = {
 
 
 class NothingPublishedError(MirrorwiseError):
-    """There is nothing to explain, because no snapshot can be read."""
+    """The error that there is nothing to explain, because no snapshot can be read."""
 
 
 def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], private: bool) -> Explanation:
-    """Explains the list that an address would get, with parameters as in a URL. With `private`, the client
-    counts as inside its networks, and all private mirrors are shown. Raises MirrorwiseError."""
+    """Explains the list that a client with this address would get, with parameters as in a URL. With
+    `private`, the client counts as inside the address's networks, and all private mirrors are shown. Raises
+    MirrorwiseError."""
     logging.getLogger("mirrorwise").addHandler(logging.NullHandler())  # what is wrong is in the message
     current = Current(settings, open_store(settings, for_web=True), None)
     current.refresh()

@@ -1,4 +1,4 @@
-"""Runs `mirrorwise up`: worker and web as child processes of one command, which end together."""
+"""Runs `mirrorwise up`, which starts worker and web as its child processes and ends them together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP comes when t
 
 
 def run_up(settings: Settings, port: int) -> int:
-    """Runs worker and web. Returns the exit code: 0 if the user stopped them, 1 if one ended by itself."""
+    """Runs worker and web until the user stops them or one of them ends. Returns the exit code: 0 if the user
+    stopped them, 1 if one ended by itself."""
     environ = {**os.environ, "PORT": str(port)}
     environ.pop("REDIS_URL", None)
     environ.pop("REDIS_READ_URL", None)
@@ -50,7 +51,8 @@ def run_up(settings: Settings, port: int) -> int:
 
 
 def _start(command: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Starts a part in a session of its own, so that Ctrl-C reaches only us and we end the parts in order."""
+    """Starts a part (worker or web) in a session of its own, so that Ctrl-C reaches only this process, which
+    then ends the parts in order."""
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "app", command], env=environ, start_new_session=True
     )

@@ -1,7 +1,8 @@
-"""Cloud providers: their regions, their published address ranges, and how those are fetched and read.
+"""Knows the cloud providers: their regions, their published address ranges, and how those are fetched and
+read.
 
-Each provider has a module with all in which it differs from others, and a row in the table here. The
-locations of its regions are rows of `regions.csv`.
+Each provider has a module with everything in which it differs from the others, and an entry in the table
+`PROVIDERS`. The locations of its regions are rows of `regions.csv`.
 """
 
 from app.clouds.aws import AWS

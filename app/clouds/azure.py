@@ -1,9 +1,10 @@
 """Reads the ranges of Azure, ServiceTags_Public_<date>.json.
 
-The file has some 3,000 service tags, of which only `AzureCloud` and `AzureCloud.<region>` matter here.
-The plain one repeats the prefixes of all regions and has some that are in no region. `properties.region`
+The file has some 3,000 service tags, of which only `AzureCloud` and `AzureCloud.<region>` matter here. The
+plain tag repeats the prefixes of all regions and has some prefixes that are in no region. `properties.region`
 uses short names (`centralfrance`). `changeNumber` orders versions. The files of Azure's other clouds
-(Government, China) have the same layout, and would be taken for newer or older ones of this cloud.
+(Government, China) have the same layout, and would be taken for newer or older versions of this file, so they
+are refused.
 https://learn.microsoft.com/azure/virtual-network/service-tags-overview
 """
 

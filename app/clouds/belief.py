@@ -1,9 +1,10 @@
-"""What is believed of the providers' files.
+"""Decides which of the providers' files are believed.
 
-A file that says too much sends clients of other networks to a provider's mirrors, and takes the netblocks
-of mirrors for the provider's. So it is refused as a whole, and the last good one stays, if it has a prefix
-that the provider cannot have, if it says much more or much less than before, or if it claims what is
-another provider's. Documentation addresses are believed at once: no client has one.
+A file that claims too many addresses would send clients of other networks to the mirrors in a provider's
+cloud, and would make mirrors' own netblocks look like the provider's. So a file is refused as a whole, and
+the last good one stays in use, if it has a prefix that the provider cannot have, if it has much more or much
+less than before, or if it claims addresses that are another provider's. Documentation addresses (192.0.2.0/24
+and the like) are always believed, because no client has one.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from app.model.prefixes import WIDTHS, CloudRange, Prefix
 from app.model.reserved import DOCUMENTATION, LOCAL, NOT_CLIENTS
 
 MAX_PREFIXES = 100_000
-"""Azure, which has most, has 13,000."""
+"""The most prefixes that a file may have. Azure, which has most, has 13,000."""
 
 MAX_LEAP = 2
-"""From one file to the next, a provider's addresses may be doubled, and its prefixes halved."""
+"""The factor by which, from one file to the next, a provider's addresses may grow and the number of its
+prefixes may shrink."""
 
 
 def impossible(ranges: CloudRanges) -> str | None:
-    """Says what no file of this provider can hold, as a sentence; None if there is nothing like that."""
+    """Returns a sentence that names something in these ranges that no file of their provider can hold; None
+    if there is nothing like that."""
     if len(ranges.ranges) > MAX_PREFIXES:
         return f"there are {len(ranges.ranges):,} prefixes in it, and {MAX_PREFIXES:,} are allowed"
     public = _public(ranges)
@@ -42,7 +45,9 @@ def impossible(ranges: CloudRanges) -> str | None:
 
 
 def leap(last: CloudRanges | None, now: CloudRanges) -> str | None:
-    """Says what changes too much from the last good ranges to these, as a sentence; None if nothing does."""
+    """Returns a sentence that says what changes too much from the last good ranges to the new ones; None if
+    nothing does. If there are no last ranges, the addresses are compared with what is expected of the
+    provider."""
     present, found = len(last.ranges) if last else 0, len(now.ranges)
     if found * MAX_LEAP < present:
         return f"there are {found:,} prefixes in it, less than half of the present {present:,}"
@@ -56,11 +61,13 @@ def leap(last: CloudRanges | None, now: CloudRanges) -> str | None:
 def believed(
     files: Iterable[tuple[str, CloudRanges]], last: Mapping[str, CloudRanges]
 ) -> tuple[dict[str, CloudRanges], dict[str, str]]:
-    """Returns the ranges that are believed, by provider, and what is wrong with other files, by their name.
+    """Returns the ranges that are believed, by provider, and a sentence for each file that is refused, by
+    file name.
 
-    The newest file of each provider counts. `last` are the last good ranges of the providers that have
-    some. Where two providers claim the same addresses, the one that did not have them before is wrong;
-    where neither had any before, it is the later in the table of providers.
+    `files` are pairs of file name and ranges; the newest file of each provider counts. `last` are the last
+    good ranges of the providers that have some. Where two providers claim the same addresses, the file of the
+    one that did not have them before is refused; if neither had them before, it is the file of the one that
+    is later in the table of providers.
     """
     newest: dict[str, tuple[str, CloudRanges]] = {}
     for file, ranges in files:
@@ -89,7 +96,8 @@ def believed(
 
 
 def _claim(ranges: CloudRanges, others: Mapping[str, CloudRanges]) -> str | None:
-    """Names the first prefix that is another provider's, in a sentence; None if there is none."""
+    """Returns a sentence that names the first prefix with addresses of another provider; None if there is
+    none."""
     theirs = [r for other in others.values() if other.provider != ranges.provider for r in _public(other)]
     spaces = {version: CloudSpace(version, theirs) for version in WIDTHS}
     for cloud_range in _public(ranges):
@@ -108,7 +116,8 @@ def _addresses(ranges: CloudRanges, version: int) -> int:
 
 
 def _public(ranges: CloudRanges) -> list[CloudRange]:
-    """Returns the ranges that are not for documentation, without looking at each: they are sorted."""
+    """Returns the ranges that are not for documentation. It need not look at each range, because ranges are
+    sorted."""
     public = list(ranges.ranges)
     for prefix in DOCUMENTATION:
         first = bisect_left(public, prefix, key=_prefix)

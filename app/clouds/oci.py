@@ -1,6 +1,7 @@
 """Reads the ranges of Oracle Cloud Infrastructure, public_ip_ranges.json, which has only IPv4 ranges.
 
-The tags of a range (OCI, OSN, OBJECT_STORAGE) say which services use it; all of them are in the region.
+The tags of a range (OCI, OSN, OBJECT_STORAGE) say which services use it. Ranges with any tag are used,
+because all services are in the region.
 https://docs.oracle.com/iaas/Content/General/Concepts/addressranges.htm
 """
 

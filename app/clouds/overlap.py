@@ -16,17 +16,17 @@ CLOUD_ADDRESSES_ALLOWED = {4: 1 << 4, 6: 1 << 72}  # a /28 and a /56, all subnet
 
 
 class Taken(NamedTuple):
-    """What a claimed prefix holds of providers' addresses."""
+    """A prefix that a mirror claims, with the number of cloud providers' addresses in it."""
 
     prefix: Prefix
     addresses: int
-    #: The range that has most of them.
+    #: The cloud range that has most of these addresses.
     largest: CloudRange
 
 
 def taken_from_clouds(claimed: Iterable[Prefix], spaces: Mapping[int, CloudSpace]) -> list[Taken]:
-    """Finds the prefixes of a mirror that hold providers' addresses, if together they hold more than is
-    allowed. `spaces` are by IP version."""
+    """Returns the prefixes of one mirror that hold cloud providers' addresses, if together they hold more
+    than is allowed for their IP version. `spaces` are by IP version."""
     totals = dict.fromkeys(WIDTHS, 0)
     taken = []
     for prefix in sorted(set(claimed)):
@@ -38,7 +38,7 @@ def taken_from_clouds(claimed: Iterable[Prefix], spaces: Mapping[int, CloudSpace
 
 
 def cloud_spaces(clouds: Iterable[CloudRange]) -> dict[int, CloudSpace]:
-    """Sorts ranges by IP version."""
+    """Makes the `CloudSpace` of each IP version, 4 and 6, out of cloud ranges."""
     ranges = list(clouds)
     return {version: CloudSpace(version, ranges) for version in WIDTHS}
 
@@ -46,10 +46,10 @@ def cloud_spaces(clouds: Iterable[CloudRange]) -> dict[int, CloudSpace]:
 def netblock_findings(
     declared: Iterable[tuple[str, str, Sequence[str]]], clouds: Iterable[CloudRange]
 ) -> list[Finding]:
-    """The faults of subnets that overlap with cloud ranges. `declared` are (file, mirror, subnets).
+    """Returns the faults of subnets that overlap with cloud ranges. `declared` are (file, mirror, subnets).
 
-    A mirror's subnets together may hold at most 16 IPv4 addresses and one IPv6 /56 that providers publish
-    as theirs. Above that, each of its subnets that holds any is refused.
+    A mirror's subnets together may hold at most 16 IPv4 addresses and one IPv6 /56 that providers publish as
+    theirs. Above that, each of the mirror's subnets that holds any such address is refused.
     """
     spaces = cloud_spaces(clouds)
     return [
@@ -62,7 +62,8 @@ def netblock_findings(
 
 
 def refusal(taken: Taken) -> str:
-    """Says why a claim is refused, as a part of a sentence."""
+    """Returns the reason why a claimed prefix is refused, as a part of a sentence whose subject is the
+    prefix."""
     prefix, addresses, largest = taken
     region = f" for {largest.region}" if largest.region else ""
     held = f"{addresses:,} addresses" if prefix.version == 4 else "IPv6 space"

@@ -1,4 +1,4 @@
-"""The types for what the program has to know of a cloud provider."""
+"""Defines the types that describe a cloud provider and the address ranges that it publishes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 
 class PublishedPrefix(NamedTuple):
-    """A prefix as a provider's file has it."""
+    """An address prefix, with its region, as a provider's file has it."""
 
     prefix: str
     #: The region as the provider spells it there. An empty text, None and "global" mean no region.
     region: str | None
-    #: The network border group, which only AWS has.
+    #: The network border group (a region of AWS or one of its local zones), which only AWS has.
     border_group: str | None = None
 
 
@@ -26,16 +26,17 @@ class PublishedRanges(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """How much of one IP version a provider may have, by what it published in November 2026."""
+    """The limits of what a provider is believed to have of one IP version, set by what it published in
+    November 2026."""
 
-    #: The length of the widest prefix: about twice as wide as its widest one.
+    #: The length of the widest prefix that is believed: about twice as wide as the provider's widest one.
     widest: int
-    #: The addresses of all its prefixes together, rounded up.
+    #: The number of addresses in all its prefixes together, rounded up.
     addresses: int
 
 
 class Provider(NamedTuple):
-    """A cloud provider, with all in which it differs from others."""
+    """A cloud provider, with everything in which it differs from the others."""
 
     #: The name in mirror files (`cloud_type`) and in region keys (`aws:eu-central-1`).
     name: str
@@ -48,9 +49,9 @@ class Provider(NamedTuple):
     #: Reads the bytes of the file. It raises ValueError with a sentence, as does iterating over the prefixes
     #: that it returns.
     read: Callable[[bytes], PublishedRanges]
-    #: What it may publish, by IP version.
+    #: The limits of what the provider is believed to have, by IP version.
     expected: Mapping[int, Expected]
     #: If `url` is a page with links to the file, the pattern of such links. The last by file name counts.
     link: str | None = None
-    #: The public names of regions that have other names in the file, by these other names.
+    #: The public names of the regions that have other names in the file, by the name in the file.
     short_names: Mapping[str, str] = MappingProxyType({})

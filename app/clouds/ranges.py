@@ -15,7 +15,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 class CloudRanges(Record, frozen=True, kw_only=True):
-    """The ranges of one provider, sorted, with each prefix once. `version` is that of its file."""
+    """The ranges of one provider, sorted, with each prefix once. `version` is the version of the provider's
+    file."""
 
     provider: str
     version: int
@@ -23,8 +24,9 @@ class CloudRanges(Record, frozen=True, kw_only=True):
 
 
 def merge(provider: str, published: PublishedRanges) -> CloudRanges:
-    """Merges the contents of a provider's file. If several rows have the same prefix, one with a region
-    counts before one without, then one with a border group, then the first by name."""
+    """Makes one range of each prefix in a provider's file, and returns these ranges. Of several rows with the
+    same prefix, a row with a region takes precedence over one without, then a row with a border group, then
+    the row whose region comes first in the alphabet. Raises ValueError for a malformed prefix or name."""
     names: dict[str, str] = {}
     best: dict[Prefix, tuple[bool, bool, str, str]] = {}
     for text, spelling, group in published.prefixes:
@@ -48,8 +50,8 @@ def merge(provider: str, published: PublishedRanges) -> CloudRanges:
 
 
 def _region(provider: str, published: str) -> str:
-    """The public name of a region in a provider's file, or "" for no region. A region that is newer than our
-    table keeps its name, so that mirrors which declare it are found."""
+    """Returns the public name of a region in a provider's file, or "" for no region. A region that is newer
+    than the table of known regions keeps its name, so that mirrors which declare it are found."""
     name = published.lower()
     if name in {"", "global"}:
         return ""
@@ -59,7 +61,8 @@ def _region(provider: str, published: str) -> str:
 
 
 class _KeptRanges(Record, frozen=True, kw_only=True):
-    """The form in which `encode_ranges` writes. Prefixes are texts, because IPv6 numbers are too large."""
+    """The form in which `encode_ranges` writes ranges. Prefixes are texts, because IPv6 numbers are too
+    large."""
 
     provider: str
     version: int
@@ -67,7 +70,7 @@ class _KeptRanges(Record, frozen=True, kw_only=True):
 
 
 def encode_ranges(ranges: CloudRanges) -> bytes:
-    """Encodes ranges, to keep them on our own disk."""
+    """Encodes ranges as JSON, for the copy that the service keeps of the last good ones."""
     prefixes = [PublishedPrefix(str(r.prefix), r.region, r.border_group) for r in ranges.ranges]
     kept = _KeptRanges(provider=ranges.provider, version=ranges.version, prefixes=prefixes)
     return msgspec.json.encode(kept)

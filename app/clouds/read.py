@@ -1,4 +1,5 @@
-"""Reads the files of `cloud/`. The provider of a file is recognised by the content, not by the name."""
+"""Reads the files in `cloud/`, which have the address ranges that cloud providers publish. The provider of a
+file is recognised by the content, not by the name."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ def parse_cloud_ranges(content: bytes) -> CloudRanges:
 
 
 def provider_of(content: bytes) -> str | None:
-    """The name of the provider whose format a file has, usable or not; None if it is no provider's."""
+    """Returns the name of the provider in whose format a file is, whether or not the file is usable; None if
+    the format is no provider's."""
     try:
         provider = _provider_with(_KEYS.decode(content).keys())
     except (ValueError, RecursionError):
@@ -68,9 +70,9 @@ def read_cloud_file(path: Path) -> CloudRanges:
 def read_cloud_folder(
     folder: Path, last: Mapping[str, CloudRanges] = MappingProxyType({})
 ) -> tuple[dict[str, CloudRanges], list[Finding]]:
-    """Reads the newest ranges of each provider. Returns them with the findings about files that cannot be
-    used, or about the folder ("."). A missing folder counts as an empty one. `last`: the last good ranges of
-    each provider."""
+    """Reads the newest ranges of each provider. Returns the ranges by provider, and the findings about files
+    that cannot be used, or about the folder (as "."). A missing folder counts as an empty one. `last` are the
+    last good ranges of each provider, with which new ones are compared."""
     findings: list[Finding] = []
     files: list[tuple[str, CloudRanges]] = []
     try:

@@ -1,4 +1,4 @@
-"""Cloud regions, with their public names and locations.
+"""Knows the cloud regions, with their public names and locations.
 
 The table `regions.csv` has the names of regions in the providers' published ranges, AWS's border groups
 (local and wavelength zones) with the region they belong to, and the coordinates of the metropolitan area
@@ -31,7 +31,7 @@ _SEPARATORS = str.maketrans("", "", " -_")
 
 
 class RegionLocation(Record, frozen=True, kw_only=True):
-    """The location of a region."""
+    """The location of a cloud region or border group."""
 
     coordinates: Coordinates
     #: An ISO 3166-1 alpha-2 code.
@@ -42,7 +42,8 @@ class RegionLocation(Record, frozen=True, kw_only=True):
 
 
 class RegionError(MirrorwiseError):
-    """A region is not known. `nearest` is the known one with the closest spelling, or None."""
+    """The error that a text names no known cloud region. `nearest` is the known region with the closest
+    spelling, or None."""
 
     def __init__(self, value: str, nearest: str | None, allowed: str) -> None:
         hint = f"; did you mean {nearest!r}?" if nearest else "."
@@ -58,7 +59,7 @@ class _Region(NamedTuple):
 
 @cache
 def _table() -> dict[str, dict[str, _Region]]:
-    """The regions and border groups in the table, by provider and name."""
+    """Returns the regions and border groups in `regions.csv`, by provider and name."""
     table: dict[str, dict[str, _Region]] = {provider: {} for provider in PROVIDERS}
     with Path(__file__).with_name("regions.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -78,7 +79,8 @@ def _table() -> dict[str, dict[str, _Region]]:
 
 @cache
 def _spellings(provider: str) -> dict[str, str]:
-    """The names of a provider's regions and border groups, by names without separators (`eucentral1`)."""
+    """Returns the public names of a provider's regions and border groups, by their names in lower case
+    without separators (`eucentral1`). There are none for an unknown provider."""
     if provider not in PROVIDERS:
         return {}
     return {**{_squashed(name): name for name in _table()[provider]}, **PROVIDERS[provider].short_names}
@@ -89,31 +91,34 @@ def _squashed(name: str) -> str:
 
 
 def known_regions(provider: str) -> tuple[CloudRegion, ...]:
-    """All regions and border groups of a provider."""
+    """Returns all regions and border groups of a provider; none for an unknown provider."""
     return tuple(_known(provider, name) for name in _table().get(provider, {}))
 
 
 def _known(provider: str, name: str) -> CloudRegion:
-    """The region or border group with a name that is in the table."""
+    """Returns the region or border group with a name that is in the table."""
     parent = _table()[provider][name].parent
     return CloudRegion(provider, parent, name) if parent else CloudRegion(provider, name)
 
 
 def canonical_region(provider: str, name: str) -> str | None:
-    """The public name of a region, however it is spelled (`EU-Central-1`, Azure's `centralfrance` or
-    `Germany West Central`). For a border group it is the name of its region. None if it is not known."""
+    """Returns the public name of a region, however it is spelled (`EU-Central-1`, Azure's `centralfrance` or
+    `Germany West Central`). For a border group, this is the name of its region. Returns None if the region is
+    not known."""
     known = _spellings(provider).get(_squashed(name))
     return None if known is None else _table()[provider][known].parent or known
 
 
 def region_location(provider: str, name: str) -> RegionLocation | None:
-    """The location of a region or border group, by its exact public name; None if it is not known."""
+    """Returns the location of a region or border group, by its exact public name; None if the location is not
+    known."""
     region = _table().get(provider, {}).get(name)
     return region.location if region else None
 
 
 def nearest_spelling(provider: str, name: str) -> str | None:
-    """The known region or border group whose name is most like `name`; None if none is like it."""
+    """Returns the name of the known region or border group that is most like `name`; None if none is like
+    it."""
     spellings = _spellings(provider)
     near = nearest(_squashed(name), spellings)
     return spellings[near] if near else None
@@ -138,7 +143,8 @@ def parse_region(text: str) -> CloudRegion:
 
 
 def _nearest_of_any(name: str) -> str | None:
-    """The nearest `provider:region` to a region that has no provider, or an unknown one."""
+    """Returns the known region, as `provider:region`, that is most like a name given without a provider or
+    with an unknown one. Returns None if none is like it."""
     exact = [f"{provider}:{name.lower()}" for provider, names in _table().items() if name.lower() in names]
     if exact:  # us-west-2 is AWS's, and not Google's us-west2
         return exact[0]
@@ -156,8 +162,8 @@ def _allowed(provider: str | None = None) -> str:
 
 @cache
 def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
-    """The provider's other regions on the same continent, nearest first. It is empty for a region whose
-    location is not known."""
+    """Returns the names of the provider's other regions on the same continent, nearest first. There are none
+    for a region whose location is not known."""
     here = region_location(provider, region)
     if here is None:
         return ()

@@ -1,4 +1,4 @@
-"""The addresses that cloud ranges cover."""
+"""Tells which addresses the ranges of cloud providers cover."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class CloudSpace:
         return sum(self._last) - sum(self._first) + len(self._first)
 
     def shared(self, prefix: Prefix) -> tuple[int, CloudRange | None]:
-        """The number of addresses of a prefix that are in cloud ranges, and the range with most of them."""
+        """Returns the number of addresses of a prefix that are in cloud ranges, and the range that has most
+        of them; 0 and None if no address is."""
         low = max(bisect_right(self._first, prefix.address) - 1, 0)
         high = bisect_right(self._first, prefix.last)
         addresses, largest, most = 0, None, 0

@@ -1,9 +1,9 @@
 """Fetches the cloud providers' published ranges (`mirrorwise ranges update`).
 
 Each provider is updated by itself: if something goes wrong with one, a sentence says so, its present file
-stays, and the others are not affected. A file is replaced (in one step) only by one that our reader
-understands, that is of this provider, not older, and believed after the present one. ETag and
-Last-Modified of what was fetched are kept in `.fetched.json` beside the files; they count only while the
+stays, and the others are not affected. A file is replaced (in one step) only by one that this program can
+read, that is of the same provider and not older, and that does not differ too much from the present one. ETag
+and Last-Modified of what was fetched are kept in `.fetched.json` beside the files; they count only while the
 file is still the one that they came with.
 """
 
@@ -42,7 +42,7 @@ class DownloadLimits(Record, frozen=True, kw_only=True):
     total_timeout_s: float = 120.0
     max_bytes: int = 32 * 1024 * 1024
     max_redirects: int = 5
-    #: Whether plain http is allowed to this machine itself.
+    #: Whether plain HTTP is allowed for URLs of this machine itself (loopback).
     http_on_loopback: bool = False
 
 
@@ -56,8 +56,8 @@ class RangeUpdate(Record, frozen=True, kw_only=True):
 
 
 Progress = Callable[[str, int, int | None], None]
-"""A function that is told the provider, how many bytes of the present answer were received (Azure has two
-answers), and how many are expected, or None if that is unknown."""
+"""A function that is told the name of the provider, how many bytes of the present answer were received (Azure
+has two answers, a page and the file), and how many are expected, or None if that is unknown."""
 
 
 class _Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,10 +71,10 @@ class _Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    """An answer over HTTP."""
+    """An HTTP response, as far as an update needs it."""
 
     url: str
-    #: The body; None if it was not modified.
+    #: The body; None if the response was 304 (not modified).
     content: bytes | None
     content_type: str
     etag: str | None
@@ -82,7 +82,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class _UpdateError(MirrorwiseError):
-    """Nothing usable was fetched. The text is a sentence without the provider's name."""
+    """The error that nothing usable was fetched. Its text is a sentence without the provider's name."""
 
 
 def update_ranges(
@@ -135,7 +135,8 @@ class _Updater:
         self._progress = progress
 
     async def update(self, present: CloudRanges | None, fetched: dict[str, _Fetched]) -> RangeUpdate:
-        """Brings the file up to date, and records in `fetched` what was fetched."""
+        """Brings the file up to date, and records in `fetched` what was fetched. `present` are the ranges in
+        the present file, if there are any. A failure is not raised, but said in the result."""
         try:
             return await self._update(present, fetched)
         except TimeoutError:
@@ -173,7 +174,9 @@ class _Updater:
         return self._result("updated", f"{len(ranges.ranges):,} prefixes{before}, in {self._path}")
 
     def _usable(self, fetched: _Fetched | None, url: str) -> _Fetched | None:
-        """The record of what was fetched, if the file that came with it is still there and whole."""
+        """Returns the record of what was last fetched, if it was fetched from `url` and the file that came
+        with it is still there, unchanged and readable. Otherwise returns None, so that the file is downloaded
+        anew."""
         if fetched is None or fetched.url != url or fetched.sha256 != self._digest():
             return None
         try:
@@ -256,7 +259,8 @@ class _Updater:
 
 
 def _last_link(page: _Answer, pattern: str) -> str:
-    """The link in a download page, with the latest date in its file name."""
+    """Returns the link in a download page that has the latest date in its file name. Raises _UpdateError if
+    no link matches the pattern."""
     text = unescape((page.content or b"").decode("utf-8", "replace"))
     text = text.replace("\\u002F", "/").replace("\\/", "/")  # as in a script's strings
     links = re.findall(pattern, text)
@@ -266,7 +270,8 @@ def _last_link(page: _Answer, pattern: str) -> str:
 
 
 def _read_fetched(folder: Path) -> dict[str, _Fetched]:
-    """Reads the record of what was fetched. If it is unreadable, everything is downloaded again."""
+    """Reads the records of what was last fetched, by provider. If they are unreadable, there are none, and
+    everything is downloaded again."""
     try:
         return msgspec.json.decode((folder / FETCHED).read_bytes(), type=dict[str, _Fetched])
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""Explains answers in words, with the evidence. Pure."""
+"""Explains in words, with the evidence, why a client gets an answer. The package is pure: it does no I/O."""

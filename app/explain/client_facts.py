@@ -81,8 +81,8 @@ class Databases:
 
 
 def client_facts(address: ClientAddress, client: ClientClass, databases: Databases) -> ClientFacts:
-    """Collects what is known of a client. `client`, its class, may differ from what the databases give: a
-    proxy in front may have computed it."""
+    """Collects what is known of a client. The class `client` may differ from what the databases give for the
+    address, because a proxy in front may have computed it."""
     cities, networks = databases.cities, databases.networks
     location = cities.locate(address.ip) if cities else NOWHERE
     details = cities.describe(address.ip) if cities else Details()

@@ -1,7 +1,8 @@
-"""Says in a sentence why a mirror is not in a list, with the evidence, and since when. Pure.
+"""Says in a sentence why a mirror is not in a list, with the evidence, and since when.
 
-The reason was decided in the snapshot. The evidence is what the prober found, in the status document. That
-may be a minute older or newer than the snapshot, or missing: then the sentence says less.
+The reason was decided in the snapshot. The evidence is what the prober found, as the status document has it.
+This document may be a minute older or newer than the snapshot, or missing; then the sentence says less. The
+module is pure: it does no I/O.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from app.snapshot.schema import ServedMirror
 
 
 class Evidence(NamedTuple):
-    """The evidence for a reason, in words, and the time since when it holds."""
+    """The evidence for the reason why a mirror is not served, in words, and the time since which the reason
+    holds."""
 
     #: The rest of a sentence that begins with the reason and a colon.
     text: str
@@ -42,17 +44,18 @@ class Case:
     snapshot: LoadedSnapshot
     question: Question
     states: Mapping[str, MirrorState]
-    #: The client's country.
+    #: The country of the place that distances are measured from; None if it is not known.
     country: str | None
-    #: The key of the client's cloud region.
+    #: The key of the cloud region that the request names or the client is in; None if there is none.
     region: str | None
-    #: The names of the mirrors that are listed.
+    #: The names of the mirrors that are listed. In an exclusive list they own the client's network.
     owners: tuple[str, ...] = ()
     #: How many mirrors the list would have if its length were not limited.
     contenders: int = 0
 
     def content_keys(self) -> list[str]:
-        """The keys of `MirrorState.content` that the question is about, or those of `isos`."""
+        """Returns the keys of `MirrorState.content` that the question is about or, for ISOs, the keys of
+        `MirrorState.isos`."""
         question, config = self.question, self.snapshot.config
         if question.repo is None:
             return [iso_key(question.release, question.arch)]
@@ -63,7 +66,7 @@ class Case:
 
 
 def unexpected(case: Case) -> tuple[str, ...]:
-    """The note, if any, that mirrors are not expected to have the repo that was asked for."""
+    """Returns a note if mirrors are not expected to have the repo that was asked for; otherwise nothing."""
     question, config = case.question, case.snapshot.config
     if question.vault or question.repo is None:
         return ()
@@ -76,7 +79,7 @@ def unexpected(case: Case) -> tuple[str, ...]:
 
 
 def evidence(case: Case, standing: Standing) -> Evidence:
-    """The evidence for the reason why a mirror is not served."""
+    """Returns the evidence for the reason why a mirror is not served."""
     if standing.fate is Fate.RANK:
         limit = case.question.limit
         return Evidence(f"place {standing.place} of {case.contenders}, list of {limit}")
@@ -87,7 +90,7 @@ def evidence(case: Case, standing: Standing) -> Evidence:
 
 
 def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
-    """Says what is known of the content that a mirror is listed for."""
+    """Returns, in words, what is known of the content that a mirror is listed for, such as "current"."""
     state = case.states.get(mirror.name)
     if case.question.repo is None:
         found = {"there" for key in case.content_keys() if state and state.isos.get(key)}
@@ -103,12 +106,12 @@ def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
 
 
 def moment(when: datetime) -> str:
-    """A time for people, to the minute, in UTC."""
+    """Returns a time as text for people, to the minute, in UTC."""
     return f"{when:%Y-%m-%d %H:%M} UTC"
 
 
 def hours(seconds: float) -> str:
-    """A length of time in hours, such as "14.2 h"."""
+    """Returns a length of time as text in hours, such as "14.2 h"."""
     return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
 
 
@@ -177,7 +180,8 @@ def _with_verdict(case: Case, state: MirrorState | None, verdict: Content) -> st
 
 
 def _failures(state: MirrorState, families: Iterable[Family], protocols: Iterable[str] | None = None) -> str:
-    """Says what went wrong at a mirror's endpoints, such as "https over IPv6: no answer within 10 s"."""
+    """Returns what went wrong at a mirror's endpoints, such as "https over IPv6: no answer within 10 s". Only
+    the given families and protocols are looked at; None means all protocols."""
     return "; ".join(
         f"{protocol} over {family.replace('ip', 'IP')}: {endpoint.detail or 'no answer'}"
         for protocol, by_family in state.endpoints.items()
@@ -206,7 +210,7 @@ def _missing_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -
 
 
 def _undeclared(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
-    """Says what the mirror's file leaves out. It follows from what the snapshot says that it carries."""
+    """Says what the mirror's file leaves out. The snapshot tells this by what the mirror does carry."""
     return Evidence(_left_out(case, mirror))
 
 
@@ -305,7 +309,7 @@ def _region(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evid
 
 
 def cloud_name(mirror: ServedMirror) -> str:
-    """The cloud provider and regions of a mirror, for people."""
+    """Returns the cloud provider and regions of a mirror as text for people."""
     return f"{mirror.cloud_provider} {', '.join(mirror.cloud_regions)}".rstrip()
 
 

@@ -1,10 +1,11 @@
-"""Explains why a client gets its list, and for each other mirror the one reason why it is left out. Pure.
+"""Explains why a client gets its list, and for each other mirror the one reason why it is left out.
 
 The list is the one that the client gets, and the walk (`answer.walk`) says what became of each mirror. All
-numbers come from `ranking`. Nothing is decided here, and nothing is ranked.
+numbers come from `ranking`. Nothing is decided here, and nothing is ranked. The module is pure: it does no
+I/O.
 
-Private mirrors are only shown to clients inside their own networks: for all others they are neither
-named nor counted. `Inquiry.private` is for the local command line, which sees all of them.
+Private mirrors are only shown to clients inside their own networks: for all others they are neither named nor
+counted. `Inquiry.private` is for the local command line, which sees all of them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from app.snapshot.status import StatusDocument
 
 
 class UnknownMirrorError(QuestionError):
-    """There is no mirror with this name, as far as the client that asks may know."""
+    """The error that there is no mirror with this name, or none that the client may know of."""
 
     def __init__(self, name: str, known: KnownWords) -> None:
         near = known.nearest(name)
@@ -118,7 +119,8 @@ class Explanation(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Live:
-    """The generation that is being served, and the time at which it is explained (in epoch seconds)."""
+    """What an explanation is made from: the generation that is being served, and the present time in epoch
+    seconds."""
 
     lists: MirrorLists
     status: StatusDocument | None
@@ -169,7 +171,7 @@ def explain(live: Live, client: ClientClass, facts: ClientFacts, inquiry: Inquir
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of an explanation."""
+    """Returns the JSON schema of an explanation."""
     return msgspec.json.schema(Explanation)
 
 
@@ -210,14 +212,15 @@ class _Account:
         )
 
     def find(self, name: str) -> str:
-        """The name of a mirror as its file has it. Raises UnknownMirrorError, for hidden mirrors too."""
+        """Returns the name of a mirror as its file spells it, whatever the case of `name`. Raises
+        UnknownMirrorError if there is no such mirror, or if it is hidden from the client."""
         known = {self._mirrors[standing.mirror].name.lower(): standing.mirror for standing in self._shown}
         if name.strip().lower() not in known:
             raise UnknownMirrorError(name, KnownWords(known))
         return self._mirrors[known[name.strip().lower()]].name
 
     def served(self) -> list[ServedEntry]:
-        """The entries of the list, in order."""
+        """Returns the entries of the list, in order."""
         selection = self.selection
         if not selection.packed:
             return [
@@ -243,7 +246,7 @@ class _Account:
         )
 
     def excluded(self) -> list[ExcludedEntry]:
-        """The mirrors that are not in the list, nearest first."""
+        """Returns the mirrors that are not in the list, nearest first."""
         ranks = self._ranks
         left_out = [standing for standing in self._shown if standing.pass_ is None]
         left_out.sort(key=lambda s: (ranks[s.mirror].distance_km, ranks[s.mirror].rank_km, s.mirror))
@@ -265,7 +268,7 @@ class _Account:
         )
 
     def notes(self, excluded: list[ExcludedEntry]) -> tuple[str, ...]:
-        """Sentences about what is unusual in the answer."""
+        """Returns sentences about what is unusual in the answer."""
         counts = Counter(entry.reason.value for entry in excluded)
         tally = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
         match self.selection.reason:
@@ -295,7 +298,8 @@ class _Account:
 
 
 def _ranks(snapshot: LoadedSnapshot, row: int, spread: int) -> dict[int, Rank]:
-    """The rank of every mirror from a place, by index."""
+    """Returns the rank of every mirror for a place and a spread value, by the index of the mirror. `row` is
+    the row of the place in the snapshot."""
     if not snapshot.mirrors:
         return {}
     ranked = snapshot.rank(row, spread, range(len(snapshot.mirrors)))

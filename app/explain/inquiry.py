@@ -1,4 +1,4 @@
-"""Reads from the parameters of a request what is to be explained."""
+"""Reads the parameters of a request for an explanation, to find out what is to be explained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPTIONAL = ("arch", "protocol", "family", "limit")
 
 @dataclass(frozen=True)
 class Inquiry:
-    """A question, and how much of its explanation is wanted."""
+    """The request for an explanation: the question to explain, and how much of its explanation is wanted."""
 
     question: Question
     #: The names of the parameters that the request left out.
@@ -29,16 +29,17 @@ class Inquiry:
 def inquiry_of(
     question: Question, parameters: Parameters, named: Parameters, private: bool = False
 ) -> Inquiry:
-    """Reads an inquiry about a question. `parameters` are those of the request, `named` the same with what
-    `with_defaults` puts in."""
+    """Makes the inquiry about a question. `parameters` are those of the request, and `named` are the same
+    after `with_defaults` has put in what was missing."""
     put_in = [name for name in ("release", "repo") if name in named and not parameters.get(name)]
     left_out = [name for name in _OPTIONAL if not parameters.get(name)]
     return Inquiry(question, (*put_in, *left_out), parameters.get("mirror") or None, private)
 
 
 def with_defaults(config: ServiceConfig, parameters: Parameters) -> dict[str, str]:
-    """The parameters with defaults for a missing release and repo: the last release in config.yml that
-    belongs to no module, and the first repo."""
+    """Returns the parameters with defaults for a missing release and repo: the last release in config.yml
+    that belongs to no module, and the first repo. A request with `path` gets no defaults, because the path
+    names both."""
     if "path" in parameters:
         return dict(parameters)
     plain = [release for release in config.releases if release not in config.modules] or config.releases

@@ -1,7 +1,8 @@
-"""Reports what is known of a mirror, for its admin and for users. Pure.
+"""Reports what is known of a mirror, for its admin and for users.
 
 Reports are shown by `/mirrors/<name>`, and at the end of an explanation with `mirror=`; `/mirrors` shows
-their summaries. What decides lists is taken from the snapshot, what was measured from the status document.
+their summaries. What decides lists is taken from the snapshot, and what was measured is taken from the status
+document. The module is pure: it does no I/O.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class MirrorSummary(Record, frozen=True, kw_only=True):
 
 
 class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
-    """The report about one mirror."""
+    """The report about one mirror, with its repos and ISO directories."""
 
     content: Annotated[
         dict[str, str],
@@ -96,7 +97,8 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
 def mirror_summary(
     snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, cities: CityDatabase | None
 ) -> MirrorSummary:
-    """Sums up the mirror with this index."""
+    """Sums up the mirror with this index. `verdict` is the prober's, and None if it has not looked at the
+    mirror."""
     mirror = snapshot.mirrors[index]
     status = overall(snapshot, index, verdict is not None)
     return MirrorSummary(
@@ -145,8 +147,9 @@ def mirror_summaries(
 
 
 def overall(snapshot: LoadedSnapshot, index: int, is_probed: bool) -> Overall:
-    """The status of a mirror as a whole: the best that the mirror has for anything that mirrors are expected
-    to have. `is_probed` says whether the prober has looked at it."""
+    """Returns the status of a mirror as a whole: the best that the mirror has for anything that mirrors are
+    expected to have, such as "ok" or "stale". `is_probed` says whether the prober has looked at the
+    mirror."""
     fate = Fate(snapshot.whole[index])
     if fate is Fate.UNKNOWN and not is_probed:
         return "not probed"
@@ -155,7 +158,7 @@ def overall(snapshot: LoadedSnapshot, index: int, is_probed: bool) -> Overall:
 
 
 def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None) -> str | None:
-    """Why a mirror has its status, in words; None if it is ok."""
+    """Returns in words why a mirror has its status; None if the status is ok."""
     fate = Fate(snapshot.whole[index])
     if fate is Fate.UNKNOWN and verdict is None:
         return "the prober has not looked at it; it is served after those known to be good"
@@ -207,7 +210,7 @@ def _measured(address: str, where: Coordinates | None, cities: CityDatabase) -> 
 
 
 def probed(report: MirrorSummary) -> str:
-    """Says when a mirror was last probed, and how often in a row that failed."""
+    """Returns in words when a mirror was last probed, and how many times in a row that failed."""
     if report.probed_at is None:
         return "never"
     again = f", {report.failures} failures in a row" if report.failures else ""

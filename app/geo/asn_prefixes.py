@@ -1,4 +1,4 @@
-"""All prefixes of an ASN database in a few packed arrays: there are half a million of them."""
+"""Holds all prefixes of an ASN database in a few packed arrays, because there are half a million of them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _COLUMNS = {"family": np.uint8, "length": np.uint8, "high": np.uint64, "low": np
 
 @dataclass(frozen=True, eq=False)
 class PrefixTable:
-    """Prefixes with their AS numbers, as parallel arrays. `high` and `low` are the halves of an address. IPv4
-    addresses are in ::/96, but `length` counts as usual for IPv4."""
+    """Address prefixes with their AS numbers, as parallel arrays. `family` is 4 or 6. `high` and `low` are
+    the 64-bit halves of the first address. IPv4 addresses are in ::/96, but `length` counts as usual for
+    IPv4."""
 
     SCHEMA: ClassVar[int] = 1
 
@@ -51,7 +52,8 @@ class PrefixTable:
         return cls(**{name: np.concatenate([empty[name], *parts]) for name, parts in columns.items()})
 
     def select(self, wanted: Collection[int] | None) -> Iterator[tuple[str, int]]:
-        """Yields the prefixes of the wanted ASes, or of all, each as (prefix, AS number)."""
+        """Yields the prefixes of the wanted ASes, each as (prefix, AS number). Yields all prefixes if
+        `wanted` is None."""
         rows: Any = slice(None) if wanted is None else np.isin(self.asn, np.array(list(wanted), np.uint32))
         packed = np.stack([self.high[rows], self.low[rows]], axis=1).astype(">u8").tobytes()
         numbers, lengths = self.asn[rows].tolist(), self.length[rows].tolist()

@@ -35,7 +35,8 @@ _SAMPLE = 512  # nodes for each level of the tree: some ten thousand lookups in 
 
 
 class _BadDatabaseError(GeoError):
-    """The content of the file is at fault, so that trying again is of no use until it changes."""
+    """The error that the content of a file is no usable database, so that trying again is of no use until the
+    file changes."""
 
 
 class VerifiedCopies:
@@ -79,7 +80,8 @@ class VerifiedCopies:
         return copy
 
     def keep(self, digest: str, content: bytes) -> Path:
-        """Writes a database that came through the store, and returns its path. Raises GeoError."""
+        """Writes a database that came through the store, and returns the path of its file in the folder.
+        `digest` is the SHA-256 of the content in hex. Raises GeoError if the file cannot be written."""
         target = self._folder / f"{digest[:32]}.mmdb"
 
         try:
@@ -106,7 +108,7 @@ class VerifiedCopies:
                     temporary.symlink_to(copy.name)
 
     def last(self, source: Path) -> Path | None:
-        """The copy of a source that was remembered last; None if there is none any more."""
+        """Returns the copy of a source that was remembered last; None if there is none any more."""
         try:
             copy = self._folder / self._link(source).readlink().name
             return copy if copy.is_file() else None
@@ -197,17 +199,20 @@ def verify(path: Path, name: str) -> None:
 
 
 def identity_of(copies: Sequence[Path]) -> str:
-    """A name for the content of these copies. The same contents in the same order have the same name."""
+    """Returns a name for the content of these copies. The same contents in the same order have the same
+    name."""
     return digest_of("\n".join(map(_name_of, copies)).encode())[:16]
 
 
 def _name_of(copy: Path) -> str:
-    """The name of a copy's content. The path of one in memory leads to `memfd:<name> (deleted)`."""
+    """Returns the name of a copy's content, the first digits of its hash. The path of a copy in memory leads
+    to `memfd:<name> (deleted)`."""
     return copy.resolve().stem.removeprefix("memfd:").removesuffix(" (deleted)")
 
 
 def _holds(path: Path, digest: str) -> bool:
-    """Returns whether a file has the content of this digest. Its size is not enough: disks lose pages."""
+    """Returns whether the content of a file has this digest. The right size would not be enough, because
+    disks lose pages."""
     try:
         return digest_of_file(path) == digest
     except (FileNotFoundError, NotADirectoryError):

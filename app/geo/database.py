@@ -35,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 
 class _Source:
-    """One file of a database, and how often it failed."""
+    """One file of a database, and how often a lookup in it failed."""
 
     def __init__(self, path: Path) -> None:
         self.file = MmdbFile(path)
@@ -95,8 +95,8 @@ class _Database:
 
 
 class CityDatabase(_Database):
-    """A city database, which tells where an address is. It takes any text, and knows nothing of one that is
-    no address. IPv4-mapped IPv6 addresses must have been turned into IPv4 before."""
+    """A city database, which tells where an address is. It takes any text, and finds nothing for a text that
+    is no address. IPv4-mapped IPv6 addresses must have been turned into IPv4 before."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         super().__init__(paths)
@@ -154,7 +154,8 @@ class AsnDatabase(_Database):
         return self._prefixes.select(None)
 
     def prefixes_of(self, wanted: Collection[int]) -> list[tuple[str, int]]:
-        """The prefixes of the wanted ASes, each as (prefix, AS number). Raises GeoError."""
+        """Returns the prefixes of the wanted ASes, each as (prefix, AS number). Raises GeoError if a file is
+        damaged."""
         return list(self._prefixes.select(wanted))
 
     @cached_property
@@ -184,7 +185,8 @@ def check_asns(file: MmdbFile) -> None:
 
 
 def city_layout_of(file: MmdbFile) -> Layout:
-    """The layout of the records in a city database's file. Raises GeoError if it is of another database."""
+    """Returns the layout of the records in a city database's file. Raises GeoError if the file is of another
+    kind of database."""
     return _layout(file, file.sample(_SAMPLE))
 
 

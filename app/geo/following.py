@@ -44,8 +44,8 @@ class FollowedDatabase(Generic[D]):
         self._open: Callable[[Sequence[Path]], D] = open_copies
 
     def look(self) -> bool:
-        """Opens what has changed. Returns whether the database is another one now. While nothing changes, it
-        costs a stat for each file."""
+        """Looks whether the files have changed, and opens the database anew if so. Returns whether `database`
+        is another one now. While nothing changes, a look costs one stat for each file."""
         self.faults = {}
         used = self.database.paths if self.database else (None,) * len(self.sources)
         found = map(self._newest_good, self.sources, used)
@@ -65,7 +65,7 @@ class FollowedDatabase(Generic[D]):
 
     @property
     def remarks(self) -> dict[Path, str]:
-        """What is odd about which file, although it can be used."""
+        """What is odd about files that can be used all the same, by file."""
         if self.database is None:
             return {}
         remarks = self.database.remarks
@@ -73,8 +73,8 @@ class FollowedDatabase(Generic[D]):
         return {source: f"{source}: {remarks[copy]}" for source, copy in pairs if copy in remarks}
 
     def _newest_good(self, source: Path, used: Path | None) -> Path | None:
-        """The copy to use for a file: a new one, or the one in use (`used`) or used last if the file is at
-        fault. None if the file was never good."""
+        """Returns the copy to use for a file: a new one or, if the file is at fault, the one in use (`used`)
+        or the one that was used last. Returns None if the file was never good."""
         try:
             copy = self._copies.copy(source)
             if copy != used:
@@ -93,5 +93,6 @@ def follow_cities(sources: Sequence[Path], copies: VerifiedCopies) -> FollowedDa
 def follow_asns(
     sources: Sequence[Path], copies: VerifiedCopies, cache_folder: Path | None = None
 ) -> FollowedDatabase[AsnDatabase]:
-    """Makes an ASN database that follows these files; `cache_folder` is for `AsnDatabase`."""
+    """Makes an ASN database that follows these files. `cache_folder` is where `AsnDatabase` keeps its
+    scan."""
     return FollowedDatabase(sources, copies, check_asns, partial(AsnDatabase, cache_folder=cache_folder))

@@ -1,4 +1,5 @@
-"""Files in memory, for databases that have to be opened and mapped like files where no disk takes them."""
+"""Provides files in memory, for databases that have to be opened and mapped like files where no disk takes
+them."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from pathlib import Path
 
 
 class MemoryFile:
-    """A file without a place on a disk, empty at first. `path` leads to it until it is closed. What was
-    mapped before stays mapped."""
+    """A file in memory, empty at first. `path` leads to the file until it is closed. A mapping that was made
+    before stays usable after that."""
 
     def __init__(self, name: str) -> None:
         if hasattr(os, "memfd_create"):

@@ -63,14 +63,15 @@ class Level(NamedTuple):
 
 
 def holds_ipv4(address: str) -> bool:
-    """Says whether an IPv6 address, in its canonical text, lies in ::/96, where MMDB files have IPv4. No
-    client has such an address, and it must not find what is known of the IPv4 address in it. Loopback does
-    not count: a file may know it."""
+    """Returns whether an IPv6 address, in its canonical text, lies in ::/96, where MMDB files have IPv4. No
+    client has such an address, and a lookup must not find what is known of the IPv4 address in it. The
+    loopback address ::1 does not count, because a file may know it."""
     return address.startswith("::") and address.count(":") <= 3 and address != "::1" and "." not in address
 
 
 class MmdbFile:
-    """An opened MMDB file. Messages call it by `name`. Raises GeoError if it is unusable."""
+    """An opened MMDB file. Messages call it by `name`, by default its path. Opening raises GeoError if the
+    file is unusable."""
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.path = path
@@ -103,10 +104,10 @@ class MmdbFile:
         return not isinstance(self.reader, maxminddb.Reader)
 
     def sample(self, size: int) -> list[Any]:
-        """Records from all over the tree, always the same ones; of a small database, all records.
+        """Returns records from all over the tree, always the same ones; of a small database, all records.
 
-        At most `size` nodes are followed on each of the 32 to 128 levels. Raises GeoError at the first
-        record that cannot be read; it never crashes.
+        At most `size` nodes are followed on each of the 32 to 128 levels. Raises GeoError at the first record
+        that cannot be read; it never crashes.
         """
         records = []
         with maxminddb.Reader(self.path, maxminddb.MODE_MMAP) as reader:
@@ -124,7 +125,8 @@ class MmdbFile:
         return records
 
     def walk(self, sample: int | None = None) -> Iterator[Level]:
-        """Yields all networks, in no particular order; with `sample`, those of so many nodes on each level.
+        """Yields all networks of the database, in no particular order. With `sample`, at most that many nodes
+        are followed on each level of the tree.
 
         If an IPv6 tree contains its IPv4 networks again (::ffff:0:0/96, 2002::/16), they are walked only
         once. Raises GeoError if the tree is damaged.
@@ -180,7 +182,8 @@ class MmdbFile:
 class DistinctRecords:
     """Reads each distinct record of a file once, however many networks have it.
 
-    `read` makes a number of a record, which is what the caller gets. A record that cannot be decoded is 0.
+    `read` turns a record into a number, and only these numbers are remembered and returned. A record that
+    cannot be decoded has the number 0.
     """
 
     def __init__(self, file: MmdbFile, read: Callable[[Any], int]) -> None:
@@ -189,7 +192,8 @@ class DistinctRecords:
         self._known: dict[int, int] = {}
 
     def of_networks(self, level: Level) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-        """Returns the numbers of a level's distinct records, and for each network the index of its number."""
+        """Reads the records of the networks of one level of the tree. Returns the numbers that stand for the
+        distinct records, and for each network the index, in these numbers, of its own."""
         records, first, inverse = np.unique(level.records, return_index=True, return_inverse=True)
         positions = records.tolist()
         new = [index for index, position in enumerate(positions) if position not in self._known]
@@ -203,13 +207,13 @@ class DistinctRecords:
         return np.array([self._known[position] for position in positions], np.int64), inverse
 
     def counted(self, level: Level) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The numbers of the level's distinct records, and how many networks have each."""
+        """Returns the numbers of the level's distinct records, and how many networks have each record."""
         numbers, inverse = self.of_networks(level)
         return numbers, np.bincount(inverse, minlength=len(numbers))
 
 
 def texts(ip_version: int, high: Halves, low: Halves) -> list[str]:
-    """The addresses as texts that a database of this IP version can be asked for."""
+    """Returns addresses as the texts by which a database of this IP version is asked for them."""
     packed = np.stack([high, low], axis=1).astype(">u8").tobytes()
     if ip_version == 4:
         return [socket.inet_ntop(socket.AF_INET, packed[i - 4 : i]) for i in range(16, len(packed) + 1, 16)]
@@ -223,7 +227,8 @@ def _keys_are_text(value: object) -> bool:
 
 
 def _children(nodes: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """The left and right records of nodes, shape (nodes, 2), out of their bytes, a row for each node."""
+    """Returns the left and right records of nodes, shape (nodes, 2), out of the nodes' bytes, a row for each
+    node."""
     byte = nodes.astype(np.uint32)
     if byte.shape[1] == 8:
         left = byte[:, 0] << 24 | byte[:, 1] << 16 | byte[:, 2] << 8 | byte[:, 3]
@@ -238,7 +243,8 @@ def _children(nodes: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 
 def _addresses_below(high: Halves, low: Halves, depth: int) -> tuple[Halves, Halves]:
-    """The first addresses of both halves of each network, in the order of `_children(…).ravel()`."""
+    """Returns the first addresses of both halves of each network, in the order of `_children(…).ravel()`.
+    `depth` is the prefix length of the halves."""
     high, low = np.repeat(high, 2), np.repeat(low, 2)
     if depth <= 64:
         high[1::2] |= np.uint64(1 << (64 - depth))

@@ -1,13 +1,13 @@
-"""The networks database tells for every address in which networks it is.
+"""Builds and reads the networks database, which tells for every address in which networks it is.
 
-The worker merges cloud ranges, the subnets that mirrors declare and the prefixes of the ASNs that
-matter into one MMDB file. Its only value is the name of an *overlay*, and the snapshot says what the
-name stands for. An address has one overlay, made of the most specific cloud range (with a region or
-without), all declared netblocks that contain the address, and the most specific ASN prefix. nginx reads
-the same file (`$networks overlay`).
+The worker merges cloud ranges, the subnets that mirrors declare and the prefixes of the ASNs that matter into
+one MMDB file. Its records hold nothing but the name of an *overlay*, and the snapshot says what the name
+stands for. An overlay is all that is known of the networks of an address together: the most specific cloud
+range (with a region or without), all declared netblocks that contain the address, and the most specific ASN
+prefix. Each address has one overlay at most. nginx reads the same file (`$networks overlay`).
 
-IPv4 is at ::/96 as in every MMDB file, and once more at ::ffff:0:0/96. An IPv6 prefix that contains
-these says nothing about IPv4 addresses, and a prefix inside ::/96 is ignored.
+IPv4 is at ::/96 as in every MMDB file, and once more at ::ffff:0:0/96. An IPv6 prefix that contains these
+says nothing about IPv4 addresses, and a prefix inside ::/96 is ignored.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class KnownNetwork(Record, frozen=True, kw_only=True):
     #: A `NetworkName`. It stays the same from build to build, as long as its parts do.
     name: str
     cloud: CloudRegion | None = None
-    #: Most specific first.
+    #: The declared subnets that contain the addresses, most specific first.
     netblocks: tuple[Netblock, ...] = ()
     asn: int | None = None
 
@@ -103,8 +103,9 @@ def build_networks(
 def _changes(
     clouds: Iterable[CloudRange], subnets: Iterable[tuple[str, str]], asn_prefixes: Iterable[tuple[str, int]]
 ) -> Mapping[int, dict[tuple[int, int], _State]]:
-    """The overlays of single prefixes, by IP version and then by (address, length). If several cloud ranges
-    have a prefix, one with a region counts, and of these the first by name. Of ASNs, the lowest counts."""
+    """Returns what each single prefix adds to the overlays of its addresses, by IP version and then by
+    (address, length). If several cloud ranges have a prefix, one with a region counts, and of these the first
+    by name. Of several ASNs, the lowest counts."""
     by_prefix: dict[Prefix, _State] = {}
     for cloud_range in clouds:
         cloud = CloudRegion(cloud_range.provider, cloud_range.region, cloud_range.border_group)
@@ -142,7 +143,7 @@ def _named(states: Sequence[_State]) -> list[KnownNetwork]:
 
 
 def _netblock_hashes(all_netblocks: set[tuple[Netblock, ...]]) -> dict[tuple[Netblock, ...], str]:
-    """A hash of each set of netblocks, in six hex digits, or more if two would be the same."""
+    """Returns a hash of each set of netblocks, in six hex digits, or more if two would be the same."""
     digests = {
         netblocks: hashlib.sha256(
             "\n".join(f"{block.prefix} {' '.join(block.mirrors)}" for block in netblocks).encode()
@@ -159,19 +160,21 @@ class NetworkLookup:
     def __init__(self, path: Path) -> None:
         """Opens the database. Raises GeoError."""
         self._reader = MmdbFile(path).reader
-        #: The names of all networks that addresses may have here.
+        #: The names of all networks in the database.
         self.names = _names_in(path)
 
     @classmethod
     def of(cls, content: bytes) -> NetworkLookup:
-        """Opens a database from its bytes, in memory. Raises GeoError."""
+        """Opens a networks database from its bytes, without a file on disk. Raises GeoError if the bytes are
+        no such database."""
         with MemoryFile("networks") as memory:
             memory.path.write_bytes(content)
             return cls(memory.path)
 
     def overlay_name(self, address: str) -> str | None:
-        """The name of the overlay of an address; None where nothing is known, and for text that is no
-        address (but maxminddb accepts a little more than we do: `192.0.2`, a zone after "%")."""
+        """Returns the name of the overlay of an address. Returns None where nothing is known, and for text
+        that is no address. (maxminddb accepts a little more text as addresses than this program does
+        otherwise: `192.0.2`, and a zone after "%".)"""
         if ":" in address and holds_ipv4(address):
             return None
         try:
@@ -182,9 +185,9 @@ class NetworkLookup:
         return name if isinstance(name, str) else None
 
     def cloud_prefix(self, address: str) -> str | None:
-        """The widest prefix around an address that is all in the same cloud region; None if the address is
-        in none. The networks of the database would not do: they end where a declared netblock begins,
-        which may be private."""
+        """Returns the widest prefix around an address that is all in the same cloud region; None if the
+        address is in none. A network of the database would not do, because it ends where a declared netblock
+        begins, and the netblock may be private."""
         try:
             prefix = parse_prefix(address)
             cloud, length = self._cloud_at(prefix)
@@ -200,7 +203,8 @@ class NetworkLookup:
         return str(prefix)
 
     def _cloud_at(self, prefix: Prefix) -> tuple[CloudRegion | None, int]:
-        """The cloud region at the first address of a prefix, and the length of the network it is in."""
+        """Returns the cloud region at the first address of a prefix, or None, and the prefix length of the
+        database's network that the address is in."""
         text = str(prefix).partition("/")[0]
         record, length = self._reader.get_with_prefix_len(text)
         name = record.get(KEY) if isinstance(record, dict) else None
@@ -245,5 +249,5 @@ def _with_length(prefix: Prefix, length: int) -> Prefix:
 
 
 def _sibling(prefix: Prefix) -> Prefix:
-    """The other half of the prefix that is one bit shorter."""
+    """Returns the other half of the prefix that is one bit shorter."""
     return prefix._replace(address=prefix.address ^ 1 << (WIDTHS[prefix.version] - prefix.length))

@@ -36,7 +36,7 @@ class PlaceScan:
         return self._process.poll() is not None
 
     def progress(self) -> float:
-        """The share of the scan that is done, 0 to 1."""
+        """Returns the share of the scan that is done, 0 to 1."""
         shares = [line for line in self._lines() if line[0].isdigit()]
         return float(shares[-1]) if shares else 0.0
 
@@ -60,7 +60,8 @@ class PlaceScan:
         self._output.close()
 
     def _lines(self) -> list[str]:
-        """The complete lines of output so far. If the pipe is blocking, it waits for the end first."""
+        """Returns the complete lines of output so far. If the pipe is blocking, it waits for the end of the
+        output first."""
         while chunk := self._output.read(1 << 16):
             self._text += chunk.decode(errors="replace")
         return [line for line in self._text.split("\n")[:-1] if line]

@@ -84,10 +84,11 @@ class _Stored(msgspec.Struct):
 
 
 def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None) -> PlaceTable:
-    """Goes over all networks of these files, and tells `progress` the share that is done, 0 to 1.
+    """Makes the place table out of all networks of these files. Tells `progress` the share that is done, 0 to
+    1.
 
-    Addresses that are in two files count twice. A record that cannot be read is left out. Raises GeoError
-    if a file or its search tree is damaged.
+    Addresses that are in two files count twice. A record that cannot be read is left out. Raises GeoError if
+    a file or its search tree is damaged.
     """
     files = [MmdbFile(path) for path in paths]
     total = sum(file.metadata.node_count for file in files)
@@ -105,8 +106,9 @@ def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None)
 
 
 def load(paths: Sequence[Path], cache_folder: Path) -> PlaceTable | None:
-    """The table of an earlier scan of the same content with the same parameters, or None. `paths` are
-    verified copies. Raises GeoError if the table is damaged."""
+    """Returns the table of places that an earlier scan made of these city databases; None if there has been
+    no scan of databases with the same content. `paths` are verified copies. Raises GeoError if the table is
+    damaged."""
     content = scan_cache.load(cache_folder, "places", _cache_key(paths))
     return None if content is None else PlaceTable.decode(content)
 
@@ -114,7 +116,8 @@ def load(paths: Sequence[Path], cache_folder: Path) -> PlaceTable | None:
 def load_or_scan(
     paths: Sequence[Path], cache_folder: Path, progress: Callable[[float], None] | None = None
 ) -> PlaceTable:
-    """The table of an earlier scan, or else of a new one, which is kept. Raises GeoError or OSError."""
+    """Returns the table of an earlier scan, or else of a new one, which is kept. Raises GeoError or
+    OSError."""
     table = load(paths, cache_folder)
     if table is None:
         table = scan(paths, progress)
@@ -179,7 +182,8 @@ class _Tally:
         )
 
     def _of_whole_countries(self, names: list[Place], totals: Floats) -> Floats:
-        """The totals, a column for each place, in which a country or continent has the sum of all in it."""
+        """Returns `totals`, a column for each place, in which a country or continent now has the sum of all
+        places in it."""
         columns: dict[str, list[int]] = {}
         for column, name in enumerate(names):
             country = country_of(name)
@@ -199,13 +203,14 @@ def _sums(groups: NDArray[Any], values: Floats, size: int) -> Floats:
 
 
 def _vectors(latitude: Floats, longitude: Floats) -> Floats:
-    """Points on the unit sphere, one in each column. Their means are right even at the date line."""
+    """Returns points on the unit sphere, one in each column, for coordinates in degrees. The means of such
+    vectors are right even at the date line."""
     north, east = np.radians(latitude), np.radians(longitude)
     return np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])
 
 
 def _degrees(vectors: Floats) -> tuple[Floats, Floats]:
-    """Latitudes and longitudes of vectors of any length; NaN for vectors of length zero."""
+    """Returns the latitudes and longitudes of vectors of any length; NaN for vectors of length zero."""
     x, y, z = vectors
     nowhere = (x == 0) & (y == 0) & (z == 0)
     latitude = np.degrees(np.arctan2(z, np.hypot(x, y)))

@@ -16,12 +16,12 @@ _DIGEST_CHARS = 64
 
 
 def key_of(*inputs: object) -> str:
-    """A name for all that the result of a scan depends on."""
+    """Returns a short name for all that the result of a scan depends on."""
     return digest_of(repr(inputs).encode())[:16]
 
 
 def load(folder: Path, kind: str, key: str) -> bytes | None:
-    """The kept result of a scan; None if there is none or it is damaged."""
+    """Returns the kept result of a scan; None if there is none or it is damaged."""
     try:
         stored = (folder / f"{kind}-{key}.scan").read_bytes()
     except OSError:
@@ -31,7 +31,8 @@ def load(folder: Path, kind: str, key: str) -> bytes | None:
 
 
 def save(folder: Path, kind: str, key: str, content: bytes) -> None:
-    """Keeps the result of a scan. Raises OSError; the caller can go on, because it has the content."""
+    """Keeps the result of a scan, in place of older results of this kind. Raises OSError if the disk does not
+    take it; the caller can go on, because it has the content."""
     target = folder / f"{kind}-{key}.scan"
     replace(target, digest_of(content).encode() + content, durable=True)
     remove_abandoned(folder)

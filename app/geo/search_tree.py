@@ -1,14 +1,14 @@
 """Builds a binary search tree over address prefixes, and writes it as an MMDB file.
 
-Of mmdb_writer only the encoder of values is used here. In its own tree, a network replaces what was
-inserted before, but overlays have to be combined; and that tree is ten times slower. Ours is grown from
-sorted prefixes: the list is cut in two at each bit, and what is known so far is handed down. Two equal
-leaves become one. So a tree depends only on what it says, not on the order of its input, and its leaves
-are the disjoint pieces of all prefixes.
+Only the encoder of values is taken from the library mmdb_writer. In the library's own tree, a network
+replaces what was inserted before, but here, what nested prefixes say has to be combined; and that tree is ten
+times slower. The tree here is grown from sorted prefixes: their list is cut in two at each bit, and the state
+(what is known so far) is handed down. Two equal leaves become one. So a tree depends only on what it says,
+not on the order of its input, and its leaves are the disjoint pieces of all prefixes.
 
-While the tree grows, the root is the last node; in the file it is the first. A reference to a node is its
-number. A reference to a leaf is -1 minus its value, where the value 0 means that nothing is known.
-The format is in https://maxmind.github.io/MaxMind-DB/ .
+While the tree grows, the root is the last node; in the file it is the first. A node is a pair of references.
+A reference to a node is the node's number. A reference to a leaf is -1 minus the leaf's value, where the
+value 0 means that nothing is known. The format is in https://maxmind.github.io/MaxMind-DB/ .
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ Nodes = list[tuple[int, int]]
 class Grower(Generic[S, C]):
     """Grows trees into one list of nodes.
 
-    `change` makes the state below a prefix out of the state above it; `leaf` gives a state its number. A
-    prefix may also be a *portal*: a reference to a subtree that was grown before. It is put there
-    whatever other prefixes say, and longer prefixes are ignored.
+    `change` takes the state above a prefix and what the prefix changes, and returns the state below it.
+    `leaf` returns the value for a state, a number. A prefix may also be a *portal*: a reference to a subtree
+    that was grown before. The subtree is put there whatever other prefixes say, and longer prefixes inside it
+    are ignored.
     """
 
     def __init__(self, change: Callable[[S, C], S], leaf: Callable[[S], int]) -> None:
@@ -49,8 +50,9 @@ class Grower(Generic[S, C]):
         start: S,
         portals: Mapping[tuple[int, int], int] | None = None,
     ) -> int:
-        """Grows a tree over `width` bits and returns the reference to it. Keys are (address, length), host
-        bits zero."""
+        """Grows a tree over addresses of `width` bits and returns the reference to its root. `start` is the
+        state outside of all prefixes. The keys of `changes` and `portals` are (address, length), host bits
+        zero."""
         self._width = width
         self._portals = portals or {}
         self._changes = changes
@@ -58,7 +60,8 @@ class Grower(Generic[S, C]):
         return self._subtree(0, len(self._keys), 0, 0, start)
 
     def _subtree(self, low: int, high: int, address: int, depth: int, state: S) -> int:
-        """Grows the tree of the prefix `address`/`depth`, in which the keys `low` to `high` are."""
+        """Grows the tree below the prefix `address`/`depth`, in which the sorted keys from `low` to `high`
+        (not included) are. Returns the reference to it."""
         if low < high and self._keys[low] == (address, depth):
             portal = self._portals.get((address, depth))
             if portal is not None:
@@ -76,7 +79,8 @@ class Grower(Generic[S, C]):
         return self._node(left, right)
 
     def _chain(self, key: tuple[int, int], depth: int, state: S) -> int:
-        """Grows a subtree with a single prefix in it. Most nodes are in such trees, so it is a loop."""
+        """Grows a subtree with a single prefix in it, and returns the reference to it. Most nodes are in such
+        subtrees, so they are made in a loop rather than by recursion."""
         address, length = key
         reference = self._portals.get(key)
         if reference is None:
@@ -101,9 +105,9 @@ def encode_mmdb(
     metadata: Mapping[str, object],
     smallest_record: int = 24,
 ) -> bytes:
-    """Writes an IPv6 tree as an MMDB file. Leaf value n is `records[n - 1]`. `metadata` has what does not
-    follow from the tree: database_type, description, build_epoch. The record size is 24 bits, or more if
-    the tree needs it."""
+    """Returns an IPv6 tree as the bytes of an MMDB file. The value of a leaf is the number of its record in
+    `records`, counted from 1. `metadata` has what does not follow from the tree: database_type, description,
+    build_epoch. The record size is `smallest_record` bits, or more if the tree needs it."""
     if root < 0:  # the same everywhere; a file has at least one node
         nodes = [*nodes, (root, root)]
     count = len(nodes)

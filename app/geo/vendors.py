@@ -70,7 +70,8 @@ _Fields = tuple[Any, Any, Any, Any, Any, Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """A layout of records. Its methods never raise, however malformed a record is."""
+    """A layout of GeoIP records, which knows how to read them. Its methods never raise, however malformed a
+    record is."""
 
     vendor: str
     fields: Callable[[dict[str, Any]], _Fields]
@@ -94,7 +95,8 @@ class Layout:
         )
 
     def place(self, record: object) -> Place:
-        """The same as `locate(record).place`, but quicker, because every request calls it."""
+        """Returns the same as `locate(record).place`, but quicker, because every request calls this
+        method."""
         if not isinstance(record, dict):
             return UNKNOWN_PLACE
         country, continent, latitude, longitude, city, subdivision, radius_km = self.fields(record)
@@ -126,7 +128,7 @@ NOWHERE = GeoipLocation(None, None, None, None, None, None, precise=False)
 
 
 def city_layout(name: str, database_type: str, records: Sequence[Any]) -> Layout:
-    """The layout of a city or country database, judged by its type and some of its records.
+    """Returns the layout of a city or country database, judged by its type and some of its records.
 
     Messages call the database by `name`. Raises GeoError if the records have no countries.
     """
@@ -154,8 +156,8 @@ def city_layout(name: str, database_type: str, records: Sequence[Any]) -> Layout
 
 
 def asn_of(record: object) -> int | None:
-    """The AS number in a record of any vendor, or None. MaxMind and DB-IP have it under one key, some DB-IP
-    files nested, and IPinfo writes `AS3320`."""
+    """Returns the AS number in a record of any vendor; None if the record has none. MaxMind and DB-IP have it
+    under one key, some DB-IP files have it nested, and IPinfo writes `AS3320`."""
     if not isinstance(record, dict):
         return None
     number = record.get("autonomous_system_number", record.get("asn"))
@@ -216,8 +218,9 @@ _NOTHING = (None, None)
 
 @lru_cache(maxsize=1024)
 def _meant(code: str) -> tuple[str | None, str | None]:
-    """The country and the continent that a code stands for, of which at most one is not None. If it stands
-    for neither (ZZ, XX, A1 for anonymous proxies, …), the record's own continent counts."""
+    """Returns the country and the continent that a record's country code stands for, of which at most one is
+    not None. If the code stands for neither (ZZ, XX, A1 for anonymous proxies, …), the record's own continent
+    counts."""
     place = places_by_code().get(code.upper()) if code.isascii() else None
     return _NOTHING if place is None else (country_of(place), continent_in(place))
 
@@ -227,7 +230,8 @@ def _continent(code: Any) -> str | None:
 
 
 def _coordinates(latitude: Any, longitude: Any) -> tuple[float, float] | None:
-    """Coordinates in degrees, from numbers or text; None for what vendors write if they are unknown."""
+    """Returns coordinates in degrees, from numbers or text. Returns None for malformed ones, and for 0/0,
+    which vendors write if they are unknown."""
     try:
         north, east = float(latitude), float(longitude)
     except (TypeError, ValueError, OverflowError):
@@ -238,7 +242,8 @@ def _coordinates(latitude: Any, longitude: Any) -> tuple[float, float] | None:
 
 
 def _is_local(city: Any, subdivision: Any, radius_km: Any) -> bool:
-    """Returns whether coordinates are those of a city or region. If not, they stand for the country."""
+    """Returns whether a record's coordinates are those of a city or region. If not, they stand for the
+    country."""
     if not (_text(city) or _text(subdivision)):
         return False
     return radius_km is None or (_radius(radius_km) or 0) < COUNTRY_ONLY_RADIUS_KM
@@ -261,7 +266,8 @@ def _part(record: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _english(named: Any) -> str | None:
-    """The name of a nested city or subdivision: in English, or else in any language."""
+    """Returns the name of a nested city or subdivision: in English, or else in any language; None without a
+    name."""
     names = named.get("names") if isinstance(named, dict) else None
     if not isinstance(names, dict):
         return None

@@ -1,9 +1,10 @@
-"""The values that Mirrorwise works with: mirrors, releases, repos, probe results, findings, errors.
+"""The values that Mirrorwise works with: mirrors, releases, repos, probe results, errors, and findings about
+faulty files.
 
-They are plain and immutable. Every other package uses them, and this one imports no other. Most are
-msgspec structs: the same types are validated when read, sent through the store and held in memory.
-A *release* is what dnf calls releasever, an *arch* is its basearch. A *module* is an optional module of
-the service config, such as AlmaLinux's "kitten".
+The values are plain and immutable. Every other package uses this one, and this one imports no other. Most
+values are msgspec structs: the same types are validated when read, sent through the store and held in memory.
+A *release* is what dnf calls releasever, an *arch* is its basearch. A *module* is an optional group of
+releases with base URLs of its own, as the service config declares it, such as AlmaLinux's "kitten".
 """
 
 from app.model.clients import ClientClass

@@ -23,12 +23,13 @@ class ClientClass(msgspec.Struct, frozen=True, gc=False):
     place: Place
     #: The name of a network in the networks database (`NetworkName`); empty where none is known.
     network: str
-    #: A number from 0 to 31 out of the address, which shares clients of one place among mirrors.
+    #: A number from 0 to 31, taken from the address. It shares the clients of one place among mirrors.
     spread: int
-    #: 4 or 6.
+    #: The IP version of the address, 4 or 6.
     family: int
-    #: Whether the address is the client's own. If not (`ip=`), private mirrors of its network do not count,
-    #: and the client is not told of the netblocks that the address is in.
+    #: Whether the address is the client's own. It is not if the request names another address by `ip=`: then
+    #: private mirrors of that address's network do not count, and the client is not told of the netblocks
+    #: that the address is in.
     private: bool = True
 
     def __str__(self) -> str:
@@ -36,8 +37,8 @@ class ClientClass(msgspec.Struct, frozen=True, gc=False):
 
 
 def parse_class(text: str) -> ClientClass | None:
-    """Parses a class as `str(ClientClass)` writes it. Returns None for any other text. It is not checked
-    that the country exists, so that the answer is for exactly the class under which nginx keeps it."""
+    """Parses a class as `str(ClientClass)` writes it. Returns None for any other text. The country is not
+    checked to exist, so that the answer is for exactly the class under which nginx keeps it."""
     match = _CLASS.fullmatch(text)
     if match is None:
         return None

@@ -1,10 +1,10 @@
 """Countries: their codes, names, continents and centres.
 
-The table `countries.csv` has every ISO 3166-1 code in use, and Kosovo's XK. A country's centre is the
-centre of its population: the mean of its places weighted by population, from GeoNames (geonames.org, CC
-BY 4.0), or its main station or island if it has no permanent population. Of the `names`, the English
-one comes first. The others include codes that people or GeoIP vendors use, but ISO 3166-1 does not assign
-(UK, and FX for Metropolitan France).
+The table `countries.csv` has every ISO 3166-1 code in use, and Kosovo's XK. A country's centre is the centre
+of its population: the mean of its places weighted by population, from GeoNames (geonames.org, CC BY 4.0), or
+its main station or island if it has no permanent population. The column `names` begins with the English name.
+The names after that include codes that people or GeoIP vendors use, but ISO 3166-1 does not assign (UK, and
+FX for Metropolitan France).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from app.model.mirrors import Coordinates
 from app.model.values import Record
 
 CONTINENTS = frozenset({"AF", "AN", "AS", "EU", "NA", "OC", "SA"})
-"""The codes of continents by GeoNames, which all GeoIP vendors use."""
+"""The two-letter codes of the continents as GeoNames defines them. All GeoIP vendors use these codes."""
 
 
 class Country(Record, frozen=True, kw_only=True):
-    """A country."""
+    """A country, as a row of `countries.csv` describes it."""
 
     continent: str
     centre: Coordinates
@@ -33,7 +33,7 @@ class Country(Record, frozen=True, kw_only=True):
 
 @cache
 def countries() -> Mapping[str, Country]:
-    """All countries by ISO 3166-1 alpha-2 code, sorted."""
+    """Returns all countries by ISO 3166-1 alpha-2 code, sorted by code."""
     with Path(__file__).with_name("countries.csv").open(newline="", encoding="utf-8") as file:
         return {
             row["code"]: Country(
@@ -46,13 +46,14 @@ def countries() -> Mapping[str, Country]:
 
 
 def country_code(text: str) -> str | None:
-    """The alpha-2 code of the country that a text means: an alpha-2 or alpha-3 code or an English name, in
-    any case. `UK` is GB. None if the text means no country."""
+    """Returns the alpha-2 code of the country that a text means, or None if the text means no country. The
+    text may be an alpha-2 or alpha-3 code or an English name, in any case. `UK` means GB."""
     return _codes_by_name().get(_plain(text))
 
 
 def continent_of(code: str) -> str | None:
-    """The continent of a country, one of CONTINENTS. None if `code` is no country's alpha-2 code."""
+    """Returns the continent of a country, one of CONTINENTS, or None if `code` is no country's alpha-2
+    code."""
     country = countries().get(code)
     return country.continent if country else None
 

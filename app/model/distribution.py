@@ -1,4 +1,4 @@
-"""The service config: what a distribution publishes, and how it is served and probed."""
+"""The service config (config.yml): what a distribution publishes, and how it is served and probed."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ class Repo(Record, frozen=True, kw_only=True):
     """A repo as the service config declares it."""
 
     name: str
-    #: The path below `<base>/<release>/`. It ends in "/" and may contain `$basearch`.
+    #: The path of the repo below `<base URL>/<release>/`. It ends in "/" and may contain `$basearch`.
     path: str
-    #: The arches for which the repo is expected; all if this is empty.
+    #: The arches for which mirrors are expected to have the repo; all arches if this is empty.
     arches: tuple[str, ...] = ()
-    #: The releases in which the repo is expected; all if this is empty.
+    #: The releases in which mirrors are expected to have the repo; all releases if this is empty.
     releases: tuple[str, ...] = ()
-    #: Whether the repo is only in the vault, whatever the release.
+    #: Whether only the vault, the archive of past releases, has the repo, whatever the release.
     vault: bool = False
 
 
 class RepoName(Record, frozen=True, kw_only=True):
-    """The meaning of a name in `repo_names:`, which stands for another repo, a release, or both."""
+    """The meaning of a name in the config's table `repo_names:`. A client that asks for such a name gets
+    another repo, a certain release, or both."""
 
-    #: None for the repo that has this name.
+    #: The repo that the name stands for; None for the repo that has this name.
     repo: str | None = None
-    #: None for the release that is asked for.
+    #: The release that the name stands for; None for the release that the client asks for.
     release: str | None = None
-    #: Whether questions with this name are answered with an error.
+    #: Whether a request with this name is answered with an error.
     disabled: bool = False
 
 
@@ -37,13 +38,14 @@ class SelectionPolicy(Record, frozen=True, kw_only=True):
     border_km: float = 500.0
     continent_km: float = 1000.0
     spread_km: float = 60.0
-    #: The multiple of its fair share by weight that no mirror should exceed; 0 for no limit.
+    #: The largest part of all clients that a mirror should get, as a multiple of the mirror's fair share by
+    #: weight; 0 for no limit.
     max_share: float = 4.0
     protocols: tuple[Protocol, ...] = ("https", "http")
 
 
 class ProbePolicy(Record, frozen=True, kw_only=True):
-    """The rules by which the prober asks: `probe:` in config.yml."""
+    """The rules by which the prober asks mirrors: `probe:` in config.yml."""
 
     full_every_s: int = 6 * 3600
     grace_s: int = 24 * 3600
@@ -53,23 +55,26 @@ class ProbePolicy(Record, frozen=True, kw_only=True):
 
 
 class ServiceConfig(Record, frozen=True, kw_only=True):
-    """The service config, config.yml, in its normal form."""
+    """The content of config.yml in its normal form: defaults are filled in, and names and URLs have one
+    spelling."""
 
     #: The releases that mirrors carry, by their full names ("9.8", "10-kitten"), in the order of the file.
     releases: tuple[str, ...]
-    #: The releases that short names stand for ("9" for "9.8").
+    #: The full name of a release by each short name that stands for it ("9.8" by "9").
     aliases: dict[str, str]
     vault_releases: tuple[str, ...]
-    #: The arches of each release and each vault release.
+    #: The arches of each release and each vault release, by the release's full name.
     arches: dict[str, tuple[str, ...]]
     repos: tuple[Repo, ...]
-    #: The module of each release that belongs to an optional module ("kitten" for "10-kitten").
+    #: The optional module of each release that belongs to one, by release ("kitten" by "10-kitten").
     modules: dict[str, str] = {}
-    #: The base URL of the vault. It ends in "/", as does `origin`.
+    #: The base URL of the vault, the archive of past releases; None if there is none. It ends in "/", as does
+    #: `origin`.
     vault_url: str | None = None
-    #: The base URL of the server that answers where no mirror can.
+    #: The base URL of the origin: the server that mirrors copy from, which answers where no mirror can. None
+    #: if there is none.
     origin: str | None = None
-    #: The base URLs of the origins of modules.
+    #: The base URL of the origin of each module that has one, by module.
     module_origins: dict[str, str] = {}
     allowed_outdate_s: int = 12 * 3600
     required_protocols: tuple[Protocol, ...] = ("http", "https")

@@ -1,4 +1,4 @@
-"""Findings in files, and the tree of errors."""
+"""Findings, which say what is wrong in an input file, and the tree of errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.model.values import Record
 from app.model.words import escaped
 
 MAX_MESSAGE = 600
-"""Characters of a finding's message: enough for what a person has to know."""
+"""The greatest length of a finding's message in characters, which is enough for what a person has to know."""
 
 _MAX_NAME = 4096
 
@@ -18,17 +18,17 @@ _MAX_NAME = 4096
 class Severity(StrEnum):
     """The severity of a finding."""
 
-    #: The subject of the finding cannot be used.
+    #: What the finding is about, such as a mirror or a file, cannot be used.
     FAULT = "fault"
-    #: The subject can be used all the same.
+    #: What the finding is about can be used all the same.
     WARNING = "warning"
 
 
 class Finding(Record, frozen=True, kw_only=True):
     """Something wrong in a file that people or tools wrote, in words for the person who can correct it.
 
-    Whatever the file and its name contain, both texts can be printed and sent: control characters and bytes
-    that are not UTF-8 are written as escapes, and a message has a greatest length.
+    `file` and `message` can always be printed and sent, whatever the file and its name contain: control
+    characters and bytes that are not UTF-8 are written as escapes, and texts that are too long are cut.
     """
 
     severity: Severity
@@ -47,17 +47,17 @@ class Finding(Record, frozen=True, kw_only=True):
 
 
 def fault(file: str, message: str, line: int | None = None) -> Finding:
-    """Makes a finding that its subject cannot be used."""
+    """Makes a finding with the severity FAULT: what the finding is about cannot be used."""
     return Finding(severity=Severity.FAULT, file=file, message=message, line=line)
 
 
 def warning(file: str, message: str, line: int | None = None) -> Finding:
-    """Makes a finding that leaves its subject usable."""
+    """Makes a finding with the severity WARNING: what the finding is about can be used all the same."""
     return Finding(severity=Severity.WARNING, file=file, message=message, line=line)
 
 
 class MirrorwiseError(Exception):
-    """The base of all errors that Mirrorwise raises on purpose. Their texts are for people."""
+    """The base of all errors that Mirrorwise raises on purpose. The text of such an error is for people."""
 
 
 class SettingsError(MirrorwiseError):
@@ -77,8 +77,9 @@ class GeoError(MirrorwiseError):
 
 
 class StoreError(MirrorwiseError):
-    """The store did not answer, refused something, or holds something that is not ours."""
+    """The store (Redis or files) did not answer, refused something, or holds something that Mirrorwise did
+    not write."""
 
 
 class SnapshotError(MirrorwiseError):
-    """A snapshot cannot be decoded, because it is cut short, damaged, or of another schema."""
+    """A published snapshot cannot be decoded, because it is cut short, damaged, or of another schema."""

@@ -1,4 +1,5 @@
-"""The fates of mirrors: for a question, a pass takes a mirror, or there is a reason why it is left out."""
+"""The words for what becomes of a mirror when a client asks: which pass takes it into the list, or why it is
+left out."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from enum import IntEnum, StrEnum
 
 
 class Pass(StrEnum):
-    """A pass, which gives a mirror its place in a list, or what decides a list as a whole."""
+    """A pass, one of the ways in which a mirror gets into a list. The last three members are no passes: they
+    say what decided a list as a whole."""
 
     EXCLUSIVE = "exclusive"
     NETBLOCK = "netblock"
@@ -22,7 +24,8 @@ class Pass(StrEnum):
 
 
 class Exclusion(StrEnum):
-    """The reason why a mirror is not in a list, in words for people. A mirror has one for each question."""
+    """The reason why a mirror is not in a list, in words for people. A mirror that is left out has exactly
+    one reason."""
 
     DISABLED = "disabled"
     NOT_PROBED = "not probed"
@@ -41,14 +44,15 @@ class Exclusion(StrEnum):
 
 
 class Fate(IntEnum):
-    """The fate of a mirror for a question, in one byte. Mirrors with the first three may be served, lowest
-    first; the others are cases of exclusions. If several hold, the lowest says most about the mirror."""
+    """What becomes of a mirror for a question, as a number that fits in one byte. A mirror with one of the
+    first three fates may be served, and a lower fate comes first. Every other fate is a case of an
+    `Exclusion`. Where several of these cases hold, the lowest says most about the mirror."""
 
     #: The mirror is known to have what is asked for, or is trusted to have it.
     GOOD = 1
-    #: The prober has not looked yet.
+    #: The prober has not looked for what is asked for, so that nothing is known.
     UNKNOWN = 2
-    #: The question names no arch, and the mirror has some arches of several.
+    #: The question names no arch, and the mirror has some of the arches, but not all.
     PARTIAL = 3
 
     # These are decided by the worker in `snapshot.eligibility`, from files and the prober's state.
@@ -61,7 +65,7 @@ class Fate(IntEnum):
     STALE_REPO = 22
     MISSING_REPO = 23
     UNDECLARED = 24
-    #: `LoadedSnapshot.fates_of` gives it to all mirrors.
+    #: Only the vault has what is asked for. `LoadedSnapshot.fates_of` gives this fate to all mirrors.
     IN_VAULT = 25
 
     # These are decided in `answer.plan`, from the request and from the countries that the mirror serves.

@@ -21,7 +21,7 @@ class Content(StrEnum):
     """The prober's verdict on one repo of one mirror."""
 
     CURRENT = "current"
-    #: A version that the origin had within the grace period.
+    #: The mirror has an older version, which was the origin's newest one within the grace period.
     PREVIOUS = "previous"
     STALE = "stale"
     MISSING = "missing"
@@ -32,13 +32,13 @@ class Endpoint(Record, frozen=True, kw_only=True):
     """The result of asking a mirror over one protocol and one address family."""
 
     ok: bool
-    #: What went wrong, in words.
+    #: What went wrong, in words; None if nothing did.
     detail: str | None = None
     latency_ms: float | None = None
 
 
 class MirrorVerdict(Record, frozen=True, kw_only=True):
-    """What the prober found of one mirror as a whole."""
+    """What the prober found out about one mirror as a whole, without the verdicts on single repos."""
 
     mirror: str
     probed_at: datetime
@@ -55,19 +55,20 @@ class MirrorVerdict(Record, frozen=True, kw_only=True):
 
 
 class MirrorState(MirrorVerdict, frozen=True, kw_only=True):
-    """The state of one mirror, as the prober found it and state/mirrors/<name>.json has it."""
+    """All that the prober found out about one mirror. It is the content of state/mirrors/<name>.json."""
 
-    #: The verdicts by "release/repo/arch", or "release/repo/" for a repo whose path has no $basearch. A
-    #: repo without a key is unknown.
+    #: The verdicts on repos by "release/repo/arch", or "release/repo/" for a repo whose path has no
+    #: $basearch. Nothing is known of a repo that has no key here.
     content: dict[str, Content] = {}
     #: Whether the mirror has the ISO directory, by "release/arch".
     isos: dict[str, bool] = {}
 
 
 class RepomdVersion(Record, frozen=True, kw_only=True):
-    """One version of a repo's repomd.xml at the origin. Hashes are lower-case hex."""
+    """One version of a repo's repomd.xml, as the prober saw it at the origin. Hashes are in lower-case
+    hex."""
 
-    #: The timestamp that the file itself has, in epoch seconds.
+    #: The date in the file itself, in epoch seconds.
     timestamp: int
     size: int
     seen_at: datetime
@@ -78,7 +79,8 @@ class RepomdVersion(Record, frozen=True, kw_only=True):
 
 
 class ProbeRound(Record, frozen=True, kw_only=True):
-    """The prober's last complete round, as state/round.json has it. Before the first one, mirrors without
-    state are served; after it, they are "not probed"."""
+    """The prober's last complete round over all mirrors. It is the content of state/round.json. Before the
+    first complete round, mirrors without a state may be served; after it, they are left out as "not
+    probed"."""
 
     completed_at: datetime

@@ -16,7 +16,7 @@ class Coordinates(Record, frozen=True, kw_only=True):
     longitude: float
 
     def distance_km(self, other: Coordinates) -> float:
-        """The distance to another point along the great circle (haversine formula)."""
+        """Returns the distance in km to another point along the great circle (haversine formula)."""
         north, other_north = radians(self.latitude), radians(other.latitude)
         half_chord = (
             sin((other_north - north) / 2) ** 2
@@ -26,7 +26,7 @@ class Coordinates(Record, frozen=True, kw_only=True):
 
 
 class Cloud(Record, frozen=True, kw_only=True):
-    """The cloud provider that a mirror is in."""
+    """The cloud provider that hosts a mirror, and the regions that the mirror serves."""
 
     #: A name in the table of providers (`app.clouds`).
     provider: str
@@ -35,20 +35,22 @@ class Cloud(Record, frozen=True, kw_only=True):
 
 
 class Mirror(Record, frozen=True, kw_only=True):
-    """A mirror as its file declares it, in its normal form. E-mail addresses are checked, but not kept."""
+    """A mirror as its file declares it, in its normal form. The e-mail addresses in the file are checked, but
+    not kept."""
 
     name: str
     #: The base URLs for ordinary releases, by protocol. They end in "/".
     addresses: dict[Protocol, str]
-    #: The base URLs for the releases of each optional module.
+    #: The base URLs for the releases of each optional module, by module and protocol.
     module_addresses: dict[str, dict[Protocol, str]] = {}
-    #: An ISO 3166-1 alpha-2 code, as in `countries` and `exclude_countries`.
+    #: The country that the mirror is in, as an ISO 3166-1 alpha-2 code. `countries` and `exclude_countries`
+    #: have such codes too.
     country: str | None = None
     state_province: str | None = None
     city: str | None = None
     coordinates: Coordinates | None = None
     asns: tuple[int, ...] = ()
-    #: Canonical prefixes, with their host bits cleared.
+    #: The netblocks that the mirror is for, as canonical prefixes with their host bits cleared.
     subnets: tuple[str, ...] = ()
     private: bool = False
     monopoly: bool = False

@@ -6,7 +6,7 @@
     aws:us-east-1+net-3f2a1c+AS3320           a network: cloud region, declared netblocks, ASN; any of
                                               them may be missing
 
-A network's name may be shown to anyone, but for the part about netblocks. That part is a hash, which
+A network's name may be shown to anyone, except for the part about netblocks. That part is a hash, which
 tells neither the prefixes nor the mirrors that declare them.
 """
 
@@ -16,7 +16,8 @@ import re
 from typing import NamedTuple
 
 CHARACTERS = "[A-Za-z0-9:/+._-]{0,200}"
-"""A regular expression for the characters of a network's name. nginx has the same one."""
+"""A regular expression for the characters of which a network's name may consist. nginx's configuration has
+the same expression."""
 
 _WORD = "[A-Za-z0-9._-]+"
 _REGION = f"(?P<provider>{_WORD})(?::(?P<region>{_WORD})(?:/(?P<border_group>{_WORD}))?)?"
@@ -28,12 +29,14 @@ _NAME = re.compile(
 
 
 class CloudRegion(NamedTuple):
-    """A region of a cloud provider, or a border group in one. Its text is its key in a snapshot."""
+    """A region of a cloud provider, or a border group in a region. As text, it is written `aws:us-east-1`,
+    which is also the region's key in a snapshot."""
 
     provider: str
     #: None for addresses that the provider assigns to no region.
     region: str | None = None
-    #: A zone of AWS with a place of its own; it belongs to `region`.
+    #: A local or wavelength zone of AWS, which belongs to `region` but has a place of its own; None outside
+    #: such zones.
     border_group: str | None = None
 
     def __str__(self) -> str:
@@ -42,12 +45,12 @@ class CloudRegion(NamedTuple):
 
 
 class NetworkName(NamedTuple):
-    """The name of a network, in its parts. The text of this object is the name."""
+    """The parts of a network's name. `str()` of this object is the name."""
 
     cloud: CloudRegion | None = None
-    #: Hex digits of a hash of all declared netblocks that the network lies in.
+    #: Hex digits of a hash of all declared netblocks that the network lies in; None if it lies in none.
     netblocks: str | None = None
-    #: The ASN, if a mirror is in it.
+    #: The number of the autonomous system that the network is in; None if no mirror is in that system.
     asn: int | None = None
 
     def __str__(self) -> str:
@@ -58,7 +61,7 @@ class NetworkName(NamedTuple):
 
 
 def parse_network(name: str) -> NetworkName:
-    """Parses a name as `NetworkName` writes it. All parts are None for any other text."""
+    """Parses a name as `str(NetworkName)` writes it. For any other text, all parts of the result are None."""
     match = _NAME.fullmatch(name)
     if match is None:
         return NetworkName()
@@ -69,5 +72,5 @@ def parse_network(name: str) -> NetworkName:
 
 
 def without_netblocks(name: str) -> str:
-    """The name of a network without its netblocks, which anyone may see."""
+    """Returns the name of a network without the part about netblocks. Anyone may see the rest."""
     return str(parse_network(name)._replace(netblocks=None))

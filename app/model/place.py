@@ -29,7 +29,7 @@ UNKNOWN_PLACE: Place = ""
 """The place of a client whose address tells nothing."""
 
 PATTERN = "(?:[A-Z]{2}(?:/-?[0-9]{1,2}/-?[0-9]{1,3})?|~[A-Z]{2})?"
-"""A regular expression for the place of a client. nginx has the same one."""
+"""A regular expression for the place of a client. nginx's configuration has the same expression."""
 
 _REGION = "@/"
 
@@ -40,7 +40,8 @@ _PARTS_OF_CONTINENTS = {
     "EU": "EU",
     "YU": "EU",  # Yugoslavia
 }
-"""Codes that vendors write in place of a country and that are none, and the continents they mean."""
+"""The codes that GeoIP vendors write in place of a country although no country has them now, each with the
+continent that it means."""
 
 
 # --- writing ---------------------------------------------------------------------------------------
@@ -51,8 +52,8 @@ def place_of(
     continent: str | None = None,
     coordinates: tuple[float, float] | None = None,
 ) -> Place:
-    """The most precise place that follows from these. Coordinates (degrees north and east) count only with
-    a country, and a continent counts only without one."""
+    """Returns the most precise place that follows from a country, a continent and coordinates (degrees north
+    and east). Coordinates count only with a country, and a continent counts only without one."""
     if country is None:
         return UNKNOWN_PLACE if continent is None else f"~{continent}"
     if coordinates is None:
@@ -62,14 +63,14 @@ def place_of(
 
 
 def region_place(region: CloudRegion) -> Place:
-    """The place of a cloud region, or of a border group."""
+    """Returns the place that stands for a cloud region, or for a border group in one."""
     return f"{_REGION}{region}"
 
 
 @cache
 def places_by_code() -> Mapping[str, Place]:
-    """The place that a country's code in a GeoIP record means, by code: a country (`DE`; `GB` for UK) or a
-    continent (`~EU`). Codes that are not here mean nothing."""
+    """Returns the place that each country code in GeoIP records means, by code: a country (`DE`; `GB` for UK)
+    or a continent (`~EU`). A code that is not in the result means nothing."""
     places = {code: place_of(continent=continent) for code, continent in _PARTS_OF_CONTINENTS.items()}
     for code, country in countries().items():
         places |= {name: place_of(code) for name in country.names if len(name) == 2}
@@ -81,7 +82,8 @@ def places_by_code() -> Mapping[str, Place]:
 
 def parse_place(text: str) -> Place:
     """Checks a client's place that a person or a program wrote, and returns it. Raises ValueError, with a
-    sentence, if it does not look like one or if there is no such cell, country or continent."""
+    sentence for people, if the text does not look like a place, or if there is no such cell, country or
+    continent."""
     if not re.fullmatch(PATTERN, text):
         raise ValueError(f"{text!r} is not a place such as DE/50/8, DE or ~EU")
     country, continent = country_of(text), continent_in(text)
@@ -99,18 +101,19 @@ def parse_place(text: str) -> Place:
 
 
 def country_of(place: Place) -> str | None:
-    """The country of a place that is a cell or a country; None for any other place."""
+    """Returns the country of a place that is a cell or a country, and None for any other place."""
     country = place.partition("/")[0]
     return country if len(country) == 2 else None
 
 
 def continent_in(place: Place) -> str | None:
-    """The continent of a place that is no more than a continent; None for any other place."""
+    """Returns the continent if a place is a continent as a whole, and None for any other place."""
     return place[1:] if place.startswith("~") else None
 
 
 def region_in(place: Place) -> str | None:
-    """The cloud region whose place this is, as `CloudRegion` writes it; None for any other place."""
+    """Returns the cloud region that a place stands for, as `CloudRegion` writes it, and None for any other
+    place."""
     return place.removeprefix(_REGION) if place.startswith(_REGION) else None
 
 
@@ -120,7 +123,7 @@ def is_exact(place: Place) -> bool:
 
 
 def precision(place: Place) -> Precision:
-    """The precision of a client's place."""
+    """Returns the precision of a client's place."""
     if is_exact(place):
         return "cell"
     if country_of(place):
@@ -129,8 +132,8 @@ def precision(place: Place) -> Precision:
 
 
 def wider_places(place: Place) -> Iterator[Place]:
-    """Yields the places that contain a place, the narrowest first: its country, the continent of that, and
-    last the unknown place. A place that has no list of its own gets theirs."""
+    """Yields the places that contain a place, the narrowest first: its country, the country's continent, and
+    last the unknown place. If no list was made for a place, the first of these that has one stands for it."""
     country = country_of(place)
     if country is not None:
         yield place_of(country)

@@ -1,7 +1,7 @@
 """Address prefixes as numbers, and the ranges that cloud providers publish.
 
-The readers of providers' files and the networks database work on tens of thousands of prefixes:
-`ipaddress` would take 10 µs for each, and this takes 1 µs.
+The readers of providers' files and the networks database work on tens of thousands of prefixes. Python's
+`ipaddress` would take 10 µs for each, and this module takes 1 µs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MAPPED = 0xFFFF  # upper 96 bits of an IPv4-mapped IPv6 address
 
 
 class Prefix(NamedTuple):
-    """An address prefix."""
+    """An IPv4 or IPv6 address prefix, such as 192.0.2.0/24."""
 
     version: int
     #: The first address as a number of `WIDTHS[version]` bits: the host bits are zero.
@@ -30,12 +30,12 @@ class Prefix(NamedTuple):
 
     @property
     def last(self) -> int:
-        """The last address, as a number."""
+        """The last address in the prefix, as a number."""
         return self.address | ((1 << (WIDTHS[self.version] - self.length)) - 1)
 
     @property
     def size(self) -> int:
-        """The number of its addresses."""
+        """The number of addresses in the prefix."""
         return 1 << (WIDTHS[self.version] - self.length)
 
     def contains(self, other: Prefix) -> bool:
@@ -48,8 +48,9 @@ class Prefix(NamedTuple):
 
 
 def parse_prefix(text: str) -> Prefix:
-    """Parses a prefix such as `192.0.2.0/24` or `2001:db8::/32`, or an address. Host bits are cleared, and
-    IPv4-mapped IPv6 prefixes become IPv4. Raises ValueError with a sentence."""
+    """Parses a prefix such as `192.0.2.0/24` or `2001:db8::/32`, or an address, which becomes a prefix of
+    full length. Host bits are cleared, and IPv4-mapped IPv6 prefixes become IPv4. Raises ValueError with a
+    sentence for people."""
     host, slash, digits = text.partition("/")
     version, family = (6, socket.AF_INET6) if ":" in host else (4, socket.AF_INET)
     width = WIDTHS[version]
@@ -77,5 +78,6 @@ class CloudRange(Record, frozen=True, kw_only=True):
     #: The region's public name. None for a prefix in no region (AWS's GLOBAL, GCP's global, Azure's plain
     #: AzureCloud).
     region: str | None = None
-    #: The local or wavelength zone of AWS that the prefix is in. It has a place of its own.
+    #: The local or wavelength zone of AWS that the prefix is in; None outside such zones. A zone has a place
+    #: of its own.
     border_group: str | None = None

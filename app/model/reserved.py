@@ -1,6 +1,7 @@
 """Address ranges that are not for the public Internet.
 
-https://www.iana.org/assignments/iana-ipv4-special-registry/ and the IPv6 one beside it.
+The ranges come from https://www.iana.org/assignments/iana-ipv4-special-registry/ and IANA's registry for
+IPv6.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ def _prefixes(*texts: str) -> tuple[Prefix, ...]:
 
 
 DOCUMENTATION = _prefixes("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
-"""For examples, such as the sample network. No client has an address in them."""
+"""The ranges for examples, such as the sample network. No client has an address in them."""
 
 LOCAL = _prefixes(
     "10.0.0.0/8",
@@ -29,11 +30,12 @@ LOCAL = _prefixes(
     "fc00::/7",
     "fe80::/10",
 )
-"""Only a service inside such a network meets clients with these addresses."""
+"""The ranges for local and private networks. Only a service inside such a network meets clients with these
+addresses."""
 
 NOT_CLIENTS = _prefixes("0.0.0.0/8", "224.0.0.0/3", "::/3", "2001::/32", "2002::/16", "4000::/2", "8000::/1")
-"""No client has an address here. In IPv6 these are also the ranges that stand for IPv4 (::/96,
-::ffff:0:0/96, 6to4, Teredo, NAT64): in a MaxMind database they are the IPv4 tree itself."""
+"""The ranges in which no client has an address. Some of the IPv6 ranges stand for IPv4 (::/96, ::ffff:0:0/96,
+6to4, Teredo, NAT64): in a MaxMind database they are the IPv4 tree itself."""
 
 
 def is_inside(prefix: Prefix, ranges: Iterable[Prefix]) -> bool:

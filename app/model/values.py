@@ -15,21 +15,23 @@ FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
 
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""A number that every reader of JSON understands."""
+"""A whole number from 0 to 2**53, which every reader of JSON can hold exactly."""
 
 EpochSeconds = Annotated[float, msgspec.Meta(ge=0, le=2e11)]
-"""A moment up to the year 8300. Later ones may be more than a date can hold."""
+"""A moment in seconds since the epoch, up to the year 8300. Later moments may be more than a date can
+hold."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """The base of value types. They are immutable and take keywords only; decoding ignores unknown keys."""
+    """The base class of value types, which are immutable and take keyword arguments only. Decoding ignores
+    unknown keys."""
 
 
 def about(description: str) -> msgspec.Meta:
-    """Makes the description of a field in a published JSON schema."""
+    """Makes the annotation that describes a field in a published JSON schema."""
     return msgspec.Meta(description=description)
 
 
 def digest_of(content: bytes) -> str:
-    """The SHA-256 of some bytes in lower-case hex."""
+    """Returns the SHA-256 of some bytes in lower-case hex."""
     return hashlib.sha256(content).hexdigest()

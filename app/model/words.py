@@ -10,12 +10,14 @@ SHOWN_CHARACTERS = 80
 ALL_COMPARED = 64
 NEIGHBOURS = 24
 RESEMBLANCE = 0.6
-"""The ratio of two words by `difflib`: the share of their letters that they have in common."""
+"""The least ratio by `difflib` (the share of letters that two words have in common) at which the words are
+alike."""
 
 
 class KnownWords:
-    """Words among which a misspelt one is looked for, whatever the case. To compare it with thousands would
-    take long: of many words it is compared with those that begin, and those that end, most like it."""
+    """A set of known words, which finds the one that a misspelt word probably means, whatever the case. In a
+    large set, the misspelt word is compared only with the words that begin most like it and those that end
+    most like it, because comparing it with thousands would take long."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._by_lower = {word.lower(): word for word in words}
@@ -24,11 +26,11 @@ class KnownWords:
         self._too_long = max(map(len, self._forwards), default=0) * (2 / RESEMBLANCE - 1)
 
     def get(self, word: str) -> str | None:
-        """The same word as it is known; None if it is not."""
+        """Returns the known word that differs from `word` at most in case, or None if there is none."""
         return self._by_lower.get(word.lower())
 
     def nearest(self, word: str) -> str | None:
-        """The known word that is most like an unknown one; None if no known word is."""
+        """Returns the known word that is most like an unknown one, or None if no known word is like it."""
         if len(word) > self._too_long:
             return None
         lower, alike = word.lower(), self._forwards
@@ -40,24 +42,27 @@ class KnownWords:
 
 
 def _around(words: list[str], word: str) -> list[str]:
-    """The neighbours that a word would have in a sorted list."""
+    """Returns up to `NEIGHBOURS` words on either side of the place that a word would have in a sorted
+    list."""
     place = bisect(words, word)
     return words[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like an unknown one, whatever the case; None if no known word is."""
+    """Returns the known word that is most like an unknown one, whatever the case, or None if no known word is
+    like it."""
     return KnownWords(known).nearest(word)
 
 
 def escaped(text: str, most: int = SHOWN_CHARACTERS) -> str:
-    """Text from outside, for the middle of a sentence: it is cut, and control characters are written as
-    escapes, so that no terminal obeys them. So are the bytes of a file's name that are not UTF-8."""
+    """Returns text from outside in a form that is safe in the middle of a sentence: cut to `most` characters,
+    with control characters written as escapes, so that no terminal obeys them. The bytes of a file's name
+    that are not UTF-8 become escapes too."""
     return "".join(c if c.isprintable() else _escape(c) for c in shortened(text, most))
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most `most` characters, which ends in "..." if it is cut."""
+    """Returns a text cut to at most `most` characters. A text that is cut ends in "..."."""
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
@@ -67,10 +72,11 @@ def _escape(character: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text from outside as `escaped` writes it, in double quotes."""
+    """Returns text from outside as `escaped` writes it, in double quotes."""
     return f'"{escaped(text)}"'
 
 
 def printable(text: str) -> str:
-    """Text from outside, for a line of its own: it is not cut, but control characters become "?"."""
+    """Returns text from outside in a form that is safe on a line of its own: nothing is cut, but each control
+    character becomes "?"."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

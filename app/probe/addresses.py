@@ -1,8 +1,8 @@
 """Resolves the names of mirrors, and decides which addresses may be asked.
 
-Mirror URLs come from pull requests, so a name may point anywhere. It is resolved once a round, its
-addresses are checked, and connections go to exactly these addresses. So it is of no use to change a name
-between the check and the connection.
+Mirror URLs come from pull requests, so a host name may point anywhere. Each name is resolved once a round,
+its addresses are checked, and connections go to exactly these addresses. So an attacker gains nothing by
+changing what a name points to between the check and the connection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Lookup = Callable[[str], Awaitable[Sequence[str]]]
 
 LOOKUPS_AT_ONCE = 128
 ADDRESSES = 16
-"""The number of a name's addresses that are looked at."""
+"""How many addresses of a name are looked at. Further ones are ignored."""
 
 SOCKET_FAMILY: dict[Family, socket.AddressFamily] = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
@@ -52,7 +52,8 @@ def family_of(address: Address) -> Family:
 
 
 def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that packets to an IPv6 address go to, or None."""
+    """Returns the IPv4 address to which packets for an IPv6 address go (IPv4-mapped, IPv4-compatible, 6to4,
+    Teredo or NAT64), or None if the address stands for no IPv4 address."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
@@ -65,7 +66,9 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def refusal(address: Address, allow_private: bool) -> str | None:
-    """Says why an address must not be asked, as the end of a sentence; None if it may be."""
+    """Returns the reason why an address must not be asked, as the end of a sentence, or None if it may be
+    asked. With `allow_private`, private and reserved addresses may be asked, but never cloud metadata
+    services and addresses of no host."""
     inner = _embedded(address) if isinstance(address, ipaddress.IPv6Address) else None
     if inner is not None and not (address.is_loopback or address.is_unspecified):
         why = refusal(inner, allow_private)
@@ -94,13 +97,13 @@ class Resolved:
 
     #: The addresses that may be asked.
     usable: tuple[Address, ...] = ()
-    #: For each of the others, its family and why it may not be asked.
+    #: For each address that may not be asked, its family and the reason.
     refused: tuple[tuple[Family, str], ...] = ()
-    #: What is wrong if there is no usable address at all.
+    #: What is wrong if there is no usable address at all; otherwise None.
     fault: str | None = None
 
     def families(self) -> tuple[Family, ...]:
-        """The families of the name's addresses, usable or not."""
+        """Returns the families of the name's addresses, usable or not, IPv4 first."""
         found = {family_of(a) for a in self.usable} | {family for family, _ in self.refused}
         return tuple(f for f in SOCKET_FAMILY if f in found)
 
@@ -112,8 +115,9 @@ class Resolved:
 
 
 async def system_lookup(host: str) -> Sequence[str]:
-    """Asks the system's resolver, which may take half a minute for a name and cannot be told to stop. So each
-    name has a thread of its own, which keeps neither other names waiting nor the process from ending."""
+    """Asks the system's resolver for the addresses of a host. The resolver may take half a minute and cannot
+    be told to stop, so each lookup has a thread of its own, which keeps neither other lookups waiting nor the
+    process from ending."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[str]] = loop.create_future()
 
@@ -140,9 +144,9 @@ async def system_lookup(host: str) -> Sequence[str]:
 
 
 class Lookups:
-    """Looks up a number of names at once. A name that takes too long is given up, but holds its place until
-    the lookup ends. The wait for a place is no part of a name's time, so that slow names do not spoil the
-    others."""
+    """Looks up host names, at most `at_once` of them at the same time. A name that takes longer than
+    `timeout_s` is given up, but counts as one of these until its lookup really ends. The time for which a
+    name waits for its turn is not part of `timeout_s`, so slow names do not make other names fail."""
 
     def __init__(self, lookup: Lookup, timeout_s: float, at_once: int = LOOKUPS_AT_ONCE) -> None:
         self._lookup = lookup
@@ -150,7 +154,7 @@ class Lookups:
         self._places = asyncio.Semaphore(at_once)
 
     async def ask(self, host: str) -> Sequence[str] | str:
-        """Returns the addresses, or says why there are none, as the end of a sentence."""
+        """Returns the addresses of a host, or the reason why there are none, as the end of a sentence."""
         await self._places.acquire()
         asking = asyncio.ensure_future(self._lookup(host))
         asking.add_done_callback(self._release)
@@ -177,7 +181,8 @@ class Resolver:
         self._tasks: dict[str, asyncio.Task[Sequence[str] | str]] = {}
 
     async def resolve(self, host: str, allow_private: bool) -> Resolved:
-        """The addresses of a host. It never raises: if a name has no addresses, the result says so."""
+        """Returns the addresses of a host, given as a name or as an address. Never raises: if there is no
+        usable address, the result says why."""
         texts: Sequence[str] | str
         try:
             texts = [str(ipaddress.ip_address(host))]
@@ -199,12 +204,13 @@ class Resolver:
         return Resolved(tuple(usable), tuple(refused), fault)
 
     def forget(self, host: str) -> None:
-        """Forgets a name, so that it is looked up again the next time."""
+        """Forgets a name, so that the next `resolve` looks it up again."""
         self._tasks.pop(host, None)
 
 
 class CheckedAddresses(AbstractResolver):
-    """A resolver for aiohttp that knows only the addresses that were checked."""
+    """A resolver for aiohttp that knows only the addresses in `checked`, which the prober has found to be
+    allowed."""
 
     def __init__(self) -> None:
         self.checked: dict[str, Resolved] = {}
@@ -234,8 +240,8 @@ class CheckedAddresses(AbstractResolver):
 
 
 def has_route(family: Family) -> bool:
-    """Returns whether this machine has a route to the internet over a family. It sends nothing: connecting a
-    UDP socket only looks into the routing table."""
+    """Returns whether this machine has a route to the internet over an address family. Nothing is sent,
+    because connecting a UDP socket only looks into the routing table."""
     probe_address = {"ipv4": "192.0.2.1", "ipv6": "2001:db8::1"}[family]
     try:
         with socket.socket(SOCKET_FAMILY[family], socket.SOCK_DGRAM) as sock:

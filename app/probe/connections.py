@@ -1,8 +1,8 @@
-"""Limits what a connection may bring.
+"""Limits how many bytes an HTTP answer may have.
 
-What aiohttp reads until the head of an answer is there, and beside its body, has no limit of its own:
-interim answers (`100 Continue`), chunk extensions and trailers may go on for ever, as fast as the line
-allows. So every byte of an answer is counted before it is parsed.
+aiohttp sets no limit to what comes before the head of an answer and beside its body: interim answers (`100
+Continue`), chunk extensions and trailers may go on for ever, as fast as the line allows. So every byte of an
+answer is counted here before aiohttp parses it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from aiohttp.client_proto import ResponseHandler
 
 
 class TooLongError(aiohttp.ClientError):
-    """An answer has more bytes than one may have, of whatever kind."""
+    """An answer has more bytes than allowed. Headers, body and everything else count."""
 
 
 class BoundedConnector(aiohttp.TCPConnector):
-    """A connector whose answers have at most `answer_bytes` each, as they are on the line."""
+    """An aiohttp connector that fails with TooLongError once an answer has more than `answer_bytes` bytes,
+    everything that the server sends for it included."""
 
     def __init__(self, answer_bytes: int, **options: Any) -> None:
         super().__init__(**options)
@@ -35,7 +36,7 @@ class _BoundedAnswers(ResponseHandler):
         self._answer_bytes = self._left_bytes = answer_bytes
 
     def set_response_params(self, **params: Any) -> None:
-        """Begins a new answer."""
+        """Begins to count anew, because aiohttp calls this method before each answer on a connection."""
         self._left_bytes = self._answer_bytes
         super().set_response_params(**params)
 

@@ -1,9 +1,9 @@
-"""Asks one mirror for the repos and ISO directories that are due, two at a time.
+"""Asks one mirror for the repos and ISO directories that are due in a round, two at a time.
 
-A mirror that was down, or that has no usable timestamp file, first has to show that it has something. It
-is asked for repos that it had when they were last asked for, due or not, until one of them comes, and only
-then for what is due. What fails stays pending for a second try. After three failures in a row, nothing more
-is asked for at that base URL.
+A mirror that was down, or that has no usable timestamp file, first has to show that it has something. It is
+asked for the repos that it most likely has, due or not, until one of them comes, and only then for what is
+due. A request that fails stays pending for a second try. After three failures in a row at a base URL, nothing
+more is asked for there.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ _TOO_MANY_REQUESTS = 429
 
 
 class Contents:
-    """Asks for the contents of one mirror in one round. What is found goes into `observation`. `seen` and
-    `isos` are to be remembered, and `module` is the module by whose addresses the mirror is asked."""
+    """Asks one mirror for its contents, which are repos and ISO directories, in one round. The results go
+    into `observation`. `seen` (the last answer for each repo) and `isos` (when each ISO directory was asked
+    for) are to be remembered for the next round. `module` is the optional module at whose base URLs the
+    mirror is asked, or None for ordinary releases."""
 
     def __init__(
         self,
@@ -51,7 +53,8 @@ class Contents:
         self.seen = dict(notes.contents)
         self.isos = dict(notes.isos)
         self.turn = Turn((), ())
-        #: Whether the prober was kept from asking, which says nothing about the mirror.
+        #: Whether the prober was kept from asking, for example by its own budget, which says nothing about
+        #: the mirror.
         self.held_back = False
         self._mirror = mirror
         self._repos = [target for target in around.repos if carries(mirror, target)]
@@ -66,7 +69,9 @@ class Contents:
         self._failures: dict[str | None, int] = {}
 
     async def ask(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
-        """Asks for all that is due. `base` is where the timestamp file was found; None if it was not."""
+        """Asks the mirror for all repos and ISO directories whose turn it is in this round. `key` is the
+        protocol and IP version to ask over. `base` is the base URL where the timestamp file was found; None
+        if it was not found. What is found goes into the observation."""
         self.turn = self._next_turn()
         self._pending = {target.key: target for target in (*self.turn.repos, *self.turn.isos)}
         self.held_back = False
@@ -79,7 +84,8 @@ class Contents:
         seen.complete = not self._pending
 
     async def ask_again(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
-        """Asks a second time for what failed, what was not asked for, and what turned out to be bad."""
+        """Asks a second time for the directories that failed, that were not asked for, or that turned out to
+        be bad."""
         bad = self.newly_bad()
         self._pending |= {target.key: target for target in self._repos if target.key in bad}
         self._failures.clear()
@@ -87,11 +93,13 @@ class Contents:
         self._observation.complete = not self._pending
 
     def there(self) -> bool:
-        """Returns whether some repo at the mirror's own addresses is usable, or may be."""
+        """Returns whether this round found a repo at the mirror's own base URLs that is usable, or that
+        cannot be compared with the origin's and so may be usable."""
         return self.a_usable_one() is not None
 
     def newly_bad(self) -> set[str]:
-        """The keys of repos that failed, are damaged or are gone, but were not so at the last turn."""
+        """Returns the keys of the repos that failed, are damaged or are gone, but were not so when they were
+        last asked for."""
         found = self._observation.contents.items()
         bad = {key for key, content in found if content is Content.CORRUPT} | set(self._observation.unread)
         gone = {
@@ -100,7 +108,8 @@ class Contents:
         return {key for key in bad if self._before.get(key) is not Content.CORRUPT} | gone
 
     def a_usable_one(self) -> Directory | None:
-        """A repo at the mirror's own addresses that is usable, or may be; None if none was found."""
+        """Returns a repo at the mirror's own base URLs that is usable, or may be (as `there` says), or None
+        if none was found."""
         found = self._observation.contents
         own = (target for target in self._own if target.key in found)
         return next((target for target in own if found[target.key] in (None, *USABLE)), None)
@@ -123,8 +132,9 @@ class Contents:
         return next_turn(self._repos, isos, self._notes, situation)
 
     def _first(self) -> list[Directory]:
-        """The repos that show whether the mirror has anything: its own, one of each release and arch, the
-        most promising first. If the mirror was down, they are among those that are due."""
+        """Returns the repos that show whether the mirror has anything: one of each release and arch at the
+        mirror's own base URLs, those first that it most likely has. If the mirror was down, these are at most
+        five, of the repos that are due if there are any."""
         due = [target for target in self._own if target.key in self._pending] if self._was_down else []
         kinds: dict[tuple[str, str], Directory] = {}
         for target in sorted(due or self._own, key=self._promise):
@@ -132,8 +142,9 @@ class Contents:
         return list(kinds.values())[: _FIRST_OF_DOWN if self._was_down else None]
 
     def _promise(self, target: Directory) -> tuple[bool, float]:
-        """The sort key of how likely the mirror has a repo. Those that were there come first, the latest seen
-        before the others; those that were not take turns."""
+        """Returns the sort key that puts first the repos that the mirror most likely has. Those that the
+        mirror had come first, the latest seen before the others; after them come those that it did not have,
+        the longest unasked first."""
         seen = self.seen.get(target.key)
         if seen is None or seen.sha256 is None or self._before.get(target.key) in _NOT_USABLE:
             return True, seen.asked_at if seen else 0.0
@@ -175,8 +186,9 @@ class Contents:
             await self._note_answer(target, answer, before)
 
     def _note_failure(self, target: Directory, reason: str, asked: bool) -> None:
-        """Notes that a directory could not be read. If it was not asked for, because the budget is spent or
-        the mirror wants fewer requests, nothing more is asked for, and nothing is learnt of the repo."""
+        """Notes that a directory could not be read. `asked` is False if the prober did not get to ask,
+        because its budget is spent or the mirror wants fewer requests. Then nothing more is asked for at that
+        base URL, and nothing is learnt about the directory."""
         if not asked:
             self.held_back = True
             self._observation.not_asked = reason
@@ -205,8 +217,8 @@ class Contents:
     async def _request(
         self, key: EndpointKey, base: str | None, target: Directory, before: Seen | None
     ) -> Request:
-        """Makes the request for a directory. A module has addresses of its own, which may lack the protocol
-        or the family over which the mirror itself is asked."""
+        """Makes the request for a directory. A module has base URLs of its own, which may lack the protocol
+        or the address family over which the mirror itself is asked."""
         protocol, family = key
         own = bases(self._mirror, target.module)
         if target.module == self.module:

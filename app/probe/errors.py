@@ -1,4 +1,4 @@
-"""Says what went wrong with a request, in words for people, and whether it is this machine's own doing."""
+"""Says what went wrong with a request, in words for people, and whether the cause lies in this machine."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import aiohttp
 
 from app.probe.connections import TooLongError
 
-#: The errors that mean that no file, no memory or no port is left.
+#: The errors that mean that this machine has no file, no memory or no port left.
 _OUR_OWN = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
 
 
 def is_our_own(error: Exception) -> bool:
-    """Returns whether this machine lacked something, which says nothing about the host that was asked."""
+    """Returns whether a request failed because this machine had no file, memory or port left, which says
+    nothing about the host that was asked."""
     return isinstance(error, OSError) and error.errno in _OUR_OWN
 
 

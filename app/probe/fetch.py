@@ -1,10 +1,10 @@
 """Sends HTTP requests (and reads rsync greetings) within limits, because hosts are not trusted.
 
 Whatever the other side does, an answer or a failure in words comes back within `Limits.total_s`, redirects
-included. There are limits for the connection, the first byte and the whole answer, and at most
-`answer_bytes` are read, whatever they are. We ask for uncompressed bodies, and a compressed one is not
-unpacked. Redirects are followed only on the same host, also from http to https. The addresses of each
-redirect are checked anew.
+included. There are limits for the connection, the first byte and the whole answer, and at most `answer_bytes`
+bytes of any kind are read. The prober asks for uncompressed bodies, and does not unpack a compressed one.
+Redirects are followed only on the same host, also from http to https. The addresses of each redirect are
+checked anew.
 """
 
 from __future__ import annotations
@@ -50,23 +50,23 @@ class Limits:
     connect_s: float = 10.0
     first_byte_s: float = 10.0
     total_s: float = 15.0
-    #: Of all that comes as one answer: headers, body, and whatever else. A real repomd.xml has some ten
-    #: thousand.
+    #: The greatest number of bytes in one answer: headers, body, and whatever else. A real repomd.xml has
+    #: some ten thousand.
     answer_bytes: int = 300_000
     redirects: int = 5
 
 
 @dataclass(frozen=True)
 class Network:
-    """The prober's way to the internet."""
+    """The means by which the prober reaches the internet, which are the same for all requests."""
 
-    #: Looks names up.
+    #: Looks up the addresses of a host name.
     lookup: Lookup = system_lookup
     #: Decides which certificates are trusted.
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     limits: Limits = Limits()
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    #: Returns whether this machine can reach a family.
+    #: Returns whether this machine has a route to the internet over an address family.
     routed: Callable[[Family], bool] = has_route
 
     def resolver(self) -> Resolver:
@@ -79,7 +79,7 @@ class Network:
 
 
 class Fault(Enum):
-    """The kinds of failure."""
+    """The kinds of failure that a request may have."""
 
     #: No HTTP answer came.
     SILENT = "silent"
@@ -92,8 +92,8 @@ class Fault(Enum):
 
 
 class Failure(Record, frozen=True, kw_only=True):
-    """The failure of a request. The reason is the end of a sentence, short and printable: it may hold words
-    of the host, and goes into state files, logs and terminals."""
+    """The failure of a request. `reason` is the end of a sentence, short and printable, because it may hold
+    words of the host, and goes into state files, logs and terminals."""
 
     fault: Fault
     reason: str
@@ -103,14 +103,14 @@ class Failure(Record, frozen=True, kw_only=True):
 
 
 class Fetched(Record, frozen=True, kw_only=True):
-    """An HTTP answer."""
+    """An HTTP answer of any status. An rsync greeting counts as an answer with status 200."""
 
     status: int
     #: The URL at which redirects ended.
     url: str
     latency_ms: float
     body: bytes = b""
-    #: The validators, to be sent with the next request.
+    #: The validators (the headers ETag and Last-Modified), to be sent with the next request; None if absent.
     etag: str | None = None
     modified: str | None = None
 
@@ -169,7 +169,8 @@ class MirrorClient:
         )
 
     async def greet(self, url: str, family: Family) -> Fetched | Failure:
-        """Opens a connection to an rsync server and reads its greeting."""
+        """Opens a connection to an rsync server and reads its greeting. Nothing more is asked of the
+        server."""
         target = URL(url)
         limits = self.network.limits
         refused = await self._check(target, family)
@@ -206,7 +207,8 @@ class MirrorClient:
     async def _hop(
         self, url: URL, request: Request, left_s: float
     ) -> tuple[Fetched | Failure | _Redirect, float]:
-        """Returns what came, and how long it took. Waiting for other requests to the host does not count."""
+        """Sends a request to one URL, and follows no redirect. Returns what came, and how long it took in
+        seconds, without the wait for other requests to the same host."""
         refused = await self._check(url, request.family)
         if refused is not None:
             return refused, 0.0
@@ -216,7 +218,8 @@ class MirrorClient:
             return answer, time.monotonic() - started
 
     async def _exchange(self, url: URL, request: Request, left_s: float) -> Fetched | Failure | _Redirect:
-        """Sends one request and reads its answer, within the limits."""
+        """Sends one request and reads its answer, within the limits. `left_s` is the time left for the whole
+        request."""
         total_s = self.network.limits.total_s
         started = time.monotonic()
         deadline = asyncio.get_running_loop().time() + left_s
@@ -268,8 +271,8 @@ class MirrorClient:
         )
 
     async def _check(self, url: URL, family: Family) -> Failure | None:
-        """Resolves the host of a URL. If its addresses may be asked, the connector gets them. Otherwise it
-        returns a failure."""
+        """Resolves the host of a URL. If the host has addresses that may be asked, hands them to the
+        connector and returns None. Otherwise returns a failure."""
         host = url.raw_host
         if not host:
             return Failure(fault=Fault.NOT_ASKED, reason=f"{url} names no host")
@@ -281,7 +284,7 @@ class MirrorClient:
         return None
 
     def _spend(self, url: URL) -> Failure | None:
-        """Counts a request before it is sent. Returns a failure if the budget is used up."""
+        """Counts a request before it is sent. Returns a failure instead if the host's budget is used up."""
         key = host_key(url)
         if self._hosts.exhausted(key, self.network.clock()):
             reason = f"this hour's {self._hosts.budget} requests to {key} are used up"
@@ -295,7 +298,8 @@ class MirrorClient:
         self._hosts.spend(key, self.network.clock())
 
     def _counting(self) -> aiohttp.TraceConfig:
-        """Counts requests that aiohttp repeats by itself because a connection broke."""
+        """Makes the aiohttp trace that counts the requests which aiohttp repeats by itself because a
+        connection broke."""
 
         async def sent(
             _: object, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
@@ -346,8 +350,8 @@ class _Redirect:
 
 
 def redirect_refusal(url: URL, location: URL) -> str | None:
-    """Says why a redirect is not followed, as the end of a sentence. None if it is followed, because it
-    stays on the mirror's own host and port, or goes to https on the same host."""
+    """Returns the reason why a redirect is not followed, as the end of a sentence. Returns None if it is
+    followed, because it stays on the mirror's own host and port, or goes to https on the same host."""
     upgrade = url.scheme == "http" and location.scheme == "https"
     if location.scheme not in ("http", "https") or (location.scheme != url.scheme and not upgrade):
         return f"it redirects from {url.scheme} to {location.scheme or 'nothing'} ({location})"
@@ -368,13 +372,14 @@ def _headers(request: Request) -> dict[str, str]:
 
 
 def _validator(response: aiohttp.ClientResponse, header: str) -> str | None:
-    """A header of an answer, to be sent with the next request; None if it cannot be sent."""
+    """Returns a header of an answer that is to be sent back with the next request, or None if it is missing
+    or cannot be sent."""
     text = response.headers.get(header)
     return text if text and len(text) <= 200 and text.isascii() and text.isprintable() else None
 
 
 def _fault(error: Exception) -> Fault:
-    """The kind of a failure before the head of an answer was there."""
+    """Returns the kind of a failure that happened before the head of an answer had come."""
     if isinstance(error, TooLongError):
         return Fault.ANSWERED
     return Fault.NOT_ASKED if is_our_own(error) else Fault.SILENT

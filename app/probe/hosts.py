@@ -1,5 +1,5 @@
-"""Limits how much each host is asked: two requests at a time, and a budget per clock hour, over all the
-mirrors that share the host."""
+"""Limits how often each host is asked: two requests at a time, and a budget per clock hour, for all mirrors
+on that host together."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _DEFAULT_PORTS = {80, 443, 873}
 class Spent(Record, frozen=True, kw_only=True):
     """The requests sent to a host within one clock hour."""
 
-    #: The number of the hour since the epoch.
+    #: The clock hour, as a number of hours since the epoch.
     hour: int
     requests: int
 
 
 def host_key(url: URL) -> str:
-    """The key of a host. It is the same for the default ports of http, https and rsync."""
+    """Returns the name under which requests to a host are counted: the host name, with the port unless it is
+    a default port. So http, https and rsync on one host count together."""
     host = (url.host or "").lower()
     return host if url.port is None or url.port in _DEFAULT_PORTS else f"{host}:{url.port}"
 
@@ -34,7 +35,8 @@ def clock_hour(now: datetime) -> int:
 
 
 class Hosts:
-    """The gates and budgets of all hosts. Without a budget, requests are counted but not limited."""
+    """The limits of all hosts: for each a gate, which lets two requests through at a time, and the requests
+    of this hour. If there is no budget, requests are counted but not limited."""
 
     def __init__(self, budget: int | None) -> None:
         self.budget = budget
@@ -54,8 +56,8 @@ class Hosts:
         self._spent[host] = Spent(hour=clock_hour(now), requests=requests)
 
     def remember(self, spent: Mapping[str, Spent]) -> None:
-        """Takes over the records of an earlier run, where they are of a later hour than those known here, or
-        have more requests in the same hour."""
+        """Takes over the counts that an earlier run has written, where they are of a later hour than those
+        known here, or have more requests in the same hour."""
         for host, record in spent.items():
             known = self._spent.get(host)
             if known is None or (record.hour, record.requests) > (known.hour, known.requests):

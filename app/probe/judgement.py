@@ -1,9 +1,10 @@
-"""Judges mirrors by what was seen of them. Pure.
+"""Judges mirrors by what was seen of them. All functions are pure.
 
-A mirror is *unreachable* if no endpoint gave any HTTP answer, and *broken* if there are answers, but not
-what a mirror must have. Either takes two failures in a row, and one full success, contents included, ends
-it. A mirror is *stale* if its timestamp file is further behind the origin's than allowed. Besides, repos
-are judged one by one: a mirror that lacks an arch is a good mirror for the others.
+A mirror is *unreachable* if no endpoint gave any HTTP answer, and *broken* if there are answers, but not what
+a mirror must have. A mirror gets either status after two failures in a row, and loses it by one full success,
+contents included. A mirror is *stale* if its timestamp file is further behind the origin's than allowed.
+Besides, repos are judged one by one: a mirror that lacks an arch is a good mirror for the others. An endpoint
+is a protocol and an address family, such as https over IPv4.
 """
 
 from __future__ import annotations
@@ -24,24 +25,25 @@ _FEW = 3
 
 @dataclass(frozen=True)
 class Expectations:
-    """The expectations of a mirror: what it should have, and what it is compared with."""
+    """What a mirror should have at the moment, and what it is compared with."""
 
     now: datetime
     #: The keys of all repos that the mirror is meant to have.
     carried: Collection[str]
-    #: Those of `carried` that are at its own addresses, not at those of an optional module.
+    #: The keys in `carried` of repos at the mirror's own base URLs, not at those of another optional module.
     own: Collection[str]
-    #: The keys of the ISO directories that it is meant to have.
+    #: The keys of the ISO directories that the mirror is meant to have.
     isos: Collection[str]
     allowed_outdate_s: int
-    #: The time in the origin's timestamp file; None if it has none, or was never read.
+    #: The time in the origin's timestamp file; None if the origin has no such file, or it was never read.
     origin_timestamp: datetime | None = None
 
 
 def judge(
     mirror: str, previous: MirrorState | None, seen: Observation, expected: Expectations
 ) -> MirrorState | None:
-    """The new state of a mirror; None if nothing was learnt, so that the old state (if any) stays."""
+    """Returns the new state of a mirror, from its last state and what was seen in this round. Returns None if
+    nothing was learnt, so that the last state (if any) stays."""
     if not seen.endpoints:
         return None
     content = _content(previous, seen, expected)
@@ -77,12 +79,14 @@ def judge(
 
 
 def is_down(state: MirrorState | None) -> TypeGuard[MirrorState]:
-    """Returns whether a mirror cannot be used at all, by its last state. Without a state, it is not down."""
+    """Returns whether a mirror cannot be used at all (unreachable or broken) by its last state. A mirror
+    without a state is not down."""
     return state is not None and state.status in (Status.UNREACHABLE, Status.BROKEN)
 
 
 def is_disabled(state: MirrorState | None, now: datetime) -> bool:
-    """Returns whether a mirror has been unreachable for so long that it is only asked once a day."""
+    """Returns whether a mirror has been unreachable for 14 days or longer, so that it is only asked once a
+    day."""
     return (
         state is not None
         and state.status is Status.UNREACHABLE
@@ -92,8 +96,9 @@ def is_disabled(state: MirrorState | None, now: datetime) -> bool:
 
 
 def _content(previous: MirrorState | None, seen: Observation, expected: Expectations) -> dict[str, Content]:
-    """The verdicts on all repos: the new ones, and the last ones of the others. A repo that gave no usable
-    answer twice counts as damaged. If the mirror as a whole failed, nothing was learnt about its repos."""
+    """Returns the verdicts on all repos of a mirror: new ones for the repos that were asked for, and the last
+    ones for the others. A repo that gave no usable answer twice counts as damaged. If the mirror as a whole
+    failed, nothing was learnt about its repos."""
     content = dict(previous.content) if previous else {}
     if seen.proven is not None:
         for key, verdict in seen.contents.items():
@@ -108,7 +113,8 @@ def _content(previous: MirrorState | None, seen: Observation, expected: Expectat
 def _failure(
     previous: MirrorState | None, seen: Observation, content: dict[str, Content], expected: Expectations
 ) -> tuple[Status, str] | None:
-    """The status of a mirror that cannot be used at all, and why; None if it can be used."""
+    """Returns the status of a mirror that cannot be used at all, with the reason, or None if the mirror can
+    be used."""
     if seen.proven is None:
         status = Status.BROKEN if seen.answered else Status.UNREACHABLE
         return status, _endpoint_reasons(seen)
@@ -122,8 +128,9 @@ def _failure(
 
 
 def _useless(seen: Observation, content: dict[str, Content], expected: Expectations) -> str | None:
-    """Says why none of a mirror's contents are usable; None if some are. Either all that it was asked for
-    this time was damaged or gave errors, or it is known to have nothing of what it is meant to have."""
+    """Returns the reason why none of a mirror's contents are usable, or None if some are. Either all that the
+    mirror was asked for this time was damaged or gave errors, or the mirror is known to have nothing of what
+    it is meant to have."""
     asked = {key: verdict for key, verdict in seen.contents.items() if key in expected.own}
     unread = {key: why for key, why in seen.unread.items() if key in expected.own}
     damaged = sum(verdict is Content.CORRUPT for verdict in asked.values())
@@ -158,7 +165,8 @@ def _freshness(seen: Observation, expected: Expectations) -> tuple[Status, str |
 
 
 def _endpoints(previous: MirrorState | None, seen: Observation) -> dict[Protocol, dict[Family, Endpoint]]:
-    """The endpoints as they were seen this round or, if they were not asked, as they were last known."""
+    """Returns the endpoints as they were seen this round or, if they were not asked, as they were last
+    known."""
     merged: dict[EndpointKey, Endpoint] = {}
     for protocol, family in seen.known:
         before = previous.endpoints.get(protocol, {}).get(family) if previous else None

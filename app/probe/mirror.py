@@ -1,9 +1,9 @@
 """Asks one mirror for its timestamp file over its endpoints, and for its contents over the best one.
 
-Contents are asked for over one endpoint, which is https over IPv4 if that works. The other endpoints are
-asked for the timestamp file only, as many of them as the number of requests in a round allows. A mirror
-without a usable timestamp file is judged by its contents, and its other endpoints by one repomd.xml that it
-has.
+An endpoint is a protocol and an address family. Contents are asked for over one endpoint, which is https over
+IPv4 if that works. The other endpoints are asked for the timestamp file only, as many of them as the number
+of requests in a round allows. A mirror without a usable timestamp file is judged by its contents, and its
+other endpoints by one repomd.xml that the mirror is known to have.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ _TOO_MANY_REQUESTS = 429
 
 
 class MirrorVisit:
-    """The visit to one mirror in a round. After `first_try` and, if `needs_second_try`, `second_try` a while
-    later, `observation` has what was seen, and `notes` are to be remembered."""
+    """The visit to one mirror in a round. The caller runs `first_try` and, if `needs_second_try` says so,
+    `second_try` a while later. Then `observation` has what was seen, and `notes` returns what is to be
+    remembered for the next round."""
 
     def __init__(
         self, mirror: Mirror, previous: MirrorState | None, notes: ProbeNotes, around: Surroundings
@@ -49,15 +50,15 @@ class MirrorVisit:
         self._timestamps: dict[EndpointKey, tuple[datetime, str]] = {}
         #: Endpoints that gave a prompt answer in this try, but no usable timestamp file.
         self._timeless: set[EndpointKey] = set()
-        #: Endpoints over which no contents came.
+        #: Endpoints without a usable timestamp file over which no contents came either.
         self._empty: set[EndpointKey] = set()
         self._left_s = around.mirror_s
         self._client: MirrorClient | None = None
         self._hosts_asked: set[str] = set()
 
     def notes(self, state: MirrorState | None) -> ProbeNotes:
-        """The notes for the next round. `state` is how the mirror was judged in this one; None if nothing was
-        learnt."""
+        """Returns the notes for the next round. `state` is how the mirror was judged in this round; None if
+        nothing was learnt."""
         failed = self._failed() or (is_down(state) and not is_down(self._previous))
         return ProbeNotes(
             contents=self._contents.seen,
@@ -68,7 +69,7 @@ class MirrorVisit:
         )
 
     def requests(self) -> int:
-        """The number of requests that were sent so far."""
+        """Returns the number of requests that this visit has sent so far."""
         return self.observation.requests + (self._client.requests if self._client else 0)
 
     async def first_try(self) -> None:
@@ -76,8 +77,8 @@ class MirrorVisit:
         await self._timed(self._ask_all)
 
     def needs_second_try(self) -> bool:
-        """Returns whether something failed that did not fail before, and time is left: one failure decides
-        nothing."""
+        """Returns whether something failed that did not fail the last time, and time is left for a second
+        try. One failure alone decides nothing."""
         seen = self.observation
         if self._left_s <= 0:
             return False
@@ -95,7 +96,8 @@ class MirrorVisit:
         return bool(seen.unread) or (seen.proven is None and seen.failed_tries > 0)
 
     async def _timed(self, ask: Callable[[MirrorClient], Awaitable[None]]) -> None:
-        """Asks, but no longer than the mirror may still take, and notes how long it took."""
+        """Runs `ask` with a client for the mirror, but no longer than the time that the mirror has left in
+        this round, and notes how long it took."""
         seen = self.observation
         started = time.monotonic()
         async with self._around.client(self.mirror) as client:
@@ -133,7 +135,7 @@ class MirrorVisit:
             await self._ask_others(client, key)
 
     def _judge_timeless(self, key: EndpointKey) -> None:
-        """Judges an endpoint without a usable timestamp file by the contents that came over it."""
+        """Judges an endpoint that has no usable timestamp file by the contents that came over it."""
         seen = self.observation
         if self._contents.there():
             seen.proven = key
@@ -145,7 +147,7 @@ class MirrorVisit:
             self._empty.add(key)
 
     async def _ask_again(self, client: MirrorClient) -> None:
-        """Asks a mirror that works as a whole for a second time."""
+        """Asks a mirror that works as a whole a second time for the contents and endpoints that failed."""
         key = self.observation.proven
         if key is None:
             return
@@ -154,13 +156,13 @@ class MirrorVisit:
         await asyncio.gather(*(self._ask_endpoint(client, other, proof) for other in failed))
 
     def _base(self, key: EndpointKey) -> str | None:
-        """The base URL at which an endpoint's timestamp file was found, after redirects; None if it was not
-        found. Contents are asked for there directly."""
+        """Returns the base URL at which an endpoint's timestamp file was found, after redirects, or None if
+        it was not found. Contents are asked for directly at this URL."""
         return self._timestamps[key][1] if key in self._timestamps else None
 
     def _proof(self, asked: EndpointKey) -> Directory | None:
-        """The repo that the other endpoints are asked for; None if it is the timestamp file, because `asked`
-        has a usable one."""
+        """Returns the repo whose repomd.xml the other endpoints are asked for. Returns None if they are asked
+        for the timestamp file, because the endpoint `asked` has a usable one."""
         return None if asked in self._timestamps else self._contents.a_usable_one()
 
     def _newly_failed(self) -> list[EndpointKey]:
@@ -173,8 +175,8 @@ class MirrorVisit:
         return before is None or before.ok
 
     async def _find_endpoints(self) -> tuple[EndpointKey, ...]:
-        """Finds all endpoints that the mirror has and this machine can reach, the best for contents first. A
-        name without addresses is noted as a failed endpoint."""
+        """Returns all endpoints that the mirror has and this machine can reach, the best for contents first.
+        A host name without addresses is noted as a failed endpoint."""
         seen = self.observation
         found: list[EndpointKey] = []
         addresses: dict[str, None] = {}
@@ -203,15 +205,18 @@ class MirrorVisit:
         return await self._around.resolver.resolve(host, self._around.may_be_private(self.mirror))
 
     def _unroutable(self, resolved: Resolved, family: Family) -> bool:
-        """Returns whether this machine reaches the internet, but not over this family."""
+        """Returns whether a host is on the internet over an address family to which this machine has no
+        route, although it has a route over the other family."""
         routed = self._around.network.routed
         other: Family = "ipv4" if family == "ipv6" else "ipv6"
         outside = any(address.is_global for address in resolved.of(family))
         return outside and not routed(family) and routed(other)
 
     async def _choose_endpoint(self, client: MirrorClient) -> EndpointKey | None:
-        """Chooses the first HTTP endpoint with a usable timestamp file, or else the first that answers, or
-        else None. If the best endpoint fails, all are asked, but not of a mirror that has no such file."""
+        """Chooses the endpoint for contents: the first over HTTP with a usable timestamp file, or else the
+        first that answers, or else None. If the best endpoint has no usable timestamp file, all others are
+        asked too, unless the mirror had no such file the last time either. For a mirror with rsync alone,
+        notes whether it greets, and returns None."""
         seen = self.observation
         over_http = [key for key in seen.known if key[0] != "rsync"]
         for best in over_http[:1]:
@@ -236,8 +241,8 @@ class MirrorVisit:
     async def _ask_endpoint(
         self, client: MirrorClient, key: EndpointKey, proof: Directory | None = None
     ) -> bool:
-        """Asks for the timestamp file, or for `proof` if the mirror has none, and notes the answer. Returns
-        whether the endpoint works."""
+        """Asks one endpoint for the timestamp file, or for the repomd.xml of `proof` if that is given, and
+        notes the answer. Over rsync, only the greeting is read. Returns whether the endpoint works."""
         protocol, family = key
         seen = self.observation
         if protocol == "rsync":
@@ -264,8 +269,8 @@ class MirrorVisit:
         return endpoint.ok
 
     def _read(self, key: EndpointKey, answer: Fetched, proof: Directory | None) -> str | None:
-        """Reads the time in a timestamp file. Returns why the answer does not show that the endpoint works;
-        None if it does."""
+        """Reads the answer of an endpoint, and notes the time if it is a timestamp file. Returns the reason
+        why the answer does not show that the endpoint works, or None if it does."""
         if answer.status != 200:
             return f"HTTP {answer.status} for {proof.file if proof else 'the timestamp file'}"
         if key[0] == "rsync":
@@ -280,8 +285,9 @@ class MirrorVisit:
         return None
 
     async def _ask_others(self, client: MirrorClient, asked: EndpointKey) -> None:
-        """Asks the other endpoints, those first that have not been asked for the longest time. New ones are
-        always asked, and all if all contents were asked for. Otherwise the requests in a round limit them."""
+        """Asks the endpoints other than `asked`, the longest unasked first. Endpoints that are new, or whose
+        timestamp file failed before `proof` was found, are always asked. All are asked if more repos are due
+        than a round usually has requests. Otherwise the usual number of requests limits them."""
         seen = self.observation
         proof = self._proof(asked)
         again = (self._timeless | self._empty) - {asked} if proof else set()
@@ -301,7 +307,7 @@ class MirrorVisit:
 
 
 def _host(base: str) -> str:
-    """The host of a base URL, for a look-up; "" if there is none."""
+    """Returns the host of a base URL, for a lookup, or "" if the URL names none."""
     try:
         return URL(base).raw_host or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""The observation of one mirror in one round, before it is judged."""
+"""What was seen of one mirror in one round, before the mirror is judged."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ EndpointKey = tuple[Protocol, Family]
 
 @dataclass
 class Observation:
-    """The observation of one mirror while it is asked. A second try overwrites what the first one saw."""
+    """What was seen of one mirror in one round so far. A second try overwrites what the first one saw."""
 
     addresses: tuple[str, ...] = ()
     #: The endpoints that the mirror has and this machine can reach.
     known: tuple[EndpointKey, ...] = ()
     #: The endpoints that were asked.
     endpoints: dict[EndpointKey, Endpoint] = field(default_factory=dict)
-    #: The endpoint that is known to work, over which contents are asked for; None if the mirror as a whole
+    #: The endpoint over which contents are asked for, which is known to work; None if the mirror as a whole
     #: failed.
     proven: EndpointKey | None = None
     #: Whether any HTTP answer came.
     answered: bool = False
     failed_tries: int = 0
     timestamp: datetime | None = None
-    #: The verdicts on repos; None for a repo that is there, but cannot be compared with the origin's.
+    #: The verdicts on repos, by key; None for a repo that is there, but cannot be compared with the origin's.
     contents: dict[str, Content | None] = field(default_factory=dict)
-    #: Why repos that were asked for gave no usable answer.
+    #: The reasons why repos that were asked for gave no usable answer, by key.
     unread: dict[str, str] = field(default_factory=dict)
     isos: dict[str, bool] = field(default_factory=dict)
     #: Whether everything that was due was asked for and answered.
     complete: bool = False
-    #: Why the prober did not ask for everything, which is not the mirror's fault.
+    #: The reason why the prober did not ask for everything, which is not the mirror's fault; None if it did.
     not_asked: str | None = None
     requests: int = 0
     elapsed_s: float = 0.0

@@ -1,9 +1,10 @@
-"""Watches the origin's repomd.xml files, with which mirrors are compared and which metalinks name.
+"""Watches the repomd.xml files of the origin. Mirrors are compared with these files, and metalinks have their
+checksums.
 
 Every minute each file is asked for again, conditionally. Origins are updated in place, so a new version
-counts only if two reads a few seconds apart were equal and well-formed. It is then written at once: until
-then, clients refuse mirrors that have synced already. Versions that were replaced within the grace period
-stay in the history, newest first. An origin that does not answer changes nothing.
+counts only if two reads a few seconds apart were equal and well-formed. Such a version is written at once,
+because until metalinks name it, clients refuse mirrors that have it already. Versions that were replaced
+within the grace period stay in the history, newest first. An origin that does not answer changes nothing.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ RepoVersions = dict[str, tuple[RepomdVersion, ...]]
 
 
 def with_version(versions: Sequence[RepomdVersion], new: RepomdVersion) -> tuple[RepomdVersion, ...]:
-    """The history with a new version in front. A version that comes back (a rollback) is in it only once.
-    However often the origin changes, the history has an end: a file with all of them has to be readable."""
+    """Returns the history of a repo with a new version in front. A version that comes back (a rollback) is in
+    it only once. The history has at most `VERSIONS_KEPT` versions, so that the file with all histories stays
+    readable however often the origin changes."""
     return (new, *(version for version in versions if version.sha256 != new.sha256))[:VERSIONS_KEPT]
 
 
 class Origin:
-    """The origin, as far as it is known. `refresh` brings this up to date. It may be read at any time:
-    values are replaced, and never changed in place."""
+    """What is known of the origin, which `refresh` brings up to date. The attributes may be read at any time:
+    their values are replaced, and never changed in place."""
 
     def __init__(self, network: Network, records: Records, versions: RepoVersions, agent: str) -> None:
         self.versions = versions
@@ -51,7 +53,8 @@ class Origin:
         return self._notes.timestamp
 
     async def refresh(self, config: ServiceConfig, reread_after_s: float) -> tuple[str, ...]:
-        """Reads everything, and what has changed again later. Returns the keys that have a new version."""
+        """Asks for all files of the origin, and after `reread_after_s` seconds again for those that have
+        changed. Returns the keys of the repos that have a new version."""
         async with self._client() as client:
             visit = _Visit(client, config, self)
             await visit.find_families()
@@ -68,8 +71,8 @@ class Origin:
         return self._adopt(config, visit, bodies)
 
     async def confirms(self, config: ServiceConfig, target: Directory, sha256: str) -> bool | None:
-        """Returns whether the origin has exactly this version now; None if it does not answer. It is asked at
-        most once a minute for each repo."""
+        """Returns whether a repo's repomd.xml at the origin has this SHA-256 now, or None if the origin does
+        not answer. The origin is asked at most once a minute for each repo."""
         now = self._network.clock()
         known = self._confirmed.get(target.key)
         if known is None or now - known[0] >= timedelta(minutes=1):
@@ -86,7 +89,8 @@ class Origin:
         return digest_of(bodies[0][1].body) if bodies else None
 
     def seen(self, key: str) -> Seen | None:
-        """The last fetch of a repo, if it brought the newest version."""
+        """Returns the notes on the last fetch of a repo's repomd.xml, or None if that fetch did not bring the
+        newest version."""
         seen = self._notes.contents.get(key)
         known = self.versions.get(key)
         return seen if seen and known and known[0].sha256 == seen.sha256 else None
@@ -99,7 +103,8 @@ class Origin:
     def _adopt(
         self, config: ServiceConfig, visit: _Visit, bodies: Iterable[tuple[Directory, Fetched]]
     ) -> tuple[str, ...]:
-        """Takes over what was read, and writes what has changed. Returns the keys with a new version."""
+        """Takes over the files that were read, and writes what has changed. Returns the keys of the repos
+        that have a new version."""
         now = self._network.clock()
         wanted = {target.key for target in expected_repos(config)}
         versions = {key: known for key, known in self.versions.items() if key in wanted}
@@ -132,7 +137,7 @@ class Origin:
 
 
 class _Visit:
-    """A visit to the origin and to the origins of modules."""
+    """A visit to the origin and to the origins of optional modules."""
 
     def __init__(self, client: MirrorClient, config: ServiceConfig, origin: Origin) -> None:
         self.faults: list[str] = []
@@ -162,7 +167,8 @@ class _Visit:
                     self.faults.append(f"{base}: {moment}")
 
     async def read(self, targets: Iterable[Directory], conditional: bool) -> list[tuple[Directory, Fetched]]:
-        """Reads repomd.xml files. If `conditional`, it returns only those that have changed."""
+        """Reads the repomd.xml files of these repos. Returns those that could be read; if `conditional`, only
+        those that have changed."""
         found = await asyncio.gather(*(self._read_one(target, conditional) for target in targets))
         missing = [key for key, answer in found if isinstance(answer, str)]
         if missing:
@@ -171,7 +177,8 @@ class _Visit:
         return [(target, answer) for target, answer in found if isinstance(answer, Fetched)]
 
     async def _read_one(self, target: Directory, conditional: bool) -> tuple[Directory, Fetched | str | None]:
-        """Reads a repomd.xml. Returns the answer, why there is none, or None if nothing new can be said."""
+        """Reads a repomd.xml. Returns the repo with the answer, with the reason why there is none, or with
+        None if the file has not changed or its origin cannot be asked."""
         config = self._config
         base = config.module_origins.get(target.module) if target.module else config.origin
         if base is None or base not in self._family:

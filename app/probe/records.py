@@ -1,6 +1,6 @@
 """Reads and writes the prober's files. Each is written in one step, so that no reader sees half of one.
 
-Beside the state files, there are two that only the prober reads: state/probe/<name>.json (when a mirror
+Beside the state files, there are two kinds that only the prober reads: state/probe/<name>.json (when a mirror
 was asked for what, and what it answered) and state/origin.json.
 """
 
@@ -24,12 +24,13 @@ _T = TypeVar("_T")
 
 
 class Seen(Record, frozen=True, kw_only=True):
-    """The result of one request for a repomd.xml."""
+    """The result of the last request for a repo's repomd.xml. `asked_at` is in epoch seconds."""
 
     asked_at: float
-    #: None if the mirror does not have the file.
+    #: The hash of the file in lower-case hex; None if the mirror does not have the file.
     sha256: str | None = None
-    #: None if the file is no repomd.xml.
+    #: The date in the file, in epoch seconds; None if the file is no well-formed repomd.xml, and in notes on
+    #: the origin.
     timestamp: int | None = None
     #: The validators, which allow a conditional request.
     etag: str | None = None
@@ -40,13 +41,14 @@ class ProbeNotes(Record, frozen=True, kw_only=True):
     """The prober's notes about one mirror, for the next round. Times are epoch seconds."""
 
     contents: dict[str, Seen] = {}
+    #: When each ISO directory was asked for, by key.
     isos: dict[str, float] = {}
-    #: When each endpoint was asked, by keys such as "https/ipv4".
+    #: When each endpoint was last asked, by keys such as "https/ipv4".
     endpoints: dict[str, float] = {}
-    #: When the mirror last failed, as a whole or in a part. If it is down, it has to give everything once
-    #: after that, over as many rounds as this takes.
+    #: When the mirror last failed, as a whole or in a part. A mirror that is down has to give all its
+    #: contents once after this time, over as many rounds as necessary, before it counts as good.
     failed_at: float = 0.0
-    #: This hour's requests to the mirror's hosts.
+    #: The requests to the mirror's hosts in this clock hour, by host.
     spent: dict[str, Spent] = {}
 
 
@@ -58,19 +60,19 @@ class OriginNotes(Record, frozen=True, kw_only=True):
 
 
 class RecordsError(MirrorwiseError):
-    """What was measured cannot be kept."""
+    """The prober cannot write its files, so that what it measured is not kept."""
 
 
 class Records:
-    """The state files of one data folder."""
+    """The files that the prober writes in one data folder: its state files and its own notes."""
 
     def __init__(self, folder: DataFolder) -> None:
         self.folder = folder
 
     def prepare(self) -> None:
         """Makes the folder of notes, and removes temporary files that a killed run left behind. The folder of
-        the mirrors' states is made with the first one: if it is empty, no state is known any more.
-        Raises RecordsError."""
+        the mirrors' states is not made until the first state is written, because an empty one means that no
+        state is known any more. Raises RecordsError."""
         notes = self.folder.prober_notes
         try:
             notes.mkdir(parents=True, exist_ok=True)
@@ -89,8 +91,8 @@ class Records:
         return _load(self.folder.origin_notes, OriginNotes) or OriginNotes()
 
     def save_mirror(self, state: MirrorState | None, mirror: str, notes: ProbeNotes) -> None:
-        """Writes both files of a mirror. The state comes first: if the prober is killed in between, the
-        mirror is only asked once more."""
+        """Writes the state of a mirror, unless it is None, and its notes. The state comes first: if the
+        prober is killed in between, the mirror is only asked once more."""
         if state is not None:
             self._write(self.state(mirror), state)
         self._write(_named(self.folder.prober_notes, mirror), notes)
@@ -103,8 +105,8 @@ class Records:
         self._write(self.folder.round, ProbeRound(completed_at=completed_at))
 
     def _write(self, path: Path, value: object) -> None:
-        """Writes nothing while the whole data folder is away: a new one would be in the way of the one that
-        comes back."""
+        """Writes a file, but nothing while the whole data folder is missing: a new folder would be in the way
+        when the old one comes back."""
         if self.folder.root.is_dir():
             write_json(path, value)
 
@@ -116,8 +118,8 @@ def _named(folder: Path, mirror: str) -> Path:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Replaces a file in one step. It need not survive a power cut, because mirrors can be asked again.
-    Raises RecordsError."""
+    """Replaces a JSON file in one step. The file need not survive a power cut, because mirrors can be asked
+    again. Raises RecordsError."""
     try:
         replace(path, msgspec.json.encode(value) + b"\n")
     except OSError as error:
@@ -125,7 +127,8 @@ def write_json(path: Path, value: object) -> None:
 
 
 def _load(path: Path, kind: type[_T]) -> _T | None:
-    """Reads one of the prober's own files; None if it is unreadable, because mirrors can be asked again."""
+    """Reads one of the prober's own files. Returns None if it is unreadable, because mirrors can be asked
+    again."""
     try:
         return msgspec.json.decode(read_bytes(path, MAX_NOTES_BYTES), type=kind)
     except (SourceError, ValueError, RecursionError):  # ValueError: msgspec's errors, and what is not UTF-8

@@ -1,8 +1,8 @@
-"""Reads what the prober needs of a repomd.xml: its date, its hashes, and whether it is one at all.
+"""Reads what the prober needs of a repomd.xml: its date, its hashes, and whether the file is one at all.
 
 The format is that of https://github.com/rpm-software-management/createrepo_c (elements `revision` and
-`data/timestamp`). The date is the newest timestamp of the data elements, as in the metalinks that dnf
-knows. Old tools write timestamps with a fraction, and some tools write none.
+`data/timestamp`). The date is the newest timestamp of the data elements: metalinks name it, and dnf compares
+it. Old tools write timestamps with a fraction. Some tools write no timestamps; then the revision is the date.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _MOST_ELEMENTS = 10_000
 
 
 class _Reader:
-    """Collects revision and timestamps while expat parses the file. It refuses document types, which a
-    repomd.xml never has, and so entities too. It stops at another root, and after many more elements than
-    the two hundred or so of a real one."""
+    """Collects the revision and the timestamps of a repomd.xml while expat parses it. Raises ValueError for a
+    document type, which a repomd.xml never has (so there are no entities either), for another root element,
+    and after many more elements than the two hundred or so of a real file."""
 
     def __init__(self) -> None:
         self.path: list[str] = []
@@ -56,7 +56,8 @@ class _Reader:
 
 
 def repomd_timestamp(body: bytes) -> int | None:
-    """The date of a repomd.xml in epoch seconds; None if `body` is not a whole, well-formed one."""
+    """Returns the date of a repomd.xml in epoch seconds, or None if `body` is not a whole, well-formed
+    one."""
     reader = _Reader()
     parser = expat.ParserCreate()
     parser.StartElementHandler = reader.start
@@ -72,7 +73,8 @@ def repomd_timestamp(body: bytes) -> int | None:
 
 
 def version_of(body: bytes, timestamp: int, seen_at: datetime) -> RepomdVersion:
-    """Makes the version of a repomd.xml, with all that clients need. The weak hashes are for old ones."""
+    """Makes the record of one version of a repomd.xml, with the size and hashes that metalinks need. The weak
+    hashes are for old clients."""
     return RepomdVersion(
         timestamp=timestamp,
         size=len(body),
@@ -85,7 +87,8 @@ def version_of(body: bytes, timestamp: int, seen_at: datetime) -> RepomdVersion:
 
 
 def _number(text: str) -> float | None:
-    """The number that a revision is, which then is a date; None for any other text."""
+    """Returns the number that a `revision` element holds, which then is a date, or None for any other
+    text."""
     try:
         return float(text)
     except ValueError:

@@ -24,7 +24,7 @@ _SLOWEST = 3
 
 @dataclass
 class RoundTally:
-    """The counts of a round so far."""
+    """The counts of a round so far: mirrors, requests, statuses, and how long each mirror took."""
 
     done: int = 0
     requests: int = 0
@@ -53,7 +53,8 @@ class RoundTally:
         return ", ".join(f"{name} ({seconds:.1f} s)" for name, seconds in ranked)
 
     def line(self, elapsed_s: float, faults: Sequence[str], left: int = 0) -> str:
-        """The line about a round for the log. `left` is the number of mirrors that are still being asked."""
+        """Returns the line about a round for the log. `left` is the number of mirrors that are still being
+        asked."""
         parts = [
             f"{self.done} mirrors in {elapsed_s:.0f} s: {self.counts()}",
             f"{self.requests:,} requests",
@@ -97,7 +98,8 @@ def progress(console: Console, total: int, tally: RoundTally) -> Iterator[Callab
 
 
 def explain(console: Console, result: Result, verbose: bool) -> None:
-    """Prints the verdict on a mirror for its admin, and with `verbose` everything that it is based on."""
+    """Prints the verdict on a mirror for its admin, and with `verbose` everything that the verdict is based
+    on."""
     state = result.state
     if state is None:
         why = result.error or result.observation.not_asked or "it failed once, which decides nothing yet"

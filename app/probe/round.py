@@ -1,5 +1,5 @@
-"""Runs a round over many mirrors. Each is asked, asked again after a while if something has newly failed,
-and judged, and its state is written at once. None can stop the round."""
+"""Runs a round over many mirrors. Each mirror is asked, asked again after a while if something has newly
+failed, and judged, and its state is written at once. No mirror can stop the round, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ _DISABLED_EVERY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Round:
-    """A round over some mirrors."""
+    """One round of the prober over some mirrors, with everything that it needs."""
 
     around: Surroundings
     records: Records
     origin_timestamp: Callable[[], datetime | None]
     retry_after_s: float
-    #: Whether these mirrors were asked for by name. Then all of them are asked, private ones too.
+    #: Whether the operator named these mirrors. Then all of them are asked, also private ones and those that
+    #: have been unreachable for a long time.
     named: bool = False
-    #: Is called with the result of each mirror as soon as it is known.
+    #: The function to call with the result of each mirror as soon as it is known.
     on_result: Callable[[Result], None] = lambda result: None
-    #: The visits of earlier rounds may still be under way.
+    #: The visits that are under way, among them those that earlier rounds began.
     visits: Visits = field(default_factory=Visits)
 
     async def run(self, mirrors: Iterable[Mirror], within_s: float | None = None) -> list[Result]:
@@ -110,7 +111,7 @@ class Round:
 
 
 def chosen(mirrors: Iterable[Mirror], names: Sequence[str]) -> list[Mirror]:
-    """The mirrors of a round: those with these names, or without names all that need a state."""
+    """Returns the mirrors of a round: those with these names or, without names, all that need a state."""
     if names:
         return [mirror for mirror in mirrors if mirror.name in names]
     return [mirror for mirror in mirrors if needs_probe(mirror) and not mirror.disabled]

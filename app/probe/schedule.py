@@ -1,11 +1,10 @@
-"""Decides which repos and ISO directories of a mirror are due in a round, so that mirrors are asked
-little.
+"""Decides which repos and ISO directories of a mirror are due in a round, so that mirrors get few requests.
 
 A directory is due at once if it was never asked for, if the origin has changed it since, if it was not
-current but may be now (the mirror has synced, and the change is recent), or if it would be seen less often
-than `full_every` when it waited for the next round. Beyond these, a quota is taken by deadline, so that
-requests are spread evenly over `full_every`. ISO directories change only with releases, so they are asked
-for about a fourth as often.
+current but may be now (the mirror has synced, and the change is recent), or if waiting for the next round
+would let more than `full_every` pass between two requests for it. If fewer directories are due than a quota,
+those with the nearest deadlines are added, so that requests are spread evenly over `full_every`. ISO
+directories change only with releases, so they are asked for about a fourth as often.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ class Situation:
     """The facts that decide which directories of a mirror are due."""
 
     now: datetime
-    #: The time until the next turn.
+    #: The time until the mirror is asked again in the next round.
     interval_s: float
     full_every_s: int
     grace_s: int
-    #: The origin's versions of each repo, newest first.
+    #: The origin's versions of each repo, newest first, by key.
     versions: Mapping[str, Sequence[RepomdVersion]] = field(default_factory=dict)
-    #: The last verdicts.
+    #: The last verdict on each repo, by key.
     content: Mapping[str, Content] = field(default_factory=dict)
-    #: Whether the timestamp file has changed since the last turn.
+    #: Whether the mirror's timestamp file has changed since the last round.
     synced: bool = False
-    #: What was last asked for up to this moment (in epoch seconds) is due at once.
+    #: A directory that was last asked for at this moment (in epoch seconds) or before is due at once.
     anew_until_s: float = 0.0
 
 
@@ -54,7 +53,8 @@ class Turn:
 def next_turn(
     repos: Sequence[Directory], isos: Sequence[Directory], notes: ProbeNotes, situation: Situation
 ) -> Turn:
-    """Decides what is due now. Both kinds of directories stay in the order given."""
+    """Decides which of a mirror's repos and ISO directories are due now. Both kinds stay in the order
+    given."""
     now_s = situation.now.timestamp()
     deadlines: dict[str, float] = {}
     for target in repos:
@@ -89,8 +89,9 @@ def _at_once(target: Directory, seen: Seen, situation: Situation) -> bool:
 
 
 def _iso_deadline(target: Directory, notes: ProbeNotes, situation: Situation) -> float:
-    """The deadline of an ISO directory in epoch seconds, three to four times as late as that of a repo. The
-    spread keeps them from being due all at once."""
+    """Returns the deadline of an ISO directory in epoch seconds, three to four times as late as that of a
+    repo, or 0 if it is due at once. Deadlines differ by a hash of the key, so that ISO directories are not
+    due all at the same time."""
     spread = zlib.crc32(target.key.encode()) / 2**32
     asked_at = notes.isos.get(target.key)
     if asked_at is None or asked_at <= situation.anew_until_s:
@@ -99,6 +100,6 @@ def _iso_deadline(target: Directory, notes: ProbeNotes, situation: Situation) ->
 
 
 def _quota(repos: int, isos: int, situation: Situation) -> int:
-    """The number of directories that a turn must have so that all keep their deadlines."""
+    """Returns the number of directories to ask for in each round so that all keep their deadlines."""
     turns = max(1.0, situation.full_every_s / max(1.0, situation.interval_s))
     return math.ceil(repos / turns + isos / (3 * turns))

@@ -33,17 +33,18 @@ from app.sources.probe_state import read_repo_versions
 log = logging.getLogger("mirrorwise.probe")
 
 _NAMED_MIRROR_S = 600.0
-"""The time that a mirror may take if it was asked for by name: its admin wants to know everything."""
+"""The seconds that a mirror may take if the operator named it, because then everything about the mirror is to
+be found out."""
 
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """The options of `mirrorwise probe`."""
+    """The options of the command `mirrorwise probe`."""
 
     data_dir: Path
     #: The time from round to round; None for one round.
     every_s: float | None = None
-    #: Whether all contents are asked for, unconditionally.
+    #: Whether every mirror is asked for all contents, with unconditional requests.
     full: bool = False
     #: If set, only these mirrors are asked, whatever their budget, private ones too.
     names: tuple[str, ...] = ()
@@ -82,8 +83,8 @@ def run_probe(
 
 
 def _allow_open_files() -> None:
-    """Raises the usual limit of 1,024 open files as far as it goes: hundreds of slow mirrors may be
-    connected at once."""
+    """Raises the usual limit of 1,024 open files as far as the system allows, because hundreds of slow
+    mirrors may be connected at once."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -91,7 +92,7 @@ def _allow_open_files() -> None:
 
 @dataclass
 class Prober:
-    """The prober with its files and the counts of requests to hosts."""
+    """The prober as it runs: its options, its files, and the counts of requests to hosts."""
 
     options: ProbeOptions
     network: Network
@@ -139,8 +140,8 @@ class Prober:
             await asyncio.gather(watch, return_exceptions=True)
 
     async def _rounds(self, origin: Origin) -> int:
-        """Runs all rounds. Each starts on time, whatever mirrors do. If a round fails, this is logged, and
-        the next one tries again."""
+        """Runs all rounds, and returns the exit code. Each round starts on time, however long mirrors take.
+        If a round fails, the failure is logged, and the next round tries again."""
         next_s = time.monotonic()
         while self.options.every_s is not None:
             next_s = max(next_s, time.monotonic()) + self.options.every_s
@@ -198,7 +199,7 @@ class Prober:
         )
 
     async def _watch(self, origin: Origin, first: asyncio.Event) -> None:
-        """Looks at the origin again and again. Sets `first` after the first time."""
+        """Refreshes what is known of the origin, again and again. Sets `first` after the first time."""
         while True:
             await self._look_at(origin)
             first.set()
@@ -229,7 +230,7 @@ class Prober:
                 log.warning("the last good definition stays, if there is one: %s", finding)
 
     def _known_versions(self) -> RepoVersions:
-        """The versions at the origin that an earlier run found. A damaged file counts as none."""
+        """Returns the versions at the origin that an earlier run found. A damaged file counts as none."""
         try:
             path = self.records.folder.repos
             return {} if is_gone(path) else guarded(read_repo_versions, path)
@@ -239,6 +240,6 @@ class Prober:
 
 
 def user_agent(config: ServiceConfig) -> str:
-    """The User-Agent of the prober: the name of the project, and where to find its operator."""
+    """Returns the User-Agent of the prober: the name of the project, and where to find its operator."""
     contact = config.probe.contact_url or config.origin
     return f"mirrorwise-probe (+{contact})" if contact else "mirrorwise-probe"

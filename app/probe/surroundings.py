@@ -1,4 +1,4 @@
-"""Holds what all mirrors of a round share."""
+"""Holds what the visits to all mirrors of a round share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from app.probe.fetch import MirrorClient, Network
 from app.probe.hosts import Hosts
 
 MIRROR_S = 60.0
-"""The time that one mirror may take in a round, all tries together, whatever it does."""
+"""The seconds that one mirror may take in a round, all tries together, whatever the mirror does."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The surroundings of a round: what all its mirrors share."""
+    """What the visits to all mirrors of a round share: the config, the network, the limits of hosts, and the
+    origin's versions."""
 
     config: ServiceConfig
     network: Network
@@ -26,9 +27,10 @@ class Surroundings:
     hosts: Hosts
     repos: tuple[Directory, ...]
     isos: tuple[Directory, ...]
-    #: Gives the origin's versions of each repo as they are now.
+    #: Returns the origin's versions of each repo as they are now, by key and newest first.
     versions: Callable[[], Mapping[str, tuple[RepomdVersion, ...]]]
-    #: Asks the origin whether it has exactly this version; None if it does not answer.
+    #: Asks the origin whether its repomd.xml of a repo has this SHA-256. Returns None if the origin does not
+    #: answer.
     confirms: Callable[[Directory, str], Awaitable[bool | None]]
     agent: str
     #: The time from round to round; None if rounds are started by hand or by cron.
@@ -41,7 +43,8 @@ class Surroundings:
         return self.network.clock()
 
     def now_s(self) -> float:
-        """The time in epoch seconds. Fractions matter: the origin may change within the same second."""
+        """Returns the time in epoch seconds. Fractions matter, because the origin may change within the same
+        second."""
         return round(self.now().timestamp(), 3)
 
     def may_be_private(self, mirror: Mirror) -> bool:

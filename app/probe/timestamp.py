@@ -24,7 +24,8 @@ _DATE_FORMS = (
 
 
 def read_timestamp(body: bytes, now: datetime) -> datetime | str:
-    """Reads the time in a timestamp file. Returns why there is none, as the end of a sentence, otherwise."""
+    """Returns the time in a timestamp file or, if there is no usable one, the reason as the end of a
+    sentence. A time more than an hour ahead of `now` is not usable."""
     lines = body[:1000].decode("utf-8", errors="replace").strip().splitlines()
     if not lines:
         return "its timestamp file is empty"

@@ -12,9 +12,9 @@ from app.probe.records import Seen
 
 
 class Unsure(Enum):
-    """The reasons why no verdict can be given."""
+    """The reasons why no verdict on a mirror's repo can be given."""
 
-    #: There is nothing to compare the file with.
+    #: No version at the origin is known, so there is nothing to compare the file with.
     UNKNOWN = "unknown"
     #: The file is well-formed and newer than every known version at the origin. Only the origin itself can
     #: tell whether it is right.
@@ -24,8 +24,9 @@ class Unsure(Enum):
 def content_verdict(
     seen: Seen, versions: Sequence[RepomdVersion], now: datetime, grace_s: int
 ) -> Content | Unsure:
-    """The verdict on the repo of a mirror. Equal hashes decide. Otherwise an older date means that the repo
-    is stale, and the same date with different bytes that it is damaged."""
+    """Returns the verdict on a mirror's repo, or the reason why there is none. `versions` are the origin's,
+    newest first. If the hash equals that of one of them, that decides. Otherwise an older date means that the
+    repo is stale, and the same date with different bytes means that it is damaged."""
     if seen.sha256 is None:
         return Content.MISSING
     if versions and versions[0].sha256 == seen.sha256:

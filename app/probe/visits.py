@@ -1,9 +1,9 @@
-"""Keeps the visits of mirrors over all rounds: how many at once, in which order, and until when.
+"""Schedules the visits to mirrors over all rounds: how many at once, in which order, and until when.
 
-So many mirrors are asked at once as this machine's processor can serve. A mirror that keeps the prober
-waiting needs none of it: its slot goes to the next mirror, and its visit goes on beside the others. Where
-slots are short, mirrors that were quick last time come first. A visit that outlasts its round goes on into
-the next one, which leaves that mirror out.
+As many mirrors are asked at once as this machine's processor can serve. A mirror that keeps the prober
+waiting needs no processor time, so its slot goes to the next mirror, and its visit goes on beside the others.
+Where slots are short, mirrors that were quick last time come first. A visit that outlasts its round goes on
+into the next one, which leaves that mirror out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from app.probe.observation import Observation
 MIRRORS_AT_ONCE = 64
 SLOW_ONES_BESIDE = 256
 PATIENCE_S = 3.0
-"""A mirror is slow when no further request was sent to it for so long."""
+"""A mirror counts as slow when no further request was sent to it for this many seconds."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,21 @@ class Result:
     #: The state that counts now; None if nothing is known.
     state: MirrorState | None
     observation: Observation = field(default_factory=Observation)
-    #: Whether it has been unreachable for so long that it is only asked once a day.
+    #: Whether the mirror has been unreachable for so long that it is only asked once a day.
     disabled: bool = False
+    #: Why the prober itself failed at the mirror; None if it did not.
     error: str | None = None
 
 
 @dataclass
 class Slot:
-    """The place of one mirror among those that are asked."""
+    """The right of one mirror to be among those that are asked at once."""
 
-    #: Tells how often the mirror was asked so far.
+    #: Returns the number of requests that were sent to the mirror so far.
     requests: Callable[[], int] = lambda: 0
 
     async def until_slow(self) -> None:
-        """Waits until the mirror is slow."""
+        """Waits until no further request was sent to the mirror for `PATIENCE_S`."""
         before = -1
         while self.requests() > before:
             before = self.requests()
@@ -74,7 +75,7 @@ class Visits:
                 self._under_way[mirror.name] = asyncio.create_task(note(mirror))
 
     async def results(self) -> AsyncIterator[Result]:
-        """The results of all visits that are under way, as they end."""
+        """Yields the results of all visits that are under way, in the order in which the visits end."""
         while self._under_way:
             result = await self._results.get()
             del self._under_way[result.mirror]
@@ -82,7 +83,7 @@ class Visits:
             yield result
 
     def left(self) -> int:
-        """The number of visits that have not ended."""
+        """Returns the number of visits that have not ended."""
         return len(self._under_way)
 
     def have_ended(self, mirrors: Iterable[Mirror]) -> bool:
@@ -91,7 +92,8 @@ class Visits:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Slot]:
-        """Waits for a slot, and gives it back at the end, or before if the mirror is slow."""
+        """Waits for a slot and yields it. The slot is free again when the block ends, or earlier if the
+        mirror is slow."""
         slot = Slot()
         async with self._all:
             await self._quick.acquire()

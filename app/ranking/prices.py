@@ -1,8 +1,9 @@
 """Computes load prices: kilometres added to the cost of mirrors that would get more than their share.
 
-How many clients each place has is known, and so is each client's first mirror: the one with the lowest
-base cost plus load plus noise, for its place and each of the 32 spread values. `first_mirrors` computes
-exactly what clients get, and `shares` the part of all clients that each mirror then has.
+The number of clients in each place is known. The first mirror of a client is the one with the lowest base
+cost plus price plus noise, for the client's place and for its spread value, one of 32 (see `ranking`).
+`first_mirrors` computes exactly what clients get, and `shares` the part of all clients that each mirror
+then has.
 
 `solve` finds the prices in two parts. The first part works on smooth shares: instead of 32 spread values,
 every place shares its clients by exp(-cost / spread_km), which is what the noise comes to on average.
@@ -17,7 +18,7 @@ There is one price for all releases and arches. A client must get the same order
 repos: otherwise the packages of one transaction would come from mirrors in different states. A mirror
 that carries only some repos really has less load than is computed here.
 
-Everything is pure, and the same input gives the same prices.
+All functions are pure, and the same input gives the same prices.
 """
 
 from __future__ import annotations
@@ -49,17 +50,17 @@ KM_PER_HOUR = 20.0
 """How much a published price may change in an hour."""
 
 APPROACH_PER_HOUR = 1 / 30
-"""The part of the difference to its target by which a published price changes in an hour. Prices are
-whole kilometres, so a price within 15 km of its target stays. A price far from it changes by the limit
-above. When the loss of a mirror shifts prices, half of the way is still left after a day, in which the
-mirror may come back."""
+"""The part of the difference to its target by which a published price changes in an hour. Prices are whole
+kilometres, so a price within 15 km of its target stays. The change of a price far from its target is limited
+by `KM_PER_HOUR`. When the loss of a mirror shifts prices, half of the way is still left after a day, in which
+the mirror may come back."""
 
 Shares = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Demand:
-    """The demand of p places for m mirrors."""
+    """The demand of the clients in p places for m mirrors."""
 
     costs: Floats  # base costs in km without load and weight, (p, m)
     weight_km: Floats  # the term of that name in the base costs, (m,)
@@ -67,25 +68,27 @@ class Demand:
     noise: Floats  # the last term of the rank in km, (m, 32)
     fair: Shares  # the fair share of each mirror, (m,); the sum is 1
     spread_km: float
-    #: In the first places, known only as a country or less, prices do not count (`ranking`).
+    #: The number of places, the first ones, that are known only as a country or less. Prices do not count
+    #: there (see `ranking`).
     unpriced: int = 0
 
     def cap(self, max_share: float) -> Shares:
-        """The largest share that each mirror should get, (m,). It is infinite where there are no prices."""
+        """Returns the largest share that each mirror should get, shape (m,). The share is infinite where
+        there are no prices."""
         if max_share <= 0 or int((self.fair > 0).sum()) < MIN_MIRRORS:
             return np.full(len(self.fair), np.inf)
         return np.where(self.fair > 0, max_share * self.fair, np.inf)
 
 
 def fair_shares(mirrors: ranking.MirrorTable) -> Shares:
-    """The fair share of each mirror, by weight, (m,). A mirror whose location is not known has no share: it
-    is last everywhere."""
+    """Returns the fair share of each mirror, which is its part of the weight of all, shape (m,). A mirror
+    whose location is not known has a fair share of zero, because it is last everywhere."""
     weight = np.where(np.isnan(mirrors.vectors[0]), 0.0, mirrors.weight.astype(np.float64))
     return weight / max(float(weight.sum()), 1e-9)
 
 
 def noise_table(ranks: npt.NDArray[np.uint8], spread_km: float) -> Floats:
-    """The noise of each mirror in km (`ranking.noise_km`) for all spread values, (m, 32)."""
+    """Returns the noise of each mirror in km (`ranking.noise_km`) for all spread values, shape (m, 32)."""
     return np.stack([ranking.noise_km(ranks, s, spread_km) for s in range(SPREADS)], axis=1)
 
 
@@ -93,7 +96,8 @@ def noise_table(ranks: npt.NDArray[np.uint8], spread_km: float) -> Floats:
 
 
 def first_mirrors(demand: Demand, load_km: Floats) -> npt.NDArray[np.int32]:
-    """The index of the first mirror for every place and spread value, (p, 32). There must be a mirror."""
+    """Returns the index of the first mirror for every place and spread value, shape (p, 32). There must be at
+    least one mirror."""
     return np.concatenate([np.zeros((0, SPREADS), np.int32), *_firsts(demand, load_km)])
 
 
@@ -116,7 +120,7 @@ def _firsts(demand: Demand, load_km: Floats) -> Iterator[npt.NDArray[np.int32]]:
 
 
 def shares(demand: Demand, first: npt.NDArray[np.int32]) -> Shares:
-    """The part of all clients that each mirror gets with these first mirrors, (m,)."""
+    """Returns the part of all clients that each mirror gets if `first` are the first mirrors, shape (m,)."""
     weights = np.repeat(demand.clients / SPREADS, SPREADS)
     return np.bincount(first.ravel(), weights, demand.costs.shape[1]).astype(np.float64)
 
@@ -125,8 +129,9 @@ def shares(demand: Demand, first: npt.NDArray[np.int32]) -> Shares:
 
 
 def solve(demand: Demand, max_share: float, start_km: Floats | None = None) -> Floats:
-    """The prices in whole km, (m,), under which no share exceeds its cap. If there are none, these are the
-    prices that come nearest to it. `start_km`, prices to begin with, only makes this quicker."""
+    """Returns the prices in whole km, shape (m,), under which no share exceeds its cap or, if there are no
+    such prices, those that come nearest. `start_km` are prices to begin with, which only make this
+    quicker."""
     cap = demand.cap(max_share)
     if np.isinf(cap).all() or demand.unpriced == len(demand.clients):
         return np.zeros(len(cap), np.float32)
@@ -164,7 +169,7 @@ def _solve_smooth(demand: Demand, cap: Shares, start_km: npt.NDArray[np.floating
 
 
 def _smooth_shares_without_price(demand: Demand, scale: float) -> Shares:
-    """The share that each mirror gets from the places where prices do not count, (m,)."""
+    """Returns the share that each mirror gets from the places where prices do not count, shape (m,)."""
     wide = slice(0, demand.unpriced)
     part = replace(demand, costs=demand.costs[wide], clients=demand.clients[wide])
     kernel = _kernel(part, np.zeros(len(demand.fair)), scale)
@@ -172,7 +177,8 @@ def _smooth_shares_without_price(demand: Demand, scale: float) -> Shares:
 
 
 def _kernel(demand: Demand, load_km: Shares, scale: float) -> Floats:
-    """The shares of each place's clients at these prices, up to a factor for each place, (p, m)."""
+    """Returns the shares of each place's clients at these prices, up to a factor for each place, shape (p,
+    m)."""
     kernel: Floats = demand.costs + (demand.weight_km + load_km.astype(np.float32))
     np.subtract(kernel.min(axis=1, keepdims=True), kernel, out=kernel)
     kernel /= np.float32(scale)
@@ -200,12 +206,13 @@ def _raise_to_fit(demand: Demand, cap: Shares, smooth: Shares) -> Floats:
 
 
 def published(target: Mapping[str, float]) -> dict[str, float]:
-    """The prices as they are published: in whole km, without mirrors whose price is zero."""
+    """Returns the prices by mirror as they are published: in whole km, without mirrors whose price is
+    zero."""
     return {name: float(round(km)) for name, km in target.items() if round(km) > 0}
 
 
 def step_towards(before: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
-    """The prices by name to publish an hour after `before`, on their way to `target`."""
+    """Returns the prices by mirror to publish an hour after `before`, on their way to `target`."""
     moved: dict[str, float] = {}
     for name, aim in target.items():
         way = (aim - before.get(name, 0.0)) * APPROACH_PER_HOUR

@@ -18,7 +18,7 @@
 
 Costs without *g* ("base costs") depend on the place alone: the worker computes them for all places
 and keeps the best `CANDIDATES` of each. The last step, adding *g* and sorting, is done for each client
-class. Everything here is pure. To rank on demand, the same functions are called with one place.
+class. All functions are pure. To rank on demand, the same functions are called with one place.
 
 The passes before geography (a client's own networks and cloud region) are in `answer.walk`; they order
 mirrors within a group by the same number.
@@ -46,18 +46,19 @@ Indexes = npt.NDArray[np.uint16]
 
 _QUANTILES = (np.arange(SPREADS) + 0.5) / SPREADS
 GUMBEL: Floats = np.log(-np.log(_QUANTILES)).astype(np.float32)
-"""The quantiles of the noise in the middle of 32 equal slices, highest (+1.4) first, lowest (-4.1) last."""
+"""The Gumbel noise in the middle of each of its 32 quantiles, highest (+1.4) first, lowest (-4.1) last."""
 TIE_BREAK = np.float32(1e-3 / SPREADS)
 """A part of the noise that orders equal quantiles. It is far less than the gap between two quantiles."""
 
 
 def letters_code(letters: str | None) -> int:
-    """A country's or continent's two letters as a number, which compares quickly; 0 if unknown."""
+    """Returns the two letters of a country's or continent's code as a number, which compares quickly, or 0 if
+    unknown."""
     return 0 if not letters else ord(letters[0]) << 8 | ord(letters[1])
 
 
 def unit_vectors(latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The points on the unit sphere at these degrees, shape (3, n)."""
+    """Returns the points on the unit sphere at these degrees of latitude and longitude, shape (3, n)."""
     lat, lon = np.radians(np.asarray(latitude, np.float64)), np.radians(np.asarray(longitude, np.float64))
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
@@ -86,8 +87,8 @@ class MirrorTable:
 @dataclass(frozen=True)
 class PlacePoints:
     """The columns of p places that ranking needs. A place is `wide` if it is known only as a country, as a
-    continent (country 0), or not at all (both 0). Then its point is a centre, from which only mirrors
-    outside are measured."""
+    continent (country 0), or not at all (both 0). The point of a wide place is its centre, from which only
+    mirrors outside the place are measured."""
 
     vectors: npt.NDArray[np.float64]  # (3, p)
     country: npt.NDArray[np.int32]
@@ -101,8 +102,8 @@ class PlacePoints:
 
 
 class Terms(NamedTuple):
-    """The terms of base costs in km. Their shape is (places, mirrors), but `weight` is (mirrors,). `weight`
-    is negative for a mirror with more than ordinary capacity."""
+    """The terms of base costs in km. Their shape is (places, mirrors), except that `weight` has the shape
+    (mirrors,). `weight` is negative for a mirror with more than ordinary capacity."""
 
     distance: Floats
     border: Floats
@@ -111,12 +112,12 @@ class Terms(NamedTuple):
     weight: Floats
 
     def total(self) -> Floats:
-        """The base costs, shape (places, mirrors)."""
+        """Returns the base costs, shape (places, mirrors)."""
         return self.distance + self.border + self.continent + (self.load + self.weight)
 
 
 def terms(places: PlacePoints, mirrors: MirrorTable, policy: SelectionPolicy) -> Terms:
-    """The terms of the base costs of all places and mirrors."""
+    """Returns the terms of the base costs of all places and mirrors."""
     return Terms(
         distance=_distances(places, mirrors),
         border=np.where(_abroad(places, mirrors), np.float32(policy.border_km), np.float32(0)),
@@ -127,7 +128,7 @@ def terms(places: PlacePoints, mirrors: MirrorTable, policy: SelectionPolicy) ->
 
 
 def weight_km(mirrors: MirrorTable, policy: SelectionPolicy) -> Floats:
-    """The term for the capacity of each mirror, shape (mirrors,)."""
+    """Returns the term for the capacity of each mirror in km, shape (mirrors,)."""
     return (-policy.spread_km * np.log(mirrors.weight)).astype(np.float32)
 
 
@@ -157,9 +158,9 @@ def _distances(places: PlacePoints, mirrors: MirrorTable) -> Floats:
 
 
 def best(costs: Floats, count: int) -> tuple[Indexes, Floats]:
-    """The indexes and costs of the `count` cheapest mirrors of each place, cheapest first, each of shape
-    (places, count). Of equal costs the lower index comes first. If several have the cost of the last
-    one, it is not defined which of them are left out."""
+    """Returns the indexes and costs of the `count` cheapest mirrors of each place, cheapest first, each of
+    shape (places, count). Of equal costs the lower index comes first. If several mirrors have the cost of the
+    last one, it is not defined which of them are left out."""
     count = min(count, costs.shape[1])
     if count < costs.shape[1]:
         chosen = np.argpartition(costs, count - 1, axis=1)[:, :count]
@@ -175,7 +176,7 @@ def best(costs: Floats, count: int) -> tuple[Indexes, Floats]:
 
 
 def noise_ranks(names: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """The number of the Gumbel quantile of each mirror for each of the 32 spread values, shape (n, 32).
+    """Returns the number of the Gumbel quantile of each mirror for each spread value, shape (n, 32).
 
     Each row is a permutation made from a hash of the name, so that a mirror's noise never depends on the
     other mirrors. The rank at spread s + 16 is 31 minus the rank at spread s: so two equal mirrors share
@@ -193,7 +194,7 @@ def noise_ranks(names: Sequence[str]) -> npt.NDArray[np.uint8]:
 
 
 def noise_km(ranks: npt.NDArray[np.uint8], spread: int, spread_km: float) -> Floats:
-    """The noise in km, the last term of `rank_km`, of the mirrors in these rows of `noise_ranks`.
+    """Returns the noise in km, the last term of `rank_km`, of the mirrors in these rows of `noise_ranks`.
 
     Of equal mirrors with the same quantile, the one with the lower rank at the next spread value comes
     first. If the name or number decided, it would always be the same mirror, and the last of a hundred
@@ -204,11 +205,12 @@ def noise_km(ranks: npt.NDArray[np.uint8], spread: int, spread_km: float) -> Flo
 
 
 def in_order(indexes: npt.NDArray[np.integer], rank_km: Floats) -> npt.NDArray[np.intp]:
-    """The positions of `indexes` in the order of rank; of equal ranks the lower index comes first."""
+    """Returns the positions of `indexes` in the order of rank. Of equal ranks the lower index comes first."""
     return np.lexsort((indexes, rank_km))
 
 
 def horizon_km(costs: Floats, spread_km: float) -> np.float32:
-    """The rank in km up to which the order of a place's `best` mirrors is certain: every mirror that is not
-    among them ranks at or above it. It is rounded as ranks are, so that an equal rank is not below it."""
+    """Returns the rank in km up to which the order of a place's `best` mirrors is certain: every mirror that
+    is not among them ranks at or above the horizon. It is rounded as ranks are, so that an equal rank is not
+    below it."""
     return np.float32(costs[-1] + np.float32(spread_km) * GUMBEL[-1])

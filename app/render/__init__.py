@@ -1,1 +1,1 @@
-"""Turns lists and explanations into text, with one module for each format. Pure."""
+"""Turns lists and explanations into text, with one module for each format. All functions are pure."""

@@ -21,7 +21,7 @@ Paint = Callable[[str, str], str]
 
 
 def plain(text: str, role: str) -> str:
-    """A `Paint` without colours."""
+    """Returns the text as it is: a `Paint` without colours."""
     return text
 
 

@@ -1,4 +1,5 @@
-"""Words the facts of an explanation, as rows of a label and a text: the same for text and HTML."""
+"""Puts the facts of an explanation into words, as rows of a label and a text. Text and HTML have the same
+rows."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ _CONTINENTS = {
 
 
 def client_rows(client: ClientFacts) -> list[Row]:
-    """The rows about the client."""
+    """Returns the rows about the client."""
     rows = [("address", f"{client.address} ({client.family}), from {_found(client.found)}")]
     rows += [("ignored", f'"{ignored.value}": {ignored.why}') for ignored in client.ignored]
     rows += [
@@ -68,7 +69,7 @@ def _geoip(client: ClientFacts) -> str:
 
 
 def degrees(latitude: float, longitude: float) -> str:
-    """Coordinates for people, such as "50.11 N 8.68 E"."""
+    """Returns coordinates in words for people, such as "50.11 N 8.68 E"."""
     return f"{abs(latitude):.2f} {'SN'[latitude >= 0]} {abs(longitude):.2f} {'WE'[longitude >= 0]}"
 
 
@@ -103,7 +104,7 @@ def _cloud(client: ClientFacts) -> str:
 
 
 def question_rows(question: QuestionFacts) -> list[Row]:
-    """The rows about the question."""
+    """Returns the rows about the question that the client asked."""
     defaulted = frozenset(question.defaulted)
 
     def row(name: str, text: str) -> Row:
@@ -131,13 +132,13 @@ def question_rows(question: QuestionFacts) -> list[Row]:
 
 
 def title(question: QuestionFacts) -> str:
-    """The title of an explanation, which says what was asked for."""
+    """Returns the title of an explanation, which says what was asked for."""
     what = " ".join(filter(None, (question.repo or "ISOs", question.arch)))
     return f"{what} of release {question.release}"
 
 
 def answer_line(explanation: Explanation) -> str:
-    """Says how many mirrors the answer has and what decided it."""
+    """Returns a line that says how many mirrors the answer has and what decided it."""
     served, total = explanation.served_count, explanation.served_count + explanation.excluded_count
     if explanation.reason in ("origin", "vault"):
         return f"the {explanation.reason} alone; {explanation.excluded_count} mirrors are left out"
@@ -145,7 +146,7 @@ def answer_line(explanation: Explanation) -> str:
 
 
 def ranked_from(explanation: Explanation) -> str:
-    """The place that distances are measured from, for people."""
+    """Returns the place that distances are measured from, in words for people."""
     region = region_in(explanation.ranked_from)
     if region is not None:
         return f"the cloud region {region}"
@@ -153,19 +154,20 @@ def ranked_from(explanation: Explanation) -> str:
 
 
 def rank(entry: Rank) -> str:
-    """The rank of a mirror as the sum of its terms, without those that are zero."""
+    """Returns the rank of a mirror as the sum of its terms, in words and without the terms that are zero."""
     terms = [(name, getattr(entry, f"{name}_km")) for name in TERMS]
     parts = [f"{name} {km:,.1f}" for name, km in terms if km]
     return f"rank {entry.rank_km:,.1f} km = {' + '.join(parts) or '0'}"
 
 
 def is_bad(reason: Exclusion) -> bool:
-    """Returns whether a reason keeps the mirror out, so that it is more than behind other mirrors."""
+    """Returns whether a reason keeps a mirror out for good. It does not if the mirror only ranks behind
+    others, or if its base URL is listed for another mirror."""
     return reason not in (Exclusion.RANK, Exclusion.SAME_ADDRESS)
 
 
 def generation_rows(explanation: Explanation) -> list[Row]:
-    """The rows about the generation and the inputs that it was made from."""
+    """Returns the rows about the generation (the published snapshot) and the inputs that it was made from."""
     now = explanation.published_at + timedelta(seconds=explanation.age_s)
     rows = [
         ("generation", explanation.generation),
@@ -181,7 +183,8 @@ def generation_rows(explanation: Explanation) -> list[Row]:
 
 
 def age(seconds: float) -> str:
-    """A length of time in days, hours, minutes or seconds: the largest unit of which there are two."""
+    """Returns a length of time in days, hours, minutes or seconds, in the largest of these units of which
+    there are at least two."""
     for unit, length_s in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length_s:
             return f"{seconds / length_s:.0f} {unit}"
@@ -192,7 +195,7 @@ def age(seconds: float) -> str:
 
 
 def mirror_rows(report: MirrorReport) -> list[Row]:
-    """The rows about one mirror."""
+    """Returns the rows about one mirror."""
     status = report.status + (f": {report.reason}" if report.reason else "")
     rows = [
         ("status", status + (f", since {moment(report.since)}" if report.since else "")),
@@ -242,7 +245,8 @@ def _works(works: bool | None) -> str:
 
 
 def _contents(content: dict[str, str]) -> list[Row]:
-    """The rows about a mirror's repos: how many have each verdict, and the names of those at fault."""
+    """Returns the rows about a mirror's repos: how many have each verdict, and the names of those at
+    fault."""
     counts = Counter(content.values())
     rows = [("repos", ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "none")]
     for verdict in ("stale", "missing", "corrupt"):

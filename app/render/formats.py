@@ -1,4 +1,4 @@
-"""The table of the formats of a list, by the names that `format=` has (`request.parameters.Format`)."""
+"""The table of the formats of a mirrorlist, by the names that `format=` has (`request.parameters.Format`)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from app.snapshot.loaded import LoadedSnapshot
 
 
 class ListFormat(NamedTuple):
-    """A format of a list."""
+    """A format in which a mirrorlist can be sent: its content type, and the function that renders it."""
 
     content_type: str
-    #: Renders the body. It may raise a QuestionError.
+    #: Returns the body of the answer. May raise a QuestionError.
     render: Callable[[LoadedSnapshot, Question, Selection], bytes]
 
 

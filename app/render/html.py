@@ -23,7 +23,7 @@ CARRIED_ON = ("ip", "mirror", "protocol", "family", "country", "exclude_country"
 
 def explanation_page(explanation: Explanation, parameters: Mapping[str, str], url: str) -> bytes:
     """Renders the page of an explanation. `parameters` are those of the request, for the form on the page;
-    `url` is the address of the same explanation."""
+    `url` is the address of the same explanation, for the curl command on the page."""
     question = explanation.question
     form = {
         "release": question.asked,
@@ -35,7 +35,7 @@ def explanation_page(explanation: Explanation, parameters: Mapping[str, str], ur
 
 
 class MirrorsPage:
-    """The page of all mirrors. Rendered once, it can be shown at any URL."""
+    """The page of all mirrors. It is rendered once, and can then be shown at any URL."""
 
     _PLACE = b"{url}"
 
@@ -49,17 +49,20 @@ class MirrorsPage:
 
 
 def mirror_page(report: MirrorReport, url: str) -> bytes:
-    """Renders the page of one mirror."""
+    """Renders the page of one mirror. `url` is the address of the same report, for the curl command on the
+    page."""
     return _page("mirror.html", report=report, curl=curl(url))
 
 
 def curl(url: str) -> str:
-    """The curl command for a URL. It is safe to paste into a shell, whatever the URL contains."""
+    """Returns the curl command for a URL. The command is safe to paste into a shell, whatever the URL
+    contains."""
     return f"curl {shlex.quote(url)}"
 
 
 def style_digest() -> str:
-    """The hash by which a content security policy names the style sheet of the pages: sha256-..."""
+    """Returns the hash by which a content security policy names the style sheet of the pages, as
+    sha256-<base64>."""
     page = jinja2.PackageLoader("app.render").get_source(_environment(), "page.html")[0]
     style = page.partition("<style>")[2].partition("</style>")[0]
     return f"sha256-{b64encode(sha256(style.encode()).digest()).decode()}"

@@ -13,20 +13,20 @@ CONTENT_TYPE = "application/json"
 
 
 class ListedMirror(Record, frozen=True, kw_only=True):
-    """An entry of a list in JSON."""
+    """An entry of a mirrorlist in JSON."""
 
     url: str
-    #: None for the origin and the vault.
+    #: The name of the mirror; None for the origin and the vault.
     mirror: str | None
     country: str | None
     reason: str
 
 
 class MirrorList(Record, frozen=True, kw_only=True):
-    """A list in JSON."""
+    """A mirrorlist in JSON."""
 
     release: str
-    #: Empty for the directories of ISOs.
+    #: The name of the repo; empty for the directories of ISOs.
     repo: str
     arch: str | None
     reason: str
@@ -40,7 +40,7 @@ def document(content: object) -> bytes:
 
 
 def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
-    """Renders a list."""
+    """Renders a mirrorlist as a JSON document."""
     if selection.packed:
         mirrors = (snapshot.mirrors[index] for index in selection.mirrors)
         listed = [

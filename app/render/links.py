@@ -1,7 +1,7 @@
 """Makes the `Link` headers of a download: where else the file is, and which metalink describes it.
 
-The formats are in RFC 8288, and for `duplicate` in RFC 6249: a smaller `pri` comes first, and `geo` is
-the mirror's country. Our metalinks are version 3, whose media type differs from that of version 4.
+The formats are in RFC 8288, and for `duplicate` in RFC 6249: a smaller `pri` comes first, and `geo` is the
+mirror's country. Mirrorwise sends metalinks of version 3, whose media type differs from that of version 4.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ from urllib.parse import quote
 from app.render import metalink
 
 MAX_BYTES = 4096
-"""The greatest length of all `Link` lines of an answer. Proxies take 4 or 8 kB of header lines."""
+"""The greatest length of all `Link` lines of an answer. Proxies accept header lines of 4 or 8 kB in all."""
 _AROUND = len("Link: \r\n")
 
 
 def headers(values: Iterable[str]) -> list[tuple[str, str]]:
-    """Makes header lines of the first of these values, as many as proxies take."""
+    """Returns `Link` header lines, as (name, value), for as many of these values as fit into `MAX_BYTES`,
+    from the first on."""
     values = list(values)
     filled = accumulate(len(value) + _AROUND for value in values)
     return [("Link", value) for value, bytes_ in zip(values, filled, strict=True) if bytes_ <= MAX_BYTES]
 
 
 def duplicates(others: Iterable[tuple[str, str | None]]) -> list[str]:
-    """The headers that say where else a file is, by URL and country of the other mirrors, best first."""
+    """Returns the header values that say where else a file is. `others` are the URL and country of the other
+    mirrors, best first."""
     return [
         f"<{url}>; rel=duplicate; pri={number}" + (f"; geo={country.lower()}" if country else "")
         for number, (url, country) in enumerate(others, 1)
@@ -33,7 +35,7 @@ def duplicates(others: Iterable[tuple[str, str | None]]) -> list[str]:
 
 
 def described_by(release: str, repo: str, arch: str) -> str:
-    """The header that names the metalink of a repo and arch (if it has one). The metalink describes only
-    the repomd.xml. The URL is relative, so that it is right behind any proxy."""
+    """Returns the header value that names the metalink of a repo and arch (if the repo has an arch). The
+    metalink describes only the repomd.xml. The URL is relative, so that it is right behind any proxy."""
     url = f"/metalink/{quote(release)}/{quote(repo)}" + (f"?arch={quote(arch)}" if arch else "")
     return f'<{url}>; rel=describedby; type="{metalink.CONTENT_TYPE}"'

@@ -1,8 +1,8 @@
-"""Renders a list as a metalink 3.0, as dnf and yum read it, with MirrorManager's extensions.
+"""Renders a mirrorlist as a metalink 3.0, as dnf and yum read it, with MirrorManager's extensions.
 
-The format is in https://www.metalinker.org/Metalink_3.0_Spec.pdf, that of the extensions in the namespace
-http://fedorahosted.org/mirrormanager. librepo takes mirrors in the order of the document, and the file has
-to be named "repomd.xml". yum 3 sorts by `preference` and needs timestamp, size and verification.
+The format is in https://www.metalinker.org/Metalink_3.0_Spec.pdf. The extensions are in the namespace
+http://fedorahosted.org/mirrormanager. librepo takes mirrors in the order of the document, and the file has to
+be named "repomd.xml". yum 3 sorts by `preference` and needs timestamp, size and verification.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class UnknownFactsError(QuestionError):
 
 
 def metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
-    """Renders the metalink of a repomd.xml: the current version at the origin, then the older ones that are
-    still accepted. Raises UnknownFactsError."""
+    """Renders the metalink of a repomd.xml: the current version at the origin, then the older versions that
+    are still accepted, and the mirrors. Raises UnknownFactsError."""
     versions = snapshot.repomd.get(question.key)
     if not versions:
         raise UnknownFactsError(

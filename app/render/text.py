@@ -1,7 +1,7 @@
-"""Renders a list as text: one URL in each line, and nothing else.
+"""Renders a mirrorlist as text: one URL in each line, and nothing else.
 
-librepo takes every line that contains "://" for a mirror, and strips a trailing LF but no CR. So the
-body holds URLs and line feeds only.
+librepo takes every line that contains "://" for a mirror, and strips a trailing LF but no CR. So the body
+holds URLs and line feeds only.
 """
 
 from __future__ import annotations
@@ -14,5 +14,5 @@ CONTENT_TYPE = "text/plain; charset=utf-8"
 
 
 def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
-    """Renders a list."""
+    """Renders a mirrorlist as text, in UTF-8."""
     return "\n".join([*selection.urls, ""]).encode()

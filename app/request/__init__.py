@@ -1,1 +1,2 @@
-"""Turns a request into a question and a class of clients. Pure, but for the GeoIP lookup."""
+"""Turns a request into a question and a class of clients. All of this is pure, except for the GeoIP
+lookup."""

@@ -1,14 +1,14 @@
 """Finds the address of the client, also behind proxies, and what follows from the address alone.
 
-The socket's peer is believed; X-Forwarded-For is believed only as far as trusted proxies wrote it.
-Each proxy appends the address that it saw. So we go from right to left, past addresses of trusted
-proxies, to the first address that is not one of theirs. What is left of it anyone could have written.
-An entry that is no address ends this at the last good address.
+The address of the socket's peer is believed. X-Forwarded-For is believed only as far as trusted proxies wrote
+it. Each proxy appends the address that it saw. So the search goes from right to left, past addresses of
+trusted proxies, to the first address that is not one of theirs. Anyone could have written what is left of
+that address. An entry that is no address ends the search at the last good address.
 
 An entry is an IPv4 or IPv6 address. Some proxies add a port or brackets (`192.0.2.1:1234`,
-`[2001:db8::1]:443`). Quotes, zone identifiers, names and `unknown` are no addresses. Blanks around
-entries, and empty entries, mean nothing, as in every HTTP list. A peer may have a zone (`fe80::1%eth0`,
-from the kernel), which is dropped. At most `MAX_ENTRIES` are looked at.
+`[2001:db8::1]:443`). Quotes, zone identifiers, names and `unknown` are no addresses. Blanks around entries,
+and empty entries, mean nothing, as in every HTTP list. A peer may have a zone (`fe80::1%eth0`, from the
+kernel), which is dropped. At most `MAX_ENTRIES` entries are looked at.
 
 Addresses are in their canonical text (RFC 5952); an IPv4-mapped IPv6 address becomes the IPv4 one. Every
 request comes through here, so speed counts: `inet_pton` is ten times as fast as `ipaddress`.
@@ -32,7 +32,7 @@ _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\[\]]+)\](?::[0-9]{1,5})?", 
 
 
 class Address(NamedTuple):
-    """An IP address, as text and packed."""
+    """An IP address, as canonical text and packed into bytes."""
 
     text: str
     #: 4 or 16 bytes in network order.
@@ -40,8 +40,8 @@ class Address(NamedTuple):
 
 
 class ClientAddress(NamedTuple):
-    """The address of a client. `source` says in words where it was found, and `ignored` lists what was not
-    believed, as (text, why). Texts that clients sent are cut to `MAX_ENTRY_CHARS` but not escaped."""
+    """The address of a client. `source` says in words where the address was found, and `ignored` lists what
+    was not believed, as (text, why). Texts that clients sent are cut to `MAX_ENTRY_CHARS` but not escaped."""
 
     ip: str
     packed: bytes
@@ -63,7 +63,8 @@ class TrustedProxies:
         self._known_peers = {""}  # trusted peers, as text; the peer of a unix socket always is one
 
     def believes(self, peer: str) -> bool:
-        """Returns whether the socket's peer is a trusted proxy. The few trusted peers are remembered."""
+        """Returns whether the socket's peer is a trusted proxy. Up to `MAX_KNOWN_PEERS` trusted peers are
+        remembered, so that most calls are quick."""
         if peer in self._known_peers:
             return True
         address = _parse_peer(peer)
@@ -97,9 +98,9 @@ def parse_address(text: str) -> Address | None:
 
 
 def client_address(peer: str, forwarded_for: str | None, trusted: TrustedProxies) -> ClientAddress:
-    """Finds the client's address. `peer` is the socket's peer, "" for a unix socket, which is always
-    trusted; several X-Forwarded-For lines are joined by commas. Never raises. The address is `NOBODY`
-    where none is known, as for a client of a unix socket without a usable header."""
+    """Finds the client's address. `peer` is the socket's peer, "" for a unix socket, which is always trusted;
+    in `forwarded_for`, several X-Forwarded-For lines are joined by commas. Never raises. The address is
+    `NOBODY` where none is known, as for a client of a unix socket without a usable header."""
     if not forwarded_for:
         return _peer_address(peer)
     if not trusted.believes(peer):
@@ -128,7 +129,8 @@ def _parse_peer(peer: str) -> Address | None:
 
 
 def _walk(found: ClientAddress, forwarded_for: str, trusted: TrustedProxies) -> ClientAddress:
-    """Goes through the entries from right to left, to the first address that is not a trusted proxy's."""
+    """Goes through the entries of X-Forwarded-For from right to left, to the first address that is not a
+    trusted proxy's. `found` is the peer's address, which stands if no entry is an address."""
     entries = forwarded_for.rsplit(",", MAX_ENTRIES)
     position = len(entries) if len(entries) <= MAX_ENTRIES else forwarded_for.count(",") + 1
     while entries:
@@ -159,11 +161,12 @@ def _parse_entry(entry: str) -> Address | None:
 
 
 def spread(packed: bytes) -> int:
-    """The spread value of an address, 0 to 31: the low bits of the third byte of an IPv4 address, or of the
-    sixth of an IPv6 one, so that all of a /24 or a /48 have the same. nginx computes it likewise."""
+    """Returns the spread value of an address, 0 to 31: the low bits of the third byte of an IPv4 address, or
+    of the sixth of an IPv6 one, so that all addresses of a /24 or a /48 have the same value. nginx computes
+    the value likewise."""
     return packed[2 if len(packed) == 4 else 5] & 31
 
 
 def family(packed: bytes) -> int:
-    """The IP version of a packed address, 4 or 6."""
+    """Returns the IP version of a packed address, 4 or 6."""
     return 4 if len(packed) == 4 else 6

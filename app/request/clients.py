@@ -1,8 +1,8 @@
 """Finds the client that a request is answered for: its address and its class.
 
-The class follows from the address by the city database and the networks database. A trusted proxy may
-have looked it up already: nginx caches answers by class and sends the class in `X-Client-Class`. It is
-answered for exactly this class, so that an answer always fits the key under which nginx keeps it.
+The class follows from the address by the city database and the networks database. A trusted proxy may have
+looked up the class already: nginx caches answers by class and sends the class in `X-Client-Class`. Such a
+request is answered for exactly this class, so that an answer always fits the key under which nginx keeps it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLASS_HEADER = "HTTP_X_CLIENT_CLASS"
 
 
 class Client(NamedTuple):
-    """The client that a request is answered for, with its class."""
+    """The client that a request is answered for: its address, and its class in `of`."""
 
     address: ClientAddress
     of: ClientClass
@@ -47,7 +47,8 @@ class Clients:
     def caller(
         self, environ: Mapping[str, str], cities: CityDatabase | None, networks: NetworkLookup | None
     ) -> Client:
-        """The client that sent this request."""
+        """Returns the client that sent a request. Its class is the one that a trusted proxy sent, if any, or
+        else follows from its address."""
         peer = environ.get("REMOTE_ADDR", "")
         address = client_address(peer, environ.get("HTTP_X_FORWARDED_FOR"), self._trusted)
         told = environ.get(CLASS_HEADER)
@@ -58,7 +59,8 @@ class Clients:
         return Client(address, classify(address, cities, networks, private=True))
 
     def came_by_https(self, environ: Mapping[str, str]) -> bool:
-        """Returns whether the client used https, with us or with any proxy if the last one is trusted."""
+        """Returns whether the client used https, either to this server or to any proxy before it. The word of
+        proxies counts only if the last one is trusted."""
         if environ.get("wsgi.url_scheme") == "https":
             return True
         claims = environ.get("HTTP_X_FORWARDED_PROTO", "").lower().split(",")
@@ -66,7 +68,7 @@ class Clients:
 
 
 def somebody(text: str, cities: CityDatabase | None, networks: NetworkLookup | None) -> Client:
-    """The client that a request names by `ip=`. Raises BadValueError if `text` is no address."""
+    """Returns the client that a request names by `ip=`. Raises BadValueError if `text` is no address."""
     address = parse_address(text.strip())
     if address is None:
         raise BadValueError("ip", text, "use an IPv4 or IPv6 address")
@@ -77,8 +79,9 @@ def somebody(text: str, cities: CityDatabase | None, networks: NetworkLookup | N
 def classify(
     address: ClientAddress, cities: CityDatabase | None, networks: NetworkLookup | None, private: bool
 ) -> ClientClass:
-    """The class of the client with an address. `private` says that the client itself asks, so that the
-    private mirrors of its networks count."""
+    """Returns the class of the client with an address. `private` says that the client itself asks, so that
+    the private mirrors of its networks count. Without a database, the place is unknown or the network
+    empty."""
     return ClientClass(
         place=cities.place(address.ip) if cities else UNKNOWN_PLACE,
         network=(networks.overlay_name(address.ip) if networks else None) or "",
@@ -89,8 +92,8 @@ def classify(
 
 
 def shown(client: ClientClass) -> ClientClass:
-    """The class as the client may see it. A client that asks about another address (`ip=`) is not told that
-    this address is in a netblock which a mirror declares."""
+    """Returns the class as the client may see it. A client that asks about another address (`ip=`) is not
+    told that this address is in a netblock which a mirror declares."""
     if client.private:
         return client
     return msgspec.structs.replace(client, network=without_netblocks(client.network))

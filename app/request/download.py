@@ -1,9 +1,9 @@
-"""Parses the path of `/download/<path>`, as the client sent it. Pure.
+"""Parses the path of `/download/<path>`, as the client sent it. All functions are pure.
 
-The path is `<release>/<path of the repo>/<file>`, as below a mirror's base URL. What stands below the
-repo's directory is passed on to the mirror exactly as it was sent, with its encoding: some mirrors take
-a plain "+" for a blank, so clients send "%2B". Paths that a mirror could understand in another way than
-we do are refused: encoded slashes, backslashes, dot segments, something encoded twice.
+The path is `<release>/<path of the repo>/<file>`, as below a mirror's base URL. The part of the path below
+the repo's directory is passed on to the mirror exactly as it was sent, with its encoding: some mirrors take a
+plain "+" for a blank, so clients send "%2B". Paths that a mirror could understand in another way than this
+server are refused: encoded slashes, backslashes, dot segments, something encoded twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from app.request.question import Parser, Question
 MAX_PATH_CHARS = 1000
 """The greatest length of a path, percent-encoded as it goes on to the mirror."""
 MIRRORS = 10
-"""How many mirrors a download gets: the one that the client is sent to, and nine others."""
+"""How many mirrors the answer to a download names: the one that the client is sent to, and nine others."""
 
 _AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -66,7 +66,8 @@ def parse_download(parser: Parser, target: str, parameters: Mapping[str, str], s
 
 
 def raw_path(target: str) -> str:
-    """The path of a request's target, as it was sent. Raises BadValueError if it must not be passed on."""
+    """Returns the path of a request's target, as it was sent. Raises BadValueError if the path must not be
+    passed on."""
     path = _AUTHORITY.sub("", target, count=1) if target[:1] != "/" else target
     path = path.partition("?")[0]
     problem = _problem(path)
@@ -76,7 +77,7 @@ def raw_path(target: str) -> str:
 
 
 def _problem(path: str) -> str | None:
-    """Says what is wrong with a path, as the end of a sentence; None if nothing is."""
+    """Returns what is wrong with a path, as the end of a sentence, or None if nothing is."""
     if len(quote(path, safe=_PLAIN)) > MAX_PATH_CHARS:
         return f"it is longer than {MAX_PATH_CHARS} characters"
     if not path.isascii() or _BAD_ESCAPE.search(path):
@@ -97,7 +98,8 @@ def _problem(path: str) -> str | None:
 
 
 def _protocols(asked: tuple[Protocol, ...], secure: bool) -> tuple[Protocol, ...]:
-    """The protocols asked for that a client can be redirected to. Raises BadValueError if none is left."""
+    """Returns those of the protocols asked for to which a client can be redirected. Raises BadValueError if
+    none is left."""
     allowed: tuple[Protocol, ...] = ("https",) if secure else ("https", "http")
     protocols = tuple(protocol for protocol in asked if protocol in allowed)
     if not protocols:

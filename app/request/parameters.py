@@ -15,7 +15,7 @@ MAX_LIMIT = 50
 
 
 class QuestionError(MirrorwiseError):
-    """A question cannot be answered. The text is for the person who asks."""
+    """A question cannot be answered. The error's text is for the person who asks."""
 
 
 class BadValueError(QuestionError):
@@ -40,14 +40,14 @@ class UnknownNameError(QuestionError):
 class Filters(Record, frozen=True, kw_only=True):
     """The filters of a request, which say what mirrors it wants."""
 
-    #: In order of preference.
+    #: The protocols that the request accepts, in order of preference.
     protocols: tuple[Protocol, ...]
     countries: tuple[str, ...] = ()
     exclude_countries: tuple[str, ...] = ()
     #: Whether the list is to be the one for a client of which nothing is known (`country=global`).
     worldwide: bool = False
     family: Literal[4, 6] | None = None
-    #: A key of `Snapshot.regions`.
+    #: The cloud region that the request names, as a key of `Snapshot.regions`; None if it names none.
     region: str | None = None
 
 
@@ -58,7 +58,7 @@ class ParameterReader:
         self._policy = policy
 
     def filters(self, parameters: Mapping[str, str]) -> Filters:
-        """Reads what a request says of the mirrors that it wants."""
+        """Reads the filters, which say what mirrors a request wants."""
         countries = _items(parameters, "country")
         worldwide = "global" in countries
         return Filters(
@@ -114,7 +114,8 @@ class ParameterReader:
             raise BadValueError("region", asked, str(error)) from error
 
     def limit(self, parameters: Mapping[str, str]) -> int:
-        """Reads how many mirrors a request wants at most."""
+        """Reads how many mirrors a request wants at most. Without `limit=`, that is the usual length of a
+        list."""
         text = parameters.get("limit", "")
         if not text:
             return self._policy.length
@@ -138,6 +139,6 @@ def flag(parameters: Mapping[str, str], name: str) -> bool:
 
 
 def _items(parameters: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """The items of a parameter that is a comma list, in lower case, without blanks, each once."""
+    """Returns the items of a parameter that is a comma list, in lower case, without blanks, each once."""
     items = (item.strip().lower() for item in parameters.get(name, "").split(","))
     return tuple(dict.fromkeys(item for item in items if item))

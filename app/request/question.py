@@ -1,4 +1,4 @@
-"""Parses what a request asks for: every URL form becomes the same typed question. Pure.
+"""Parses what a request asks for: every URL form becomes the same typed question. All of this is pure.
 
 `parse_list` understands the three mirrorlist forms that are in use:
 - AlmaLinux's  /mirrorlist/<release>/<repo>?arch=
@@ -6,9 +6,9 @@
 - CentOS's  /?release=&repo=&arch=&infra=&cc=
 
 Names are matched without regard to case, and slashes at either end are ignored, because some clients
-send them. A repo's name is first looked for in `repo_names:`, whatever the form. Unknown parameters are
-ignored: a repo file that is in use must never break. Of a parameter that is given twice, the first
-value counts.
+send them. A repo's name is first looked for in the config's `repo_names:`, whatever the form. Unknown
+parameters are ignored: a repo file that is in use must never break. If a parameter is given twice, the
+first value counts.
 
 Every known repo may be asked for in every known release and for each arch of the release, also where
 mirrors are not expected to have it. If a repo's path is the same for all arches, any arch is accepted.
@@ -37,7 +37,8 @@ from app.request.parameters import (
 
 
 class Question(Record, frozen=True, kw_only=True):
-    """A question for mirrors, the same whatever URL form asked it."""
+    """What a client asks for, with names resolved and values checked. It is the same whatever URL form asked
+    it."""
 
     #: Whether only the vault has what is asked for.
     vault: bool
@@ -45,9 +46,9 @@ class Question(Record, frozen=True, kw_only=True):
     asked: str
     #: The full name of the release.
     release: str
-    #: None for ISO directories.
+    #: The name of the repo; None for ISO directories.
     repo: str | None
-    #: Empty if none was named or none matters.
+    #: The arch; empty if the request named none or none matters.
     arch: str
     #: The path of the repo below base URL and release.
     path: str
@@ -74,21 +75,22 @@ class _Asked(NamedTuple):
 
 
 _Directories = dict[tuple[str, ...], tuple[Repo | None, str]]
-"""The repo and arch in each directory of a release. The repo is None for ISOs, the arch "" for all."""
+"""The repo and arch that each directory of a release belongs to, by the segments of its path in lower case.
+The repo is None for ISOs, and the arch is "" in a directory for all arches."""
 
 NAMING = frozenset({"release", "repo", "path", "cc"})
 """The parameters that name what is asked for. They count only where the path does not name it."""
 DECIDING = NAMING | {
     *("arch", "country", "exclude_country", "family", "format", "limit", "protocol", "redirect", "region"),
 }
-"""All parameters that a question is made of. The names of answers in nginx's cache are made of the same."""
+"""All parameters that a question is made of. nginx makes the keys of its cache from the same parameters."""
 
 MAX_DEPTH = 20
-"""A repo's directory is looked for in the first so many segments of a path."""
+"""A repo's directory is looked for in this many segments of a path, from the first on."""
 
 
 class Parser:
-    """Parses questions, with the releases, repos and arches of a service config."""
+    """Parses requests into questions, with the releases, repos and arches of a service config."""
 
     def __init__(self, config: ServiceConfig, reader: ParameterReader) -> None:
         self.config = config
@@ -103,8 +105,9 @@ class Parser:
     # --- the forms ---------------------------------------------------------------------------------
 
     def parse_list(self, parameters: Mapping[str, str], release: str = "", repo: str = "") -> Question:
-        """Parses the question for a mirrorlist or metalink in any form. `release` and `repo` are those in
-        the path of AlmaLinux's form. Raises QuestionError: a bad value, an unknown or a disabled name."""
+        """Parses the question for a mirrorlist or metalink in any form. `release` and `repo` are those in the
+        path of AlmaLinux's form, and empty in other forms. Raises QuestionError for a bad value, an unknown
+        name or a disabled name."""
         if release or repo:
             return self._repo_question(release, repo, parameters)
         if "path" in parameters and "repo" not in parameters:
@@ -122,8 +125,9 @@ class Parser:
         return self._iso_question(release, full, arch, parameters)
 
     def at_path(self, path: Sequence[str], parameters: Mapping[str, str]) -> tuple[Question, int]:
-        """Finds the innermost known directory that is or contains a path, given as its segments below a
-        mirror's base URL. Returns the question for it, and how many segments the directory has."""
+        """Finds the innermost known directory that is or contains a path, which is given as its segments
+        below a mirror's base URL. Returns the question for this directory, and how many segments its path
+        has. Raises QuestionError."""
         release, *below = path
         full = self._release(release)
         directories = self._directories_of(full)
@@ -141,8 +145,8 @@ class Parser:
         raise UnknownNameError("repo at the path", "/".join(path), [*known, f"{full}/isos/$basearch/"])
 
     def _directories_of(self, full: str) -> _Directories:
-        """The directories of a release by their segments in lower case. If several repos have the same path,
-        the one that is expected there counts."""
+        """Returns the directories of a release by their segments in lower case. If several repos have the
+        same path, the one that is expected in the release counts."""
         directories = self._directories.get(full)
         if directories is None:
             arches = self._arches(full)
@@ -159,16 +163,17 @@ class Parser:
 
     @staticmethod
     def _with_cc(parameters: Mapping[str, str]) -> Mapping[str, str]:
-        """The parameters with CentOS's `cc` as `country`. Its clients never got an error for `cc`, so an
-        unknown country counts as none."""
+        """Returns the parameters with CentOS's `cc` as `country`. Clients of CentOS never got an error for
+        `cc`, so an unknown country counts as none."""
         code = country_code(parameters.get("cc", ""))
         if "country" in parameters or code is None:
             return parameters
         return {**parameters, "country": code}
 
     def _named_question(self, asked: str, parameters: Mapping[str, str]) -> Question:
-        """Parses MirrorManager's `repo=`: a name of `repo_names:`, or `<repo>-<release>`. Both parts may
-        contain hyphens, so the first hyphen with a known name on both sides counts."""
+        """Parses MirrorManager's `repo=`, which is a name of the config's `repo_names:`, or
+        `<repo>-<release>`. Both parts may contain hyphens, so the first hyphen with a known name on both
+        sides counts."""
         special = self._repo_names.get(asked.lower())
         if special is not None and (special.release or special.disabled):
             return self._repo_question("", asked, parameters)
@@ -188,8 +193,9 @@ class Parser:
         raise UnknownNameError("repo", asked, known)
 
     def _path_question(self, parameters: Mapping[str, str]) -> Question:
-        """Parses MirrorManager's `path=`, which names the directory of a repo or one inside it. What comes
-        before the release is the distribution's own directory on mirrors of that service."""
+        """Parses MirrorManager's `path=`, which names the directory of a repo or one inside it. Segments
+        before the release are ignored: on mirrors of that service, they are the distribution's own
+        directory."""
         path = [segment for segment in parameters["path"].split("/") if segment]
         if not path:
             raise BadValueError("path", parameters["path"], "name a repo's directory: <release>/<path>")
@@ -260,5 +266,5 @@ class Parser:
 
 
 def _segments(path: str) -> tuple[str, ...]:
-    """The segments of a path, in lower case."""
+    """Returns the segments of a path, in lower case."""
     return tuple(path.strip("/").lower().split("/"))

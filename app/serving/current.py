@@ -1,10 +1,10 @@
-"""Keeps what a web process answers from up to date.
+"""Keeps up to date the data from which a web process answers.
 
-A thread looks at the store every `REFRESH_SECONDS`, more rarely after failures. A newer generation is
-read, decoded and swapped in as one reference: a request works with the one it began with. No request
-waits for the store. While a newer generation cannot be read, the last good one stays, as the log says.
-With Redis as the store, every good generation is also kept in files, and a process begins with that
-copy: Redis may be away, or so slow that every client would wait for it.
+A thread looks at the store every `REFRESH_SECONDS`, more rarely after failures. A newer generation (a
+published snapshot) is read, decoded and swapped in as one reference: a request works with the generation it
+began with. No request waits for the store. While a newer generation cannot be read, the last good one stays,
+and the log says so. With Redis as the store, every good generation is also kept in files, and a process
+begins with that copy: Redis may be away, or so slow that every client would wait for it.
 """
 
 from __future__ import annotations
@@ -32,19 +32,22 @@ log = logging.getLogger("mirrorwise.web")
 HEARTBEAT_EVERY_S = 5.0
 LATE_AFTER_S = 30.0
 PATIENCE_S = 1.0
-"""How long a process that starts waits for the store when it has a copy to begin with."""
+"""The seconds that a process waits for the store at its start when it has a copy to begin with."""
 START_S = 5.0
-"""How long it waits when it has no copy. gunicorn ends a process that takes 30 s to start."""
+"""The seconds that a process waits for the store at its start when it has no copy. gunicorn ends a process
+that takes 30 s to start."""
 
 
 class Current:
-    """All that this process serves now. Attributes may be replaced at any time: requests read each once."""
+    """All that this web process serves now. Attributes may be replaced at any time, so a request reads each
+    of them once."""
 
     def __init__(
         self, settings: Settings, store: Store, kept: FileStore | None, server: str | None = None
     ) -> None:
-        """Prepares to follow a store. `kept` is where to keep a copy of what it has, if anywhere. `server` is
-        the name that all processes of one server share, if there are several."""
+        """Prepares to follow a store. `kept` is the file store in which to keep a copy of the last good
+        generation, if any. `server` is the name that all processes of one server share, if there are
+        several."""
         #: The generation served; None while none has been read.
         self.serving: Serving | None = None
         #: The city database; None while none is usable.
@@ -53,15 +56,16 @@ class Current:
         self.asns: AsnDatabase | None = None
         #: The worker's last heartbeat that could be read.
         self.heartbeat: Heartbeat | None = None
-        #: The worker that may publish; looked for only when no heartbeat comes.
+        #: The worker that may publish, by name; None if not known. It is looked for only when no heartbeat
+        #: comes.
         self.leaseholder: str | None = None
         #: What is wrong at the moment.
         self.faults = Faults(log)
-        #: What is odd at the moment and no fault.
+        #: What is unusual at the moment, but no fault.
         self.remarks = Faults(log)
         #: The requests that this process has answered.
         self.tally = Tally()
-        #: What all processes of the server have counted.
+        #: The files with the counts of all processes of the server.
         self.tallies = TallyFiles(settings.var_dir / "metrics", server)
         self._refresh_s = settings.refresh_s
         self._store = store
@@ -77,7 +81,8 @@ class Current:
     # --- the thread ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Starts the thread that follows the store, and waits for its first look, but not too long."""
+        """Starts the thread that follows the store, and waits for the thread's first look: at most
+        `PATIENCE_S` if something can be served by then, and at most `START_S` otherwise."""
         threading.Thread(target=self._follow, name="mirrorwise-refresh", daemon=True).start()
         if not self._looked.wait(PATIENCE_S) and self.serving is None:
             self._looked.wait(START_S - PATIENCE_S)
@@ -113,7 +118,7 @@ class Current:
         self.write_tally()
 
     def _attempt(self, subject: str, step: Callable[[], None]) -> bool:
-        """Takes a step and notes what goes wrong in it. Returns whether it succeeded."""
+        """Takes a step, and notes its error as a fault of `subject`. Returns whether the step succeeded."""
         try:
             step()
         except (StoreError, SnapshotError, GeoError) as error:
@@ -169,8 +174,8 @@ class Current:
     # --- counts ----------------------------------------------------------------------------------
 
     def counted(self) -> list[Counted]:
-        """Returns the counts of this process, and of all others of its server that can be read. Writes those
-        of this process to its file, too."""
+        """Returns the counts of this process, and of all other processes of its server that can be read. Also
+        writes those of this process to its file."""
         own = self.write_tally()
         try:
             return [own, *self.tallies.others()]

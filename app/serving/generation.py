@@ -1,4 +1,4 @@
-"""A generation as a web process serves it, and how it is read from a store."""
+"""A generation (a published snapshot) as a web process serves it, and how it is read from a store."""
 
 from __future__ import annotations
 
@@ -33,14 +33,16 @@ _GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # the name goes into header
 
 @dataclass(frozen=True)
 class Serving:
-    """A generation with all that requests are answered from, and what the process remembers of them."""
+    """A generation with all that requests are answered from, and with the questions that the process
+    remembers."""
 
     lists: MirrorLists
     parser: Parser
     #: None if the generation has no networks database.
     networks: NetworkLookup | None
     published_at_s: float
-    #: The questions asked before, with the label of their URL form, by path and deciding parameters.
+    #: The questions that clients asked before, with the label of their URL form, by path and deciding
+    #: parameters.
     questions: Memo[str, tuple[str, Question]]
     #: The tag of the status document in `status` (`Pointer.status`).
     status_tag: str = ""
@@ -59,7 +61,7 @@ class Serving:
 
 @dataclass(frozen=True)
 class Stored:
-    """A generation as it came from a store, so that it can be put into another one."""
+    """A generation in the bytes that came from a store, so that it can be put into another store."""
 
     publication: Publication
     networks: bytes | None
@@ -73,9 +75,9 @@ class GenerationReader:
         self._refused: dict[str, tuple[str, str]] = {}  # by kind: the tag of the last one, and why
 
     def load(self, store: Store, pointer: Pointer, former: Serving | None) -> tuple[Serving, Stored]:
-        """Reads the generation that the store points to; `former` is the one before. The status document is
-        not read here: lists do not need it, and only it may be damaged. Raises StoreError, SnapshotError
-        or GeoError."""
+        """Reads the generation that the store points to; `former` is the one served before. The status
+        document is not read here, because lists do not need it, and it may be damaged while the snapshot is
+        good. Raises StoreError, SnapshotError or GeoError."""
         with self._refusing("snapshot", pointer.snapshot):
             data = store.snapshot(pointer.generation)
             if data is None:
@@ -100,7 +102,7 @@ class GenerationReader:
         return serving, Stored(_publication(pointer, data, snapshot.networks), networks)
 
     def with_status(self, serving: Serving, store: Store, pointer: Pointer) -> Serving:
-        """The same generation, with the status document that the store has now. Raises StoreError or
+        """Returns the same generation, with the status document that the store has now. Raises StoreError or
         SnapshotError."""
         if serving.status_tag == pointer.status:
             return serving
@@ -112,8 +114,8 @@ class GenerationReader:
 
     @contextmanager
     def _refusing(self, kind: str, tag: str) -> Iterator[None]:
-        """Remembers what the block refuses, by its tag, so that megabytes are not read again at every look.
-        Raises SnapshotError at once for what was refused before."""
+        """Remembers, by their tag, data that the block refuses with an error, so that megabytes are not read
+        again at every look. Raises SnapshotError at once for data that was refused before."""
         refused, problem = self._refused.get(kind, ("", ""))
         if refused == tag:
             raise SnapshotError(problem)
@@ -125,7 +127,8 @@ class GenerationReader:
 
 
 def current_pointer(store: Store) -> Pointer:
-    """The store's pointer to the current generation. Raises StoreError if there is nothing to serve."""
+    """Returns the store's pointer to the current generation. Raises StoreError if there is nothing to
+    serve."""
     pointer = store.pointer()
     if pointer is None:
         raise StoreError("nothing has been published there")
@@ -135,7 +138,7 @@ def current_pointer(store: Store) -> Pointer:
 
 
 def at_time(serving: Serving, pointer: Pointer) -> Serving:
-    """The same generation, with the time of publication that the store has now."""
+    """Returns the same generation, with the time of publication that the store has now."""
     if serving.published_at_s == pointer.published_at_s:
         return serving
     return replace(serving, published_at_s=pointer.published_at_s)
@@ -161,8 +164,8 @@ def _networks(store: Store, digest: str | None) -> bytes | None:
 
 
 def _opened(snapshot: LoadedSnapshot, networks: bytes | None, former: Serving | None) -> NetworkLookup | None:
-    """Opens a networks database; if the former generation has the same one, it is used again. Raises
-    SnapshotError if the snapshot does not know all networks in it."""
+    """Opens the networks database of a snapshot, or returns the open one of the `former` generation if that
+    is the same. Raises SnapshotError if the snapshot does not know all networks in the database."""
     if networks is None:
         return None
     same = former is not None and former.snapshot.networks == snapshot.networks

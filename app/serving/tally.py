@@ -27,13 +27,14 @@ from app.files import ABANDONED_S, remove_abandoned, replace
 from app.model import Count, Record
 
 BUCKETS_S = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0)
-"""Upper bounds of the latency histogram. An answer from memory takes some 30 µs, a new one 300 µs."""
+"""Upper bounds of the latency histogram in seconds. An answer from memory takes some 30 µs, a new one 300
+µs."""
 
 Key = tuple[str, int, str]  # form, status, reason
 
 
 class Tally:
-    """The counts of this process since its start."""
+    """The counts of the requests that this process has answered since its start."""
 
     def __init__(self) -> None:
         self.requests: defaultdict[Key, int] = defaultdict(int)
@@ -57,10 +58,11 @@ class Counted(Record, frozen=True, kw_only=True):
     #: Numbers of requests by latency, not cumulative. The last one counts all slower requests.
     buckets: Annotated[list[Count], msgspec.Meta(max_length=len(BUCKETS_S) + 1)] = []
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    #: How many requests were for a question that was parsed before, and so were answered without Flask.
     memo_hits: Count = 0
     #: The generation that the process serves.
     generation: str | None = None
-    #: How many subjects are at fault now, by source.
+    #: How many subjects (such as a file or the store) are at fault now, by source.
     faults: dict[str, Count] = {}
     #: How often a subject was found at fault, by source.
     failures: dict[str, Count] = {}
@@ -73,12 +75,13 @@ class Counted(Record, frozen=True, kw_only=True):
 
 
 _COUNTED = msgspec.json.Decoder(Counted)
-"""It is made at import: threads that make one for the same type at the same time crash the process."""
+"""The decoder of `Counted`. It is made at import, because threads that make one for the same type at the same
+time crash the process."""
 
 
 class TallyFiles:
-    """The files of counts of all processes of a server. `server` is the name that they share; without it,
-    this process is a server of its own."""
+    """The files with the counts of all processes of a server. `server` is the name that the processes share;
+    without it, this process is a server of its own."""
 
     def __init__(self, folder: Path, server: str | None = None) -> None:
         self._folder = folder
@@ -97,7 +100,7 @@ class TallyFiles:
             self._written = counted
 
     def others(self) -> list[Counted]:
-        """Reads the files of all other processes of this server, also of those that have ended. Raises
+        """Reads the counts of all other processes of this server, also of those that have ended. Raises
         OSError."""
         own, found = self._file_of(os.getpid()), []
         for path in sorted(self._folder.iterdir()):
@@ -125,7 +128,8 @@ class TallyFiles:
 
 
 def server_name() -> str:
-    """Makes a new name for a server. The process that starts the others does so."""
+    """Makes a new name for a server, by which its processes find each other's counts. The process that starts
+    the others calls this function once, and they all use the name."""
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 

@@ -1,4 +1,4 @@
-"""Computes the figures of a network: which clients each mirror gets, and how far they are from it.
+"""Computes the figures of a network of mirrors: which clients each mirror gets, and how far they are from it.
 
 Everything is computed for every place and spread value, so that the figures are those of the lists that
 clients get. Distances are from the middle of a place's clients to the mirror. Clients of which only the
@@ -27,7 +27,7 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sending:
-    """The first mirrors of clients, as parallel arrays: a place (its position in the market), a mirror
+    """The first mirrors of clients, as parallel arrays: a place (its position in the `Market`), a mirror
     (likewise), and the part of all clients that are in this place and have this mirror first."""
 
     place: npt.NDArray[np.intp]
@@ -43,10 +43,11 @@ class MirrorOutcome(Record, frozen=True, kw_only=True):
     #: The part of all clients whose first mirror this is.
     share: float
     fair_share: float
-    #: The share divided by the fair share; None for a mirror without one, whose location is not known.
+    #: The share divided by the fair share; None for a mirror without a fair share, because its location is
+    #: not known.
     ratio: float | None
     load_km: float
-    #: The mean distance of its clients; None if it has no clients whose place is known.
+    #: The mean distance of the mirror's clients; None if it has no clients whose place is known.
     distance_km: float | None
 
 
@@ -58,9 +59,10 @@ class LoneMirror(Record, frozen=True, kw_only=True):
     load_km: float
     #: The part of all clients that are on the continent.
     clients: float
-    #: The part of these whose first mirror this is.
+    #: The part of the clients on the continent whose first mirror this is.
     kept: float
-    #: The parts of the others, by the continent of their first mirror.
+    #: The parts of the clients on the continent whose first mirror is elsewhere, by the continent of that
+    #: mirror.
     elsewhere: dict[str, float]
 
 
@@ -77,6 +79,8 @@ class Outcome(Record, frozen=True, kw_only=True):
     #: Of the clients whose continent is known, the part whose first mirror is on their own continent.
     own_continent: float | None
     largest_share: float
+    #: The number of mirrors that, with equal shares, would spread the clients as widely (the inverse of the
+    #: sum of squared shares).
     effective_mirrors: float
     lone_mirrors: tuple[LoneMirror, ...]
 
@@ -138,8 +142,8 @@ def _by_country_500km(
 
 
 def moved(before: Market, first: Sending, after: Market, then: Sending) -> float:
-    """The part of all clients that get another first mirror. Both sendings are `by_price`, and the markets
-    have the same places, except those that no mirror serves."""
+    """Returns the part of all clients that get another first mirror. Both sendings are `by_price`, and the
+    markets have the same places, except those that no mirror serves."""
     number = {name: i for i, name in enumerate(after.names)}
     renamed = np.array([number.get(name, -1) for name in before.names])
     _, one, other = np.intersect1d(before.rows, after.rows, return_indices=True)
@@ -162,7 +166,8 @@ def moved_at_random(market: Market, first: Sending, then: Sending) -> float:
 
 
 def outcome_of(market: Market, sending: Sending, load_km: ranking.Floats) -> Outcome:
-    """All figures of a network in which clients are sent like this. `load_km` is only reported."""
+    """Returns all figures of a network whose clients are sent to mirrors as `sending` says. `load_km`, the
+    prices, are only reported."""
     places, mirrors, clients = market.places, market.mirrors, sending.clients
     share = _sums(sending.mirror, clients, len(market.names))
     distance = _distances(market, sending)
@@ -188,7 +193,8 @@ def _sums(groups: npt.NDArray[np.intp], values: Numbers, size: int) -> Numbers:
 
 
 def _distances(market: Market, sending: Sending) -> Numbers:
-    """The distance in km from place to mirror for each row of a sending, whose places are in order."""
+    """Returns the distance in km from place to mirror for each row of a sending, whose places are in
+    order."""
     parts = [np.zeros(0)]
     for chunk, terms in market.terms():
         begin, end = np.searchsorted(sending.place, [chunk.start, chunk.stop])
@@ -198,7 +204,8 @@ def _distances(market: Market, sending: Sending) -> Numbers:
 
 
 def _distribution(km: Numbers, clients: Numbers) -> tuple[float | None, float | None, float | None]:
-    """The mean, median and 95th percentile of distances, weighted by clients; None if there are none."""
+    """Returns the mean, median and 95th percentile of distances, weighted by clients; each is None if there
+    are no clients."""
     if clients.sum() <= 0:
         return None, None, None
     order = np.argsort(km, kind="stable")

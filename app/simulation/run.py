@@ -52,8 +52,8 @@ class NothingToSimulateError(MirrorwiseError):
 
 
 def run_simulation(settings: Settings, what_if: WhatIf, as_json: bool, every_mirror: bool) -> None:
-    """Simulates, and prints the result. With `every_mirror` the text has all mirrors, not only those that
-    matter most. Raises MirrorwiseError."""
+    """Runs the simulation and prints the result. With `every_mirror`, the text has all mirrors, not only
+    those that matter most. Raises MirrorwiseError."""
     with _progress() as progress:
         result = simulate(settings, what_if, progress)
     if as_json:
@@ -63,17 +63,18 @@ def run_simulation(settings: Settings, what_if: WhatIf, as_json: bool, every_mir
 
 
 class Steps:
-    """Is told the progress of a simulation. This class shows nothing."""
+    """Receives the progress of a simulation. This base class shows nothing."""
 
     def step(self, what: str) -> None:
-        """Is told that the next step begins."""
+        """Receives the name of a step that begins now."""
 
     def share(self, done: float) -> None:
-        """Is told the share of a long step that is done, 0 to 1."""
+        """Receives the part of a long step that is done, 0 to 1."""
 
 
 def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
-    """Computes the live network, and the one to compare it with. Raises MirrorwiseError."""
+    """Computes the figures of the live network, and those of the network to compare it with. Raises
+    MirrorwiseError."""
     notes: list[str] = []
     steps.step("reading the inputs")
     published = _published(settings, notes)
@@ -117,16 +118,17 @@ class _Published(NamedTuple):
     """What the worker published last, as far as the store can be read."""
 
     memory: Memory = Memory()
-    #: By mirror.
+    #: The last states of mirrors, by mirror.
     states: Mapping[str, MirrorState] = MappingProxyType({})
-    #: None if there is none. Then the network of the files counts as live.
+    #: The published snapshot; None if there is none. Then the network that the files describe counts as live.
     snapshot: LoadedSnapshot | None = None
-    #: Why the worker holds something back, if it does.
+    #: The reason why the worker holds a publication back; None if it does not.
     guard: str | None = None
 
 
 def _published(settings: Settings, notes: list[str]) -> _Published:
-    """Reads what is published. It is empty, with a note, if the store cannot be read."""
+    """Reads what the worker published last. If the store cannot be read, the result is empty, and a note says
+    so."""
     store = open_store(settings)
     try:
         memory, pointer, beat = remembered.decode(store.memory()), store.pointer(), store.heartbeat()
@@ -196,7 +198,8 @@ class _Live:
 
 
 def _compare(what_if: WhatIf, live: _Live, market: Market, steps: Steps) -> tuple[Outcome, float]:
-    """The figures of a market, and the part of all clients that would get another first mirror."""
+    """Returns the figures of a market with the changes of `what_if`, and the part of all clients that would
+    get another first mirror than live."""
     if what_if.rule is not None:
         then = by_country_500km(market)
         changed = moved_at_random(market, live.first, then)

@@ -114,7 +114,7 @@ def _heads(former: object | None) -> list[str]:
 
 
 def _gone(one: MirrorOutcome) -> MirrorOutcome:
-    """The figures of a mirror that has been taken away."""
+    """Returns the figures of a mirror that has been taken away."""
     return msgspec.structs.replace(one, share=0.0, fair_share=0.0, ratio=None, load_km=0.0, distance_km=None)
 
 
@@ -149,7 +149,7 @@ def _or_none(value: float | None, shown: Callable[[float], str]) -> str:
 
 
 def _signed(shown: Callable[[float], str]) -> Callable[[float], str]:
-    """Shows numbers with their sign, but without one if they are rounded to zero."""
+    """Returns a function that shows numbers with their sign, but without one if they are rounded to zero."""
 
     def signed(change: float) -> str:
         text = shown(abs(change))

@@ -31,7 +31,8 @@ class WhatIfError(MirrorwiseError):
 
 @dataclass(frozen=True)
 class WhatIf:
-    """Changes of a network, or of the rule by which its clients are sent. There may be none."""
+    """Changes of a network of mirrors, or of the rule by which its clients are sent to mirrors. There may be
+    none."""
 
     #: The names of mirrors to take away.
     without: Sequence[str] = ()
@@ -41,7 +42,7 @@ class WhatIf:
     policy: Mapping[str, object] = field(default_factory=dict)
     #: Another rule by which clients are sent.
     rule: Rule | None = None
-    #: Whether prices are solved anew, rather than used as they stand.
+    #: Whether load prices are solved anew, rather than used as they stand.
     settled: bool = False
 
     @property
@@ -53,8 +54,8 @@ class WhatIf:
         return self.changes_network or self.settled or self.rule is not None
 
     def apply(self, inputs: Inputs, reader: InputReader) -> Change:
-        """Changes the network. Raises MirrorwiseError if a mirror to take away does not exist, a file has a
-        fault, or two files name the same mirror."""
+        """Returns the network that these changes make of `inputs`. Raises MirrorwiseError if a mirror to take
+        away does not exist, a file has a fault, or two files name the same mirror."""
         mirrors = {mirror.name: mirror for mirror in inputs.mirrors}
         for name in self.without:
             if name not in mirrors:
@@ -89,7 +90,7 @@ class WhatIf:
 
 
 class Change(NamedTuple):
-    """A changed network."""
+    """A changed network, with what there is to say about the change."""
 
     inputs: Inputs
     #: The names of the mirrors that were added.
@@ -99,7 +100,7 @@ class Change(NamedTuple):
 
 
 def _read(path: Path, config: ServiceConfig) -> Mirror:
-    """Reads a mirror from a file. It counts as if it had been probed and found well."""
+    """Reads a mirror from a file. The mirror counts as if the prober had found it well."""
     mirror, findings = read_mirror(path, config)
     if mirror is None:
         faults = [finding for finding in findings if finding.severity is Severity.FAULT]

@@ -1,10 +1,10 @@
 """Writes the directory from which nginx reads its site (`mirrorwise nginx`).
 
-The directory has copies of the committed files in `nginx/` with its own path in them, a table of the codes
-of countries, two small files for what depends on the machine, and the GeoIP and networks databases. These
-are verified copies, named by their content. So a new database gets a new file and a changed line in the
-configuration, and a file that nginx has mapped is never changed. nginx reads the new file when it is
-told to reload.
+The directory has copies of the committed files in `nginx/` with the directory's own path in them, a table of
+the codes of countries, two small files with the settings of this machine, and the GeoIP and networks
+databases. The databases are verified copies, named by their content. So a new database gets a new file and a
+changed line in the configuration, and a file that nginx has mapped is never changed. nginx reads the new file
+when it is told to reload.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ log = logging.getLogger("mirrorwise.nginx")
 
 COMMITTED = Path(app.__file__).parent.parent / "nginx"
 COMMITTED_PLACE = "/etc/nginx/mirrorwise"
-"""The path of the directory in the committed files."""
+"""The path that stands for the directory in the committed files. It is replaced by the directory's real
+path."""
 UNCLASSED = "geoip-none.conf"
 VARIANTS = {
     vendors.MAXMIND: "geoip-maxmind.conf",
@@ -50,8 +51,8 @@ RELOAD_TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Site:
-    """The part of the configuration that depends on the machine. Addresses are written as in nginx's
-    `listen` and `server`."""
+    """The settings of the generated site that depend on the machine. Addresses are written as nginx's
+    `listen` and `server` directives take them."""
 
     #: The services, which take turns. One that fails is left out for some seconds.
     upstreams: tuple[str, ...]
@@ -60,28 +61,29 @@ class Site:
     listen_tls: tuple[str, ...]
     server_name: str
     cache: Path
-    #: The certificate; if there is one, there is also its key.
+    #: The certificate. If this is set, `certificate_key` is set too.
     certificate: Path | None = None
     certificate_key: Path | None = None
-    #: How many of the cache's files an nginx worker keeps open. Its limit (`worker_rlimit_nofile`) has to
-    #: leave room for connections.
+    #: How many of the cache's files an nginx worker keeps open. nginx's limit (`worker_rlimit_nofile`) has to
+    #: leave room for connections. With 0, no files are kept open.
     open_files: int = 0
 
 
 @dataclass(frozen=True)
 class SiteDatabases:
-    """The verified copies of the databases."""
+    """The databases that nginx is to read, as paths of verified copies."""
 
-    #: The committed file that reads the records of both city files.
+    #: The name of the committed file that fits the records of both city files.
     variant: str
     city_ipv4: Path
     city_ipv6: Path
-    #: The networks database; None if the generation has none.
+    #: The networks database; None if the published generation has none.
     networks: Path | None
 
 
 class SiteDirectory:
-    """The directory `folder`. `update` brings it up to date, and may be called any number of times."""
+    """Keeps the directory `folder`, with nginx's configuration files and databases, up to date. `update`
+    writes what has changed, and may be called any number of times."""
 
     def __init__(self, folder: Path, site: Site, settings: Settings, store: Store) -> None:
         self._folder = folder.absolute()
@@ -95,10 +97,11 @@ class SiteDirectory:
         self._networks: Path | None = None
 
     def update(self) -> list[str]:
-        """Writes what is new. Returns the names of the configuration files that have changed. Raises
-        MirrorwiseError (such as StoreError, SnapshotError) before it changes any of them. What is wrong with
-        the city database is in `fault`: of a file at fault the last good copy is used, and while there is no
-        database that nginx can use, it asks the service for every client."""
+        """Writes the databases and configuration files that are new or changed. Returns the names of the
+        configuration files that have changed. Raises MirrorwiseError (such as StoreError, SnapshotError)
+        before it changes any of them. A fault of the city database raises nothing and is in `fault`: the last
+        good copy of the file stays in use, and while there is no database that nginx can use, nginx asks the
+        service for every client."""
         databases = self._databases()
         texts = self._texts(databases)
         changed = [name for name, text in texts.items() if _replace(self._folder / name, text)]
@@ -108,12 +111,12 @@ class SiteDirectory:
 
     @property
     def fault(self) -> str:
-        """What was wrong with the city database at the last update; empty if nothing."""
+        """A text that says what was wrong with the city database at the last update; empty if nothing was."""
         return "; ".join([*self._cities.faults.values(), *self._unfit])
 
     def _databases(self) -> SiteDatabases | None:
-        """The databases; None before anything was published, because the networks are not known then, and
-        while there is no city database that nginx can use."""
+        """Returns the databases for nginx. Returns None before anything was published, because the networks
+        are not known then, and while there is no city database that nginx can use."""
         self._unfit = []
         pointer = self._store.pointer()
         if pointer is None:
@@ -131,7 +134,8 @@ class SiteDirectory:
             return None
 
     def _for_nginx(self, cities: CityDatabase) -> SiteDatabases:
-        """Finds a file for each IP version. Raises GeoError for a database that nginx cannot use."""
+        """Chooses a file of the city database for each IP version. Raises GeoError if nginx cannot use the
+        files, such as files from two vendors."""
         named = zip(self._cities.sources, cities.paths, strict=True)
         files = [MmdbFile(copy, str(source)) for source, copy in named]
         ipv4, ipv6 = _knowing(files, 4), _knowing(files, 6)
@@ -154,7 +158,7 @@ class SiteDirectory:
         return path
 
     def _texts(self, databases: SiteDatabases | None) -> dict[str, str]:
-        """The contents of all configuration files, by name."""
+        """Returns the contents of all configuration files, by file name."""
         files = sorted(COMMITTED.glob("*.conf"))
         if not files:
             raise MirrorwiseError(f"{COMMITTED}: the site's files are not there; run this from a clone")
@@ -169,7 +173,7 @@ class SiteDirectory:
         return texts
 
     def _http(self, databases: SiteDatabases | None) -> list[str]:
-        """The lines outside the server section: service, cache, databases, trusted proxies."""
+        """Returns the lines outside the server section: services, cache, databases, trusted proxies."""
         servers = self._site.upstreams
         marked = [f"server {server} max_fails=1 fail_timeout=3s;" for server in servers]
         lines = [
@@ -194,19 +198,20 @@ class SiteDirectory:
 
 
 def _upstream(name: str, *lines: str) -> list[str]:
-    """A name for the services. Idle connections to them are kept by each nginx worker, because a new one for
-    every request costs more."""
+    """Returns the lines of an nginx `upstream` block, which names the services. Each nginx worker keeps idle
+    connections to them, because a new connection for every request costs more."""
     return [f"upstream {name} {{", *(f"    {line}" for line in (*lines, "keepalive 32;")), "}"]
 
 
 def _countries() -> list[str]:
-    """The lines of a map from the codes in GeoIP records to places. The map ignores the case."""
+    """Returns the lines of an nginx map from the country codes in GeoIP records to places. nginx ignores the
+    case of the codes."""
     lines = [f"{code} {place};" for code, place in places_by_code().items()]
     return ["# Written by `mirrorwise nginx`.", *lines]
 
 
 def _server(site: Site, trusted: Sequence[Network]) -> list[str]:
-    """The lines in the server section: where it listens, and whose X-Forwarded-For is believed."""
+    """Returns the lines in the server section: where nginx listens, and whose X-Forwarded-For it believes."""
     lines = ["# Written by `mirrorwise nginx`.", *(f"listen {address};" for address in site.listen)]
     if site.certificate is not None:
         lines += [f"listen {address} ssl http2;" for address in site.listen_tls]
@@ -224,7 +229,8 @@ def _server(site: Site, trusted: Sequence[Network]) -> list[str]:
 
 
 def _knowing(files: Sequence[MmdbFile], version: int) -> MmdbFile:
-    """The only one of these files that has addresses of this IP version. Raises GeoError if several do."""
+    """Returns the only one of these files that has addresses of this IP version. If none has such addresses,
+    returns the first file. Raises GeoError if several have."""
     known = [file for file in files if any(level.version == version for level in file.walk(SAMPLE))]
     if len(known) == 1:
         return known[0]
@@ -246,7 +252,8 @@ def _replace(path: Path, text: str) -> bool:
 
 
 class Reloader:
-    """Runs a command when the configuration has changed since it last ran, also in an earlier process."""
+    """Runs a command, such as `nginx -s reload`, when the configuration has changed since the command last
+    succeeded. A file keeps the digest of that configuration, so changes before a restart count too."""
 
     def __init__(self, folder: Path, command: str) -> None:
         self._folder = folder
@@ -254,8 +261,8 @@ class Reloader:
         self._stamp = folder / "loaded"
 
     def reload(self) -> bool:
-        """Runs the command if the configuration has changed. Returns whether it ran. Raises MirrorwiseError
-        if it failed; then it is run again the next time."""
+        """Runs the command if the configuration has changed. Returns whether the command ran. Raises
+        MirrorwiseError if it failed; then the next call runs it again."""
         content = b"".join(path.read_bytes() for path in sorted(self._folder.glob("*.conf")))
         digest = digest_of(content)
         if self._stamp.exists() and self._stamp.read_text() == digest:
@@ -273,7 +280,8 @@ class Reloader:
 
 
 def follow(directory: SiteDirectory, reloader: Reloader | None, every_s: float) -> None:
-    """Updates the directory for ever. After a failure nginx keeps what it has, and the log says so once."""
+    """Updates the directory every `every_s` seconds, for ever. After a failure nginx keeps what it has, and
+    the log has one line about the fault."""
     faults = Faults(log)
     while True:
         try:

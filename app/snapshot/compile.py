@@ -1,7 +1,7 @@
-"""Compiles a snapshot out of all that was read. Pure: the same input gives the same bytes.
+"""Compiles a snapshot from everything that the worker has read. Pure: the same input gives the same bytes.
 
-The places of a snapshot are every cell that the scan of the GeoIP database found, every country, every
-continent, every cloud region, and the unknown place. So there is a place for every client.
+A snapshot has a place for every client: each cell that the scan of the GeoIP database found, each country,
+each continent, each cloud region, and the unknown place.
 """
 
 from __future__ import annotations
@@ -40,21 +40,22 @@ CHUNK = 512  # places ranked at once; bounds memory with thousands of mirrors
 
 
 class MirrorLocation(Record, frozen=True, kw_only=True):
-    """The location of a mirror, and who says so."""
+    """The location of a mirror, and the source that it comes from."""
 
     coordinates: Coordinates | None = None
     country: str | None = None
     #: The continent of a mirror whose country is not known.
     continent: str | None = None
-    #: What the location was taken from, in words.
+    #: The source of the location, in words.
     by: str | None = None
-    #: The ASNs that its measured addresses are in.
+    #: The ASNs of the addresses that the prober found for the mirror.
     asns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """A snapshot before encoding, with the numbers of mirrors by question that the guard compares."""
+    """A snapshot before encoding, with the numbers of mirrors for each question. The worker's guard compares
+    these numbers with earlier ones."""
 
     snapshot: Snapshot
     counts: dict[str, eligibility.Counts]
@@ -62,7 +63,8 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that decides a list. The mappings are by mirror name, but for `repomd`."""
+    """All the values that decide which mirrors clients are served. All mappings but `repomd` have mirror
+    names as keys."""
 
     config: ServiceConfig
     #: Sorted by name.
@@ -73,13 +75,14 @@ class Inputs:
     #: None while the GeoIP database has not been scanned.
     places: PlaceTable | None = None
     networks: ClientNetworks = field(default_factory=ClientNetworks)
-    #: The versions of a repo's repomd.xml, the current one first, by the key of its content.
+    #: The versions of each repo's repomd.xml, the current one first, by "release/repo/arch".
     repomd: Mapping[str, tuple[RepomdVersion, ...]] = field(default_factory=dict)
     load_km: Mapping[str, float] = field(default_factory=dict)
 
 
 def compile_snapshot(inputs: Inputs) -> Compiled:
-    """Decides everything, and returns the snapshot."""
+    """Compiles a snapshot: decides each mirror's fate for each question, ranks the mirrors of each place, and
+    groups the mirrors of each network."""
     config, mirrors = inputs.config, inputs.mirrors
     questions = eligibility.Questions(config)
     whole = _whole(inputs, inputs.states, inputs.last_round)
@@ -112,7 +115,8 @@ def compile_snapshot(inputs: Inputs) -> Compiled:
 
 
 def _whole(inputs: Inputs, states: Mapping[str, MirrorState], last_round: ProbeRound | None) -> list[Fate]:
-    """The fate of each mirror as a whole."""
+    """Returns each mirror's fate as a whole, before its repos are looked at, in the order of
+    `inputs.mirrors`."""
     return [
         eligibility.fate_of_whole(inputs.config, mirror, states.get(mirror.name), last_round)
         for mirror in inputs.mirrors
@@ -120,18 +124,18 @@ def _whole(inputs: Inputs, states: Mapping[str, MirrorState], last_round: ProbeR
 
 
 def _rows(fates: eligibility.Fates) -> tuple[tuple[int, ...], bytes]:
-    """Returns the number of each question's row, and the rows joined. Equal rows are there once: where the
-    prober does not look, most are equal."""
+    """Returns the row number of each question, and the rows of fates, joined. Equal rows are stored once:
+    where the prober does not look, most rows are equal."""
     numbers: dict[bytes, int] = {}
     rows = tuple(numbers.setdefault(row.tobytes(), len(numbers)) for row in fates)
     return rows, b"".join(numbers)
 
 
 def _repomd(inputs: Inputs) -> dict[str, tuple[RepomdVersion, ...]]:
-    """The versions of repomd.xml that metalinks name: the current one, and those that were still within
-    the grace period when the prober last looked. Mirrors were judged at that time too. So no version
-    expires while the prober stands still, and the passing of time alone makes no new generation. A
-    version without any hash counts as unknown, because clients would accept any file for it."""
+    """Returns the versions of repomd.xml that metalinks name, by the key of a repo: the current version, and
+    those that were still within the grace period when the prober last looked. Mirrors were judged at that
+    time too. So no version expires while the prober stands still, and the passing of time alone makes no new
+    generation. A version without any hash counts as unknown, because clients would accept any file for it."""
     looked = [state.probed_at for state in inputs.states.values()]
     if inputs.last_round is not None:
         looked = [inputs.last_round.completed_at]
@@ -148,7 +152,8 @@ def _repomd(inputs: Inputs) -> dict[str, tuple[RepomdVersion, ...]]:
 def _by_question(
     repomd: dict[str, tuple[RepomdVersion, ...]], questions: eligibility.Questions
 ) -> dict[str, tuple[RepomdVersion, ...]]:
-    """The versions by the keys of questions: several questions may be about one directory."""
+    """Returns the versions with an entry for each question about a repo that has any: several questions may
+    be about one directory."""
     other_names = {
         key: repomd[directory.key]
         for key, directory in zip(questions.number, questions.directories, strict=False)
@@ -187,7 +192,8 @@ def _served(mirror: Mirror, inputs: Inputs) -> ServedMirror:
 
 
 def _working(addresses: Mapping[Protocol, str], state: MirrorState | None) -> dict[Protocol, str]:
-    """The addresses without those whose protocol failed over every family that the prober tried."""
+    """Returns the addresses without those whose protocol failed over every IP version that the prober tried.
+    If all of them failed, returns all."""
     endpoints = state.endpoints if state else {}
 
     def works(protocol: Protocol) -> bool:
@@ -272,8 +278,9 @@ def ranked(
     rankable: Sequence[int],
     config: ServiceConfig,
 ) -> tuple[ranking.Indexes, ranking.Floats]:
-    """The best mirrors of each place and their costs in km, both of shape (places, candidates), as
-    `ranking.best` returns them. Only the mirrors `rankable` are ranked; indexes are those of `mirrors`."""
+    """Ranks the mirrors of each place. Returns the indexes of the best mirrors and their costs in km, both of
+    shape (places, candidates), cheapest first. Only the mirrors with the indexes `rankable` are ranked; all
+    indexes refer to `mirrors`."""
     chosen = np.asarray(rankable, np.uint16)
     table = mirrors.take(rankable)
     parts = []

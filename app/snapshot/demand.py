@@ -1,7 +1,7 @@
-"""The demand for mirrors, from which load prices and simulations are computed.
+"""Computes the demand for mirrors, from which load prices and simulations are made.
 
-It follows from geography alone. Clients whose network leads them to a mirror of its own, and mirrors
-that carry only a part of the repos, are too few to decide a price.
+Demand follows from geography alone. Clients whose network decides which mirror they get, and mirrors that
+carry only a part of the repos, are too few to decide a price.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ BARRED_KM = np.float32(1e6)
 
 
 class Market:
-    """The mirrors that a snapshot ranks, and the places (as `rows` of the snapshot) with clients and a mirror
-    for them. `clients` are numbers by place name, in any unit; an unknown place counts as the wider place
-    by which its clients are answered. The snapshot must rank at least one mirror."""
+    """The mirrors that a snapshot ranks, and the places that have clients and a mirror that serves them
+    (`rows` are their rows in the snapshot). `clients` are numbers of clients by place name, in any unit.
+    Clients of a place that the snapshot does not have are counted at the wider place for which they are
+    answered. The snapshot must rank at least one mirror."""
 
     def __init__(self, snapshot: LoadedSnapshot, clients: Mapping[str, float]) -> None:
         self.snapshot = snapshot
@@ -51,11 +52,13 @@ class Market:
         )
 
     def load_of(self, by_name: Mapping[str, float]) -> ranking.Floats:
-        """Prices that are given by mirror name, as an array in the order of the mirrors."""
+        """Returns load prices that are given by mirror name, as an array in the order of the mirrors. A
+        mirror without a price gets 0."""
         return np.array([by_name.get(name, 0.0) for name in self.names], np.float32)
 
     def terms(self) -> Iterator[tuple[slice, ranking.Terms]]:
-        """Yields the terms of all mirrors for chunks of places, each with the slice of `rows` that it is."""
+        """Yields the terms of all mirrors' costs (distance, border and so on) for one chunk of places after
+        another, each with the slice of `rows` that the chunk covers."""
         for start in range(0, len(self.rows), CHUNK):
             chunk = slice(start, start + CHUNK)
             yield chunk, ranking.terms(self.places.part(chunk), self.mirrors, self.snapshot.policy)

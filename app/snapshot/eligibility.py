@@ -40,23 +40,24 @@ from app.model import (
 
 
 class Questions:
-    """Everything that mirrors can be asked for, with a number for each question. Releases and repos that
-    only the vault has are not among it."""
+    """All questions that mirrors can be asked, each with a number. Questions about releases and repos that
+    only the vault has are left out."""
 
     def __init__(self, config: ServiceConfig) -> None:
         self.config = config
         #: The number of each question, by its key.
         self.number: dict[str, int] = {}
-        #: The numbers of the questions that a content key decides.
+        #: The numbers of the questions about a repo, by the key that the repo has in mirror states.
         self.by_content: dict[str, list[int]] = {}
-        #: For the number of a question that leaves the arch open, the numbers of its arches.
+        #: For the number of a question that leaves the arch open, the numbers of the questions for each arch.
         self.without_arch: dict[int, list[int]] = {}
         self.directories = directories(config)
         for number, directory in enumerate(self.directories):
             self.number[question_key(directory.release, directory.repo, directory.arch)] = number
             if directory.repo:
                 self.by_content.setdefault(directory.key, []).append(number)
-        #: The keys of what the config expects mirrors to have, without questions that leave the arch open.
+        #: The keys of the questions about directories that the config expects mirrors to have. Questions that
+        #: leave the arch open are left out.
         self.expected = tuple(
             key for key, directory in zip(self.number, self.directories, strict=True) if directory.expected
         )
@@ -73,8 +74,8 @@ class Questions:
         return tuple(self.number)
 
     def declared_by(self, mirror: Mirror) -> npt.NDArray[np.bool_]:
-        """Returns for each question whether the mirror is declared to carry it. Questions that leave the
-        arch open are True here: their arches decide."""
+        """Returns for each question whether the mirror is declared to carry what is asked for. Questions that
+        leave the arch open are True here, because they are decided by the questions for each arch."""
         carried = np.ones(len(self.number), np.bool_)
         carried[: len(self.directories)] = [carries(mirror, directory) for directory in self.directories]
         return carried
@@ -86,8 +87,8 @@ Fates = npt.NDArray[np.uint8]
 def fates(
     questions: Questions, mirrors: Sequence[Mirror], whole: Sequence[Fate], states: Mapping[str, MirrorState]
 ) -> Fates:
-    """The fate of every mirror for every question, shape (questions, mirrors). `whole` is the fate of each
-    mirror as a whole (`fate_of_whole`)."""
+    """Returns the fate of every mirror for every question, shape (questions, mirrors). `whole` is the fate of
+    each mirror as a whole (`fate_of_whole`), in the order of `mirrors`. `states` are by mirror name."""
     table = np.empty((len(mirrors), len(questions.number)), np.uint8)
     declared: dict[object, npt.NDArray[np.bool_]] = {}
     for row, mirror, fate in zip(table, mirrors, whole, strict=True):
@@ -119,8 +120,9 @@ _OF_CONTENT = {
 
 
 def _with_probe(row: bytearray, state: MirrorState, questions: Questions) -> bytearray:
-    """Puts what the prober found into a mirror's row, where it is declared to carry something. Writing
-    single bytes is several times faster than writing numpy's numbers."""
+    """Puts what the prober found into a mirror's row of fates, where the row says `UNKNOWN`, and returns the
+    row. The row is a bytearray, because writing single bytes is several times faster than writing numpy's
+    numbers."""
     for key, content in state.content.items():
         for number in questions.by_content.get(key, ()):
             if row[number] == Fate.UNKNOWN:
@@ -134,7 +136,8 @@ def _with_probe(row: bytearray, state: MirrorState, questions: Questions) -> byt
 
 
 def _over_arches(by_arch: Fates) -> Fates:
-    """The fates for a question that leaves the arch open, from those for its arches (mirrors, arches)."""
+    """Returns the fates of mirrors for a question that leaves the arch open. `by_arch` are their fates for
+    each arch, shape (mirrors, arches). A mirror that may be served for only some arches is `PARTIAL`."""
     eligible = by_arch <= Fate.PARTIAL
     worst = np.where(eligible, by_arch, 0).max(axis=1)
     some = np.where(eligible.all(axis=1), worst, Fate.PARTIAL)
@@ -144,7 +147,8 @@ def _over_arches(by_arch: Fates) -> Fates:
 def fate_of_whole(
     config: ServiceConfig, mirror: Mirror, state: MirrorState | None, last_round: ProbeRound | None
 ) -> Fate:
-    """The fate of a mirror for everything that it is declared to carry, before its repos are looked at."""
+    """Returns the fate of a mirror for everything that it is declared to carry, before its repos are looked
+    at. `UNKNOWN` means that its repos decide."""
     if mirror.disabled:
         return Fate.DISABLED
     if not needs_probe(mirror):
@@ -162,8 +166,9 @@ def fate_of_whole(
 
 
 def content_age_s(state: MirrorVerdict) -> float | None:
-    """The age of a mirror's content: how far it was behind the origin when it was probed; never negative. So
-    it does not grow while the prober stands still. None if the mirror's timestamp is not known."""
+    """Returns how many seconds a mirror's content was behind the origin when the mirror was probed; never
+    negative. So the age does not grow while the prober stands still. Returns None if the mirror's timestamp
+    is not known. If the origin's is not known, the time of probing takes its place."""
     if state.timestamp is None:
         return None
     against = state.origin_timestamp or state.probed_at
@@ -174,7 +179,7 @@ def content_age_s(state: MirrorVerdict) -> float | None:
 
 
 class Counts(Record, frozen=True, kw_only=True, array_like=True):
-    """The numbers of public mirrors that a question has."""
+    """The numbers of public mirrors for one question."""
 
     #: Mirrors that might be served if nothing had been probed.
     declared: int
@@ -182,7 +187,7 @@ class Counts(Record, frozen=True, kw_only=True, array_like=True):
     well: int
     #: Mirrors that may be served.
     eligible: int
-    #: Of these, the mirrors that are known to have the repo, or trusted to.
+    #: Of these, the mirrors that are known to have the repo, or are trusted to have it.
     known: int
 
 
@@ -192,9 +197,10 @@ Marked = npt.NDArray[np.bool_]
 def counts(
     questions: Questions, probed: Fates, unprobed: Fates, public: Marked, well: Marked
 ) -> dict[str, Counts]:
-    """The numbers of mirrors for all that is expected, by the keys of questions with an arch. `probed` and
-    `unprobed` are the fates with and without what the prober found, shape (questions, mirrors). `public`
-    and `well` say which mirrors are so, shape (mirrors,)."""
+    """Returns the numbers of mirrors for each question about a directory that mirrors are expected to have,
+    by key; questions that leave the arch open are left out. `probed` and `unprobed` are the fates with and
+    without what the prober found, shape (questions, mirrors). `public` and `well` say which mirrors are
+    public, and which are well as a whole, shape (mirrors,)."""
     declared = unprobed <= Fate.PARTIAL
     tables = {
         "declared": declared,

@@ -1,10 +1,10 @@
 """The snapshot as the web process holds it: packed tables are read in place, mirrors ordered on demand.
 
-The order of mirrors for a client is made in two steps. The first step sorts the candidates of its place,
-64 mirrors that the worker ranked. This order is certain up to the *horizon*: no mirror outside the
-candidates can come before it. Only where a list needs more, because of filters (`country=JP` from
-Germany) or a crowd of near mirrors, all mirrors are ranked, by the same functions. Both steps give the
-same order.
+The order of mirrors for a client is made in one step or two. The first step sorts the candidates of the
+client's place, 64 mirrors that the worker ranked. Their order is certain up to the *horizon*, a rank that no
+other mirror is below. The second step ranks all mirrors by the same functions. It is taken only where a list
+needs more mirrors, because of filters (`country=JP` from Germany) or because very many mirrors are near. Both
+steps give the same order.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ Mask = npt.NDArray[np.bool_]
 """A boolean for each mirror, by index."""
 
 MAX_COST_ROWS = 64
-"""The costs of all mirrors, four bytes each, are remembered for so many places."""
+"""The number of places for which the costs of all mirrors, four bytes each, are remembered."""
 
 
 class Ranked(NamedTuple):
-    """Mirrors with their costs from one place, for one spread value: indexes, terms of the cost (shape
-    (1, n) or (n,)), noise and rank, all in km and all in the same order."""
+    """Mirrors ranked for one place and one spread value: their indexes, the terms of their costs (shape (1,
+    n) or (n,)), their noise and their rank. Terms, noise and rank are in km. All are in the order of rank,
+    lowest first."""
 
     indexes: list[int]
     terms: ranking.Terms
@@ -42,9 +43,9 @@ class Ranked(NamedTuple):
 
 
 class LoadedSnapshot:
-    """A decoded snapshot with the name of its generation. It never changes, but computes some parts only
-    when they are needed. Raises SnapshotError for bytes that are no snapshot of this schema, or one that
-    cannot be served."""
+    """A decoded snapshot with the name of its generation. It never changes, but computes some parts only when
+    they are needed. The constructor raises SnapshotError for bytes that are no snapshot of this schema, and
+    for a snapshot that cannot be served."""
 
     def __init__(self, generation: str, data: bytes) -> None:
         snapshot = verified(data)
@@ -77,22 +78,23 @@ class LoadedSnapshot:
     # --- places ----------------------------------------------------------------------------------
 
     def row_of(self, place: str) -> int:
-        """The row of a place, or of the narrowest wider place that the snapshot has."""
+        """Returns the row of a place, or of the narrowest wider place that the snapshot has."""
         row = self.rows.get(place)
         if row is None:
             row = next(self.rows[wider] for wider in wider_places(place) if wider in self.rows)
         return row
 
     def letters(self, row: int) -> tuple[str | None, str | None]:
-        """The country and continent of the place in a row, two letters each; None where unknown."""
+        """Returns the country and continent of the place in a row, two letters each; None where unknown."""
         pair = slice(2 * row, 2 * row + 2)
         return self._places.countries[pair].strip() or None, self._places.continents[pair].strip() or None
 
     # --- orders ----------------------------------------------------------------------------------
 
     def near(self, row: int, spread: int) -> tuple[list[int], bool]:
-        """The indexes of the nearest mirrors by rank, as far as the candidates of the place tell for
-        certain, and whether these are all mirrors that are ranked."""
+        """Returns the indexes of the mirrors nearest to the place in a row, lowest rank first, as far as the
+        order of its candidates is certain. The second value says whether the candidates are all mirrors that
+        are ranked."""
         indexes, costs = self._candidates[row], self._costs[row]
         everything = len(indexes) == len(self.rankable)
         rank_km = costs + ranking.noise_km(self.noise[indexes], spread, self.policy.spread_km)
@@ -104,7 +106,8 @@ class LoadedSnapshot:
         return ordered, everything
 
     def far(self, row: int, spread: int, among: Mask | None = None, count: int | None = None) -> list[int]:
-        """The indexes by rank of all mirrors that are ranked, or of a mask: the first `count`, or all."""
+        """Returns the indexes of all mirrors that are ranked, or of those in the mask `among`, lowest rank
+        first, for the place in a row. With `count`, returns the first so many."""
         indexes = np.flatnonzero(self.is_rankable if among is None else among)
         rank_km = (self._all_costs(row) + ranking.noise_km(self.noise, spread, self.policy.spread_km))[
             indexes
@@ -117,7 +120,8 @@ class LoadedSnapshot:
         return ordered
 
     def _all_costs(self, row: int) -> ranking.Floats:
-        """The base costs of all mirrors at a place."""
+        """Returns the costs of all mirrors without noise, in km, for the place in a row. They are remembered
+        for some places."""
         costs = self._costs_by_row.get(row)
         if costs is None:
             if len(self._costs_by_row) >= MAX_COST_ROWS:
@@ -127,7 +131,7 @@ class LoadedSnapshot:
         return costs
 
     def rank(self, row: int, spread: int, indexes: Sequence[int]) -> Ranked:
-        """Ranks any mirrors from a place: those with the indexes given, lowest rank first."""
+        """Ranks the mirrors with these indexes for the place in a row, lowest rank first."""
         place = self.points_of([row])
         all_of_them = len(indexes) == len(self.mirrors)
         terms = ranking.terms(place, self.table if all_of_them else self.table.take(indexes), self.policy)
@@ -142,7 +146,7 @@ class LoadedSnapshot:
         )
 
     def points_of(self, rows: Sequence[int]) -> ranking.PlacePoints:
-        """The columns that ranking needs, for the places in these rows."""
+        """Returns the columns that ranking needs, for the places in these rows."""
         pairs = [slice(2 * row, 2 * row + 2) for row in rows]
         return place_points(
             [self._names[row] for row in rows],
@@ -167,8 +171,8 @@ class LoadedSnapshot:
     # --- questions -------------------------------------------------------------------------------
 
     def fates_of(self, key: str) -> bytes:
-        """The fates of all mirrors for a question, one byte each. For a question that is not in the snapshot
-        each is `IN_VAULT`: only the vault has it."""
+        """Returns the fates of all mirrors for a question, one byte each. For a question that is not in the
+        snapshot each fate is `IN_VAULT`: only the vault has what is asked for."""
         return self.fates.get(key, self._in_vault)
 
     @cached_property
@@ -183,13 +187,13 @@ class LoadedSnapshot:
     # --- mirrors ---------------------------------------------------------------------------------
 
     def addresses(self, mirror: ServedMirror, release: str) -> dict[Protocol, str]:
-        """The base URLs of a mirror for a release, by protocol."""
+        """Returns the base URLs of a mirror for a release, by protocol."""
         module = self.config.modules.get(release)
         return mirror.module_addresses.get(module, {}) if module else mirror.addresses
 
     def barred(self, country: str | None) -> bytes:
-        """One byte for each mirror: 0, or the fate of a mirror that does not serve clients from this country
-        (`SERVES_OTHERS` or `KEEPS_OUT`). None is an unknown country."""
+        """Returns one byte for each mirror: 0, or the fate of a mirror that does not serve clients from this
+        country (`SERVES_OTHERS` or `KEEPS_OUT`). None is an unknown country."""
         barred = self._barred.get(country)
         if barred is None:
             made = bytes(_barred(mirror, country) for mirror in self.mirrors)
@@ -209,25 +213,26 @@ class LoadedSnapshot:
 
     @cached_property
     def is_rankable(self) -> Mask:
-        """Which mirrors are ranked by distance."""
+        """A mask of the mirrors that are ranked by distance."""
         mask = np.zeros(len(self.mirrors), np.bool_)
         mask[list(self.rankable)] = True
         return mask
 
     @cached_property
     def is_public(self) -> Mask:
-        """Which mirrors are open to clients of all networks."""
+        """A mask of the mirrors that are open to clients of all networks."""
         return np.array([mirror.public for mirror in self.mirrors], np.bool_)
 
     @cached_property
     def _countries(self) -> tuple[dict[str, int], npt.NDArray[np.intp]]:
-        """A number for each country that has mirrors, and by mirror the number of its country, or 0."""
+        """A number from 1 for each country that has mirrors, and an array with the number of each mirror's
+        country, which is 0 if the country is unknown."""
         found = dict.fromkeys(mirror.country for mirror in self.mirrors if mirror.country)
         numbers = {country: number for number, country in enumerate(found, 1)}
         return numbers, np.array([numbers.get(m.country or "", 0) for m in self.mirrors], np.intp)
 
     def in_countries(self, countries: Iterable[str]) -> Mask:
-        """Which mirrors are in one of these countries."""
+        """Returns a mask of the mirrors that are in one of these countries."""
         numbers, of_mirrors = self._countries
         wanted = np.zeros(len(numbers) + 1, np.bool_)
         wanted[[numbers[country] for country in countries if country in numbers]] = True
@@ -236,12 +241,13 @@ class LoadedSnapshot:
 
     @cached_property
     def ipv6_works(self) -> Mask:
-        """Which mirrors are known to work over IPv6. Those that were not tried are not among them."""
+        """A mask of the mirrors that are known to work over IPv6. Mirrors that were not tried are not in
+        it."""
         return np.array([mirror.ipv6 is True for mirror in self.mirrors], np.bool_)
 
     @cached_property
     def ipv4_fails(self) -> Mask:
-        """Which mirrors are known not to work over IPv4."""
+        """A mask of the mirrors that are known not to work over IPv4."""
         return np.array([mirror.ipv4 is False for mirror in self.mirrors], np.bool_)
 
 

@@ -1,7 +1,8 @@
-"""Compiles what a client's network means for its list: the mirrors for netblocks, cloud regions and ASNs.
+"""Compiles which mirrors a client gets because of its network: by netblocks, cloud regions and ASNs.
 
-The networks database gives an address the name of an overlay. Here each overlay, and every known cloud
-region, becomes the groups of mirrors that the passes before geography go through.
+The networks database gives each address the name of an *overlay*, which stands for all networks that the
+address is in. For each overlay, and for every known cloud region, this module makes the groups of mirrors
+that the passes before geography go through.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from app.model.place import Place, region_place
 from app.snapshot.schema import NetworkGroup, Overlay, Region, ServedMirror
 
 MEASURED_ASN_KM = 1000.0
-"""How near a client must be to a mirror that is in its ASN without declaring it, unless it is in the
-mirror's country. An ASN can span the world."""
+"""The farthest that a client may be from a mirror in its ASN that does not declare this ASN. Clients in the
+mirror's country may be farther away. The limit is there because an ASN can span the world."""
 
 
 @dataclass(frozen=True)
 class ClientNetworks:
-    """The networks that clients can be in, as far as they are known apart from the mirrors' files."""
+    """The networks that clients can be in, which `compile` combines with the mirrors."""
 
-    #: The digest under which the store has the networks database.
+    #: The digest under which the store has the networks database; None if there is no such database.
     digest: str | None = None
-    #: The overlays that the database names.
+    #: The overlays that the networks database names.
     overlays: Sequence[networks.KnownNetwork] = ()
-    #: The ASNs that the measured addresses of a mirror are in, by its name.
+    #: The ASNs of the addresses that the prober found for a mirror, by mirror name.
     measured_asns: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def compile(self, mirrors: Sequence[ServedMirror]) -> tuple[dict[str, Overlay], dict[str, Region]]:
@@ -39,7 +40,7 @@ class ClientNetworks:
         return overlays, self._regions(mirrors)
 
     def region_places(self) -> dict[Place, tuple[str, Coordinates]]:
-        """The country and coordinates of each cloud region whose location is known, by its place."""
+        """Returns the country and coordinates of each cloud region whose location is known, by its place."""
         places = {}
         for known in _known_regions():
             location = regions.region_location(known.provider, known.border_group or known.region or "")
@@ -91,7 +92,7 @@ class ClientNetworks:
 
 
 def _known_regions() -> list[CloudRegion]:
-    """All cloud regions in the tables of the providers."""
+    """Returns all cloud regions in the tables of the providers."""
     return [known for provider in PROVIDERS for known in regions.known_regions(provider)]
 
 
@@ -100,8 +101,9 @@ def _groups(pass_: Pass, groups: Iterable[Sequence[int]]) -> tuple[NetworkGroup,
 
 
 def _region_groups(client: CloudRegion, mirrors: Sequence[ServedMirror]) -> tuple[NetworkGroup, ...]:
-    """The groups of mirrors for clients in a cloud region: those in the region, those that serve all regions,
-    then those in each other region of the continent, nearest first. No group has private mirrors."""
+    """Returns the groups of mirrors for clients in a cloud region: the mirrors in the region, those that
+    serve all regions, then those in each other region of the continent, nearest first. No group has private
+    mirrors."""
     provider, region, _ = client
     mine = [i for i, m in enumerate(mirrors) if m.cloud_provider == provider and not m.private]
     everywhere = [i for i in mine if not mirrors[i].cloud_regions]

@@ -52,7 +52,7 @@ class ServedMirror(Record, frozen=True, kw_only=True):
     asns: tuple[Asn, ...] = ()
     countries: tuple[str, ...] = ()
     exclude_countries: tuple[str, ...] = ()
-    #: Whether the mirror works over this family; None if that is not known.
+    #: Whether the mirror works over IPv4; None if that is not known. The same holds for `ipv6`.
     ipv4: bool | None = None
     ipv6: bool | None = None
     sponsor: str | None = None
@@ -60,17 +60,20 @@ class ServedMirror(Record, frozen=True, kw_only=True):
 
     @property
     def public(self) -> bool:
-        """Whether geography may take the mirror: it is neither private nor inside a cloud."""
+        """Whether the mirror is open to clients of all networks, and so in the geography pass: it is neither
+        private nor inside a cloud."""
         return not self.private and self.cloud_provider is None
 
 
 class NetworkGroup(Record, frozen=True, kw_only=True):
-    """Mirrors of one pass that are equal for the clients of a network. A request orders them by rank."""
+    """A group of mirrors of one pass, which are equal for the clients of a network. A request orders them by
+    rank."""
 
     pass_: Pass = msgspec.field(name="pass")
     #: The indexes of the mirrors.
     mirrors: tuple[int, ...]
-    #: If set, the group is for clients in a mirror's country or this near to it (undeclared ASNs).
+    #: If set, only clients in a mirror's country or this near to the mirror get it. It is set for mirrors in
+    #: an ASN that they do not declare.
     within_km: Kilometres | None = None
     #: Whether the mirrors are in another region than the client's. One such group is enough for a list.
     nearby: bool = False
@@ -84,8 +87,8 @@ class Region(Record, frozen=True, kw_only=True):
 
 
 class Overlay(Record, frozen=True, kw_only=True):
-    """The groups of mirrors for the clients of one network, which the networks database names. `region` is
-    a key of `Snapshot.regions`; the groups of that region come between netblocks and ASNs."""
+    """The groups of mirrors for the clients of one network that the networks database names. `region` is a
+    key of `Snapshot.regions`; the groups of that region come between netblocks and ASNs."""
 
     exclusive: tuple[NetworkGroup, ...] = ()
     netblocks: tuple[NetworkGroup, ...] = ()
@@ -95,22 +98,22 @@ class Overlay(Record, frozen=True, kw_only=True):
 
 
 class PlaceRows(Record, frozen=True, kw_only=True):
-    """Packed tables of n places, and of the k best mirrors of each place (`ranking.best`)."""
+    """Packed tables of n places, and of the k best mirrors of each place (as `ranking.best` finds them)."""
 
-    #: n.
+    #: The number of places, n.
     count: int
-    #: k.
+    #: The number of best mirrors of each place, k.
     width: int
     #: The names of the places, joined by newlines.
     names: str
     #: Latitude and longitude, float32, shape (n, 2).
     points: bytes
-    #: Two letters or two blanks for each place; `continents` likewise.
+    #: The country of each place as two letters, or two blanks if unknown, joined; `continents` likewise.
     countries: str
     continents: str
     #: The indexes of the best mirrors, best first, uint16, shape (n, k).
     candidates: bytes
-    #: Their costs in km, float32, shape (n, k).
+    #: The costs of the best mirrors in km, float32, shape (n, k).
     costs: bytes
 
 
@@ -121,13 +124,14 @@ class Snapshot(Record, frozen=True, kw_only=True):
     config: ServiceConfig
     #: Sorted by name. Everything else names a mirror by its index here.
     mirrors: tuple[ServedMirror, ...]
-    #: Keys "release/repo/arch". The arch is empty if none is named or none matters, the repo for ISOs.
+    #: The keys of all questions, "release/repo/arch". The arch is empty if none is named or none matters; the
+    #: repo is empty for ISOs.
     questions: tuple[str, ...]
     #: For each question, the number of its row in `fates`.
     rows: tuple[int, ...]
     #: The `Fate` of each mirror, one byte each, row by row. Equal rows are there once.
     fates: bytes
-    #: What `ranking.noise_ranks` gives, uint8, shape (mirrors, 32).
+    #: The noise of each mirror for each spread value (`ranking.noise_ranks`), uint8, shape (mirrors, 32).
     noise: bytes
     #: The indexes of the mirrors that `places` ranks.
     rankable: tuple[int, ...]
@@ -155,13 +159,13 @@ def encode(snapshot: Snapshot) -> bytes:
 
 
 def generation_of(data: bytes) -> str:
-    """The name of the generation whose encoded snapshot is `data`."""
+    """Returns the name of the generation whose encoded snapshot is `data`."""
     return digest_of(data)[:16]
 
 
 def decode(data: bytes) -> Snapshot:
-    """Decodes a snapshot. Raises SnapshotError if it is cut short, no snapshot, or of another schema. Whether
-    it can be served is decided elsewhere (`app.snapshot.soundness`)."""
+    """Decodes a snapshot. Raises SnapshotError if the bytes are cut short, no snapshot, or one of another
+    schema. Whether the snapshot can be served is decided elsewhere (`app.snapshot.soundness`)."""
     try:
         schema = msgspec.msgpack.decode(data, type=_Envelope).schema
         if schema != SCHEMA:

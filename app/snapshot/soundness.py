@@ -1,10 +1,10 @@
-"""Checks whether a snapshot that decodes can be served: that each number is in its range, and that each
-reference leads to something that is there.
+"""Checks whether a decoded snapshot can be served: each number must be in its range, and each reference must
+lead to something that is there.
 
-A digest proves that a worker wrote these bytes, not that the worker was right. So the worker checks what it
-is about to publish, and web checks what it is about to serve, both with this module. What fails here
-changes nothing: the snapshot before it stays. Large tables are checked as whole columns, so that a network
-of 5,000 mirrors and 200 repos takes some 40 ms.
+A digest proves that a worker wrote these bytes, not that the worker was right. So the worker checks the
+snapshot that it is about to publish, and web checks the one that it is about to serve, both with this module.
+A snapshot that fails is not used, and the one before it stays. Large tables are checked as whole columns, so
+that a network of 5,000 mirrors and 200 repos takes some 40 ms.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ _MISFIT = "its tables do not fit each other"
 
 
 def verified(data: bytes) -> Snapshot:
-    """Decodes and checks a snapshot. Raises SnapshotError if it is none, or cannot be served."""
+    """Decodes and checks a snapshot. Raises SnapshotError if the bytes are no snapshot, or one that cannot be
+    served."""
     snapshot = decode(data)
     check(snapshot)
     return snapshot
@@ -65,7 +66,8 @@ def check(snapshot: Snapshot) -> None:
 
 
 def check_names(known: Collection[str], networks: Iterable[str]) -> None:
-    """Raises SnapshotError for networks, of a networks database, that are none of the `known` overlays."""
+    """Raises SnapshotError if one of these `networks`, the names in a networks database, is not a `known`
+    overlay."""
     unknown = "".join(sorted(set(networks).difference(known))[:1])
     _require(not unknown, f"its networks database has a network that it does not know, {unknown[:64]!r}")
 
@@ -76,7 +78,8 @@ def _require(good: object, problem: str) -> None:
 
 
 def _require_all(pattern: str, texts: Iterable[str], what: str) -> None:
-    """Raises SnapshotError unless the pattern, which matches no line feed, matches each text as a whole."""
+    """Raises SnapshotError unless the pattern matches each text as a whole. The pattern must not match line
+    feeds."""
     lines = list(texts)
     joined = "".join(f"{line}\n" for line in lines)
     if joined.count("\n") > len(lines) or not re.fullmatch(rf"(?:(?:{pattern})\n)*+", joined):
@@ -207,7 +210,8 @@ def _check_places(places: PlaceRows) -> None:
 
 
 def _pairs(packed: str, count: int) -> set[str]:
-    """Returns the different pairs among so many pairs of letters."""
+    """Returns the distinct two-letter codes in a string of `count` such codes. Raises SnapshotError if the
+    string has another length."""
     _require(len(packed) == 2 * count, _MISFIT)
     return {packed[at : at + 2] for at in range(0, len(packed), 2)}
 

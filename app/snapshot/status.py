@@ -26,8 +26,9 @@ V_co = TypeVar("V_co", bound=MirrorVerdict, covariant=True)
 
 
 class States(Mapping[str, V_co], Generic[V_co]):
-    """What the prober found of each mirror, by name. Each is decoded when it is looked at, because all of
-    them with all repos may take hundreds of megabytes. What cannot be decoded is left out."""
+    """A mapping from a mirror's name to what the prober found of the mirror. Each value is decoded when it is
+    looked up, because all of them with all repos may take hundreds of megabytes. Looking up a value that
+    cannot be decoded raises KeyError."""
 
     def __init__(self, encoded: Mapping[str, msgspec.Raw], decoder: msgspec.msgpack.Decoder[V_co]) -> None:
         self.encoded = encoded
@@ -50,7 +51,7 @@ class States(Mapping[str, V_co], Generic[V_co]):
 
 
 class StatusDocument(Record, frozen=True, kw_only=True):
-    """The status of mirrors and inputs, as far as it does not decide a list."""
+    """The status of mirrors and inputs that pages show but that decides no list."""
 
     schema: int = SCHEMA
     #: What the prober knows of each mirror, by name; private mirrors are left out.
@@ -62,7 +63,8 @@ class StatusDocument(Record, frozen=True, kw_only=True):
 
     @property
     def verdicts(self) -> Mapping[str, MirrorVerdict]:
-        """The states without what was found of each repo, which are read ten times as fast."""
+        """The states of mirrors without the findings about single repos, so that decoding is ten times as
+        fast."""
         states = self.states
         return States(states.encoded, _VERDICTS) if isinstance(states, States) else states
 
@@ -123,8 +125,8 @@ def _check_state(name: str, state: MirrorState) -> None:
 
 
 def is_possible(moment: datetime) -> bool:
-    """Returns whether a moment has a time zone, and is in years with which computing cannot fail, as it does
-    near the first and the last one."""
+    """Returns whether a moment has a time zone and its year is from 1970 to 8999. Near the first and the last
+    moment that datetime has, computing fails."""
     return moment.tzinfo is not None and moment.year in _YEARS
 
 
@@ -133,7 +135,7 @@ class Heartbeat(Record, frozen=True, kw_only=True):
 
     #: The worker's name, under which it holds the lease.
     worker: str = ""
-    #: When it said this, and when it started, in epoch seconds.
+    #: When the worker sent the heartbeat (`at_s`) and when it started (`started_at_s`), in epoch seconds.
     at_s: EpochSeconds
     started_at_s: EpochSeconds = 0.0
     steps: Count = 0

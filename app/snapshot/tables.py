@@ -1,4 +1,4 @@
-"""Makes the columns that ranking works on out of the mirrors and packed places of a snapshot."""
+"""Turns the mirrors and packed places of a snapshot into the numpy columns that ranking works on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.snapshot.schema import ServedMirror
 
 
 def mirror_table(mirrors: Sequence[ServedMirror]) -> ranking.MirrorTable:
-    """The columns that ranking needs, for all mirrors in the order given."""
+    """Returns the columns that ranking needs, for all mirrors in the order given."""
     located = [m.coordinates for m in mirrors]
     nowhere = float("nan")
     return ranking.MirrorTable(
@@ -30,7 +30,7 @@ def mirror_table(mirrors: Sequence[ServedMirror]) -> ranking.MirrorTable:
 def place_points(
     names: Sequence[str], points: npt.NDArray[np.float32], countries: str, continents: str
 ) -> ranking.PlacePoints:
-    """The columns that ranking needs, for places whose columns are unpacked from `PlaceRows`."""
+    """Returns the columns that ranking needs, for places whose columns are unpacked from `PlaceRows`."""
 
     def letters(packed: str) -> npt.NDArray[np.int32]:
         pairs = (packed[i : i + 2].strip() for i in range(0, len(packed), 2))

@@ -1,2 +1,2 @@
-"""Reads the files of the data folder into typed values. There is a module for each format, which names the
-file and line of what it refuses."""
+"""Reads the files of the data folder into typed values. There is a module for each format. If a module
+refuses a value, it names the file and the line."""

@@ -27,15 +27,15 @@ _RSYNC_FORM = re.compile(r"(?P<host>[A-Za-z0-9.-]+)(?:::|:(?=/))/*(?P<path>.*)")
 
 
 class BaseUrl(msgspec.Struct, frozen=True):
-    """A base URL in the one form, with its protocol."""
+    """A base URL in normal form, as this module makes it, with its protocol."""
 
     protocol: Protocol
     url: str
 
 
 def rsync_url(text: str) -> str:
-    """The URL for an address in a form of the rsync program (host::module, rsync@host:/module), with or
-    without a scheme before it. Any other text is returned as it is."""
+    """Returns the URL for an address in a form of the rsync program (host::module, rsync@host:/module), with
+    or without a scheme before it. Any other text is returned as it is."""
     if "://" in text and not text.startswith("rsync://"):
         return text
     location = text.removeprefix("rsync://").removeprefix("rsync@")
@@ -45,7 +45,8 @@ def rsync_url(text: str) -> str:
 
 
 def parse_base_url(text: str) -> BaseUrl:
-    """Parses a base URL. Raises ValueError with the end of a sentence that begins with the URL."""
+    """Parses a base URL that a person wrote. Raises ValueError if it cannot be used; the text of the error is
+    the end of a sentence that begins with the URL."""
     if len(text) > MAX_LENGTH:
         raise ValueError(f"is longer than {MAX_LENGTH} characters")
     if not (text.isascii() and text.isprintable()) or " " in text:
@@ -70,7 +71,8 @@ def parse_base_url(text: str) -> BaseUrl:
 
 
 def _host(parts: SplitResult) -> str:
-    """The host of a URL; an IPv6 address is in brackets."""
+    """Returns the host of a URL, with an IPv6 address in brackets. Raises ValueError if there is no valid
+    host, or the port is 0."""
     host = parts.hostname or ""
     if parts.port == 0:
         raise ValueError("has the port 0")

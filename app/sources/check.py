@@ -1,7 +1,7 @@
 """Checks a whole data folder, for `mirrorwise check` and the CI of pull requests.
 
-It reads every input file that people write, the probers' files where there are any, and names what no
-program reads.
+It reads every input file that people write, and the probers' files where there are any. It also warns of
+files that look like inputs but that no program reads.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from app.sources.unread import unread, unread_config
 from app.sources.yaml_file import line_of
 
 AsnPrefixes = Callable[[Sequence[int]], Iterable[tuple[str, int]]]
-"""Returns the (prefix, AS number) pairs of some ASes."""
+"""A function that returns the (prefix, AS number) pairs of some ASes."""
 
 
 def check(data_dir: Path, asn_prefixes: AsnPrefixes | None = None) -> list[Finding]:
-    """Checks a data folder. Returns the findings, sorted by file (with `data_dir` before it) and line. If the
-    service config has a fault, nothing else can be judged, and there are only its findings. Without
-    `asn_prefixes` it is not known how far the AS numbers of a mirror reach."""
+    """Checks a data folder. Returns the findings (faults and warnings), sorted by file (with `data_dir`
+    before it) and line. If the service config has a fault, nothing else can be judged, and only the findings
+    about it are returned. Without `asn_prefixes`, it is not checked how many addresses the AS numbers of a
+    mirror cover."""
     folder = DataFolder(data_dir)
     people, states = PeopleFiles(folder), StateFiles(folder)
     try:
@@ -91,8 +92,8 @@ def _count_faults(folder: DataFolder) -> list[Finding]:
 
 
 def _with_line(finding: Finding, folder: DataFolder, mirrors_dir: str) -> Finding:
-    """The finding with its line. Findings about mirrors that were read before have none yet, but begin with
-    the key."""
+    """Returns a finding about a mirror file with its line. A finding that was made after the file was read
+    has no line yet, but its message begins with the key, which is looked up in the file."""
     if finding.line is not None or not finding.file.startswith(f"{mirrors_dir}/"):
         return finding
     keys = finding.message.partition(":")[0].split(".")

@@ -1,7 +1,7 @@
 """Reads keys that choose among known words: protocols, releases, arches, repos.
 
-A word that is not known is a warning. A choice of which nothing is left is a fault, because an empty
-choice would mean "all of them".
+A word that is not known is a warning. It is a fault if no word of a choice is known, because an empty choice
+would mean "all of them".
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from app.sources.fields import Fields
 def choice(
     fields: Fields, key: str, known: Collection[str], aliases: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[str, ...]:
-    """The known words that a key names, in its order, with aliases resolved and without repetitions."""
+    """Returns the known words in the list of a key, in the file's order, with aliases resolved and without
+    repetitions. Reports the unknown words."""
     scalars = fields.scalars(key)
     chosen: dict[str, None] = {}
     for scalar in scalars:
@@ -36,6 +37,6 @@ def choice(
 
 
 def protocols(fields: Fields, key: str) -> tuple[Protocol, ...]:
-    """The protocols that a key names, in its order."""
+    """Returns the protocols in the list of a key, in the file's order. Reports unknown ones."""
     chosen = choice(fields, key, PROTOCOLS)
     return tuple(protocol for name in chosen for protocol in PROTOCOLS if protocol == name)

@@ -1,9 +1,9 @@
 """Reads the keys of a YAML mapping, each as a value of the type that it should have.
 
-A value that does not fit is a finding with the key's line, and counts as not given. It is a fault, because
-it decides which clients are sent where, unless the key only describes. An empty value ("None", an empty
-entry of a list) is a warning, unless the key is there to restrict. Lists have lengths that a person could
-have written.
+A value that does not fit is reported with its line, and counts as not given. It is a fault, because most keys
+decide which clients are sent where; where a key only describes a mirror, it is a warning. An empty value
+("None", an empty entry of a list) is a warning, but a fault if the key restricts what is served. A list that
+is longer than a person would write is a fault.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from app.sources.restricting import NO_RESTRICTIONS, Restrictions
 from app.sources.yaml_file import Mapping, Node, Scalar, Sequence, is_empty
 
 MAX_ENTRIES = 500
-"""Entries of a list."""
+"""The largest number of entries that a list may have."""
 
 MAX_STRANGE_KEYS = 200
-"""Keys in a file that are not known. Each is compared with all that it may mean."""
+"""The largest number of unknown keys in a file that are judged. Each of them is compared with all keys that
+it may be a misspelling of."""
 
 MAX_DURATION_S = 366 * 86400
 
@@ -53,8 +54,8 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 def duration_s(text: str) -> int | None:
-    """The seconds of "90s", "30m", "12h", "1d" or "2 weeks". None if it is no duration, or it is zero or
-    longer than a year."""
+    """Returns the seconds of "90s", "30m", "12h", "1d" or "2 weeks". Returns None if the text is no duration,
+    or the duration is zero or longer than a year."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         return None
@@ -64,13 +65,15 @@ def duration_s(text: str) -> int | None:
 
 
 def _said(node: Node) -> str:
-    """The value in the file, for a message."""
+    """Returns a description of a value for a message: its text in quotes, or that it is a list or a
+    mapping."""
     return quoted(node.text) if isinstance(node, Scalar) else "a list or a mapping"
 
 
 class Fields:
-    """The keys of a mapping. Messages put `prefix`, such as "geolocation.", before the name of a key.
-    `restricting` are the keys that must not be overlooked."""
+    """Reads the values of a mapping by their keys, and reports what is wrong with them. Messages put
+    `prefix`, such as "geolocation.", before the name of a key. `restricting` are the keys that restrict what
+    is served, and so must not be overlooked."""
 
     def __init__(
         self,
@@ -86,12 +89,13 @@ class Fields:
         self._read: set[str] = set()
 
     def _node(self, key: str) -> Node | None:
-        """The value of a key, which is known from now on; None if it is not there."""
+        """Returns the value of a key, or None if the mapping lacks the key. From now on the key counts as
+        known."""
         self._read.add(key)
         return self.mapping.entries.get(key)
 
     def _given(self, key: str) -> Node | None:
-        """The value of a key; None if it is not there or empty."""
+        """Returns the value of a key, or None if it is empty or the mapping lacks the key."""
         node = self._node(key)
         return None if isinstance(node, Scalar) and node.is_empty else node
 
@@ -99,7 +103,7 @@ class Fields:
         return self._given(key) is not None
 
     def line(self, key: str) -> int:
-        """The line of the key, or of the mapping if there is no such key."""
+        """Returns the line of the key, or of the mapping if there is no such key."""
         node = self.mapping.entries.get(key)
         return self.mapping.line if node is None else node.line
 
@@ -110,8 +114,8 @@ class Fields:
         self.report.warning(self.line(key), f"{self.prefix}{key}: {message}")
 
     def check_keys(self, known: Collection[str] | None = None) -> None:
-        """Finds keys that are not known here, and keys without a value. The keys that have been read are
-        known, unless others are given."""
+        """Reports unknown keys, restricting keys that are empty, and words such as "None" as values. Without
+        `known`, the keys that have been read are known."""
         known = self._read if known is None else known
         for key, node in self.mapping.entries.items():
             if key not in known:
@@ -124,8 +128,9 @@ class Fields:
                 self.warning(key, f"{quoted(node.text)} is taken as no value; leave the key out")
 
     def _may_restrict(self, key: str, path: str, node: Node) -> bool:
-        """Returns whether an unknown key, or one below it, may be meant as one that restricts. If so, that is
-        noted as a fault, and so are more unknown keys than can be judged."""
+        """Returns whether an unknown key, or a key below it, may be a misspelling of one that restricts, and
+        reports that as a fault. `path` is the key's full name for messages. If a file has more unknown keys
+        than are judged, that is a fault too, and each further key counts as such a misspelling."""
         self.report.strange_keys += 1
         if self.report.strange_keys > MAX_STRANGE_KEYS:
             if self.report.strange_keys == MAX_STRANGE_KEYS + 1:
@@ -154,8 +159,8 @@ class Fields:
         self.report.fault(line, f"{found}: this has no effect here, and may be meant to restrict; {remedy}")
 
     def text(self, key: str, describes: bool = False) -> str | None:
-        """The text of a key, without blanks around it; None if it is not given or empty. Anything else than a
-        text is a fault, unless the key only `describes`."""
+        """Returns the text of a key, without blanks around it; None if it is not given or empty. Anything
+        else than a text is a fault, or a warning if the key only `describes` the mirror."""
         node = self._given(key)
         if node is None:
             return None
@@ -207,7 +212,8 @@ class Fields:
         return duration
 
     def web_address(self, key: str) -> str | None:
-        """An http or https URL, which may be shown in a page. Anything else is a warning."""
+        """Returns an http or https URL, which may be shown in a page; None if there is none. Any other value
+        is a warning."""
         text = self.text(key, describes=True)
         if text is None or _WEB_ADDRESS.fullmatch(text):
             return text
@@ -215,8 +221,8 @@ class Fields:
         return None
 
     def scalars(self, key: str, most: int = MAX_ENTRIES, what: str = "entries") -> list[Scalar]:
-        """The entries of a list, without empty ones. A single value counts as a list of one. More than `most`
-        entries are a fault, and none is returned."""
+        """Returns the entries of a list, without empty ones. A single value counts as a list of one. More
+        than `most` entries are a fault, and none is returned. Messages call the entries `what`."""
         node = self._given(key)
         if node is None or self._is_too_long(key, node, most, what):
             return []
@@ -249,8 +255,9 @@ class Fields:
     def mapping_of(
         self, key: str, restricting: Restrictions | None = None, describes: bool = False
     ) -> Fields:
-        """The keys below this one; there are none if it is not given or no mapping. The latter is a fault,
-        unless the key only `describes`. The same keys are `restricting` there, unless others are given."""
+        """Returns the keys of the mapping below this key, or no keys if this key is not given or is no
+        mapping. The latter is a fault, or a warning if the key only `describes` the mirror. `restricting` are
+        the keys that restrict there; by default they are the same as here."""
         node = self._node(key)
         below = node if isinstance(node, Mapping) else Mapping(self.line(key), {})
         restricting = self.restricting if restricting is None else restricting

@@ -1,4 +1,4 @@
-"""The paths in the data folder. Only this module knows the names of its files and folders."""
+"""Knows the paths in the data folder. No other module knows the names of its files and folders."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ class DataFolder:
         self.mirmon = self.state / "mirmon.state"
 
     def mirrors(self, config: ServiceConfig | None) -> Path:
-        """The folder of the mirror files. Without a config, it is the one that is usual."""
+        """Returns the folder of the mirror files, which the config names. Without a config, it is the usual
+        one, `mirrors.d`."""
         return self.root / (config.mirrors_dir if config else "mirrors.d")
 
     def name_of(self, path: Path) -> str:
-        """The name by which findings call a path in the data folder, such as "mirrors.d/a.yml"."""
+        """Returns the name by which findings call a path in the data folder, such as "mirrors.d/a.yml" for
+        the file of a mirror."""
         return path.relative_to(self.root).as_posix()

@@ -31,7 +31,7 @@ _DROPPED = re.compile("[\u0300-\u036f\u2018\u2019\u02bb\u02bc ,.'`/()_-]+")  # a
 
 
 class _City(msgspec.Struct, gc=False):
-    """The part of GeoNames' record that is used."""
+    """The fields of a GeoNames record that are used."""
 
     name: str
     latitude: float
@@ -49,7 +49,7 @@ class _Places(msgspec.Struct, frozen=True):
     keys: npt.NDArray[np.int64]
     #: The index of the place that each key names. The other arrays are by place.
     place_of_key: npt.NDArray[np.int32]
-    #: Latitude and longitude.
+    #: Latitude and longitude in degrees, shape (places, 2).
     coordinates: npt.NDArray[np.float32]
     populations: npt.NDArray[np.int32]
     states: npt.NDArray[np.str_]
@@ -59,7 +59,8 @@ class Gazetteer:
     """Looks up cities in the list of places, which is read at the first look-up, once in each process."""
 
     def find(self, country: str, state_province: str | None, city: str) -> Coordinates | None:
-        """The coordinates of a city; `country` is ISO alpha-2. None if no place there has that name."""
+        """Returns the coordinates of a city; `country` is ISO alpha-2. Returns None if no place there has
+        that name."""
         places = _places()
         name = _plain(city)
         key = hash(country) ^ hash(name)
@@ -116,7 +117,8 @@ def _places() -> _Places:
 
 
 def _plain(text: str) -> str:
-    """Names without the differences in spelling that are ignored. Line breaks between names stay."""
+    """Returns names without the differences in spelling that are ignored, such as case and accents. Line
+    breaks between names stay."""
     text = text.casefold()
     for letter, plain in _UNDECOMPOSED.items():
         text = text.replace(letter, plain)

@@ -97,7 +97,7 @@ def _base_url(text: str) -> BaseUrl | None:
 
 
 def _line(protocol: Protocol, fields: Sequence[str]) -> _Line | None:
-    """Reads a line of the file; None if the URL was never probed."""
+    """Reads the fields of a line in the file. Returns None if the URL was never probed."""
     _, age, status, last_success, probes, _, last_probe = fields
     probed_at = _moment(last_probe)
     if probed_at is None:
@@ -117,8 +117,9 @@ def _moment(text: str) -> datetime | None:
 
 
 def _state(name: str, lines: Sequence[_Line]) -> MirrorState:
-    """The state of a mirror, which is as good as the best of its URLs. While it is up, its time of probing is
-    that of the last success, because its age was seen then."""
+    """Returns the state of a mirror, which is as good as the best of its URLs; `lines` are those of its URLs.
+    While the mirror is up, its time of probing is that of the last success, because its timestamp was seen
+    then."""
     best = min(lines, key=lambda line: (line.failures, -(line.last_success or line.last_probe).timestamp()))
     up = [line for line in lines if not line.is_down]
     successes = [line.last_success for line in lines if line.last_success]

@@ -13,8 +13,8 @@ _KNOWN = (*PROTOCOLS, "ftp")  # clients no longer use ftp, but mirror files stil
 
 
 def read_addresses(fields: Fields) -> dict[Protocol, str]:
-    """The addresses, by the scheme that each URL really has. A URL under the wrong key counts only if there
-    is none under the right one."""
+    """Returns the base URLs of a mirror, by the scheme that each URL really has. A URL under the key of
+    another protocol counts only if there is none under the right key."""
     fields.check_keys(_KNOWN)
     addresses: dict[Protocol, str] = {}
     misplaced: list[tuple[str, Protocol, str]] = []
@@ -42,7 +42,8 @@ def read_addresses(fields: Fields) -> dict[Protocol, str]:
 
 
 def read_module_addresses(fields: Fields, modules: Collection[str]) -> dict[str, dict[Protocol, str]]:
-    """The addresses of each module; `fields` are those of `address_optional`."""
+    """Returns the base URLs of a mirror for each optional module, by module and protocol. `fields` are the
+    keys below `address_optional`."""
     fields.check_keys(modules)
     return {
         module: addresses

@@ -51,10 +51,10 @@ def read_mirror(path: Path, config: ServiceConfig) -> tuple[Mirror | None, list[
 
 
 def check_network(mirrors: Mapping[str, Mirror], last: Mapping[str, Mirror]) -> list[Finding]:
-    """The findings about several files together; `mirrors` are by file name, and so are the `last` good ones,
-    as far as they are known. If two files name the same mirror, the file that named it before counts, or else
-    the one that has the name of the mirror, or else the first in order, and the other has a fault. The same
-    URL in two files is a warning."""
+    """Returns the findings about mirror files that contradict each other. `mirrors` are by file name, and so
+    are the `last` good ones, as far as they are known. If several files name the same mirror, one of them
+    counts, and the others have a fault. It is the file that named the mirror before, or else the file that
+    has the name of the mirror, or else the first file in order. The same URL in two files is a warning."""
     findings = []
     by_name: dict[str, str] = {}
     by_url: dict[str, str] = {}
@@ -115,7 +115,8 @@ def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
 
 
 def _check_reach(mirror: Mirror, fields: Fields, config: ServiceConfig) -> None:
-    """Checks, with all keys together, whether any client can be sent to the mirror."""
+    """Checks whether any client can be sent to the mirror, which depends on several keys together, and
+    reports what is wrong."""
     if not fields.report.faulty and not any(p in mirror.addresses for p in config.required_protocols):
         fields.fault("address", f"must have an address for {' or '.join(config.required_protocols)}")
     declared = mirror.asns or mirror.subnets
@@ -206,7 +207,8 @@ def _cloud(fields: Fields) -> Cloud | None:
 
 
 def _public_names(fields: Fields, provider: str, regions: tuple[str, ...]) -> tuple[str, ...]:
-    """The public names of regions. An unknown name is kept as it is: it may be newer than our table."""
+    """Returns the provider's own names of regions, however the file spells them. An unknown name is a
+    warning, and is kept as it is: it may be newer than our table."""
     names = []
     for region in regions:
         name = canonical_region(provider, region)

@@ -20,7 +20,7 @@ from app.sources.service_config import read_service_config
 
 
 class PeopleFiles:
-    """The service config and the mirrors of a data folder, as they were last good."""
+    """The last good service config and the last good mirrors of a data folder."""
 
     def __init__(self, folder: DataFolder) -> None:
         self.config: ServiceConfig | None = None
@@ -39,12 +39,13 @@ class PeopleFiles:
         return {mirror.name: mirror for mirror in self.definitions.values()}
 
     def marks(self) -> Marks:
-        """The marks of all files, which change when one of the files does."""
+        """Returns the marks (inode, size and times) of all these files, by path. They change when one of the
+        files does."""
         config, folder = self._folder.config, self._folder.mirrors(self.config)
         return {str(config): mark(config), **folder_mark(folder), **marks(folder, *MIRROR_ENDINGS)}
 
     def read(self) -> ServiceConfig:
-        """Brings everything up to date. Returns the last good config. Raises SourceError while there has
+        """Reads the files that have changed. Returns the last good config. Raises SourceError while there has
         never been a good one."""
         self.findings = self._read_config()
         if self.config is None:
@@ -86,7 +87,8 @@ class PeopleFiles:
             return None, error.findings
 
     def _take_last(self, read: dict[str, Mirror], file: str) -> None:
-        """Goes back to the last good mirror of a file, if no other file has its name now."""
+        """Removes the present mirror of a file from `read`. Puts the file's last good mirror in its place,
+        unless another file names that mirror now."""
         del read[file]
         last = self.definitions.get(file)
         if last is not None and last.name.lower() not in {mirror.name.lower() for mirror in read.values()}:

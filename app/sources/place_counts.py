@@ -1,8 +1,8 @@
 """Reads places.csv: numbers of clients by place that were counted, instead of guessed from GeoIP.
 
-It has two columns, with the header `place,clients`. A place is what `X-Client-Place` says ("DE/50/8", "DE",
-"~EU", or nothing where nothing is known), so that the file can be made by counting that column of an
-access log. The numbers of a place in several lines add up.
+It has two columns, with the header `place,clients`. A place is a value of the header `X-Client-Place`
+("DE/50/8", "DE", "~EU", or nothing where nothing is known), so that the file can be made by counting these
+values in an access log. The numbers of a place in several lines add up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from app.model.words import quoted
 
 MAX_BYTES = 16 * 1024**2
 MAX_CLIENTS = 1e12
-"""In one line: more than there are people, and few enough for all lines to be added up."""
+"""The largest number of clients in one line. It is more than there are people, and small enough for all lines
+to be added up."""
 
 HEADER = ["place", "clients"]
 

@@ -33,7 +33,7 @@ MAX_ROUND_BYTES = 100_000
 
 MAX_ADDRESSES = 100
 MAX_WORDS = 300
-"""Characters of what a state file says for people."""
+"""The largest number of characters of a text for people in a state file; longer texts are cut."""
 
 MAX_NUMBER = 2**53
 """All numbers are below this, so that every reader of JSON and a snapshot can hold them."""
@@ -75,15 +75,16 @@ def read_repo_versions(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
 
 
 def read_round(path: Path) -> ProbeRound:
-    """Reads the last complete round. Raises SourceError if the file is damaged."""
+    """Reads round.json, which is about the prober's last complete round. Raises SourceError if the file is
+    damaged."""
     probe_round = _decode(path, MAX_ROUND_BYTES, ProbeRound)
     _check_moment(path, probe_round.completed_at)
     return probe_round
 
 
 def _leave_out_unknown(raw: dict[str, Any]) -> None:
-    """Removes protocols, families and verdicts that are not known. If something is not shaped as it should
-    be, it stays, and the typed conversion says so."""
+    """Removes unknown protocols, IP versions and verdicts from a mirror's state that is not typed yet. A
+    value of a wrong type stays, so that the typed conversion reports it."""
     endpoints, content = raw.get("endpoints"), raw.get("content")
     if isinstance(endpoints, dict):
         raw["endpoints"] = {
@@ -140,7 +141,7 @@ def _check_addresses(path: Path, addresses: Collection[str]) -> None:
 
 
 def _in_few_words(state: MirrorState) -> MirrorState:
-    """The state with what it says for people cut to a length that a page has room for."""
+    """Returns the state with its texts for people cut to a length that a page has room for."""
     endpoints = {
         protocol: {
             family: msgspec.structs.replace(endpoint, detail=_few_words(endpoint.detail))

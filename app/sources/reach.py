@@ -1,8 +1,8 @@
-"""How far a mirror's AS numbers reach.
+"""Limits how many addresses a mirror may claim by its AS numbers.
 
-A mirror is sent the clients of the ASes that it declares, and with `monopoly` they get no other. So what
-`subnets` may claim is the limit for `asn` as well. Without an ASN database no client is known to be in an
-AS, and there is nothing to limit.
+A mirror is sent the clients of the ASes that it declares, and with `monopoly` these clients get no other
+mirror. So `asn` has the same limit as `subnets`. Without an ASN database no client is known to be in an AS,
+and there is nothing to limit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.model.prefixes import CloudRange, Prefix, parse_prefix
 from app.sources.subnets import GREATEST_REACH, WIDEST, WIDEST_TOGETHER
 
 Asns = Mapping[int, Sequence[Prefix]]
-"""The prefixes of ASes, by their number."""
+"""The prefixes of each AS, by its number."""
 
 
 def by_asn(prefixes: Iterable[tuple[str, int]]) -> Asns:
@@ -29,10 +29,12 @@ def by_asn(prefixes: Iterable[tuple[str, int]]) -> Asns:
 
 
 def asn_findings(mirrors: Mapping[str, Mirror], asns: Asns, clouds: Iterable[CloudRange]) -> list[Finding]:
-    """Finds the mirrors (by file) whose AS numbers claim too much: none of these numbers counts.
+    """Returns findings about the mirrors (by file) whose AS numbers claim too many addresses. None of the AS
+    numbers of such a mirror counts.
 
-    Of a monopoly this is a fault, because these clients would get no other mirror. Of others it is a
-    warning: one that stands in such an AS still serves the clients near it there.
+    For a monopoly the finding is a fault, because its clients would get no other mirror; a monopoly may claim
+    only a few addresses of cloud providers, too. For another mirror the finding is a warning, because a
+    mirror in such an AS still serves the clients near it there.
     """
     spaces = cloud_spaces(clouds)
     findings = []

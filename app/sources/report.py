@@ -11,23 +11,25 @@ from app.model import Finding, Severity
 from app.model.words import nearest, quoted
 
 MAX_FINDINGS = 50
-"""Findings of one severity that are said of one file: more than a person reads."""
+"""The largest number of findings of one severity that are kept for one file. It is more than a person
+reads."""
 
 
 class Report:
-    """The findings of one file. Nothing is raised, so that one reading finds every fault. If there are very
-    many, the first ones stand for all."""
+    """Collects the findings of one file. Nothing is raised, so that one reading finds every fault. Of very
+    many findings, only the first ones are kept."""
 
     def __init__(self, file: str) -> None:
         self.file = file
-        #: How many of its keys are known to no reader.
+        #: The number of keys in the file, so far, that are known to no reader.
         self.strange_keys = 0
         self._findings: list[Finding] = []
         self._counts = dict.fromkeys(Severity, 0)
 
     @property
     def findings(self) -> list[Finding]:
-        """In the order in which they were found, and then how many more there are."""
+        """The findings in the order in which they were found. If some were not kept, a finding at the end
+        says how many."""
         more = {severity: count - MAX_FINDINGS for severity, count in self._counts.items()}
         return [*self._findings, *(self._more(severity, left) for severity, left in more.items() if left > 0)]
 
@@ -42,7 +44,8 @@ class Report:
         self._add(Severity.WARNING, line, message)
 
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
-        """`did_you_mean`, which takes a while, as long as there is room for the answer."""
+        """Returns what the function `did_you_mean` returns. That function takes a while, so it is not called
+        once the report has no room for further findings of one severity."""
         return did_you_mean(word, known) if max(self._counts.values()) < MAX_FINDINGS else ""
 
     def _add(self, severity: Severity, line: int | None, message: str) -> None:
@@ -56,11 +59,12 @@ class Report:
 
 
 def located(findings: Iterable[Finding], folder: Path | str) -> list[Finding]:
-    """The findings with the folder before the file's name, so that an editor or CI finds the file."""
+    """Returns the findings with the folder before the file's name, so that an editor or CI finds the file."""
     return [msgspec.structs.replace(finding, file=str(Path(folder) / finding.file)) for finding in findings]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown word, with the known word that was probably meant, if any."""
+    """Returns the end of a sentence about an unknown word, with the known word that was probably meant; it is
+    empty if no known word is near."""
     near = nearest(word, known)
     return f"; did you mean {quoted(near)}?" if near else ""

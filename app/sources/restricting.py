@@ -1,7 +1,7 @@
-"""Recognises keys that restrict what is served, also where people misspell them.
+"""Recognises keys that restrict what is served, even where people misspell them.
 
-Such a key must not be overlooked. If it is misspelt or in the wrong place, a mirror that it should close
-would be open. So an unknown key that may mean one of these is a fault, and not only a warning.
+Such a key must not be overlooked: if it is misspelt or in the wrong place, a mirror that it should close to
+clients would be open to them. So an unknown key that may mean such a key is a fault, and not only a warning.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ _LIKE = 0.84
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _BEGINNING = 4
-"""How many letters at its beginning are enough for a word, as in "priv" for "private"."""
+"""The number of letters from which the beginning of a word counts as the word, such as "priv" for
+"private"."""
 
 _CONTAINED = 7
-"""How many letters a word must have to be found inside others, as in "isprivate"."""
+"""The number of letters from which a phrase is also found inside a longer key, such as "private" in
+"isprivate"."""
 
 _SAME = {
     "private": "hidden internal intranet public restricted",
@@ -31,14 +33,15 @@ _SAME = {
     "arch": "architecture architectures arches basearch",
     "version": "release releases releasever",
 }
-"""Other words with the same meaning, or the opposite one."""
+"""Other words with the same meaning as a word of a restricting key, or with the opposite one."""
 
 _VALUES = {"private": "internal", "disabled": "inactive maintenance offline paused retired suspended"}
-"""Words with this meaning when they are the value of a key, as in "status: disabled"."""
+"""Words that have the meaning of a restricting key when they are the value of another key, as in "status:
+inactive"."""
 
 
 class Restrictions(msgspec.Struct, frozen=True):
-    """The keys that restrict in one kind of mapping."""
+    """The keys that restrict what is served in one kind of mapping, such as a mirror file."""
 
     #: Each key with phrases that may mean it. All words of a phrase must occur, and the first key that fits
     #: counts.
@@ -51,13 +54,14 @@ class Restrictions(msgspec.Struct, frozen=True):
         return frozenset(key for key, _ in self.table)
 
     def meant(self, key: str) -> str | None:
-        """The restriction that a key may mean, however it is spelled; None if it means none."""
+        """Returns the restricting key that an unknown key may mean, however it is spelled; None if it means
+        none."""
         return next(
             (name for name, phrases in self.table if any(_says(key, phrase) for phrase in phrases)), None
         )
 
     def meant_by_value(self, value: str) -> str | None:
-        """The restriction that the value of a key may mean; None if it means none."""
+        """Returns the restricting key that the value of another key may mean; None if it means none."""
         word = value.strip().lower()
         return next(
             (name for name, also in _VALUES.items() if name in self.keys and word in {name, *also.split()}),
@@ -70,7 +74,8 @@ NO_RESTRICTIONS = Restrictions((), "")
 _ARCHES = ("arches", ("arch",))
 _VERSIONS = ("versions", ("version",))
 _COUNTRY = ("countries` or `geolocation: country", ("country",))
-"""`country` may be meant as whose clients are served, or as where the mirror is: only its author knows."""
+"""An unknown key `country` may mean the countries whose clients are served, or the country of the mirror:
+only its author knows."""
 
 _MIRROR = (
     ("private", ("private",)),
@@ -90,7 +95,8 @@ _TOP_LEVEL = "at the top level of the file"
 
 OF_MIRROR = Restrictions(_MIRROR, _TOP_LEVEL)
 OF_CLOUD_MIRROR = Restrictions((*_MIRROR, ("cloud_regions", ("region",))), _TOP_LEVEL)
-"""For a cloud mirror, `region` may be meant as `cloud_regions`. For others, it is a part of a country."""
+"""The restricting keys in the file of a cloud mirror. There, `region` may be meant as `cloud_regions`. For
+other mirrors, a region is a part of a country."""
 
 IN_GEOLOCATION = Restrictions(tuple(entry for entry in _MIRROR if entry is not _COUNTRY), _TOP_LEVEL)
 

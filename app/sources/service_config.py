@@ -28,7 +28,8 @@ _REPO_PATH = re.compile(r"(?!/)(?:[A-Za-z0-9._+~/-]|\$basearch(?![A-Za-z0-9_]))+
 
 
 def read_service_config(path: Path) -> tuple[ServiceConfig, list[Finding]]:
-    """Reads the config, and its warnings. Raises SourceError, with all findings, if it has a fault."""
+    """Reads the config. Returns it with its warnings. Raises SourceError, with all findings, if it has a
+    fault."""
     report = Report(path.name)
     root = read_yaml(path, report)
     config = _ConfigReader(Fields(root, report, restricting=OF_CONFIG)).config() if root else None
@@ -38,7 +39,7 @@ def read_service_config(path: Path) -> tuple[ServiceConfig, list[Finding]]:
 
 
 class _ConfigReader:
-    """Reads the keys of the config, in an order in which later ones can be checked against earlier ones."""
+    """Reads the keys of the config, in an order in which later keys can be checked against earlier ones."""
 
     def __init__(self, fields: Fields) -> None:
         self.fields = fields
@@ -82,7 +83,7 @@ class _ConfigReader:
         return config
 
     def names(self, key: str) -> list[str]:
-        """The names in a list, without repetitions."""
+        """Returns the names in the list of a key, without repetitions."""
         names = [scalar.text for scalar in self.fields.scalars(key) if self.is_name(scalar)]
         return list(dict.fromkeys(names))
 

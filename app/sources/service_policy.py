@@ -1,4 +1,5 @@
-"""Reads the keys of the service config that are our own: `selection`, `probe` and `repo_names`."""
+"""Reads the keys of the service config that Mirrorwise adds to AlmaLinux's: `selection`, `probe` and
+`repo_names`."""
 
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ def probe_policy(config: Fields) -> ProbePolicy:
 
 
 class KnownNames(msgspec.Struct, frozen=True):
-    """The repos, releases and aliases that the names in `repo_names` may stand for."""
+    """The repos, releases and aliases that an entry of `repo_names` may refer to."""
 
     repos: Collection[str]
     releases: Collection[str]
@@ -61,8 +62,8 @@ class KnownNames(msgspec.Struct, frozen=True):
 
 
 def repo_names(config: Fields, names: KnownNames) -> dict[str, RepoName]:
-    """Reads the table of names. An entry is the name of a repo, or a mapping of `repo`, `release` and
-    `disabled`."""
+    """Reads `repo_names`, the table of special names for repos. The value of a name is the name of a repo, or
+    a mapping with the keys `repo`, `release` and `disabled`."""
     table = config.mapping_of("repo_names")
     return {name: _repo_name(table, name, names) for name in table.mapping.entries}
 

@@ -1,7 +1,8 @@
-"""Reads `state/`, which has what the prober or mirmon measured. A file at fault counts as it last was.
+"""Reads the folder `state/`, in which the prober or mirmon writes what it measured.
 
-So does everything while a folder is not there, because it is being replaced, or its disk is not mounted.
-People who want no state leave the folder of the mirrors' states empty.
+For a file at fault, its last good contents are used. The same holds for all files while a folder is missing,
+because it is being replaced, or its disk is not mounted. People who want no state leave the folder of the
+mirrors' states empty.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ T = TypeVar("T")
 
 
 class StateFiles:
-    """What the state files of one data folder say. While a file is at fault, what it said before counts."""
+    """The contents of the state files of one data folder. While a file is at fault, its last good contents
+    count."""
 
     def __init__(self, folder: DataFolder) -> None:
-        #: The states of mirrors, by name.
+        #: The states of mirrors, by the name of the mirror.
         self.states: dict[str, MirrorState] = {}
         self.last_round: ProbeRound | None = None
-        #: The origin's versions of each repo, newest first.
+        #: The origin's versions of each repo's repomd.xml, newest first, by "release/repo/arch".
         self.repomd: dict[str, tuple[RepomdVersion, ...]] = {}
         #: The findings of the last reading, with the files' paths in the data folder.
         self.findings: list[Finding] = []
@@ -39,14 +41,16 @@ class StateFiles:
         self._repos = FileCache(read_repo_versions)
 
     def marks(self) -> Marks:
-        """The marks of all files, which change when one of the files does."""
+        """Returns the marks (inode, size and times) of all these files, by path. They change when one of the
+        files does."""
         folder = self._folder
         singles = {str(path): mark(path) for path in (folder.round, folder.repos, folder.mirmon)}
         folders = {**folder_mark(folder.state), **folder_mark(folder.mirror_states)}
         return {**singles, **folders, **marks(folder.mirror_states, *STATE_ENDINGS)}
 
     def read(self, mirrors: Iterable[Mirror]) -> None:
-        """Brings everything up to date. If both the prober and mirmon know a mirror, the prober counts."""
+        """Reads the files that have changed. `mirrors` say to which mirror a URL in mirmon's file belongs. If
+        both the prober and mirmon know a mirror, the prober counts."""
         self.findings = []
         folder = self._folder
         if self._listed(folder.state, known=bool(self.states or self.last_round)) is None:
@@ -65,8 +69,8 @@ class StateFiles:
             self.repomd = self._read(folder.repos, self._repos, self.repomd) or {}
 
     def _listed(self, folder: Path, known: bool) -> list[Path] | None:
-        """The state files in a folder; None if it cannot be read. It may be missing if nothing is `known` of
-        it."""
+        """Returns the state files in a folder. If the folder cannot be listed, reports that and returns None.
+        A folder that is missing counts as empty if nothing is `known` from it yet."""
         try:
             return paths(folder, *STATE_ENDINGS)
         except OSError as closed:
@@ -77,8 +81,8 @@ class StateFiles:
             return None
 
     def _begins_anew(self) -> bool:
-        """Returns whether a prober is filling a new folder, and its first round has not ended. Until then,
-        the mirrors that it has not come to keep their states."""
+        """Returns whether a prober is filling a new folder and its first round has not ended, and reports
+        that. Until the round ends, the mirrors that the prober has not come to keep their states."""
         folder = self._folder
         if self.last_round is None or not is_gone(folder.round):
             return False
@@ -87,7 +91,8 @@ class StateFiles:
         return True
 
     def _read(self, path: Path, cache: FileCache[T], last: T | None) -> T | None:
-        """What a file says, or what it last said while it is at fault; None if there is no file."""
+        """Returns the contents of a file, or its `last` good contents while it is at fault; None if there is
+        no file."""
         if is_gone(path):
             return None
         try:

@@ -18,17 +18,18 @@ from app.sources.fields import Fields
 from app.sources.yaml_file import Scalar
 
 WIDEST = {4: 12, 6: 28}
-"""The length of the widest prefix, by IP version."""
+"""The length of the widest prefix that a mirror may declare, by IP version."""
 WIDEST_TOGETHER = 4
 GREATEST_REACH = {version: WIDEST_TOGETHER << (WIDTHS[version] - WIDEST[version]) for version in WIDTHS}
-"""The addresses that a mirror may claim, by IP version."""
+"""The largest number of addresses that a mirror may claim, by IP version."""
 MAX_SUBNETS = 500
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def read_subnets(fields: Fields, key: str = "subnets") -> tuple[str, ...]:
-    """Reads the prefixes in their canonical form, in order, without repetitions."""
+    """Reads the netblocks that a key lists. Returns them as canonical prefixes, in the file's order, without
+    repetitions."""
     scalars = fields.scalars(key, MAX_SUBNETS, "netblocks")
     if len(scalars) == 1 and "://" in scalars[0].text:
         fields.warning(key, "a list that stands at a URL is not fetched; write the netblocks out")
@@ -56,7 +57,8 @@ def _network(fields: Fields, key: str, scalar: Scalar) -> _Network | None:
 
 
 def _prefix(network: _Network) -> Prefix:
-    """Returns the same netblock. An IPv4-mapped one stays IPv6, unlike in `parse_prefix`, and is refused."""
+    """Returns a netblock as a `Prefix`. An IPv4-mapped one stays IPv6, unlike in `parse_prefix`, so that it
+    is refused."""
     return Prefix(network.version, int(network.network_address), network.prefixlen)
 
 

@@ -25,7 +25,7 @@ from app.sources.folder import MIRROR_ENDINGS, STATE_ENDINGS, DataFolder
 MAX_DEPTH = 5
 
 _SAMPLES = frozenset({"doc", "docs", "example", "examples", "template", "templates", "test", "tests"})
-"""The names of folders with files that are for people only."""
+"""The names of folders whose files are for people only, and so are not looked at."""
 
 _LIKE_AN_ENDING = 0.75
 _LIKE_A_NAME = 0.85
@@ -46,14 +46,15 @@ class _Kind(msgspec.Struct, frozen=True):
 
     def holds(self, path: Path) -> bool:
         """Returns whether a file, in any folder, may be meant as an input of this kind. In the kind's own
-        folder the ending is enough; elsewhere the content must be of this kind too."""
+        folder the ending or the content is enough; elsewhere both must be of this kind."""
         inside = self.folder in path.parents
         named = _ends_like(path.name, self.endings)
         return (inside and named) or ((inside or named) and self.matches(_content(path)))
 
 
 def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """The warnings about unread files, with their paths in the data folder. `mirrors` are by file name."""
+    """Returns the warnings about files that look like inputs but are not read, with their paths in the data
+    folder. `mirrors` are by file name."""
     kinds = (
         _Kind("mirror", folder.root / mirrors_dir, MIRROR_ENDINGS, _is_mirror),
         _Kind("cloud range", folder.cloud, RANGE_ENDINGS, lambda content: provider_of(content) is not None),
@@ -80,7 +81,7 @@ def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) 
 
 
 def unread_config(folder: DataFolder) -> list[Finding]:
-    """The warnings about files at the top of the data folder that may be meant as config.yml."""
+    """Returns the warnings about files at the top of the data folder that may be meant as config.yml."""
     beside = [path for path in _files(folder, ()) if path.parent == folder.root and path != folder.config]
     return [
         _belongs(folder, path, folder.config) for path in beside if _is_meant(path, folder.config, folder)
@@ -105,7 +106,8 @@ def _files(folder: DataFolder, kinds: tuple[_Kind, ...]) -> Iterator[Path]:
 
 
 def _listed(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    """The inputs in a folder; none if it cannot be listed, which the reader of the folder says."""
+    """Returns the inputs in a folder. Returns none if the folder cannot be listed, because its reader reports
+    that."""
     try:
         return paths(folder, *endings)
     except OSError:
@@ -113,7 +115,8 @@ def _listed(folder: Path, endings: tuple[str, ...]) -> list[Path]:
 
 
 def _is_meant(path: Path, single: Path, folder: DataFolder) -> bool:
-    """Returns whether a file is probably meant as `single`. A copy beside it is not."""
+    """Returns whether a file has nearly the name of the input `single`, and so is probably meant as that
+    input. A copy beside the input is not."""
     name, right, there = path.name.lower(), single.name.lower(), not is_gone(single)
     if path.parent != single.parent:
         return name == right and (not there or path.parent in (folder.root, folder.state, folder.cloud))
@@ -129,8 +132,8 @@ def _belongs(folder: DataFolder, path: Path, right: Path) -> Finding:
 
 
 def _unread_files(folder: DataFolder, parent: Path, kind: _Kind, files: list[Path]) -> list[Finding]:
-    """The warnings about files of one kind in one folder: one for each file, or one for all if there are
-    several in a folder in which no such file belongs."""
+    """Returns the warnings about files of one kind in one folder: one for each file, or one for all if there
+    are several in a folder in which no such file belongs."""
     place = f"{kind.what} files are read from {folder.name_of(kind.folder)}/ itself"
     rule = f"{place}, under names that end in {' or '.join(kind.endings)}"
     if len(files) == 1 or parent in (folder.root, kind.folder):
@@ -143,8 +146,9 @@ def _unread_files(folder: DataFolder, parent: Path, kind: _Kind, files: list[Pat
 
 
 def _other_states(folder: DataFolder, mirrors: Mapping[str, Mirror]) -> list[Finding]:
-    """The warnings about state files that have the name of a mirror's file, or almost the mirror's name. A
-    state of a mirror that is gone is no fault."""
+    """Returns the warnings about state files that are not read because they have the name of a mirror's file
+    instead of the mirror's name, or that name in other letter case. The state of a mirror that is gone is not
+    reported."""
     meant = {Path(file).stem.lower(): mirror.name for file, mirror in mirrors.items()}
     meant |= {mirror.name.lower(): mirror.name for mirror in mirrors.values()}
     names = set(meant.values())
@@ -180,7 +184,8 @@ def _content(path: Path) -> bytes:
 
 
 def _is_mirror(content: bytes) -> bool:
-    """Returns whether a content begins with a key and has a mirror's keys, even if it is no valid YAML."""
+    """Returns whether a content looks like a mirror file, even if it is no valid YAML: it begins with a key,
+    and has the keys `name` and `address`."""
     return _FIRST_KEY.match(content) is not None and all(key.search(content) for key in _NAME_AND_ADDRESS)
 
 

@@ -26,7 +26,7 @@ from app.sources.report import Report
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_VALUES = 20_000
-"""Values and keys in a file. A large network's config.yml has some hundreds."""
+"""The largest number of values and keys in a file. A large network's config.yml has some hundreds."""
 MAX_KEY_CHARACTERS = 200
 MAX_TEXT_CHARACTERS = 2000
 
@@ -34,13 +34,14 @@ _Loader: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader",
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TAG_DIRECTIVE = re.compile(r"^%TAG[ \t]", re.MULTILINE)
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-"""What can stand in YAML as an escape, and is no text: no path holds the first, no encoding the others."""
+"""Matches characters that YAML can write as escapes but that are no text: NUL, which no path may contain, and
+surrogates, which no encoding has."""
 
 _NOTHING = frozenset({"", "~", "-", "--", "null", "none", "nil", "n/a"})
 
 
 class Scalar(msgspec.Struct, frozen=True):
-    """A single value."""
+    """A single value of a YAML file, as a text that is not interpreted."""
 
     line: int
     text: str
@@ -80,7 +81,7 @@ def is_empty(node: Node) -> bool:
 
 
 class _RefusedError(Exception):
-    """The rest of the file cannot be read."""
+    """Something in a file is not allowed, so that the rest of the file cannot be read."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -88,7 +89,8 @@ class _RefusedError(Exception):
 
 
 def read_yaml(path: Path, report: Report) -> Mapping | None:
-    """Reads the mapping that a file consists of; None, with a fault in the report, if it does not."""
+    """Reads a file that consists of a YAML mapping. Returns None, with a fault in the report, if the file
+    cannot be read or holds anything else."""
     try:
         content = read_bytes(path, MAX_BYTES)
     except SourceError as error:
@@ -99,7 +101,8 @@ def read_yaml(path: Path, report: Report) -> Mapping | None:
 
 
 def line_of(path: Path, *keys: str) -> int | None:
-    """The line of a key, for a finding that is made after the file was read; None if there is no key."""
+    """Returns the line of a key, for a finding that is made after the file was read; None if there is no such
+    key. `keys` lead to it from the top of the file."""
     node: Node | None = read_yaml(path, Report(path.name))
     for key in keys:
         node = node.entries.get(key) if isinstance(node, Mapping) else None
@@ -136,7 +139,8 @@ def parse_yaml(content: bytes, report: Report) -> Mapping | None:
 
 
 def _code_point(character: int | str) -> int:
-    """The code point of a character, which PyYAML gives as a number or as text, depending on the parser."""
+    """Returns the code point of a character, which PyYAML gives as a number or as text, depending on the
+    parser."""
     return character if isinstance(character, int) else ord(character)
 
 

@@ -33,5 +33,6 @@ def open_store(settings: Settings, for_web: bool = False) -> Store:
 
 
 def file_store(var_dir: Path) -> FileStore:
-    """The file store below `var_dir`. Without Redis it is the store itself, with Redis a web node's copy."""
+    """Returns the file store below `var_dir`. Without Redis, this is the store itself; with Redis, a web node
+    keeps a copy of the last good snapshot in it."""
     return FileStore(var_dir / "store")

@@ -54,7 +54,7 @@ class FileStore(IndexedStore):
         self._lease_guard = threading.Lock()
 
     def lease(self, owner: str, ttl_s: float) -> bool:
-        """Takes or keeps the lease. It ends with the process, so `ttl_s` does not matter here."""
+        """Takes or keeps the lease. The lease ends with the process, so `ttl_s` does not matter here."""
         with self._lease_guard, _spoken(self.directory / "lease.lock"):
             if not self._lease.is_ours:
                 self._owner = None
@@ -124,7 +124,8 @@ class FileStore(IndexedStore):
             self._clean(dropped=former.objects() - index.objects(), kept=index.objects())
 
     def _former_index(self) -> Index:
-        """The index to replace. One that cannot be used counts as none, so that the swap repairs it."""
+        """Returns the index that is to be replaced. An index that cannot be used counts as empty, so that the
+        swap repairs it."""
         try:
             return decode_index(self._load_index(), self.where)
         except StoreError:
@@ -136,7 +137,8 @@ class FileStore(IndexedStore):
                 raise lease_lost(owner, self.where)
 
     def _clean(self, dropped: set[str], kept: set[str]) -> None:
-        """Removes what the last swap dropped, and what dead writers left behind more than an hour ago."""
+        """Removes the objects that the last swap dropped, and what dead writers left behind more than an hour
+        ago."""
         for digest in dropped:
             with suppress(OSError):  # the next swap after an hour tries again
                 (self._objects / digest).unlink()
@@ -149,7 +151,8 @@ class FileStore(IndexedStore):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Lets only one thread of one process write at a time."""
+        """Lets only one thread of one process write at a time, for as long as the block runs. Raises
+        StoreError if others have not finished within `LOCK_TIMEOUT_S`."""
         path = self.directory / "write.lock"
         with _spoken(path):
             self.directory.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,11 @@
-"""The way both stores keep things: as immutable objects, named by their SHA-256, and one small index.
+"""Defines how both stores keep things: as immutable objects, named by their SHA-256, and one small index.
 
-Snapshots, blobs, the memory and the status document are *objects*; the *index* says which of them
-are current. A publication first writes its objects, which no reader looks for yet, and then replaces
-the index in one atomic step. A writer that is killed at any moment leaves the former index or the new
-one, and each is whole. The name of an object is the digest of its content: so what is read can be
-verified, and writing the same object twice does no harm. What the new index no longer refers to is
-removed in the same step. Objects that never got into an index, because their writer died, are removed
-after `UNCLAIMED_S`.
+Snapshots, blobs, the memory and the status document are *objects*; the *index* says which of them are
+current. A publication first writes its objects, which no reader looks for yet, and then replaces the index in
+one atomic step. A writer that is killed at any moment leaves the former index or the new one, and each is
+whole. The name of an object is the digest of its content, so a reader can verify the object, and writing the
+same object twice does no harm. Objects to which the new index no longer refers are removed in the same step.
+Objects that never got into an index, because their writer died, are removed after `UNCLAIMED_S`.
 
 A store implements the four abstract methods of `IndexedStore`; all rules are here.
 """
@@ -35,21 +34,22 @@ class Kept(Record, frozen=True, kw_only=True):
 class Index(Record, frozen=True, kw_only=True):
     """The index, which says what a store holds at the moment, by digest."""
 
-    #: The newest publication first, which is the current one.
+    #: The publications that can still be read, the newest first, which is the current one.
     kept: tuple[Kept, ...] = ()
     published_at_s: EpochSeconds = 0.0
     memory: str | None = None
     status: str | None = None
 
     def objects(self) -> set[str]:
-        """The digests of all objects that are still needed."""
+        """Returns the digests of all objects that are still needed."""
         digests = {self.memory, self.status}
         for kept in self.kept:
             digests.update((kept.snapshot, *kept.blobs))
         return {digest for digest in digests if digest is not None}
 
     def publishing(self, new: Kept, memory: str | None, published_at_s: float) -> Index:
-        """The index after a publication."""
+        """Returns the index after a publication, with the `new` generation first and, behind it, the
+        generations that are still kept."""
         others = tuple(kept for kept in self.kept if kept.generation != new.generation)
         kept = (new, *others)[:KEPT_GENERATIONS]
         return msgspec.structs.replace(self, kept=kept, memory=memory, published_at_s=published_at_s)
@@ -72,7 +72,8 @@ def encode_index(index: Index) -> bytes:
 
 
 def decode_index(data: bytes | None, where: str) -> Index:
-    """Decodes an index; None is an empty one. Raises NotOursError if it is not an index of ours."""
+    """Decodes an index. Returns an empty one for None, which stands for an index that was never written.
+    Raises NotOursError if the bytes are no index of ours."""
     if data is None:
         return Index()
     try:
@@ -94,7 +95,8 @@ def lease_lost(owner: str, where: str) -> LeaseLost:
 
 
 class IndexedStore(ABC):
-    """The base of both stores: all that has to do with generations, memory and status document."""
+    """The base class of both stores. It does everything that has to do with generations, memory and status
+    document."""
 
     where: str  # for messages
 
@@ -166,8 +168,9 @@ class IndexedStore(ABC):
         )
 
     def _current(self, find: Callable[[Index], str | None]) -> bytes | None:
-        """Reads an object that the index names; None if it names none, or the object is gone. The object may
-        be replaced between our two reads. Then the index names another one, and we read that."""
+        """Reads the object whose digest `find` takes from the index. Returns None if there is no such digest,
+        or the object is gone. The object may be replaced after the index was read; then the index names
+        another object, which is read instead."""
         former = None
         while True:
             digest = find(decode_index(self._load_index(), self.where))
@@ -186,10 +189,12 @@ class IndexedStore(ABC):
 
     @abstractmethod
     def _save_object(self, digest: str, data: bytes) -> None:
-        """Saves an object, or repairs it. It is unclaimed until a swap refers to it."""
+        """Saves an object, or repairs the one that is there. Until a swap refers to the object, it is
+        unclaimed and may be removed after `UNCLAIMED_S`."""
 
     @abstractmethod
     def _swap(self, swap: Swap) -> None:
-        """Saves the objects that a swap adds. Then, in one atomic step, it checks lease and needs, replaces
-        the index, and removes what only the former index referred to. An index that is not ours counts
-        as empty here: otherwise only a person could repair the store."""
+        """Saves the objects that a swap adds. Then, in one atomic step, checks that the swap's owner (if any)
+        holds the lease and that all needed objects are there, replaces the index, and removes the objects to
+        which only the former index referred. A former index that is not ours counts as empty: otherwise only
+        a person could repair the store."""

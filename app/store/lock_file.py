@@ -1,7 +1,7 @@
-"""Files that one process keeps locked until it ends, with the names of workers in them.
+"""A file that one process keeps locked until the process ends, with the names of workers in it.
 
-The lock is a `flock`: it vanishes with its process, however that ends, and belongs to that process
-alone (what it starts does not inherit it). Network file systems will not do.
+The lock is a `flock`: it vanishes with its process, however the process ends, and belongs to that process
+alone (programs that it starts do not inherit the lock). The file must not be on a network file system.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class LockFile:
             self._descriptor = None
 
     def _is_there(self, descriptor: int) -> bool:
-        """Returns whether an open file is still at the path. If the folder was removed or replaced, other
-        processes lock another file."""
+        """Returns whether the file that is open is still the one at the path. After the folder was removed or
+        replaced, it is not, and other processes lock another file."""
         try:
             there = self._path.stat()
         except (FileNotFoundError, NotADirectoryError):

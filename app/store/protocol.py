@@ -20,11 +20,13 @@ class LeaseLost(StoreError):  # noqa: N818 - says what happened, and the base sa
 
 
 class NotOursError(StoreError):
-    """The store answers, but what it holds is damaged or not ours. Publishing replaces it."""
+    """The store answers, but its content is damaged or was not written by Mirrorwise. Publishing replaces
+    that content."""
 
 
 class Pointer(Record, frozen=True, kw_only=True):
-    """The pointer to what is current in a store. Readers compare it with what they have."""
+    """The pointer to the current generation and status document in a store. Readers compare it with the
+    pointer that they read last."""
 
     generation: str
     #: A tag that changes whenever the bytes of the snapshot do.
@@ -35,51 +37,55 @@ class Pointer(Record, frozen=True, kw_only=True):
 
 
 class Publication(Record, frozen=True, kw_only=True):
-    """A generation, as it is published."""
+    """A generation with everything that is published together with it."""
 
     generation: str
     snapshot: bytes
-    #: The worker's memory; empty for a web node that keeps a copy, which has none.
+    #: The worker's memory; empty in the copy that a web node keeps, because a web node has no memory.
     memory: bytes
-    #: The digests of the blobs that the snapshot refers to. They are put before.
+    #: The digests of the blobs that the snapshot refers to. `put_blob` must have stored them before.
     blobs: tuple[str, ...]
     published_at_s: float
 
 
 class Store(Protocol):
-    """A store. Several threads and processes may use it at once."""
+    """The interface of a store. Several threads and processes may use the store at once."""
 
     def pointer(self) -> Pointer | None:
-        """The pointer to the current generation; None if none was published yet. It is one small read,
-        because every process asks for it all the time."""
+        """Returns the pointer to the current generation; None if none was published yet. This is one small
+        read, because every process asks for the pointer all the time."""
 
     def snapshot(self, generation: str) -> bytes | None:
-        """The snapshot of a generation; None if it is not one of the last three."""
+        """Returns the encoded snapshot of a generation; None if the generation is not one of the last
+        three."""
 
     def blob(self, digest: str) -> bytes | None:
-        """The bytes whose SHA-256 is `digest` (in lower-case hex), verified; None if they are not there."""
+        """Returns the bytes whose SHA-256 is `digest` (in lower-case hex), verified; None if they are not
+        there."""
 
     def put_blob(self, data: bytes) -> str:
-        """Stores a blob and returns its digest. It may be there already. A blob that no publication refers to
-        within an hour may be removed."""
+        """Stores a blob, which may be there already, and returns its digest. A blob to which no publication
+        refers within an hour may be removed."""
 
     def publish(self, publication: Publication, owner: str | None) -> None:
-        """Makes a generation current, with its memory, in one atomic step: a reader that sees the pointer
-        can read all that belongs to it. The last three generations are kept, and what only older ones
-        needed is removed. To publish a generation again renews its memory and time.
+        """Makes a generation current, with its memory, in one atomic step: a reader that sees the pointer can
+        read all that belongs to it. The last three generations are kept, and objects that only older ones
+        needed are removed. Publishing the same generation again renews its memory and time.
 
-        Raises LeaseLost unless `owner` holds the lease. `owner` is None for the copy that a web node
-        keeps for itself: there, several processes write the same, and no lease is needed.
+        Raises LeaseLost unless `owner` holds the lease. `owner` is None for the copy that a web node keeps
+        for itself: there, several processes write the same, and no lease is needed.
         """
 
     def memory(self) -> bytes | None:
-        """The worker's memory: what it wants to know again after a restart. It is part of a publication."""
+        """Returns the worker's memory, which tells a worker after a restart what it knew before; None if
+        there is none. The memory is part of a publication."""
 
     def remember(self, memory: bytes) -> None:
-        """Replaces the memory alone."""
+        """Replaces the worker's memory without a publication."""
 
     def status(self) -> bytes | None:
-        """The status document, which has what changes without changing a list."""
+        """Returns the status document, which has what changes without changing a list; None if there is
+        none."""
 
     def publish_status(self, data: bytes) -> None:
         """Replaces the status document."""
@@ -91,13 +97,14 @@ class Store(Protocol):
         """Gives the lease back, if `owner` has it."""
 
     def holder(self) -> str | None:
-        """Returns the owner of the lease, as far as can be told, for people; None if no worker has it."""
+        """Returns the owner of the lease, as far as that can be told; None if no worker has the lease. The
+        name is for people."""
 
     def beat(self, data: bytes) -> None:
         """Replaces the worker's heartbeat."""
 
     def heartbeat(self) -> bytes | None:
-        """The worker's last heartbeat, however old it is; None if there has been none."""
+        """Returns the worker's last heartbeat, however old it is; None if there has been none."""
 
     def close(self) -> None:
         """Closes connections, and gives up the lease if it ends with them."""

@@ -17,8 +17,8 @@ connection in the pool has died, it is replaced once, silently; timeouts are nev
 Behind an address (a DNS name, a virtual IP) another server may take over, while connections stay with
 the former server. That one may refuse us, hang, or answer as before. So every error closes the idle
 connections, and without errors they are renewed every `RENEW_S`: the next look after that resolves the
-name and connects anew. Behind Sentinel this is not needed, because it ends the connections to a former
-master itself, and it may be away for a while.
+name and connects anew. Behind Sentinel connections are not renewed. The sentinels end the connections to a
+former master themselves, and they may be away for a while, in which no new connection can be made.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ class RedisStore(IndexedStore):
 
     @classmethod
     def at(cls, url: SecretUrl, replica: bool = False, var_dir: Path | None = None) -> RedisStore:
-        """The store at a URL that settings has checked. With `replica`, behind Sentinel, any replica is
-        used, or the master while there is none. `var_dir`: where the workers of this machine see which of
-        them are dead."""
+        """Returns the store at a URL that settings has checked. With `replica`, behind Sentinel, any replica
+        is used, or the master while there is none. `var_dir` is the folder in which the workers of this
+        machine find out which of them are dead."""
         client, sentinels = client_at(url, replica)
         line = Succession(var_dir / "worker.lock") if var_dir else None
         return cls(client, str(url), sentinels, line)
@@ -150,7 +150,7 @@ class RedisStore(IndexedStore):
             return _get(self._client, OBJECT + digest)
 
     def _save_object(self, digest: str, data: bytes) -> None:
-        """Saves an object in pieces, because a timeout of the socket is for all of one argument."""
+        """Saves an object in pieces, because the socket's timeout holds for the whole of one argument."""
         key = OBJECT + digest
         with self._spoken():
             if self._holds(key, data):
@@ -193,7 +193,8 @@ class RedisStore(IndexedStore):
         self._transact(replace, INDEX, LEASE, *(OBJECT + digest for digest in needs))
 
     def _former_index(self, pipe: Pipeline) -> Index:
-        """The index to replace. One that cannot be used counts as none, so that the swap repairs it."""
+        """Returns the index that is to be replaced. An index that cannot be used counts as empty, so that the
+        swap repairs it."""
         try:
             return decode_index(_get(pipe, INDEX), self.where)
         except StoreError:
@@ -206,8 +207,8 @@ class RedisStore(IndexedStore):
     # --- talking to the server --------------------------------------------------------------------
 
     def _transact(self, step: Callable[[Pipeline], T], *watched: str) -> T:
-        """Runs `step` between WATCH and EXEC. It is run again if a watched key has changed meanwhile (a
-        renewed lease, an expired object), and once if the connection has died."""
+        """Runs `step` between WATCH and EXEC, and returns its result. `step` is run again if a watched key
+        has changed meanwhile (a renewed lease, an expired object), and once if the connection has died."""
         died = False
         with self._spoken(), self._client.pipeline() as pipe:
             for _ in range(TRIES):
@@ -251,8 +252,8 @@ class RedisStore(IndexedStore):
 
 
 def _holder(pipe: Pipeline) -> str | None:
-    """Returns the owner of the lease. A key of another type, and one that lasts longer than any lease of
-    ours, count as no lease: otherwise a person would have to delete them."""
+    """Returns the owner of the lease; None if there is no lease. A key of another type, and one that lasts
+    longer than any lease of ours, count as no lease: otherwise a person would have to delete them."""
     try:
         holder = _text(_get(pipe, LEASE))
     except redis.ResponseError as error:

@@ -1,8 +1,8 @@
-"""Makes clients of the Redis library for a URL that settings has checked: of a server, or by sentinels.
+"""Makes Redis clients for a URL, checked by settings, that names a server, or sentinels and a master.
 
 Sentinels may want a user and a password of their own, which are in the URL's query. With
-`rediss+sentinel://`, both sentinels and servers are spoken to over TLS. The user of a sentinel needs
-AUTH, SENTINEL MASTERS and SENTINEL SLAVES.
+`rediss+sentinel://`, both sentinels and servers are spoken to over TLS. The user of a sentinel needs AUTH,
+SENTINEL MASTERS and SENTINEL SLAVES.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Address = tuple[str, int]
 
 def client_at(url: SecretUrl, replica: bool) -> tuple[redis.Redis, list[redis.Redis]]:
     """Returns a client for the server at `url`, and the clients for its sentinels if there are any. With
-    `replica`, behind Sentinel, it is for any replica, or for the master while there is none."""
+    `replica`, behind Sentinel, the client is for any replica, or for the master while there is none."""
     parts = urlsplit(url.value)
     if parts.scheme not in SENTINEL_SCHEMES:
         return redis.Redis.from_url(url.value, **_options()), []
@@ -56,7 +56,7 @@ def client_at(url: SecretUrl, replica: bool) -> tuple[redis.Redis, list[redis.Re
 
 
 class _Sentinels(Sentinel):
-    """Sentinels as the library has them, but errors say what each sentinel answered."""
+    """redis-py's client for sentinels, but its errors say what each sentinel answered."""
 
     def __init__(self, addresses: list[Address], **options: Any) -> None:
         super().__init__(addresses, **options)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
@@ -80,7 +80,8 @@ class _Sentinels(Sentinel):
         raise Undirected(f"no sentinel names a master {service_name!r}: {'; '.join(answers)}")
 
     def discover_slaves(self, service_name: str) -> list[Address]:
-        """Finds the replicas. It is no error if there are none, unless a sentinel refuses to name them."""
+        """Returns the addresses of the replicas, or none if no sentinel names any. Raises Undirected if a
+        sentinel refuses to name them."""
         for sentinel in list(self.sentinels):
             try:
                 replicas = self.filter_slaves(sentinel.sentinel_slaves(service_name))  # type: ignore[no-untyped-call]  # as above
@@ -94,14 +95,15 @@ class _Sentinels(Sentinel):
         return []
 
     def _prefer(self, sentinel: redis.Redis) -> None:
-        """Puts this sentinel first, so that we do not wait for a dead one each time."""
+        """Puts this sentinel first in the list, so that later look-ups do not wait for a dead one each
+        time."""
         self.sentinels.remove(sentinel)
         self.sentinels.insert(0, sentinel)
 
 
 class _NamedServer(SentinelManagedConnection):
-    """A connection to a server that a sentinel has named. If the server refuses us, the error names its
-    address, and no other is tried: the user and the password would be the same there."""
+    """A connection to a server that a sentinel has named. If the server refuses us, the error names the
+    server's address, and no other server is tried: the user and the password would be the same there."""
 
     _problem = ""  # what the last server did that could not be connected
 

@@ -1,7 +1,7 @@
-"""Says in sentences what went wrong with a Redis server or a sentinel.
+"""Describes in sentences what went wrong with a Redis server or a sentinel.
 
-They contain nothing that the client library quotes: no commands, no payloads, and no connections with
-their passwords.
+The sentences contain nothing that the client library quotes: no commands, no payloads, and no connections
+with their passwords.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SENTENCES = {
     "MOVED": "is one node of a cluster, and another node holds our keys; put that node into the URL",
     "ASK": "is handing our keys to another node of its cluster; put that node into the URL once it has them",
 }
-"""What is wrong with the server, by the code at the beginning of its reply."""
+"""Descriptions of what is wrong with a server, by the code at the beginning of its reply."""
 
 _CODES: tuple[tuple[type[redis.RedisError], str], ...] = (
     (redis.ReadOnlyError, "READONLY"),
@@ -39,21 +39,25 @@ _CODES: tuple[tuple[type[redis.RedisError], str], ...] = (
     (redis.exceptions.MovedError, "MOVED"),
     (redis.exceptions.AskError, "ASK"),  # after MovedError, which is one
 )
-"""The codes of replies for which the library has a class: it removes the code from their text."""
+"""The codes of replies for which the client library has a class. The library removes these codes from the
+text of its errors."""
 
 _DOWN = ("refused", "reset by peer", "closed by server", "Broken pipe")
-"""Errors of a server that goes down or is down. They have one sentence, because they are one fault."""
+"""Words in the errors of a server that goes down or is down. All these errors have one sentence, because they
+are one fault."""
 
 _WRAPPED = re.compile(r".*(?:of pipeline caused error|discarded because of): -?", re.DOTALL)
-"""The text that the library and EXEC put before the reason, with the command in it."""
+"""Matches the text that the library and EXEC put before the reason, with the command in it."""
 
 
 class Undirected(redis.RedisError):
-    """No server could be asked, as the text says. Asking again at once would not help."""
+    """No server could be asked, for the reason that the error's text gives. Asking again at once would not
+    help."""
 
 
 def sentence(error: Exception, who: str = "it") -> str:
-    """Says what `who` did, according to an error of the client library."""
+    """Returns a sentence about an error of the client library. Its subject is `who`, such as the name of a
+    server."""
     if isinstance(error, Undirected):
         return str(error)
     if isinstance(error, redis.TimeoutError | TimeoutError):
@@ -72,7 +76,8 @@ def sentence(error: Exception, who: str = "it") -> str:
 
 
 def code_of(error: Exception) -> str:
-    """The code of a server's reply, such as READONLY. For other errors it is a word without meaning."""
+    """Returns the code of a server's reply, such as READONLY. For an error without such a code, returns a
+    word without meaning."""
     # A demoted master is taken for a lost connection, so that the library asks the sentinels again.
     origin = error.__context__ if isinstance(error.__context__, redis.ReadOnlyError) else error
     reason = _reason(origin)
@@ -83,5 +88,5 @@ def code_of(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The text of an error, without what it quotes."""
+    """Returns the text of an error, without the command that it quotes and cut to 200 characters."""
     return _WRAPPED.sub("", str(error))[:200].rstrip(".") or type(error).__name__

@@ -1,12 +1,13 @@
-"""Knows which workers of this machine are dead, so that their lease in Redis need not run out.
+"""Finds out which workers of this machine are dead, so that their lease in Redis need not run out.
 
-A worker that is killed leaves its lease behind. Each worker locks a file in `var/` for as long as it lives,
-and writes its name into it before it asks for the lease. The worker that has the lock knows that all others
-whose names are in the file have ended, also in other containers, as long as they share `var/`. If the file
-cannot be locked, nothing is known, and a lease has to run out as it does between machines.
+A worker that is killed leaves its lease behind. A worker locks a file in `var/`, keeps the lock for as long
+as it lives, and writes its name into the file before it asks for the lease. The worker that has the lock
+knows that all others whose names are in the file have ended, also in other containers, as long as they share
+`var/`. If the file cannot be locked, nothing is known, and a lease has to run out as it does between
+machines.
 
-This only saves time. Two workers never publish at once, because the index is replaced only while the lease
-in Redis has the publisher's name.
+The file only saves time. Two workers never publish at once, because the index is replaced only while the
+lease in Redis has the publisher's name.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from pathlib import Path
 from app.store.lock_file import LockFile
 
 MAX_NAMES = 100
-"""How many names of dead workers are remembered. More than one ended before it had the lease."""
+"""The largest number of dead workers whose names are remembered. There are several if workers ended before
+they had the lease."""
 
 
 class Succession:
-    """The workers that share a `var/`, one after the other."""
+    """A record, in the lock file at `path`, of the workers that have shared a `var/` folder one after the
+    other."""
 
     def __init__(self, path: Path) -> None:
         self._file = LockFile(path)
@@ -30,7 +33,8 @@ class Succession:
         self._written = ""
 
     def dead(self, owner: str) -> frozenset[str]:
-        """Returns the names of workers that have ended for certain. `owner` is the name of this one."""
+        """Returns the names of workers that have ended for certain; none if the file cannot be locked.
+        `owner` is the name of this worker."""
         with self._guard:
             try:
                 if not self._file.is_ours:  # not yet, or the folder was replaced

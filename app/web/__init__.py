@@ -1,4 +1,5 @@
-"""The web process: it looks things up and joins strings. `create_app` builds the application."""
+"""The web process, which answers requests from the published snapshot. `create_app` builds the
+application."""
 
 from app.web.application import create_app
 

@@ -1,6 +1,6 @@
 """Makes the complete answer to a parsed question of a client: status, headers, body. It needs no Flask.
 
-Both the ordinary views and the fast path call this, so that an answer does not depend on which of them
+Both the ordinary views and the fast path call this module, so that an answer does not depend on which of them
 the request went through.
 """
 
@@ -28,19 +28,19 @@ _QUERY = "%&=+,:;/@!$'()*~?"
 
 
 class Answer(NamedTuple):
-    """An HTTP answer, before it belongs to Flask or WSGI."""
+    """An HTTP answer in a form that belongs to neither Flask nor WSGI."""
 
     status: int
     content_type: str
     body: bytes
     #: All headers but Content-Type and Content-Length.
     headers: tuple[tuple[str, str], ...] = ()
-    #: The reason of a list; "" for other answers.
+    #: The reason of a list, such as the pass that gave the first mirror; "" for other answers.
     reason: str = ""
 
 
 def plain(status: int, message: str, *headers: tuple[str, str]) -> Answer:
-    """Returns a short text for people, such as an error message."""
+    """Returns an answer with a short text for people, such as an error message."""
     return Answer(status, text.CONTENT_TYPE, f"{message}\n".encode(), headers)
 
 
@@ -56,7 +56,8 @@ def no_snapshot() -> Answer:
 
 
 def listed(lists: MirrorLists, client: ClientClass, question: Question) -> Answer:
-    """Returns the answer to a question for mirrors, in the format it asks for. Raises QuestionError."""
+    """Returns the answer to a question for mirrors, in the format that the question names. Raises
+    QuestionError."""
     snapshot = lists.snapshot
     if question.format == "metalink":
         _check_metalink(snapshot, question)
@@ -86,21 +87,22 @@ def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
 
 
 def mirrorlist_instead(path: str, query: str) -> str:
-    """Returns the URL of the mirrorlist that belongs to the URL of a metalink, in the same URL form."""
+    """Returns the URL of the mirrorlist for the same repo as a metalink's URL, in the same URL form."""
     pairs = [pair for pair in query.split("&") if pair and not pair.lower().startswith("format=")]
     url = quote(path.replace("/metalink", "/mirrorlist", 1))
     return f"{url}?{quote('&'.join(pairs), safe=_QUERY)}" if pairs else url
 
 
 def has_metalink(snapshot: LoadedSnapshot, question: Question) -> bool:
-    """Returns whether the checksums are known that a metalink for this question needs."""
+    """Returns whether the checksums that a metalink for this question needs are known."""
     return question.key in snapshot.repomd
 
 
 def list_headers(
     snapshot: LoadedSnapshot, client: ClientClass, selection: Selection
 ) -> tuple[tuple[str, str], ...]:
-    """Returns the headers of an answer with mirrors: the client's place and network, and why this list."""
+    """Returns the headers of an answer with mirrors, such as the client's place and network, the list's
+    reason, and the first mirror."""
     headers = [
         ("X-Client-Place", client.place),
         ("X-Client-Network", shown(client).network),

@@ -1,11 +1,11 @@
-"""Builds the Flask application around what a process currently serves."""
+"""Builds the Flask application, which answers from the generation that its process serves now."""
 
 from __future__ import annotations
 
 from types import TracebackType
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from app.logs import without_words
 from app.render.metalink import UnknownFactsError
@@ -18,25 +18,26 @@ from app.store import Store, file_store
 from app.web.answers import mirrorlist_instead, no_snapshot, plain
 from app.web.downloads import sent_target
 from app.web.fastpath import FastPath
-from app.web.plain import is_impossible
+from app.web.plain import has_body, is_impossible, lacks_host
 from app.web.routes import NoSnapshotError, Routes, respond
 
 METHODS = ("GET", "HEAD")
 
 
 class Application(Flask):
-    """A Flask application that logs of a request that failed neither its path nor what it quoted."""
+    """A Flask application whose log has neither the path of a request that failed nor the error's message,
+    which may quote the request."""
 
     def log_exception(
-        self,
-        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+        self, exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None]
     ) -> None:
         self.logger.error("a request failed: %s", without_words(exc_info[1]))
 
 
 def create_app(settings: Settings, store: Store, follow: bool = True, server: str | None = None) -> Flask:
-    """Builds the application. With `follow` it keeps up with the store in the background; otherwise the
-    caller refreshes `app.extensions["mirrorwise"]`. `server` is the same as for `Current`."""
+    """Builds the application. With `follow`, a thread keeps up with the store; otherwise the caller refreshes
+    `app.extensions["mirrorwise"]`. `server` is the name that all processes of one server share, if there are
+    several."""
     app = Application(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # GET and HEAD only
     # With Redis as the store, the last good snapshot is kept in files beside it.
@@ -55,11 +56,14 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
 def _register_errors(app: Flask) -> None:
     @app.before_request
     def refuse() -> None:
-        """Refuses what nginx refuses, wherever it would lead, so that answers do not depend on nginx."""
+        """Refuses the requests that nginx refuses, whatever view they are for, so that answers are the same
+        without nginx: impossible paths, no Host header, bodies, and other methods."""
+        if is_impossible(sent_target(request.environ)) or lacks_host(request.environ):
+            raise BadRequest
+        if has_body(request.environ):
+            raise RequestEntityTooLarge
         if request.method not in METHODS:
             raise MethodNotAllowed(METHODS)
-        if is_impossible(sent_target(request.environ)):
-            raise BadRequest
 
     @app.errorhandler(QuestionError)
     def question_error(error: QuestionError) -> Response:

@@ -12,8 +12,9 @@ from app.web.answers import Answer, NoMirrorError, has_metalink, list_headers, p
 
 
 def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> Answer:
-    """Returns a redirect to the file. A client that came by https gets a 404 where the file has only an
-    http address (at the vault or the origin). Raises NoMirrorError."""
+    """Returns a redirect to the file, with `Link` headers for its other addresses. A client that came by
+    https gets a 404 where the file has only an http address (at the vault or the origin). Raises
+    NoMirrorError."""
     question, snapshot = download.question, lists.snapshot
     selection = lists.select(client, question)
     urls = [url + download.rest for url in selection.urls]
@@ -31,8 +32,8 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> A
 
 
 def sent_target(environ: Mapping[str, str]) -> str:
-    """Returns the target of a request as the client sent it. PATH_INFO will not do: it is decoded, and an
-    encoded slash looks like any other there. gunicorn calls the target RAW_URI."""
+    """Returns the target of a request as the client sent it. PATH_INFO cannot be used for this: it is
+    decoded, and an encoded slash in it looks like any other. gunicorn calls the target RAW_URI."""
     target = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if target is None:
         raise RuntimeError("the WSGI server gives neither RAW_URI nor REQUEST_URI")

@@ -1,8 +1,9 @@
-"""Answers that explain: why a client gets its list, what is known of the client, how the mirrors are.
+"""Makes the answers that explain: why a client gets its list, what is known of the client, how the mirrors
+are.
 
-They come as text, JSON or a page, whichever the client prefers. A client that takes anything, as curl
-does, gets text (JSON where it asks about mirrors). They are made for people, so they are not cached, and
-may take longer than a list.
+These answers come as text, JSON or a page, whichever the client prefers. A client that takes anything, as
+curl does, gets text, or JSON where it asks about mirrors. The answers are made for people, so they are not
+cached, and may take longer than a list.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Wanted:
     """The form in which a request wants its answer."""
 
     kind: Kind
-    #: The request's query.
+    #: The parameters in the request's query.
     parameters: Parameters
     path: str
     #: The service's own address as the client knows it, such as `https://mirrors.example.org`.
@@ -62,7 +63,8 @@ class Wanted:
 
 
 def explained(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
-    """Returns the explanation why this client gets this list. Raises UnknownMirrorError."""
+    """Returns the answer that explains why this client gets this list. Raises UnknownMirrorError if the
+    inquiry names a mirror that does not exist."""
     live = live_of(current, serving)
     explanation = explain(live, client.of, facts_of(current, serving, client), inquiry)
     match wanted.kind:
@@ -86,8 +88,8 @@ def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind
 
 
 class MirrorAnswers:
-    """Makes the answers about the mirrors that are not private. What is the same for all clients is made once
-    for each generation, status document and city database."""
+    """Makes the answers about the mirrors that are not private. The parts that are the same for all clients
+    are made once for each generation, status document and city database."""
 
     def __init__(self, current: Current) -> None:
         self._current = current
@@ -106,7 +108,8 @@ class MirrorAnswers:
             return _answer("json", network.json, vary)
 
     def one(self, serving: Serving, name: str, wanted: Wanted) -> Answer:
-        """Returns the report about one mirror. Raises UnknownMirrorError, for a private mirror too."""
+        """Returns the report about one mirror. Raises UnknownMirrorError if there is no such mirror, or it is
+        private."""
         with self._lock:
             network = self._network_of(serving)
         known = network.names.get(name)
@@ -126,7 +129,8 @@ class MirrorAnswers:
 
 
 class _Network:
-    """What is the same for all clients that ask about mirrors."""
+    """The summaries of all mirrors, which are the same for all clients. They are put into each format when it
+    is first asked for."""
 
     def __init__(self, serving: Serving, live: Live) -> None:
         self._serving = serving
@@ -164,7 +168,7 @@ def explanation_schema() -> Answer:
 
 
 def live_of(current: Current, serving: Serving) -> Live:
-    """Collects what explanations are made from, as it is now."""
+    """Collects the data that explanations are made from, as they are now."""
     document = serving.status_document
     return Live(serving.lists, document, current.cities, serving.published_at_s, time.time())
 

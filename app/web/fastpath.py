@@ -1,9 +1,10 @@
 """Answers requests whose question is already known without Flask, and counts all requests.
 
-If the same path with the same deciding parameters was parsed before, for the same generation, a request for
-a list needs nothing but the client's class. It is answered at once, from memory where the class asked the
-same before. All other requests go to the ordinary views, which remember their questions for the next time.
-Both call `answers.listed`, so that an answer does not depend on the way.
+If the same path with the same deciding parameters was parsed before, for the same generation, only the
+client's class is needed to answer a request for a list. Such a request is answered at once, from memory if
+the class has asked the same before. All other requests go to the ordinary views, which remember their
+questions for the next time. Both the fast path and the views call `answers.listed`, so that an answer does
+not depend on the way.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import NOSNIFF, listed
 from app.web.forms import WATCHED, label_of
-from app.web.plain import plain_host, plain_path, plain_query
+from app.web.plain import has_body, lacks_host, plain_host, plain_path, plain_query
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 MAX_NAME_CHARS = 300
-"""The longest name that is remembered. Clients hardly ever send a longer target twice."""
+"""The largest number of characters in the name of a question (`name_of`) that is remembered. Clients hardly
+ever send a longer target twice."""
 
 ABOUT_THE_CLIENT = frozenset({"ip", "explain", "mirror"})
 """Parameters that an answer depends on beside the question: requests with them never take the fast path."""
@@ -37,7 +39,8 @@ _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in H
 
 
 class FastPath:
-    """WSGI middleware around the Flask application, which gets every request in its plain form."""
+    """The WSGI middleware around the Flask application. It answers the requests whose question is known. All
+    others go to the application, in their plain form (`plain`)."""
 
     def __init__(self, app: WSGIApplication, current: Current, clients: Clients) -> None:
         self._app = app
@@ -49,7 +52,7 @@ class FastPath:
         started = perf_counter()
         path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
         serving = self._current.serving
-        if serving is None or environ["REQUEST_METHOD"] != "GET":
+        if serving is None or environ["REQUEST_METHOD"] != "GET" or has_body(environ) or lacks_host(environ):
             return self._ordinary(environ, start_response, started)
         remembered = _remembered(serving, path, query)
         if remembered is None:
@@ -70,7 +73,8 @@ class FastPath:
         return [body]
 
     def remembers(self, target: str) -> bool:
-        """Returns whether a request for this target, as it was sent, takes next to nothing."""
+        """Returns whether a request for this target takes next to no time, because its question is remembered
+        or it is a health check. The target is as the client sent it."""
         serving = self._current.serving
         path, _, query = target.partition("?")
         if path in WATCHED:
@@ -80,10 +84,12 @@ class FastPath:
     def _ordinary(
         self, environ: WSGIEnvironment, start_response: StartResponse, started: float
     ) -> Iterable[bytes]:
-        """Returns the answer of the Flask application. It is counted when it begins, complete by then."""
+        """Returns the answer of the Flask application. The answer is counted when it begins, because it is
+        complete by then."""
         environ["PATH_INFO"] = plain_path(environ["PATH_INFO"])
         environ["QUERY_STRING"] = plain_query(environ.get("QUERY_STRING", ""))
-        environ["HTTP_HOST"] = plain_host(environ.get("HTTP_HOST", ""))
+        if not lacks_host(environ):
+            environ["HTTP_HOST"] = plain_host(environ.get("HTTP_HOST", ""))
         form = label_of(environ["PATH_INFO"], environ["QUERY_STRING"])
 
         def begin(
@@ -96,14 +102,15 @@ class FastPath:
 
 
 def _remembered(serving: Serving, path: str, query: str) -> tuple[str, Question] | None:
-    """The label and the question of a request that was parsed before."""
+    """Returns the label of the URL form and the question of a request that was parsed before; None for any
+    other request."""
     # Most requests are written as the name is.
     return serving.questions.get(f"{query}\n{path}") or serving.questions.get(name_of(path, query))
 
 
 def name_of(path: str, query: str) -> str:
-    """The name that a question is remembered by: the deciding parameters as they came, and the plain path.
-    Between them is a line feed, because no query has one."""
+    """Returns the name under which a question is remembered: the deciding parameters as they came, and the
+    plain path. Between them is a line feed, because no query has one."""
     path = plain_path(path)
     deciding = _IN_NAMES if path.count("/") <= 1 else _IN_NAMES - NAMING
     pairs = [pair for pair in query.split("&") if _may_be(pair.partition("=")[0], deciding)]

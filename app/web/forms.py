@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from app.request.question import Parser, Question
 
 OTHER = "other"
-"""The label of a request that has none of these forms: a page, or what does not exist."""
+"""The label of a request that has none of these forms: it is for a page, or for a URL that does not exist."""
 WATCHED = ("/healthz", "/readyz")
-"""Whatever watches the service asks for these paths, and must not wait."""
+"""The paths of health checks. The programs that watch the service ask for them, and must not wait."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class UrlForm:
 class ListForm(UrlForm):
     """A URL form that asks for a list. nginx may cache the answers."""
 
-    #: Makes the question. It gets the parser, the query parameters, and the variables of the path by name.
+    #: Makes the question from the parser, the query parameters, and the variables of the path by name.
     parse: Callable[..., Question]
 
 
@@ -100,9 +100,8 @@ def label_of(path: str, query: str) -> str:
 
 
 def quick_path_pattern() -> bytes:
-    """Returns a regular expression for the beginning of the target of a quick request: the beginning of a
-    quick form with the "/" or "?" behind it, or "/?"; or all of a path of those by which the service is
-    watched."""
+    """Returns a regular expression for the beginning of the target of a quick request. It matches the
+    beginning of a quick form with the "/" or "?" behind it, "/?", and the whole path of a health check."""
     beginnings = {_beginning(rule)[0][1:] for form in URL_FORMS if form.is_quick for rule in form.rules}
     named = "|".join(sorted(beginnings - {""}))
     watched = "|".join(path[1:] for path in WATCHED)

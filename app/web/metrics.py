@@ -1,8 +1,9 @@
 """Answers `/metrics` with numbers about all processes of this server together, and about the worker.
 
-They are in Prometheus' text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/).
-The worker has no port of its own: its numbers come with its heartbeat, through the store. They name no
-client's address, no parameter and no private mirror, and every label has few values.
+The numbers are in Prometheus' text format 0.0.4
+(https://prometheus.io/docs/instrumenting/exposition_formats/). The worker has no port of its own: its numbers
+come with its heartbeat, through the store. The metrics name no client's address, no parameter and no private
+mirror, and every label has few values.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _MISSES = "Behind a caching nginx these are its misses alone; totals come from i
 
 
 def exposition(current: Current) -> bytes:
-    """Returns the body of the answer to a scrape."""
+    """Returns the body of the answer when Prometheus asks for the metrics."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(current))
     return generate_latest(registry)
@@ -91,7 +92,7 @@ class _Collector:
 
 
 def _requests(processes: list[Counted]) -> Iterator[Metric]:
-    """Yields the metrics of what was answered. Processes that have ended count too."""
+    """Yields the metrics about answered requests. Processes that have ended count too."""
     requests = CounterMetricFamily(
         "mirrorwise_requests",
         "Requests by URL form, HTTP status, and the pass that gave the first mirror (empty where no list"
@@ -218,8 +219,8 @@ def _by_source(
     text: str,
     numbers: Mapping[str, int],
 ) -> Metric:
-    """Returns a metric with the label `source`. The store always has a value, 0 while it is well, because an
-    alert on a value that does not exist would never fire."""
+    """Returns a metric with the label `source`. The source `store` always has a value, 0 while the store is
+    well, because an alert on a value that does not exist would never fire."""
     metric = family(name, text, labels=["source"])
     for source, number in sorted({"store": 0, **numbers}.items()):
         metric.add_metric([source], number)

@@ -1,13 +1,15 @@
-"""Brings path and Host header of a request into the plain form that the application expects.
+"""Brings path, query and Host header of a request into the plain form that the application expects, and
+finds requests that are refused whatever they ask for.
 
-Doubled and trailing slashes in a path, as some clients write them, mean nothing; a redirect would cost
-the client a second request every time. The Host header matters to pages that show their own address,
-and to nothing else. Flask would refuse some of its values, and accept others that no host can have.
+Doubled and trailing slashes in a path, as some clients write them, mean nothing; a redirect would cost the
+client a second request every time. The Host header matters to pages that show their own address, and to
+nothing else. Flask would refuse some of its values, and accept others that no host can have.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import quote, unquote_to_bytes
 
 NO_HOST = "localhost"
@@ -20,7 +22,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def is_impossible(target: str) -> bool:
-    """Whether a request's target, as it was sent, has a path that no server could open: it is encoded
+    """Returns whether a request's target, as it was sent, has a path that no server could open: it is encoded
     wrongly, holds a NUL, or leads above the root."""
     path = target.partition("?")[0]
     if "%" not in path and ".." not in path:
@@ -36,6 +38,19 @@ def is_impossible(target: str) -> bool:
     return False
 
 
+def lacks_host(environ: Mapping[str, str]) -> bool:
+    """Returns whether a request lacks its Host header. HTTP/1.0 has none, and HTTP/1.1 demands one (RFC 9112,
+    section 3.2)."""
+    return "HTTP_HOST" not in environ and environ["SERVER_PROTOCOL"] != "HTTP/1.0"
+
+
+def has_body(environ: Mapping[str, str]) -> bool:
+    """Returns whether a request announces a body of more than one byte. nginx lets one byte pass: it takes a
+    limit of 0 for none."""
+    length = environ.get("CONTENT_LENGTH", "")
+    return "HTTP_TRANSFER_ENCODING" in environ or (length.isdecimal() and int(length) > 1)
+
+
 def plain_path(path: str) -> str:
     """Returns the path with one slash in front, one between segments, and none at the end."""
     if "//" in path or path[-1:] == "/":
@@ -44,8 +59,8 @@ def plain_path(path: str) -> str:
 
 
 def plain_query(query: str) -> str:
-    """The query with its raw bytes percent-encoded, which mean the same. Flask would fail at those that are
-    not UTF-8."""
+    """Returns the query with its raw bytes percent-encoded, which does not change its meaning. Flask would
+    fail at raw bytes that are not UTF-8."""
     return query if query.isascii() else quote(query.encode("latin-1"), safe=_ASCII)
 
 

@@ -13,8 +13,8 @@ from app.serving.current import Current
 from app.snapshot.status import Heartbeat
 
 SILENT_AFTER_S = 60.0
-"""The age of a heartbeat that is worth a line. The worker sends one every 5 s, but not within a step, and
-reading a new database takes a while."""
+"""The age from which `/readyz` reports the worker's last heartbeat as old. The worker sends a heartbeat every
+5 s, but not within a step, and reading a new database takes a while."""
 OLD_AFTER_S = 24 * 3600.0
 OWN_SOURCES = ("guard", "store")
 """Sources of the worker's faults that are not counted here: the guard has a line of its own, and while

@@ -29,14 +29,15 @@ class NoSnapshotError(Exception):
 
 
 class AnyPath(BaseConverter):
-    """A converter for any path. With Werkzeug's own, a path with a line feed would be a 404, not a 400."""
+    """A converter for any path, in Flask's URL rules. With Werkzeug's own converter, a path with a line feed
+    would be a 404, not a 400."""
 
     regex = "(?s:.+)"
     part_isolating = False
 
 
 class Routes:
-    """The views of the application."""
+    """The views of the application, which answer the URLs."""
 
     def __init__(self, current: Current, clients: Clients) -> None:
         self.current = current
@@ -119,7 +120,7 @@ class Routes:
         )
 
     def _base(self) -> str:
-        """The URL of the service as the client wrote it."""
+        """Returns the URL of the service as the client wrote it."""
         scheme = "https" if self.clients.came_by_https(request.environ) else "http"
         return f"{scheme}://{request.environ['HTTP_HOST']}"
 

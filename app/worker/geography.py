@@ -41,8 +41,8 @@ RESCAN_S = 300.0
 
 
 class GeoFiles:
-    """The GeoIP databases, and the places in the city database. Here and below, remarks are about what is odd
-    and no fault: they are logged once, and counted nowhere."""
+    """The GeoIP databases that are in use, and the places in the city database. Something that is odd but no
+    fault is a remark, here and in `NetworkFiles`: remarks are logged once, and counted nowhere."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self.cities: CityDatabase | None = None
@@ -124,8 +124,9 @@ class GeoFiles:
 
 
 class NetworkFiles:
-    """The cloud ranges, and the networks database that is built of them, of mirrors' netblocks and of ASNs.
-    The last good ranges of each provider are kept on disk, for a worker that starts while a file is bad."""
+    """The cloud ranges, and the networks database that is built from them, from the netblocks of mirrors and
+    from ASNs. The last good ranges of each provider are kept on disk, for a worker that starts while a file
+    is bad."""
 
     def __init__(self, folder: Path, var_dir: Path, faults: Faults) -> None:
         self._folder = folder
@@ -145,7 +146,8 @@ class NetworkFiles:
         return {**folder_mark(self._folder), **marks(self._folder, *RANGE_ENDINGS)}
 
     def read(self) -> None:
-        """Brings the cloud ranges up to date. A provider whose file is at fault keeps its last good ones."""
+        """Brings the cloud ranges up to date. A provider whose file is at fault keeps its last good
+        ranges."""
         seen = self.marks()
         if seen == self._marks:
             if not self._is_kept:
@@ -169,7 +171,8 @@ class NetworkFiles:
         return {ranges.provider: ranges for ranges in kept}
 
     def _keep(self, ranges: Mapping[str, CloudRanges]) -> None:
-        """Keeps the ranges on disk. A provider without ranges is kept without: people took its file away."""
+        """Keeps the ranges on disk. For a provider without ranges an empty file is kept, because people took
+        the provider's file away."""
         try:
             for provider in PROVIDERS:
                 now = ranges.get(provider)
@@ -183,7 +186,8 @@ class NetworkFiles:
         self._faults.clear("var/cloud")
 
     def refuse(self, definitions: Mapping[str, Mirror], asns: AsnDatabase | None) -> list[Mirror]:
-        """Returns the mirrors of these files, without the netblocks and AS numbers that claim too much."""
+        """Returns the mirrors of these files. If the netblocks of a mirror claim too much, or its AS numbers
+        do, the mirror is returned without them, and that is reported."""
         published = [r for ranges in self._ranges.values() for r in ranges.ranges]
         declared = [
             (file, mirror.name, mirror.subnets) for file, mirror in definitions.items() if mirror.subnets
@@ -206,7 +210,8 @@ class NetworkFiles:
     def _judge_asns(
         self, claims: Mapping[str, Mirror], asns: AsnDatabase | None, published: Sequence[CloudRange]
     ) -> None:
-        """Finds the mirrors (by file) whose AS numbers claim too much, if that may have changed."""
+        """Finds and reports the mirrors (by file) whose AS numbers claim too much, unless nothing has changed
+        by which they are judged."""
         declared = {file: (mirror.asns, mirror.monopoly) for file, mirror in claims.items()}
         judged = (declared, asns.identity if asns else "", self._readings)
         if judged == self._judged:
@@ -220,7 +225,8 @@ class NetworkFiles:
     def build(
         self, mirrors: Sequence[Mirror], measured: Mapping[str, Sequence[int]], asns: AsnDatabase | None
     ) -> Networks:
-        """The networks database for these mirrors. `measured` are the ASNs of their addresses, by name."""
+        """Returns the networks database for these mirrors, which is built anew only if one of its inputs has
+        changed. `measured` are the ASNs of the mirrors' addresses, by mirror name."""
         subnets = sorted((mirror.name, prefix) for mirror in mirrors for prefix in mirror.subnets)
         wanted = sorted({n for m in mirrors for n in m.asns} | {n for ns in measured.values() for n in ns})
         parts = (self._readings, subnets, wanted, asns.identity if asns else "")
@@ -236,7 +242,8 @@ class NetworkFiles:
         return self.networks
 
     def _asn_prefixes(self, asns: AsnDatabase | None, wanted: Sequence[int]) -> Sequence[tuple[str, int]]:
-        """The prefixes of the wanted ASNs; none if the database turns out to be damaged."""
+        """Returns the prefixes of the wanted ASNs; none without a database, or if the database turns out to
+        be damaged."""
         try:
             prefixes = asns.prefixes_of(wanted) if asns else ()
         except GeoError as error:

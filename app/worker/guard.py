@@ -1,14 +1,15 @@
 """The guard holds back a snapshot in which a list would lose more than half of its mirrors.
 
-For every question it remembers the largest numbers of mirrors in the last 24 hours. The numbers of the
-last publication count however old they are, because they are what clients get. If less than half of the
-mirrors is left that were known to have what is asked for, the cause decides. Losses that people's files
-explain are published after 30 minutes, in which a mistake can be taken back; the new numbers count from
-then on. Losses that the prober's state causes wait until it recovers, or for `worker --force`: a broken
-prober must not empty the network.
+For every question the guard remembers the largest numbers of mirrors in the last 24 hours. The numbers of the
+last publication count however old they are, because they are what clients get. If a snapshot has less than
+half of the mirrors that were known to have what a question asks for, the cause decides. If people's files
+explain the loss, the snapshot is published after 30 minutes, in which a mistake can be taken back; the new
+numbers count from then on. If the prober's state causes the loss, the snapshot waits until the prober
+recovers, or for `worker --force`: a broken prober must not empty the lists.
 
-Mirrors that have not been probed yet are served too. It is no loss if such a mirror is well but does not
-have what it was served for: this happens to many in the first round, and on the day of a release.
+Mirrors that have not been probed yet are served too. If such a mirror turns out to be well, but not to have
+what it was served for, that is no loss: this happens to many mirrors in the first round, and on the day of a
+release.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ PATIENCE_S = 30 * 60
 
 
 class Loss(NamedTuple):
-    """A question that would keep less than half of its mirrors. It is `declared` if files cause this."""
+    """A question that would keep less than half of its mirrors. `declared` says whether people's files cause
+    this, and not the prober's state."""
 
     question: str
     had: int
@@ -45,8 +47,8 @@ class Guard:
         self._waiting_since: float | None = None
 
     def losses(self, counts: Mapping[str, Counts], now: float) -> list[Loss]:
-        """The questions that would lose more than half of the mirrors that they had in the last 24 hours. A
-        question that was taken out of the config is no loss. `now` is in epoch seconds."""
+        """Returns the questions that would lose more than half of the mirrors that they had in the last 24
+        hours. A question that was taken out of the config is no loss. `now` is in epoch seconds."""
         losses = []
         for question, most in _largest(hour.largest for hour in self._recent(now)).items():
             there = counts.get(question)
@@ -70,8 +72,8 @@ class Guard:
         return not all(loss.declared for loss in losses) or waited_s < PATIENCE_S
 
     def after(self, counts: Mapping[str, Counts], accepted: Iterable[Loss], now: float) -> Guard:
-        """The guard to use after a publication with these numbers. For questions in `accepted` it forgets
-        the former numbers, so that these losses do not count again."""
+        """Returns the guard to use after a publication with these numbers. For questions in `accepted` it
+        forgets the former numbers, so that these losses do not count again."""
         lost = {loss.question for loss in accepted}
         guard = Guard(_without(hour, lost) for hour in self._recent(now))
         hour = int(now // 3600)
@@ -80,12 +82,12 @@ class Guard:
         return guard
 
     def remembered(self, now: float) -> tuple[HourCounts, ...]:
-        """The hours to keep across a restart, oldest first."""
+        """Returns the hours to keep across a restart, oldest first."""
         return tuple(self._recent(now))
 
     def _recent(self, now: float) -> list[HourCounts]:
-        """The last 24 hours, and the last hour with numbers in any case. Hours in the future count too: the
-        clock was set back."""
+        """Returns the counts of the last 24 hours, and in any case those of the last hour that has any. Hours
+        in the future count too, because the clock was set back."""
         oldest = min(int(now // 3600) - WINDOW_HOURS, max(self._hours, default=0))
         return [counts for hour, counts in sorted(self._hours.items()) if hour >= oldest]
 
@@ -101,7 +103,8 @@ def _without(counts: HourCounts, questions: Collection[str]) -> HourCounts:
 
 
 def _largest(several: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
-    """The largest numbers of each question, each number by itself."""
+    """Returns the largest numbers of each question. Each of the numbers is taken by itself, so they may come
+    from different hours."""
     largest: dict[str, Counts] = {}
     for counts in several:
         for question, found in counts.items():

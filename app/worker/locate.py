@@ -1,6 +1,9 @@
-"""Finds out where a mirror is. The first of these that is known counts: the coordinates in its file, the
-city in its file, GeoIP of its measured address, the centre of its country. The file counts more than
-GeoIP, because the address of a mirror behind a CDN is where the CDN is."""
+"""Finds out where a mirror is.
+
+The first of these that is known counts: the coordinates in the mirror's file, the city in its file, GeoIP of
+its measured address, the centre of its country. The file counts more than GeoIP, because the address of a
+mirror behind a CDN is where the CDN is.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class Locator:
         self._asns = asns
 
     def locate(self, mirror: Mirror, state: MirrorState | None) -> MirrorLocation:
-        """The location of a mirror, and the ASNs of its measured addresses."""
+        """Returns the location of a mirror, and the ASNs of its measured addresses."""
         addresses = state.addresses if state else ()
         coordinates, by = self._declared(mirror)
         found = None
@@ -51,7 +54,9 @@ class Locator:
     def _measured(
         cities: CityDatabase, mirror: Mirror, addresses: tuple[str, ...]
     ) -> tuple[Coordinates | None, str | None, GeoipLocation | None]:
-        """The location that GeoIP has for the mirror, if it is in the country that the file names."""
+        """Returns the coordinates that GeoIP has for the mirror, their source in words, and GeoIP's record.
+        All are None if GeoIP does not know the location well, or it is not in the country that the mirror's
+        file names."""
         for address in addresses:
             found = cities.locate(address)
             if not found.precise or found.latitude is None or found.longitude is None:

@@ -73,8 +73,8 @@ class Worker:
     # --- one step --------------------------------------------------------------------------------
 
     def step(self, now: float, force: bool = False) -> None:
-        """Looks once at inputs and store, and does what is due. `now` is in epoch seconds. `force` publishes
-        in spite of the guard. What goes wrong is in `faults`; only a bug raises."""
+        """Looks once at inputs and store, and does what is due. `now` is in epoch seconds. With `force`,
+        publishes in spite of the guard. Faults are noted in `faults`; only a bug raises."""
         started = time.monotonic()
         try:
             if self._lead():
@@ -87,7 +87,8 @@ class Worker:
         self._pulse.stepped(now, time.monotonic() - started)
 
     def _attempt(self, part: str, do: Callable[[], None]) -> None:
-        """Does a part of a step. A bug in it is a fault, and the other parts go on."""
+        """Runs a part of a step. A bug in this part (any exception but StoreError) is noted as a fault, and
+        the other parts are run all the same."""
         try:
             do()
         except StoreError:
@@ -99,7 +100,8 @@ class Worker:
 
     @property
     def has_published(self) -> bool:
-        """Whether, since it began to lead, it has published a snapshot or found it published already."""
+        """Whether the worker, since it began to lead, has published a snapshot or found it published
+        already."""
         return self._published is not None
 
     def wait(self, now: float) -> bool:
@@ -111,7 +113,8 @@ class Worker:
         return False
 
     def stop(self) -> None:
-        """Gives the lease back, and ends what runs beside the worker."""
+        """Gives the lease back, and ends the place scan and the computing of prices that run beside the
+        worker."""
         self.reader.geo.close()
         self._pricing.close()
         try:
@@ -130,7 +133,8 @@ class Worker:
         return leading
 
     def _take_over(self) -> None:
-        """Begins with what was published last, by another worker or by this one before a restart."""
+        """Begins with the memory and the states that were published last, by another worker or by this one
+        before a restart."""
         memory = remembered.decode(self._readable("memory", self._store.memory))
         self._guard = Guard(memory.hours)
         self._pricing.close()
@@ -141,7 +145,8 @@ class Worker:
         self.generation = self._generation_there()
 
     def _published_states(self) -> dict[str, MirrorState]:
-        """The published states of mirrors, for those whose state file is at fault now."""
+        """Returns the published states of mirrors, for those whose state file is at fault now; none if the
+        status document is damaged."""
         data = self._readable("status document", self._store.status)
         try:
             if data is None:
@@ -155,7 +160,8 @@ class Worker:
 
     @staticmethod
     def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:
-        """Reads what the last worker left; None if it is damaged, so that publishing can repair the store."""
+        """Returns what `read` finds of the last worker in the store. Returns None if that is damaged, so that
+        publishing can repair the store. `what` is its name in the log."""
         try:
             return read()
         except NotOursError as error:
@@ -163,7 +169,8 @@ class Worker:
             return None
 
     def _generation_there(self) -> str | None:
-        """The current generation of the store; None if there is none, or something that is not ours."""
+        """Returns the current generation of the store; None if there is none, or something that is not
+        ours."""
         try:
             pointer = self._store.pointer()
         except NotOursError:
@@ -173,7 +180,7 @@ class Worker:
     # --- reading and compiling ---------------------------------------------------------------------
 
     def _read(self, now: float) -> None:
-        """Reads all inputs and compiles, if an input has changed."""
+        """Reads all inputs and compiles a snapshot, if an input has changed."""
         seen, state = self.reader.marks(), self.reader.probe.marks()
         state_due = state != self._seen_state and not 0 <= now - self._state_read_at < STATE_EVERY_S
         scanned = self.reader.geo.scan()
@@ -244,8 +251,9 @@ class Worker:
         self._published_blobs, self._guard = blobs, guard
 
     def _consider_prices(self, published: Publication) -> None:
-        """Begins to compute prices for what is published. This waits for places, because prices do not count
-        for clients of which only the country is known."""
+        """Begins to compute prices for the published snapshot, once the places in the city database are
+        known. Before that, only the countries of clients are known, and prices do not count for such
+        clients."""
         if self.reader.clients and self.reader.geo.places is not None:
             snapshot = LoadedSnapshot(published.generation, published.snapshot)
             self._pricing.solve(snapshot, self.reader.clients)
@@ -258,7 +266,8 @@ class Worker:
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:
-        """Renews the lease meanwhile: over a slow line, a publication may take longer than it lasts."""
+        """Renews the lease for as long as the block runs: over a slow line, a publication may take longer
+        than the lease lasts."""
         done = threading.Event()
 
         def renew() -> None:
@@ -284,8 +293,9 @@ class Worker:
             return False
 
     def _restore(self, now: float) -> None:
-        """Publishes again what the store has lost. It may have been emptied or overwritten, or another worker
-        may have published while this one was stopped."""
+        """Publishes again if the store has lost what this worker published last, or a part of it. The store
+        may have been emptied or overwritten, or another worker may have published while this one was
+        stopped."""
         if self._published is None:
             return
         there = self._generation_there() or "nothing"
@@ -331,7 +341,7 @@ class Worker:
 
 def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> None:
     """Runs steps until `stopping` is set. `force` is for the first publication. If a step fails because of a
-    bug, this is logged, and the worker goes on; after failures, steps are rarer."""
+    bug, this is logged, and the worker goes on; after failures, the pauses between steps are longer."""
     failures = 0
     try:
         while not stopping.is_set():
@@ -348,9 +358,10 @@ def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool
 
 
 def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> bool:
-    """Calls `run` in a thread, so that the process can end whatever a step waits for: an answer of a server
-    that comes byte by byte may take minutes. A step under way has STOP_S to end. Nothing is half published
-    if it does not, as when the process is killed. Returns whether the thread has ended."""
+    """Calls `run` in a thread, so that the process can end while a step still waits: a server's answer that
+    comes byte by byte may take minutes. When `stopping` is set, a step under way has `STOP_S` seconds to end.
+    If it does not, nothing is half published, as when a process is killed. Returns whether the thread has
+    ended."""
 
     def go() -> None:
         try:

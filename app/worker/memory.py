@@ -1,4 +1,5 @@
-"""The worker's memory: what it knows again after a restart. It is stored with every publication."""
+"""The worker's memory: what a worker knows again after a restart. The memory is stored with every
+publication."""
 
 from __future__ import annotations
 
@@ -23,14 +24,14 @@ class Memory(Record, frozen=True, kw_only=True):
     config: ServiceConfig | None = None
     #: The last good mirror of each file, by file name.
     definitions: dict[str, Mirror] = {}
-    #: What the prober's round.json said last, and its repos.json.
+    #: The last good contents of the prober's round.json. Those of its repos.json are in `repomd`.
     last_round: ProbeRound | None = None
     repomd: dict[str, tuple[RepomdVersion, ...]] = {}
-    #: What the guard compares with.
+    #: The numbers of the last hours, with which the guard compares a new snapshot.
     hours: tuple[HourCounts, ...] = ()
     #: The published load prices, by mirror.
     load_km: dict[str, Kilometres] = {}
-    #: When these were last decided, in epoch seconds.
+    #: When the load prices were last decided, in epoch seconds.
     priced_at_s: EpochSeconds | None = None
 
 
@@ -40,8 +41,8 @@ def encode(memory: Memory) -> bytes:
 
 
 def decode(data: bytes | None) -> Memory:
-    """Decodes a memory. It is empty if there is none, or one of another version that does not decode, or one
-    with times that there cannot be."""
+    """Decodes a memory. Returns an empty memory for None, for bytes that do not decode (such as those of
+    another version), and for a memory with impossible times."""
     if data is None:
         return Memory()
     try:

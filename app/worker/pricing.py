@@ -21,8 +21,8 @@ EVERY_S = 3600.0
 
 
 class Pricing:
-    """The published load prices: `load_km` by name of mirror, decided last at `moved_at_s` (in epoch seconds;
-    None if never). Both are remembered across restarts."""
+    """The published load prices: `load_km` in kilometres by name of mirror, decided last at `moved_at_s` (in
+    epoch seconds; None if never). Both are remembered across restarts."""
 
     def __init__(self, load_km: Mapping[str, float], moved_at_s: float | None) -> None:
         self.load_km = dict(load_km)
@@ -37,7 +37,8 @@ class Pricing:
         return self.moved_at_s is None or not 0 <= now - self.moved_at_s < EVERY_S
 
     def solve(self, snapshot: LoadedSnapshot, clients: Mapping[str, float]) -> None:
-        """Begins to compute prices for the mirrors of a snapshot. `clients` are numbers by place."""
+        """Begins to compute prices for the mirrors of a snapshot. `clients` are numbers of clients by
+        place."""
         self._solving = self._executor.submit(solved, snapshot, dict(clients), self.load_km)
 
     def collect(self, now: float, wait: bool = False) -> bool:
@@ -65,8 +66,9 @@ class Pricing:
 def solved(
     snapshot: LoadedSnapshot, clients: Mapping[str, float], start_km: Mapping[str, float]
 ) -> dict[str, float]:
-    """The prices that the snapshot's mirrors should have, by name. A mirror that cannot be served just now
-    keeps its price: without it, it would get too many clients when it comes back."""
+    """Returns the prices that the snapshot's mirrors should have, in kilometres by mirror name. A mirror that
+    cannot be served just now keeps its price: without it, the mirror would get too many clients when it comes
+    back."""
     target = {name: km for name, km in start_km.items() if name in snapshot.number}
     if snapshot.rankable:
         market = Market(snapshot, clients)

@@ -29,7 +29,7 @@ class Pulse:
         self.compile_seconds += seconds
 
     def beat(self, worker: str, now: float, faults: Faults) -> Heartbeat:
-        """Makes the heartbeat of this moment. `worker`: the worker's name."""
+        """Makes the heartbeat of this moment. `worker` is the worker's name, `now` is in epoch seconds."""
         return Heartbeat(
             worker=worker,
             at_s=now,

@@ -47,11 +47,12 @@ class InputReader:
 
     @property
     def faults(self) -> Mapping[str, str]:
-        """The texts of all faults in inputs, by subject."""
+        """Says in words what is wrong with which input now, by the input's name, such as "mirrors/a.yml"."""
         return self._faults.current
 
     def recall(self, memory: Memory, states: Mapping[str, MirrorState]) -> None:
-        """Begins with the inputs that were good when this memory and these states of mirrors were stored."""
+        """Takes over the last good inputs from a memory and from the published states of mirrors. They count
+        for files that are at fault now."""
         self.people.config = memory.config or self.people.config
         self.people.definitions = {**self.people.definitions, **memory.definitions}
         self.probe.last_round = memory.last_round or self.probe.last_round
@@ -59,11 +60,12 @@ class InputReader:
         self.probe.states |= states
 
     def locator(self) -> Locator:
-        """A locator with the databases that were read last."""
+        """Returns a locator with the databases that were read last."""
         return Locator(self._gazetteer, self.geo.cities, self.geo.asns)
 
     def marks(self) -> Marks:
-        """The marks of all input files, but for the prober's state. They change when an input does."""
+        """Returns the marks (inode, size and times) of all input files except the prober's state, by path.
+        They change when an input does."""
         return {
             **self.people.marks(),
             **self.geo.marks(),
@@ -72,7 +74,8 @@ class InputReader:
         }
 
     def read(self, now: float, load_km: Mapping[str, float]) -> Inputs:
-        """Reads everything as it is now. Raises SourceError while there has never been a good config."""
+        """Reads all inputs as they are now. `now` is in epoch seconds, and `load_km` are the load prices to
+        put in, by mirror name. Raises SourceError while there has never been a good config."""
         try:
             config = self.people.read()
         finally:
@@ -112,8 +115,8 @@ class InputReader:
 
     @contextmanager
     def _at_its_own_cost(self, kind: str) -> Iterator[None]:
-        """A bug that the reading of one kind of input meets is a fault of that kind: what was read of it
-        before stays, and all else goes on."""
+        """Confines a bug to one kind of input, which the block reads: an exception is noted as a fault of
+        this kind, the data that were read before stay in use, and the other kinds are read all the same."""
         try:
             yield
         except Exception as error:
@@ -124,7 +127,8 @@ class InputReader:
     def _located(
         self, mirrors: Iterable[Mirror], states: Mapping[str, MirrorState]
     ) -> dict[str, MirrorLocation]:
-        """Where each mirror is. One whose record in a GeoIP database is odd is where its file says."""
+        """Returns the location of each mirror, by its name. A mirror whose record in a GeoIP database makes
+        trouble is located by its file alone, and that is noted as a fault."""
         locator = self.locator()
         locations, faults = {}, {}
         for mirror in mirrors:
@@ -137,7 +141,8 @@ class InputReader:
         return locations
 
     def _name_people_faults(self) -> None:
-        """Notes the faults in people's files, as "config", "mirrors/a.yml", and "mirrors" for the folder."""
+        """Notes the faults in people's files under the subjects "config", "mirrors/a.yml" (for the file
+        a.yml), and "mirrors" for the folder."""
         faults = _by_file(self.people.findings, Severity.FAULT)
         config = faults.pop(self._folder.config.name, None)
         self._faults.replace("config", {"config": config} if config else {})
@@ -164,7 +169,7 @@ class InputReader:
 
 
 def _by_file(findings: Iterable[Finding], severity: Severity) -> dict[str, str]:
-    """The findings of a severity as one text for each file."""
+    """Returns the findings of a severity, joined to one text for each file."""
     texts = defaultdict(list)
     for finding in findings:
         if finding.severity is severity:

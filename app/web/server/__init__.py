@@ -1,1 +1,1 @@
-"""gunicorn around the application. Only this package knows gunicorn's insides."""
+"""Runs the application in gunicorn. Only this package uses gunicorn's internals."""

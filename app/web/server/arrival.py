@@ -1,4 +1,5 @@
-"""Judges what has arrived on a connection: a whole header, a part of one, or what becomes no request."""
+"""Judges what has arrived on a connection: a whole header, a part of one, or bytes that never become a
+request."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ MAX_HEADER_BYTES = MAX_LINE_BYTES + MAX_FIELDS * (MAX_FIELD_BYTES + len(b"\r\n")
 END = b"\r\n\r\n"
 
 _QUICK = re.compile(rb"(?:GET|HEAD) (" + quick_path_pattern() + rb"(?!\S*(?:%|explain))\S*) HTTP/1\.1\r\n")
-"""Matches the line of a request that takes little: a list, or a health check. Explanations take a hundred
-times as long; what is percent-encoded might be one."""
+"""Matches the request line of a request that takes little time: a list, a download, or a health check.
+Explanations take a hundred times as long, and a target that is percent-encoded might ask for one, so neither
+matches."""
 _BEGINNING = re.compile(
     rb"(?:\r\n?)?(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [^ \r\n]*(?: [HTP/0-9.]*(?:\r(?:\n.*)?)?)?)?)?", re.DOTALL
 )
@@ -24,20 +26,20 @@ target, version, line end and header lines."""
 
 
 class Arrived(Enum):
-    """Says how much of a request has arrived."""
+    """Says how much of a request's header has arrived on a connection."""
 
     PART = auto()
-    #: All of a header, whatever is in it.
+    #: A whole header has arrived, whatever is in it.
     WHOLE = auto()
-    #: Something of which nothing that may follow makes a request.
+    #: The bytes are not the beginning of a request, whatever follows.
     JUNK = auto()
     LONG_LINE = auto()
     LONG_HEADER = auto()
 
 
 def judged(received: bytes, before: int = 0) -> Arrived:
-    """Judges bytes that are the first on a connection, or the first behind a request. As many of them as
-    `before` says were judged before, and were a part of a header."""
+    """Judges the bytes at the beginning of a connection, or behind a request on it. The first `before` of
+    these bytes were judged already, and were a part of a header."""
     if received.find(END, max(0, before - len(END))) >= 0:
         return Arrived.WHOLE
     if received.find(b"\r\n", 2, MAX_LINE_BYTES + 4) < 0 and len(received) > MAX_LINE_BYTES + 2:
@@ -50,6 +52,6 @@ def judged(received: bytes, before: int = 0) -> Arrived:
 
 
 def quick_target(received: bytes) -> str | None:
-    """Returns the target of a request that takes little, or None if the request may take longer."""
+    """Returns the target of a request that takes little time, or None if the request may take longer."""
     match = _QUICK.match(received)
     return match[1].decode("latin-1") if match else None

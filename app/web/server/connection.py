@@ -1,4 +1,4 @@
-"""Holds a client's connection, and knows for how long it has waited for its client."""
+"""Holds a client's connection, and knows how long the server has been waiting for the client."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 JOINED_BYTES = 1 << 16
-"""An answer that is smaller is sent in one piece."""
+"""The size from which an answer is sent in several pieces; a smaller one is sent in one piece."""
 
 
 class Reply(NamedTuple):
-    """An answer as it is sent. If it `ends`, the connection ends behind it. If it `lingers`, the client may
-    still be sending what is not read."""
+    """An answer as the bytes that are sent. If it `ends`, the connection is closed behind it. If it
+    `lingers`, the client may still be sending bytes that the server does not read."""
 
     parts: list[bytes]
     ends: bool
@@ -21,18 +21,19 @@ class Reply(NamedTuple):
 
 
 class Listener(NamedTuple):
-    """A socket for new connections, with its address."""
+    """A socket on which new connections come, with the address that it is bound to."""
 
     sock: socket.socket
     name: object
 
 
 class Connection:
-    """A client's connection. Its `stage` is None while the client waits for us, not we for the client."""
+    """A client's connection. Its `stage` says what the server waits for the client to do. The `stage` is None
+    while the client waits for the server."""
 
     __slots__ = (
-        *("client", "discarded", "fd", "held", "judged", "mask"),
-        *("received", "reply", "server", "sock", "stage", "unsent"),
+        *("answered_s", "client", "discarded", "fd", "held", "judged", "mask"),
+        *("received", "reply", "request_bytes", "server", "sock", "stage", "unsent"),
     )
 
     def __init__(self, sock: socket.socket, client: object, server: object) -> None:
@@ -41,26 +42,32 @@ class Connection:
         self.client = client
         self.server = server
         self.received = b""
-        #: The number of bytes of it that were judged to be a part of a header.
+        #: The number of bytes in `received` that were judged to be a part of a header.
         self.judged = 0
+        #: The length of the request that `received` begins with, once it has come as a whole.
+        self.request_bytes = 0
+        #: When it took all of its last answer, in seconds of the monotonic clock.
+        self.answered_s = float("-inf")
         self.reply = Reply([], ends=False)
         self.unsent: list[bytes | memoryview] = []
         self.stage: Stage | None = None
-        #: The events of which the poller tells.
+        #: The events that epoll is to report for this connection; 0 if it is not registered there.
         self.mask = 0
-        #: The number of bytes that it keeps in memory while its client is slow.
+        #: The number of bytes that this connection keeps in memory while its client is slow.
         self.held = 0
-        #: The number of bytes that were read and dropped after its last answer.
+        #: The number of bytes that were read and dropped after the last answer on this connection.
         self.discarded = 0
 
-    def take(self, end: int) -> bytes:
-        """Removes the first `end` bytes from what has been received, and returns them."""
+    def take_request(self) -> bytes:
+        """Removes the request from what has been received, and returns it."""
+        end = self.request_bytes
         taken, self.received = self.received[:end], self.received[end:]
         self.judged = 0
         return taken
 
     def send(self) -> bool:
-        """Sends what the client takes now, and returns whether that was all. Raises OSError."""
+        """Sends as much of the answer as the client takes now. Returns whether all of it is sent. Raises
+        OSError."""
         while self.unsent:
             first = self.unsent[0]
             try:
@@ -75,7 +82,8 @@ class Connection:
 
 
 class Stage:
-    """The connections that wait for their clients in one way, for which a client has `within_s`."""
+    """The connections that wait for their clients in the same way, such as for a header. Each client has
+    `within_s` seconds for that."""
 
     def __init__(self, within_s: float) -> None:
         self.within_s = within_s
@@ -85,7 +93,7 @@ class Stage:
         return len(self._since)
 
     def enter(self, connection: Connection, now: float) -> None:
-        """Lets the client's time begin now."""
+        """Puts a connection into this stage. The time of its client begins now."""
         if connection.stage is self:
             self._since.move_to_end(connection)
         else:
@@ -101,7 +109,8 @@ class Stage:
         return next(iter(self._since))
 
     def share_used(self, now: float) -> float:
-        """Returns the share of its time that the longest has used, or -1 if no connection waits."""
+        """Returns the share of its time that the client of the longest waiting connection has used, or -1 if
+        no connection waits."""
         return (now - self._since[self.longest]) / self.within_s if self._since else -1.0
 
     def late(self, now: float) -> Iterator[Connection]:
@@ -111,7 +120,8 @@ class Stage:
 
 
 def leave_stage(connection: Connection) -> None:
-    """Ends the client's time: what follows is for us to do."""
+    """Stops the client's deadline by taking the connection out of its stage, if it is in one: the server is
+    next to act."""
     if connection.stage is not None:
         connection.stage.leave(connection)
         connection.stage = None

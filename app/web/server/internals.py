@@ -1,7 +1,7 @@
-"""What this package uses of gunicorn that gunicorn does not promise to keep.
+"""Checks for the internals of gunicorn that this package uses, which gunicorn does not promise to keep.
 
-It is looked for once, at the start. If a name is gone, or a function takes other arguments, requests
-would fail one by one; gunicorn's own worker then runs instead of ours (`run`).
+They are checked once, at the start. If a name is gone, or a function takes other arguments, requests would
+fail one by one. So gunicorn's own worker then runs instead of ours (`run`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ _OVERRIDDEN = {
     "gunicorn.http.wsgi:Response.is_chunked": "self",
     "gunicorn.http.wsgi:Response.write": "self arg",
 }
-"""Methods that ours replace, with all of their parameters: gunicorn calls ours with these."""
+"""The methods of gunicorn that this package overrides, with all of their parameters, because gunicorn calls
+ours with these."""
 
 _CALLED = {
     "gunicorn.arbiter:Arbiter.run": "self",
@@ -31,7 +32,8 @@ _CALLED = {
     "gunicorn.workers.base:Worker.notify": "self",
     "gunicorn.workers.workertmp:WorkerTmp.last_update": "self",
 }
-"""Functions that ours call, with the first of their parameters; they may have more."""
+"""The functions of gunicorn that this package calls, with the first of their parameters; they may have
+more."""
 
 _NAMED = {
     "gunicorn.arbiter:Arbiter": "WORKERS num_workers",
@@ -42,7 +44,8 @@ _NAMED = {
     "gunicorn.http.errors": "LimitRequestHeaders LimitRequestLine NoMoreData ParseException",
     "select": "epoll",
 }
-"""Names in modules, and attributes of instances. (Python has `epoll` on Linux alone.)"""
+"""The names that this package uses, by the module or class that has them. (Python has `epoll` on Linux
+alone.)"""
 
 
 def missing_internals() -> list[str]:
@@ -59,7 +62,7 @@ def missing_internals() -> list[str]:
 
 
 def _found(name: str) -> object:
-    """None for what is not there."""
+    """Returns the object with this full name, or None if there is none."""
     try:
         return resolve_name(name)
     except (ImportError, AttributeError):
@@ -72,7 +75,7 @@ def _parameters(name: str) -> Sequence[str]:
 
 
 def _names_in(owner: str) -> set[str]:
-    """The names in a module or class, and the attributes that the class's methods set."""
+    """Returns the names in a module or class, and the attributes that the class's methods set."""
     thing = _found(owner)
     names = set(dir(thing))
     for class_ in getmro(thing) if isclass(thing) else ():

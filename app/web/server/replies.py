@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Replies:
-    """The maker of replies, which threads share. `cfg` and `log` are gunicorn's."""
+    """Makes the replies to requests, for both threads of a process. `cfg` and `log` are gunicorn's."""
 
     def __init__(self, cfg: Any, application: WSGIApplication, log: Any) -> None:
         self._cfg = cfg
@@ -27,8 +27,8 @@ class Replies:
         self._log = log
 
     def to(self, connection: Connection, header: bytes, may_stay: bool) -> Reply:
-        """Returns the reply to a request with this header, which came over this connection. If it `may_stay`,
-        the client may ask again over it."""
+        """Returns the reply to the request with this header, which came over this connection. With
+        `may_stay`, the connection may stay open for further requests."""
         try:
             request = Request(self._cfg, IterUnreader((header,)), connection.client)
             return self._applied(connection, request, may_stay)
@@ -43,7 +43,8 @@ class Replies:
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _applied(self, connection: Connection, request: Any, may_stay: bool) -> Reply:
-        """Asks the application. The body of a request is not read, and so it is not asked for."""
+        """Returns the application's reply to a request. The request's body is not read, so the client is not
+        asked for it (with `100 Continue`)."""
         request._expected_100_continue = False
         response, environ = wsgi.create(
             request, None, connection.client, connection.server, self._cfg, response_class=Response
@@ -65,7 +66,8 @@ class Replies:
 
 
 def refusal(status: HTTPStatus) -> Reply:
-    """Returns the reply to what gets no other. It ends the connection."""
+    """Returns the reply to a request that the application does not answer: one line with this status. The
+    connection is closed behind the reply."""
     line = f"{status.value} {status.phrase}"
     whole = (
         f"HTTP/1.1 {line}\r\nConnection: close\r\nContent-Type: {text.CONTENT_TYPE}\r\n"

@@ -13,11 +13,13 @@ from app.web.server.connection import JOINED_BYTES
 
 MAX_KNOWN_LINES = 8192
 MAX_KNOWN_CHARS = 64
-"""Longer values are not remembered: places, mirrors and generations come again, locations hardly do."""
+"""The largest number of characters in a header's value that is remembered. Shorter values, such as places,
+mirrors and generations, come again; longer ones, such as locations, hardly do."""
 
 
 class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's response, but it keeps what is written. Each header line is made, and checked, once."""
+    """gunicorn's response, except that it keeps what is written to it instead of sending it. Each header line
+    with a short value is made and checked once, and then remembered."""
 
     def process_headers(self, headers: Iterable[tuple[str, str]]) -> None:
         self._body: list[bytes] = []
@@ -28,7 +30,8 @@ class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
                 self.response_length = int(value)
 
     def is_chunked(self) -> bool:
-        """Never: the end of the connection ends a body of unknown length."""
+        """Always False: this server never uses chunked encoding. The end of the connection marks the end of a
+        body of unknown length."""
         return False
 
     def write(self, body: bytes) -> None:

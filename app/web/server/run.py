@@ -1,11 +1,12 @@
-"""gunicorn around the application: `mirrorwise web`.
+"""Runs the application in gunicorn, for `mirrorwise web`.
 
-Lists are answered by the main loop of each process (`worker`). Its threads are for what takes longer,
-explanations above all: a few are enough. Keep-alive spares proxies the handshakes. Workers are not
-restarted after so many requests (`max_requests`): memory is bounded, and a restart costs the memo.
+Lists are answered by the main loop of each process (`worker`). Answers that take longer, explanations above
+all, are made by a second thread. Keep-alive spares proxies the handshakes. Workers are not restarted after so
+many requests (`max_requests`): their memory is bounded, and a restart would lose the answers that they
+remember.
 
-With `MIRRORWISE_SERVER=gthread`, or on a gunicorn in which our worker could not run, gunicorn's own
-thread worker serves the same application.
+With `MIRRORWISE_SERVER=gthread`, or on a gunicorn in which our worker could not run, gunicorn's own thread
+worker serves the same application, with `THREADS` threads.
 
 Where systemd passes sockets (`mirrorwise-web.socket`), gunicorn listens on these and no others. Connections
 that come while no process runs wait in them, so that a restart refuses none.
@@ -45,7 +46,8 @@ BACKLOG = 4096
 
 
 def worker_class(wanted: ServerKind) -> type | str:
-    """gunicorn's setting `worker_class`."""
+    """Returns the value for gunicorn's setting `worker_class`: our worker, or gunicorn's thread worker if
+    that is wanted or our worker cannot run."""
     if wanted == "gthread":
         return "gthread"
     missing = missing_internals()
@@ -71,15 +73,17 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         self.error_log.propagate = True
 
     def access(self, *_: Any) -> None:
-        """The access log is the proxy's."""
+        """Logs nothing, because the proxy keeps the access log."""
 
     def warning(self, msg: Any, *args: Any, **more: Any) -> None:
-        """gunicorn's own worker would log malformed requests, with the client's address."""
+        """Logs a warning, unless it is about a malformed request: gunicorn's own worker would log such
+        requests with the client's address."""
         if not str(msg).startswith("Invalid request from ip="):
             super().warning(msg, *args, **more)
 
     def exception(self, msg: Any, *args: Any, **more: Any) -> None:
-        """And the URI of a request that failed, in which an address may be asked for (`ip=`)."""
+        """Logs an exception. If a request failed, gunicorn's message is left out, because it has the URI, in
+        which an address may be asked for (`ip=`)."""
         if str(msg).startswith("Error handling request"):
             super().error("a request failed: %s", without_words(sys.exception()))
         else:
@@ -87,8 +91,8 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # as above
-    """gunicorn with our settings. `bind` are its addresses; if there are none, it is loopback and the
-    settings' port. `make` makes another application than ours, for comparison."""
+    """gunicorn with our settings. `bind` are the addresses that it listens on; if there are none, it listens
+    on loopback and the settings' port. `make` makes another application than ours, for comparison."""
 
     def __init__(
         self,
@@ -99,7 +103,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
         self._settings = settings
         self._name = server_name()
         self._make = make or self._our_application
-        #: Returns whether a request for this target takes next to nothing, since it was asked before.
+        #: Returns whether a request for this target takes next to no time, because the same was asked before.
         self.remembers: Callable[[str], bool] = lambda target: True
         self._bind = list(bind) or [f"127.0.0.1:{settings.port}"]
         super().__init__()
@@ -144,7 +148,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
         SmoothArbiter(self).run()
 
     def load(self) -> WSGIApplication:
-        """Called in each worker process, after the fork: each follows the store with its own thread."""
+        """Makes the application. gunicorn calls this in each worker process, after the fork, so that each
+        follows the store with its own thread."""
         return self._make()
 
     def _our_application(self) -> WSGIApplication:
