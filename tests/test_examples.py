@@ -78,6 +78,15 @@ def test_units(unit: Path, tmp_path: Path) -> None:
         assert commands and set(commands) <= set(main.commands)
 
 
+def test_units_and_readme_agree_on_the_socket() -> None:
+    """nginx asks on the socket that systemd holds, which the README names as well."""
+    [path] = re.findall(
+        r"^ListenStream=(/.+)$", (EXAMPLES / "mirrorwise-web.socket").read_text(), re.MULTILINE
+    )
+    for text in ((EXAMPLES / "mirrorwise-nginx.service").read_text(), (ROOT / "README.md").read_text()):
+        assert re.findall(r"--upstream (unix:\S+)", text) == [f"unix:{path}"]
+
+
 # --- the data from git -----------------------------------------------------------------------------------
 
 

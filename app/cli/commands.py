@@ -130,8 +130,10 @@ def web(bind: tuple[str, ...]) -> None:
     Example:
       mirrorwise web --bind unix:/run/mirrorwise/web.sock
     """
+    from app.web.server.activation import check_passed
     from app.web.server.run import Server
 
+    check_passed(os.environ, bind)
     Server(_settings(), bind).run()
 
 
