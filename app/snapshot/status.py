@@ -115,7 +115,10 @@ def check(data: bytes) -> None:
 
 
 def _check_state(name: str, state: MirrorState) -> None:
-    moments = (state.probed_at, state.since, state.timestamp, state.origin_timestamp)
+    moments = (
+        *(state.probed_at, state.since, state.timestamp, state.origin_timestamp),
+        *state.asked_again.values(),
+    )
     if (
         state.mirror != name
         or not 0 <= state.failures < _MAX_FAILURES
