@@ -68,6 +68,15 @@ class StateFiles:
         if not (keep and is_gone(folder.repos)):
             self.repomd = self._read(folder.repos, self._repos, self.repomd) or {}
 
+    def newest_round(self) -> ProbeRound | None:
+        """Returns the last complete round as its file has it now, whatever was read last. While the file is
+        missing or at fault, the last round that was read counts."""
+        path = self._folder.round
+        try:
+            return self.last_round if is_gone(path) else self._round.get(path)
+        except SourceError:
+            return self.last_round
+
     def _listed(self, folder: Path, known: bool) -> list[Path] | None:
         """Returns the state files in a folder. If the folder cannot be listed, reports that and returns None.
         A folder that is missing counts as empty if nothing is `known` from it yet."""

@@ -26,7 +26,7 @@ from app.settings import Settings
 from app.snapshot import schema, soundness
 from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import StatusDocument, encode_heartbeat
+from app.snapshot.status import StatusDocument, contents_of, encode_heartbeat
 from app.snapshot.status import check as check_status
 from app.snapshot.status import decode as decode_status
 from app.snapshot.status import encode as encode_status
@@ -346,15 +346,18 @@ class Worker:
 
     def _publish_status(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:
-            self._store.beat(encode_heartbeat(self._pulse.beat(self.owner, now, self.faults)))
+            beat = self._pulse.beat(self.owner, now, self.faults, self.reader.probe.newest_round())
+            self._store.beat(encode_heartbeat(beat))
             self._beat_at = now
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return
         hidden = {m.name for m in self.reader.people.definitions.values() if not is_for_all(m)}
+        states = {name: state for name, state in self.reader.probe.states.items() if name not in hidden}
         status = StatusDocument(
-            states={name: state for name, state in self.reader.probe.states.items() if name not in hidden},
+            states=states,
             inputs_read_s=self.reader.read_s,
             faults=self.faults.current,
+            contents=contents_of(states.values()),
         )
         data = encode_status(status)
         if data != self._status:
