@@ -1,4 +1,4 @@
-"""The example files: alert rules that name metrics which exist, units that systemd understands."""
+"""The example units, which systemd understands (`test_alerts.py` is about alerts and dashboard)."""
 
 from __future__ import annotations
 
@@ -7,46 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from app.cli.commands import main
-from app.serving.current import Current
-from app.snapshot.status import Heartbeat
-from app.web.metrics import exposition
 from tests.conftest import ROOT, need_program
-from tests.web.asking import application
-from tests.worker.network import NOON, Network
 
 EXAMPLES = ROOT / "data" / "examples"
 UNITS = sorted(EXAMPLES.glob("*.service")) + sorted(EXAMPLES.glob("*.timer"))
-
-
-@pytest.fixture
-def metrics(tmp_path: Path) -> str:
-    """All that there is when everything is there."""
-    network = Network(tmp_path)
-    network.several(3)
-    worker = network.worker()
-    worker.step(NOON)
-    worker.stop()
-    current: Current = application(network.var).extensions["mirrorwise"]
-    current.refresh()
-    current.heartbeat = Heartbeat(at_s=NOON, faults={"guard": 1})
-    current.tally.add(("almalinux", 200, "origin"), 0.1)
-    return exposition(current).decode()
-
-
-def test_alerts_ask_for_what_there_is(metrics: str) -> None:
-    """Every metric, and every label that a rule asks for, is in /metrics."""
-    rules = yaml.safe_load((EXAMPLES / "alerts.yml").read_text())["groups"][0]["rules"]
-    assert len({rule["alert"] for rule in rules}) == len(rules) > 10
-    for rule in rules:
-        assert rule.keys() >= {"alert", "expr", "labels", "annotations"}
-        for name, labels in re.findall(r"(mirrorwise_\w+)(?:\{([^}]*)\})?", rule["expr"]):
-            lines = [line for line in metrics.splitlines() if re.match(rf"{name}[ {{]", line)]
-            assert lines, f"{rule['alert']}: {name}"
-            for label in re.findall(r"(\w+)[!=~]+", labels):
-                assert any(f'{label}="' in line for line in lines), f"{rule['alert']}: {label}"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
