@@ -69,13 +69,13 @@ class StateFiles:
             self.repomd = self._read(folder.repos, self._repos, self.repomd) or {}
 
     def newest_round(self) -> ProbeRound | None:
-        """Returns the last complete round as its file has it now, whatever was read last. While the file is
-        missing or at fault, the last round that was read counts."""
-        path = self._folder.round
+        """Returns the newer of the last complete round that was read and the one that its file has now."""
+        known, path = self.last_round, self._folder.round
         try:
-            return self.last_round if is_gone(path) else self._round.get(path)
+            now = None if is_gone(path) else self._round.get(path)
         except SourceError:
-            return self.last_round
+            return known
+        return now if known is None or (now and now.completed_at > known.completed_at) else known
 
     def _listed(self, folder: Path, known: bool) -> list[Path] | None:
         """Returns the state files in a folder. If the folder cannot be listed, reports that and returns None.
