@@ -175,7 +175,8 @@ def _stale_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -> 
 
 
 def _asked(case: Case, state: MirrorState) -> str:
-    """Says when a mirror that lacks what is asked for was last asked, and is asked for that again."""
+    """Returns words for when a mirror was last asked, and when it is asked again for what the question is
+    about."""
     again = [state.asked_again[key] for key in case.content_keys() if key in state.asked_again]
     return f"last asked {moment(state.probed_at)}" + (f", again about {moment(min(again))}" if again else "")
 

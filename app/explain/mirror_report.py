@@ -174,7 +174,7 @@ def overall(snapshot: LoadedSnapshot, index: int, is_probed: bool) -> Overall:
 
 
 def _since(status: Overall, verdict: MirrorVerdict | None) -> datetime | None:
-    """When a mirror's status began; None if the prober's verdict is about another one."""
+    """Returns when a mirror's status began; None if the prober's verdict is about another status."""
     if verdict is None or status == "disabled":
         return None
     is_up = status in ("ok", "degraded")

@@ -70,8 +70,9 @@ class Contents:
         self._failures: dict[str | None, int] = {}
 
     async def ask(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
-        """Asks for everything that is due, over the endpoint `key`. `base` is the base URL where the
-        timestamp file was found; None if it was not found."""
+        """Asks the mirror for all repos and ISO directories whose turn it is in this round. `key` is the
+        protocol and IP version to ask over. `base` is the base URL where the timestamp file was found; None
+        if it was not found. What is found goes into the observation."""
         self.turn = self._next_turn()
         self._pending = {target.key: target for target in (*self.turn.repos, *self.turn.isos)}
         self.held_back = False
@@ -117,12 +118,12 @@ class Contents:
         return next((target for target in own if found[target.key] in (None, *USABLE)), None)
 
     def asked(self) -> set[str]:
-        """The keys of all that was asked for."""
+        """Returns the keys of all directories that were asked for."""
         seen = self._observation
         return {*seen.contents, *seen.unread, *seen.isos}
 
     def _is_mended(self) -> bool:
-        """Returns whether something that the mirror lacked has come."""
+        """Returns whether the mirror now has something that it lacked."""
         seen = self._observation
         return any(
             seen.isos.get(key) or ((found := seen.contents.get(key)) is not None and found.is_good)
@@ -130,7 +131,7 @@ class Contents:
         )
 
     def _others_lacking(self) -> list[Directory]:
-        """What the mirror lacked when it was last asked, and was not asked for yet."""
+        """Returns the directories that the mirror lacked, and for which it was not asked in this visit."""
         lacking = self._notes.lacking.keys() - self.asked()
         return [target for target in (*self._repos, *self._isos) if target.key in lacking]
 

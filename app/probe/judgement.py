@@ -161,7 +161,7 @@ def _full_success(seen: Observation) -> bool:
 def _health(
     seen: Observation, content: dict[str, Content], isos: dict[str, bool], expected: Expectations
 ) -> tuple[Status, str | None]:
-    """The status of a mirror that can be used, and what is wrong with it."""
+    """Returns the status of a mirror that can be used, and what is wrong with it."""
     stale = _staleness(seen, expected)
     if stale is not None:
         return Status.STALE, stale
@@ -175,8 +175,8 @@ def _health(
 
 
 def lacks(content: Mapping[str, Content], isos: Mapping[str, bool]) -> dict[str, str]:
-    """What a mirror does not have although it is meant to, and what is wrong with each, by the keys of both
-    mappings, which are those of a state."""
+    """Returns what a mirror does not have although it is meant to: what is wrong with each directory, by its
+    key in a state's `content` or `isos`."""
     lacking = {key: verdict.value for key, verdict in content.items() if not verdict.is_good}
     return lacking | {key: "no ISOs" for key, has in isos.items() if not has}
 

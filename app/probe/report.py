@@ -98,7 +98,7 @@ def progress(console: Console, total: int, tally: RoundTally) -> Iterator[Callab
 
 
 def transition(before: MirrorState | None, now: MirrorState) -> str | None:
-    """The line for the log about a mirror whose status has changed; None if it has not."""
+    """Returns the line for the log about a mirror whose status has changed; None if it has not changed."""
     if before is not None and before.status is now.status:
         return None
     was = before.status.value if before else "not probed"

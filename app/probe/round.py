@@ -93,7 +93,8 @@ class Round:
         )
 
     def _with_plan(self, state: MirrorState, notes: ProbeNotes) -> MirrorState:
-        """The state with when the mirror is asked again for what it lacks, if rounds come by themselves."""
+        """Returns the state with the times when the mirror is asked again for what it lacks. Where rounds are
+        started by hand, these are not known."""
         around = self.around
         if around.interval_s is None:
             return state

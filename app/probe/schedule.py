@@ -84,7 +84,7 @@ def next_turn(
 def _deadlines(
     repos: Sequence[Directory], isos: Sequence[Directory], notes: ProbeNotes, situation: Situation
 ) -> dict[str, float]:
-    """When each directory has to be asked for at the latest, in epoch seconds, by its key."""
+    """Returns when each directory has to be asked for at the latest, in epoch seconds, by its key."""
     deadlines: dict[str, float] = {}
     for target in repos:
         seen = notes.contents.get(target.key)
@@ -101,7 +101,8 @@ def _deadlines(
 def still_lacking(
     before: Mapping[str, Lacking], state: MirrorState, asked: Collection[str], now_s: float
 ) -> dict[str, Lacking]:
-    """The notes about what a mirror in this state lacks, after these keys were asked for."""
+    """Returns the notes about what a mirror in this state lacks, after the directories with the keys in `asked`
+    were asked for."""
     notes = {}
     for key in lacks(state.content, state.isos):
         known = before.get(key, Lacking(since=now_s, asked_at=now_s))
@@ -110,7 +111,8 @@ def still_lacking(
 
 
 def asked_again(lacking: Mapping[str, Lacking], now_s: float, interval_s: float) -> dict[str, datetime]:
-    """When each of these is asked for again, as far as can be told: others may have to be asked for first."""
+    """Returns about when each of these directories is asked for again. It may be later, because others have
+    to be asked for first."""
     ordered = sorted(lacking, key=lambda key: _again_s(lacking[key]))
     times = {}
     for number, key in enumerate(ordered):
@@ -120,7 +122,8 @@ def asked_again(lacking: Mapping[str, Lacking], now_s: float, interval_s: float)
 
 
 def _again_s(lack: Lacking) -> float:
-    """When it is due again: after it has been lacking for twice as long."""
+    """Returns when a directory is due again: when it has been lacking for twice as long as at the last request
+    for it."""
     return lack.asked_at + (lack.asked_at - lack.since)
 
 

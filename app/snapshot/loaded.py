@@ -216,7 +216,7 @@ class LoadedSnapshot:
 
     @cached_property
     def is_lacking(self) -> Mask:
-        """Which mirrors do not have something that they are declared to carry."""
+        """Which mirrors lack something that they are declared to carry."""
         lacking = np.zeros(len(self.mirrors), np.bool_)
         for fates in {fates for _, fates in self.expected}:
             lacking |= np.isin(np.frombuffer(fates, np.uint8), _OF_A_REPO)

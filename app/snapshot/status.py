@@ -117,8 +117,8 @@ def decode(data: bytes) -> StatusDocument:
 
 
 def contents_of(states: Iterable[MirrorState]) -> dict[str, dict[Content, int]]:
-    """How many of these mirrors have each verdict on a repo, by the repo's key. What a mirror had that is
-    down now does not count."""
+    """Returns how many of these mirrors have each verdict on a repo, by the repo's key. Mirrors that are down
+    do not count."""
     found: dict[str, dict[Content, int]] = {}
     for state in states:
         if state.status in (Status.UNREACHABLE, Status.BROKEN):

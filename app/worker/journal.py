@@ -55,7 +55,7 @@ class Journal:
         self._causes = {}
 
     def line(self, snapshot: Snapshot) -> str:
-        """Says what this publication changes, and begins anew."""
+        """Returns a line that says what the publication of this snapshot changes, and begins anew."""
         before, after = self._published, _lists(snapshot)
         causes, self._published, self._causes = list(self._causes), after, {}
         because = f", because of {_listing(causes)}" if causes else ""

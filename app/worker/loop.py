@@ -174,7 +174,7 @@ class Worker:
             return None
 
     def _snapshot_there(self) -> bytes | None:
-        """The current snapshot of the store; None if there is none that can be read."""
+        """Returns the current snapshot of the store; None if there is none that can be read."""
         generation = self.generation
         if generation is None:
             return None
