@@ -101,8 +101,8 @@ def _deadlines(
 def still_lacking(
     before: Mapping[str, Lacking], state: MirrorState, asked: Collection[str], now_s: float
 ) -> dict[str, Lacking]:
-    """Returns the notes about what a mirror in this state lacks, after the directories with the keys in `asked`
-    were asked for."""
+    """Returns the notes about what a mirror in this state lacks. `asked` are the keys of the directories for
+    which it has just been asked."""
     notes = {}
     for key in lacks(state.content, state.isos):
         known = before.get(key, Lacking(since=now_s, asked_at=now_s))
@@ -122,8 +122,8 @@ def asked_again(lacking: Mapping[str, Lacking], now_s: float, interval_s: float)
 
 
 def _again_s(lack: Lacking) -> float:
-    """Returns when a directory is due again: when it has been lacking for twice as long as at the last request
-    for it."""
+    """Returns when a directory is due again: when it has been lacking for twice as long as at the last
+    request for it."""
     return lack.asked_at + (lack.asked_at - lack.since)
 
 
