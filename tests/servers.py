@@ -291,10 +291,16 @@ class WorkerProcess(Command):
 
 
 class GunicornServer(Command):
-    """A process of `mirrorwise web` on a loopback port of its own, or on a unix socket in `folder`."""
+    """A process of `mirrorwise web` on a loopback port of its own, or on a unix socket in `folder`, with more
+    `options`."""
 
     def __init__(
-        self, folder: Path, environ: Mapping[str, str], processes: int = 2, unix: bool = False
+        self,
+        folder: Path,
+        environ: Mapping[str, str],
+        processes: int = 2,
+        unix: bool = False,
+        options: tuple[str, ...] = (),
     ) -> None:
         self.port = 0 if unix else free_port()
         self.socket = folder / "web.sock"
@@ -302,7 +308,7 @@ class GunicornServer(Command):
         self.processes = processes
         super().__init__(
             folder / "web.log",
-            ["web", "--bind", self.address],
+            ["web", "--bind", self.address, *options],
             {**environ, "WEB_CONCURRENCY": str(processes)},
         )
         try:
@@ -317,10 +323,12 @@ class GunicornServer(Command):
         said = f"serving generation {generation}"
         wait_until(lambda: self.said().count(said) >= self.processes, f"all processes {said}", 60)
 
-    def connection(self, source: str = "127.0.0.1") -> http.client.HTTPConnection:
-        if not self.port:
+    def connection(self, source: str = "127.0.0.1", port: int = 0) -> http.client.HTTPConnection:
+        """A connection to this server, or to another `port`."""
+        port = port or self.port
+        if not port:
             return UnixConnection(self.socket)
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10, source_address=(source, 0))
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(source, 0))
 
     def ask(
         self,
@@ -328,9 +336,10 @@ class GunicornServer(Command):
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         source: str = "127.0.0.1",
+        port: int = 0,
     ) -> Answer:
         """Sends one request from a loopback address, on a connection of its own, and returns the answer."""
-        connection = self.connection(source)
+        connection = self.connection(source, port)
         try:
             return ask(connection, target, method, headers)
         finally:

@@ -1,4 +1,4 @@
-"""The example files: alert rules that name metrics which exist, units that systemd understands."""
+"""The example units, which systemd understands (`test_alerts.py` is about alerts and dashboard)."""
 
 from __future__ import annotations
 
@@ -10,47 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from app.cli.commands import main
-from app.serving.current import Current
-from app.snapshot.status import Heartbeat
-from app.web.metrics import exposition
 from tests.conftest import ROOT, need_program
-from tests.web.asking import application
-from tests.worker.network import NOON, Network
 
 EXAMPLES = ROOT / "data" / "examples"
 UNITS = [unit for kind in ("service", "socket", "timer") for unit in sorted(EXAMPLES.glob(f"*.{kind}"))]
 PROGRAM = "/opt/mirrorwise/bin/mirrorwise"
-
-
-@pytest.fixture
-def metrics(tmp_path: Path) -> str:
-    """All that there is when everything is there."""
-    network = Network(tmp_path)
-    network.several(3)
-    worker = network.worker()
-    worker.step(NOON)
-    worker.stop()
-    current: Current = application(network.var).extensions["mirrorwise"]
-    current.refresh()
-    current.heartbeat = Heartbeat(at_s=NOON, faults={"guard": 1})
-    current.tally.add(("almalinux", 200, "origin"), 0.1)
-    return exposition(current).decode()
-
-
-def test_alerts_ask_for_what_there_is(metrics: str) -> None:
-    """Every metric, and every label that a rule asks for, is in /metrics."""
-    rules = yaml.safe_load((EXAMPLES / "alerts.yml").read_text())["groups"][0]["rules"]
-    assert len({rule["alert"] for rule in rules}) == len(rules) > 10
-    for rule in rules:
-        assert rule.keys() >= {"alert", "expr", "labels", "annotations"}
-        for name, labels in re.findall(r"(mirrorwise_\w+)(?:\{([^}]*)\})?", rule["expr"]):
-            lines = [line for line in metrics.splitlines() if re.match(rf"{name}[ {{]", line)]
-            assert lines, f"{rule['alert']}: {name}"
-            for label in re.findall(r"(\w+)[!=~]+", labels):
-                assert any(f'{label}="' in line for line in lines), f"{rule['alert']}: {label}"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -78,13 +44,15 @@ def test_units(unit: Path, tmp_path: Path) -> None:
         assert commands and set(commands) <= set(main.commands)
 
 
-def test_units_and_readme_agree_on_the_socket() -> None:
-    """nginx asks on the socket that systemd holds, which the README names as well."""
-    [path] = re.findall(
-        r"^ListenStream=(/.+)$", (EXAMPLES / "mirrorwise-web.socket").read_text(), re.MULTILINE
+def test_units_and_readme_agree_on_sockets() -> None:
+    """The service names the sockets that systemd holds for it, and nginx and the README that of nginx."""
+    held = re.findall(r"^ListenStream=(.+)$", (EXAMPLES / "mirrorwise-web.socket").read_text(), re.MULTILINE)
+    [command] = re.findall(
+        r"^ExecStart=.* web (.+)$", (EXAMPLES / "mirrorwise-web.service").read_text(), re.MULTILINE
     )
+    assert command == f"--bind unix:{held[0]} --metrics {held[1]}"
     for text in ((EXAMPLES / "mirrorwise-nginx.service").read_text(), (ROOT / "README.md").read_text()):
-        assert re.findall(r"--upstream (unix:\S+)", text) == [f"unix:{path}"]
+        assert re.findall(r"--upstream (unix:\S+)", text) == [f"unix:{held[0]}"]
 
 
 # --- the data from git -----------------------------------------------------------------------------------

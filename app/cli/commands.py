@@ -68,6 +68,16 @@ def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> fl
     return float(seconds)
 
 
+def _host_and_port(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[str, int] | None:
+    """Reads an address such as 127.0.0.1:9100 or [::1]:9100."""
+    if text is None:
+        return None
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65535):
+        raise click.BadParameter(f"{text!r} is no address; write 127.0.0.1:9100 or [::1]:9100", ctx, param)
+    return host, int(port)
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mirrorwise")
 def main() -> None:
@@ -122,19 +132,30 @@ def worker(once: bool, force: bool) -> None:
 
 
 @main.command()
-@click.option("--bind", multiple=True, help="host:port or unix:/path; default 127.0.0.1:PORT.")
-def web(bind: tuple[str, ...]) -> None:
+@click.option("--bind", multiple=True, help="host:port or unix:/path (repeatable); default 127.0.0.1:PORT.")
+@click.option(
+    "--metrics",
+    callback=_host_and_port,
+    metavar="HOST:PORT",
+    help="A listener of its own for /metrics, /readyz and /healthz alone.",
+)
+def web(bind: tuple[str, ...], metrics: tuple[str, int] | None) -> None:
     """Answer clients, from what the worker has published.
 
     \b
-    Example:
-      mirrorwise web --bind unix:/run/mirrorwise/web.sock
+    Examples:
+      mirrorwise web --bind unix:/run/mirrorwise/web.sock --metrics 127.0.0.1:9100
+      mirrorwise web --bind 127.0.0.1:8080 --bind '[::1]:8080'
     """
     from app.web.server.activation import check_passed
     from app.web.server.run import Server
 
-    check_passed(os.environ, bind)
-    Server(_settings(), bind).run()
+    check_passed(os.environ, [*bind, *([f"{metrics[0]}:{metrics[1]}"] if metrics else [])])
+    settings = _settings()
+    taken = [address for address in bind or [f":{settings.port}"] if not address.startswith("unix:")]
+    if metrics and any(address.endswith(f":{metrics[1]}") for address in taken):
+        raise click.UsageError("--metrics needs a port of its own")
+    Server(settings, bind, metrics=metrics).run()
 
 
 @main.command()

@@ -28,7 +28,8 @@ _CONTINENTS = {
 
 
 def client_rows(client: ClientFacts) -> list[Row]:
-    """Returns the rows about the client."""
+    """Returns what is known of the client (address, place, network, class and so on) as rows of a label and a
+    text, for an explanation or for `/whoami`."""
     rows = [("address", f"{client.address} ({client.family}), from {_found(client.found)}")]
     rows += [("ignored", f'"{ignored.value}": {ignored.why}') for ignored in client.ignored]
     rows += [
@@ -104,7 +105,7 @@ def _cloud(client: ClientFacts) -> str:
 
 
 def question_rows(question: QuestionFacts) -> list[Row]:
-    """Returns the rows about the question that the client asked."""
+    """Returns the question that the client asked, as an explanation's rows of a label and a text."""
     defaulted = frozenset(question.defaulted)
 
     def row(name: str, text: str) -> Row:
@@ -167,7 +168,8 @@ def is_bad(reason: Exclusion) -> bool:
 
 
 def generation_rows(explanation: Explanation) -> list[Row]:
-    """Returns the rows about the generation (the published snapshot) and the inputs that it was made from."""
+    """Returns rows of a label and a text about the generation (published snapshot) that an explanation is
+    based on, and about the time when each of its inputs was read."""
     now = explanation.published_at + timedelta(seconds=explanation.age_s)
     rows = [
         ("generation", explanation.generation),
@@ -195,7 +197,8 @@ def age(seconds: float) -> str:
 
 
 def mirror_rows(report: MirrorReport) -> list[Row]:
-    """Returns the rows about one mirror."""
+    """Returns the state and the settings of one mirror as rows of a label and a text, for an explanation or
+    for the mirror's page."""
     status = report.status + (f": {report.reason}" if report.reason else "")
     rows = [
         ("status", status + (f", since {moment(report.since)}" if report.since else "")),
@@ -218,7 +221,7 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         rows.append(("serves", f"{', '.join(report.countries)} only"))
     if report.exclude_countries:
         rows.append(("keeps out", ", ".join(report.exclude_countries)))
-    return [*rows, *_contents(report.content)]
+    return [*rows, *_contents(report), *_isos(report.isos), *_again(report)]
 
 
 def _location(location: Location) -> str:
@@ -244,9 +247,10 @@ def _works(works: bool | None) -> str:
     return "not tried" if works is None else "works" if works else "does not work"
 
 
-def _contents(content: dict[str, str]) -> list[Row]:
-    """Returns the rows about a mirror's repos: how many have each verdict, and the names of those at
-    fault."""
+def _contents(report: MirrorReport) -> list[Row]:
+    """Returns rows of a label and a text that say how many of a mirror's repos have each verdict, and which
+    repos are at fault."""
+    content = report.content
     counts = Counter(content.values())
     rows = [("repos", ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "none")]
     for verdict in ("stale", "missing", "corrupt"):
@@ -254,3 +258,20 @@ def _contents(content: dict[str, str]) -> list[Row]:
         if 0 < len(keys) < len(content):
             rows.append((verdict, ", ".join(keys)))
     return rows
+
+
+def _isos(isos: dict[str, bool]) -> list[Row]:
+    missing = [key for key, has in isos.items() if not has]
+    rows = [("ISOs", f"{len(isos) - len(missing)} of {len(isos)} directories")] if isos else []
+    return [*rows, ("no ISOs", ", ".join(missing))] if 0 < len(missing) < len(isos) else rows
+
+
+def _again(report: MirrorReport) -> list[Row]:
+    """Returns the row that says when the prober asks a mirror again for what it lacks."""
+    if not report.asked_again:
+        return []
+    first = min(report.asked_again.values())
+    keys = [key for key, again in report.asked_again.items() if again == first]
+    later = len(report.asked_again) - len(keys)
+    more = f"; for {later} more later" if later else ""
+    return [("asked again", f"for {', '.join(keys)} about {moment(first)}{more}")]

@@ -12,14 +12,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from app.settings import read_settings
 from tests.chaos.strangers import Strangers
-from tests.conftest import ROOT, need_program, wait_until
+from tests.conftest import ROOT, free_port, need_program, wait_until
 from tests.servers import (
     ActivatedServer,
     Command,
@@ -241,22 +241,26 @@ TROUBLES: dict[str, Callable[[GunicornServer], object]] = {
 
 
 def test_systemds_own_activation(published: Path, tmp_path: Path) -> None:
-    """The service takes the socket that systemd's own program passes, and the first request starts it."""
+    """The service takes the sockets that systemd's own program passes, that of operators too, and the first
+    request starts it."""
     program = need_program("systemd-socket-activate")
     environ = own(published, tmp_path / "var")
-    path = tmp_path / "web.sock"
+    path, metrics = tmp_path / "web.sock", f"127.0.0.1:{free_port()}"
     passed = [f"--setenv={name}={value}" for name, value in environ.items() if name.isidentifier()]
-    command = [program, f"--listen={path}", *passed, sys.executable, "-m", "app", "web"]
+    command = [program, f"--listen={path}", f"--listen={metrics}", *passed, sys.executable, "-m", "app"]
+    command += ["web", "--bind", f"unix:{path}", "--metrics", metrics]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_until(path.exists, "the socket is there")
-        connection = UnixConnection(path)
-        connection.timeout = 30
-        answer = ask(connection, LIST)
-        connection.close()
+        for connection, target in (
+            (UnixConnection(path), LIST),
+            (http.client.HTTPConnection(metrics), "/metrics"),
+        ):
+            connection.timeout = 30
+            with closing(connection):
+                assert ask(connection, target).status == 200, (tmp_path / "log").read_text()
     finally:
         process.terminate()
         process.wait(timeout=20)
-    assert (answer.status, len(answer.lines)) == (200, 10), (tmp_path / "log").read_text()
     assert path.exists(), "the socket is systemd's, which goes on listening"

@@ -31,6 +31,7 @@ from app.serving.tally import server_name
 from app.settings import ServerKind, Settings
 from app.store import open_store
 from app.web.application import create_app
+from app.web.operators import OperatorsListener
 from app.web.server.arrival import MAX_FIELD_BYTES, MAX_FIELDS, MAX_LINE_BYTES
 from app.web.server.internals import missing_internals
 
@@ -92,13 +93,15 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 class Server(BaseApplication):  # type: ignore[misc]  # as above
     """gunicorn with our settings. `bind` are the addresses that it listens on; if there are none, it listens
-    on loopback and the settings' port. `make` makes another application than ours, for comparison."""
+    on loopback and the settings' port. `metrics` is the address (host and port) of the listener for
+    operators, if there is to be one. `make` makes another application than ours, for comparison."""
 
     def __init__(
         self,
         settings: Settings,
         bind: tuple[str, ...] = (),
         make: Callable[[], WSGIApplication] | None = None,
+        metrics: tuple[str, int] | None = None,
     ) -> None:
         self._settings = settings
         self._name = server_name()
@@ -106,6 +109,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
         #: Returns whether a request for this target takes next to no time, because the same was asked before.
         self.remembers: Callable[[str], bool] = lambda target: True
         self._bind = list(bind) or [f"127.0.0.1:{settings.port}"]
+        self._metrics_port = metrics[1] if metrics else None
+        if metrics:
+            self._bind.append(f"{metrics[0]}:{metrics[1]}")
         super().__init__()
 
     def load_config(self) -> None:
@@ -159,7 +165,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
         gc.collect()
         gc.freeze()
         self.remembers = app.wsgi_app.remembers  # type: ignore[attr-defined]  # a `FastPath`
-        return app
+        return OperatorsListener(app.wsgi_app, self._metrics_port) if self._metrics_port else app
 
 
 def umask() -> int:
