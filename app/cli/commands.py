@@ -25,7 +25,7 @@ from app.model import GeoError, MirrorwiseError, Severity
 from app.settings import Settings, read_settings
 
 _PATH = click.Path(path_type=Path)
-# Of the default server of a port is the log in which nginx notes connections that become no request.
+# nginx notes connections that become no request in the log of a port's default server: that is the site's.
 _LISTEN = ("80 default_server", "[::]:80 default_server")
 _LISTEN_TLS = ("443 default_server", "[::]:443 default_server")
 
