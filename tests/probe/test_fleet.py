@@ -334,7 +334,7 @@ def test_a_fleet_of_two_hundred_is_judged_in_one_round(fleet: Fleet, probing: Pr
         "fresh": (f.fresh, Status.OK),
         "behind": (f.one_version_behind, Status.OK),
         "stale": (f.stale, Status.STALE),
-        "partial": (f.without("s390x"), Status.OK),
+        "partial": (f.without("s390x"), Status.DEGRADED),
         "missing": (f.answering(404), Status.BROKEN),
         "failing": (f.answering(500), Status.BROKEN),
         "corrupt": (f.damaged(lambda body: body[:-9]), Status.BROKEN),
