@@ -27,7 +27,12 @@ from app.model import GeoError, MirrorwiseError, SettingsError, Severity
 from app.settings import Settings, read_settings
 
 _PATH = click.Path(path_type=Path)
-_ADDRESS = re.compile(r"unix:.+|fd://[0-9]+|(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
+_ADDRESS = re.compile(
+    r"unix:.+|fd://[0-9]+|(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})"
+)
+# nginx notes connections that become no request in the log of a port's default server: that is the site's.
+_LISTEN = ("80 default_server", "[::]:80 default_server")
+_LISTEN_TLS = ("443 default_server", "[::]:443 default_server")
 
 
 class _Group(click.Group):
@@ -145,12 +150,25 @@ def worker(once: bool, force: bool) -> None:
 def _addresses(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
     """Checks addresses to listen on: gunicorn would end with a traceback over a bad one."""
     for text in texts:
-        match = _ADDRESS.fullmatch(text)
-        if match is None or not 0 < int(match["port"] or 1) < 65536:
-            raise click.BadParameter(
-                f"{text!r} is none; write host:port, [::1]:port or unix:/path", ctx, param
-            )
+        if _address(text) is None:
+            problem = f"{text!r} is none; write host:port, [::1]:port or unix:/path"
+            raise click.BadParameter(problem, ctx, param)
     return texts
+
+
+def _host_and_port(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[str, int] | None:
+    """Reads an address such as 127.0.0.1:9100 or [::1]:9100."""
+    if text is None:
+        return None
+    match = _address(text)
+    if match is None or not match["host"]:
+        raise click.BadParameter(f"{text!r} is no address; write 127.0.0.1:9100 or [::1]:9100", ctx, param)
+    return match["host"], int(match["port"])
+
+
+def _address(text: str) -> re.Match[str] | None:
+    match = _ADDRESS.fullmatch(text)
+    return match if match and 0 < int(match["port"] or 1) < 65536 else None
 
 
 @main.command()
@@ -159,20 +177,32 @@ def _addresses(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...
     multiple=True,
     callback=_addresses,
     metavar="ADDRESS",
-    help="host:port or unix:/path; default 127.0.0.1:PORT.",
+    help="host:port or unix:/path (repeatable); default 127.0.0.1:PORT.",
 )
-def web(bind: tuple[str, ...]) -> None:
+@click.option(
+    "--metrics",
+    callback=_host_and_port,
+    metavar="HOST:PORT",
+    help="A listener of its own for /metrics, /readyz and /healthz alone.",
+)
+def web(bind: tuple[str, ...], metrics: tuple[str, int] | None) -> None:
     """Answer clients, from what the worker has published.
 
     \b
-    Example:
-      mirrorwise web --bind unix:/run/mirrorwise/web.sock
+    Examples:
+      mirrorwise web --bind unix:/run/mirrorwise/web.sock --metrics 127.0.0.1:9100
+      mirrorwise web --bind 127.0.0.1:8080 --bind '[::1]:8080'
     """
     settings = settings_of_a_service()
+    taken = [address for address in bind or [f":{settings.port}"] if not address.startswith("unix:")]
+    if metrics and any(address.endswith(f":{metrics[1]}") for address in taken):
+        raise click.UsageError("--metrics needs a port of its own")
     os.environ["WEB_CONCURRENCY"] = str(settings.web_concurrency)  # gunicorn reads it when it is imported
+    from app.web.server.activation import check_passed
     from app.web.server.run import Server
 
-    Server(settings, bind).run()
+    check_passed(os.environ, [*bind, *([f"{metrics[0]}:{metrics[1]}"] if metrics else [])])
+    Server(settings, bind, metrics=metrics).run()
 
 
 @main.command()
@@ -337,17 +367,24 @@ def simulate(
 
 @main.command()
 @click.option("--out", type=_PATH, default="/etc/nginx/mirrorwise", show_default=True, help="The directory.")
-@click.option("--upstream", metavar="ADDRESS", help="The service: unix:/path or host:port (127.0.0.1:PORT).")
+@click.option(
+    "--upstream",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A service, unix:/path or host:port (127.0.0.1:PORT); repeatable: one that fails is left out.",
+)
 @click.option("--server-name", default="_", metavar="NAMES", help="Default: any.")
-@click.option("--listen", multiple=True, default=["80", "[::]:80"], show_default=True, metavar="ADDRESS")
-@click.option("--listen-tls", multiple=True, default=["443", "[::]:443"], show_default=True)
+@click.option("--listen", multiple=True, default=_LISTEN, show_default=True, metavar="ADDRESS")
+@click.option("--listen-tls", multiple=True, default=_LISTEN_TLS, show_default=True, metavar="ADDRESS")
 @click.option("--certificate", type=_PATH, help="With its chain; without one there is no TLS.")
 @click.option("--certificate-key", type=_PATH)
 @click.option("--cache", type=_PATH, default="/var/cache/mirrorwise", show_default=True, help="For answers.")
 @click.option("--open-files", type=click.IntRange(0, 10**6), default=0, help="Of the cache, kept open (0).")
 @click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, and look again each time (15s).")
 @click.option("--reload", metavar="COMMAND", help="Run this when anything has changed: 'nginx -s reload'.")
-def nginx(out: Path, upstream: str | None, every: float | None, reload: str | None, **machine: Any) -> None:
+def nginx(
+    out: Path, upstream: tuple[str, ...], every: float | None, reload: str | None, **machine: Any
+) -> None:
     """Write the directory from which nginx reads the site: its configuration and its databases.
 
     In nginx's http section, write: include /etc/nginx/mirrorwise/mirrorwise.conf;
@@ -363,7 +400,7 @@ def nginx(out: Path, upstream: str | None, every: float | None, reload: str | No
     if (machine["certificate"] is None) != (machine["certificate_key"] is None):
         raise click.UsageError("--certificate and --certificate-key go together")
     settings = _settings()
-    site = Site(upstream=upstream or f"127.0.0.1:{settings.port}", **machine)
+    site = Site(upstreams=upstream or (f"127.0.0.1:{settings.port}",), **machine)
     directory = SiteDirectory(out, site, settings, open_store(settings, for_web=True))
     reloader = Reloader(out, reload) if reload else None
     if every is not None:

@@ -16,12 +16,22 @@ import msgspec
 from app.answer.privacy import shown_to_all
 from app.explain.evidence import hours, moment
 from app.geo.database import CityDatabase
-from app.model import Coordinates, Exclusion, Fate, MirrorState, MirrorVerdict, Protocol, Record, about
+from app.model import (
+    Coordinates,
+    Exclusion,
+    Fate,
+    MirrorState,
+    MirrorVerdict,
+    Protocol,
+    Record,
+    Status,
+    about,
+)
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
 
-Overall = Literal["ok", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
+Overall = Literal["ok", "degraded", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
 
 _OF_THE_WHOLE = {
     Exclusion.DISABLED: "switched off in its file",
@@ -64,7 +74,7 @@ class MirrorSummary(Record, frozen=True, kw_only=True):
     """The report about one mirror without its repos."""
 
     mirror: str
-    status: Annotated[Overall, about("What keeps the whole mirror out of all lists, or ok.")]
+    status: Annotated[Overall, about("Ok, degraded (not in all lists), or what keeps it out of all lists.")]
     reason: Annotated[str | None, about("Why, in words.")]
     since: Annotated[datetime | None, about("When this began.")]
     probed_at: datetime | None
@@ -92,6 +102,9 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
         about("The prober's verdict by release/repo/arch, on all that it is meant to have."),
     ]
     isos: Annotated[dict[str, bool], about("By release/arch, whether it has the ISO directory.")]
+    asked_again: Annotated[
+        dict[str, datetime], about("By the keys of both, about when it is asked again for what it lacks.")
+    ]
 
 
 def mirror_summary(
@@ -105,7 +118,7 @@ def mirror_summary(
         mirror=mirror.name,
         status=status,
         reason=_reason(snapshot, index, verdict),
-        since=verdict.since if verdict and status != "disabled" else None,
+        since=_since(status, verdict),
         probed_at=verdict.probed_at if verdict else None,
         failures=verdict.failures if verdict else 0,
         age_s=content_age_s(verdict) if verdict else None,
@@ -133,6 +146,7 @@ def mirror_report(
         **msgspec.structs.asdict(mirror_summary(snapshot, index, state, cities)),
         content=_content(snapshot, index, state),
         isos=state.isos if state else {},
+        asked_again=state.asked_again if state else {},
     )
 
 
@@ -153,8 +167,18 @@ def overall(snapshot: LoadedSnapshot, index: int, is_probed: bool) -> Overall:
     fate = Fate(snapshot.whole[index])
     if fate is Fate.UNKNOWN and not is_probed:
         return "not probed"
-    exclusion: Overall = fate.exclusion.value if fate.exclusion else "ok"  # type: ignore[assignment]  # see _OF_THE_WHOLE
+    if fate.exclusion is None:
+        return "degraded" if snapshot.is_lacking[index] else "ok"
+    exclusion: Overall = fate.exclusion.value  # type: ignore[assignment]  # see _OF_THE_WHOLE
     return exclusion
+
+
+def _since(status: Overall, verdict: MirrorVerdict | None) -> datetime | None:
+    """Returns when a mirror's status began; None if the prober's verdict is about another status."""
+    if verdict is None or status == "disabled":
+        return None
+    is_up = status in ("ok", "degraded")
+    return None if is_up and verdict.status.value != status else verdict.since
 
 
 def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None) -> str | None:
@@ -163,12 +187,17 @@ def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None)
     if fate is Fate.UNKNOWN and verdict is None:
         return "the prober has not looked at it; it is served after those known to be good"
     if fate.exclusion is None:
-        return None
+        return _lack(verdict) if snapshot.is_lacking[index] else None
     said = verdict.reason if verdict and fate not in (Fate.DISABLED, Fate.NOT_PROBED) else None
     age_s = content_age_s(verdict) if verdict else None
     if fate.exclusion is Exclusion.STALE and said is None and age_s is not None:
         said = f"{hours(age_s)} old, {hours(snapshot.config.allowed_outdate_s)} allowed"
     return said or _OF_THE_WHOLE[fate.exclusion]
+
+
+def _lack(verdict: MirrorVerdict | None) -> str:
+    said = verdict.reason if verdict and verdict.status is Status.DEGRADED else None
+    return said or "it lacks some of what it is meant to have"
 
 
 def _content(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> dict[str, str]:

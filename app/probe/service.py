@@ -17,7 +17,7 @@ from rich.console import Console
 
 from app.catalogue.catalogue import expected_isos, expected_repos
 from app.files import guarded, is_gone
-from app.model import Mirror, ServiceConfig, Severity, SourceError, Status
+from app.model import Mirror, ProbeRound, ServiceConfig, Severity, SourceError, Status
 from app.probe.fetch import Network
 from app.probe.hosts import Hosts
 from app.probe.origin import Origin, RepoVersions
@@ -166,7 +166,7 @@ class Prober:
         self.records.prepare()
         mirrors = chosen(self.mirrors.values(), self.options.names)
         tally = RoundTally()
-        started = time.monotonic()
+        started_at, started = self.network.clock(), time.monotonic()
         with progress(self.console, len(mirrors), tally) as on_result:
             results = await Round(
                 around=self._surroundings(origin),
@@ -180,7 +180,15 @@ class Prober:
         for result in results if self.options.names else ():
             explain(self.console, result, self.options.verbose)
         if not self.options.names and self.visits.have_ended(mirrors):
-            self.records.save_round(self.network.clock())
+            self.records.save_round(
+                ProbeRound(
+                    started_at=started_at,
+                    completed_at=self.network.clock(),
+                    interval_s=self.options.every_s,
+                    mirrors=tally.done,
+                    requests=tally.requests,
+                )
+            )
         log.info("%s", tally.line(time.monotonic() - started, origin.faults, self.visits.left()))
         return results
 

@@ -54,6 +54,8 @@ def read_mirror_state(path: Path) -> MirrorState:
         raise _damaged(path, f'it is about the mirror "{state.mirror}", which its name is not')
     for moment in (state.probed_at, state.since, state.timestamp, state.origin_timestamp):
         _check_moment(path, moment)
+    for moment in state.asked_again.values():
+        _check_moment(path, moment)
     _check_number(path, "failures", state.failures)
     _check_addresses(path, state.addresses)
     return _in_few_words(state)
@@ -78,7 +80,8 @@ def read_round(path: Path) -> ProbeRound:
     """Reads round.json, which is about the prober's last complete round. Raises SourceError if the file is
     damaged."""
     probe_round = _decode(path, MAX_ROUND_BYTES, ProbeRound)
-    _check_moment(path, probe_round.completed_at)
+    for moment in (probe_round.completed_at, probe_round.started_at):
+        _check_moment(path, moment)
     return probe_round
 
 

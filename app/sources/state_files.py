@@ -68,6 +68,15 @@ class StateFiles:
         if not (keep and is_gone(folder.repos)):
             self.repomd = self._read(folder.repos, self._repos, self.repomd) or {}
 
+    def newest_round(self) -> ProbeRound | None:
+        """Returns the newer of the last complete round that was read and the one that its file has now."""
+        known, path = self.last_round, self._folder.round
+        try:
+            now = None if is_gone(path) else self._round.get(path)
+        except SourceError:
+            return known
+        return now if known is None or (now and now.completed_at > known.completed_at) else known
+
     def _listed(self, folder: Path, known: bool) -> list[Path] | None:
         """Returns the state files in a folder. If the folder cannot be listed, reports that and returns None.
         A folder that is missing counts as empty if nothing is `known` from it yet."""

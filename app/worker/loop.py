@@ -26,13 +26,14 @@ from app.settings import Settings
 from app.snapshot import schema, soundness
 from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import StatusDocument, encode_heartbeat
+from app.snapshot.status import StatusDocument, contents_of, encode_heartbeat
 from app.snapshot.status import check as check_status
 from app.snapshot.status import decode as decode_status
 from app.snapshot.status import encode as encode_status
 from app.store import NotOursError, Publication, Store
 from app.worker import memory as remembered
 from app.worker.guard import Guard
+from app.worker.journal import Journal
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
@@ -57,6 +58,7 @@ class Worker:
         self._store = store
         self._guard = Guard()
         self._pulse = Pulse()
+        self._journal = Journal(settings.data_dir)
         self._pricing = Pricing({}, None)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
@@ -107,7 +109,9 @@ class Worker:
     def wait(self, now: float) -> bool:
         """Waits for a running place scan, or else for load prices. Returns whether there is something new."""
         scanned = self.reader.geo.scan(wait=True)
-        if scanned or self._pricing.collect(now, wait=True):
+        priced = not scanned and self._pricing.collect(now, wait=True)
+        if scanned or priced:
+            self._note_news(scanned, priced)
             self._seen = None
             return True
         return False
@@ -143,6 +147,7 @@ class Worker:
         self._seen = None
         self._published = self._status = None
         self.generation = self._generation_there()
+        self._journal.begin(self._snapshot_there())
 
     def _published_states(self) -> dict[str, MirrorState]:
         """Returns the published states of mirrors, for those whose state file is at fault now; none if the
@@ -167,6 +172,13 @@ class Worker:
         except NotOursError as error:
             log.warning("the last worker's %s is lost: %s", what, error)
             return None
+
+    def _snapshot_there(self) -> bytes | None:
+        """Returns the current snapshot of the store; None if there is none that can be read."""
+        generation = self.generation
+        if generation is None:
+            return None
+        return self._readable("snapshot", lambda: self._store.snapshot(generation))
 
     def _generation_there(self) -> str | None:
         """Returns the current generation of the store; None if there is none, or something that is not
@@ -193,6 +205,9 @@ class Worker:
         except SourceError:
             return  # no config has ever been good; the fault is named
         compiled = compile_snapshot(inputs)
+        self._journal.changed(self._seen, seen)
+        self._journal.changed(self._seen_state, state)
+        self._note_news(scanned, priced)
         self._seen, self._seen_state, self._state_read_at = seen, state, now
         data = schema.encode(compiled.snapshot)
         try:
@@ -212,6 +227,13 @@ class Worker:
             len(data) / 1e6,
             self._ready[2],
         )
+
+    def _note_news(self, scanned: bool, priced: bool) -> None:
+        """Notes why there may be something else to publish, besides files."""
+        if scanned:
+            self._journal.note("the places of a city database")
+        if priced:
+            self._journal.note("load prices")
 
     # --- publishing ----------------------------------------------------------------------------------
 
@@ -244,9 +266,10 @@ class Worker:
         if generation != self.generation or self._generation_there() is None:
             self._put(publication, blobs)
             self._pulse.publications += 1
-            log.info("published generation %s", generation)
+            log.info("published generation %s: %s", generation, self._journal.line(compiled.snapshot))
         else:
             self._store.remember(publication.memory)
+            self._journal.forget()
         self.generation, self._published, self._ready = generation, publication, None
         self._published_blobs, self._guard = blobs, guard
 
@@ -323,15 +346,18 @@ class Worker:
 
     def _publish_status(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:
-            self._store.beat(encode_heartbeat(self._pulse.beat(self.owner, now, self.faults)))
+            beat = self._pulse.beat(self.owner, now, self.faults, self.reader.probe.newest_round())
+            self._store.beat(encode_heartbeat(beat))
             self._beat_at = now
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return
         hidden = {m.name for m in self.reader.people.definitions.values() if not is_for_all(m)}
+        states = {name: state for name, state in self.reader.probe.states.items() if name not in hidden}
         status = StatusDocument(
-            states={name: state for name, state in self.reader.probe.states.items() if name not in hidden},
+            states=states,
             inputs_read_s=self.reader.read_s,
             faults=self.faults.current,
+            contents=contents_of(states.values()),
         )
         data = encode_status(status)
         if data != self._status:
