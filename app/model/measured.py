@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from app.model.values import Family, Protocol, Record
+from app.model.values import EpochSeconds, Family, Protocol, Record
 
 
 class Status(StrEnum):
@@ -84,3 +84,5 @@ class ProbeRound(Record, frozen=True, kw_only=True):
     probed"."""
 
     completed_at: datetime
+    #: The time from round to round; None if rounds are started by hand or by cron.
+    interval_s: EpochSeconds | None = None
