@@ -149,6 +149,8 @@ class Heartbeat(Record, frozen=True, kw_only=True):
     failures: dict[str, Count] = {}
     #: Why a snapshot is held back; None if none is.
     guard: str | None = None
+    #: Why this worker does not take over, or what it lacked when it did; None if nothing.
+    takeover: str | None = None
 
 
 _HEARTBEATS = msgspec.json.Decoder(Heartbeat)

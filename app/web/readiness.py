@@ -16,7 +16,7 @@ SILENT_AFTER_S = 60.0
 """The age from which `/readyz` reports the worker's last heartbeat as old. The worker sends a heartbeat every
 5 s, but not within a step, and reading a new database takes a while."""
 OLD_AFTER_S = 24 * 3600.0
-OWN_SOURCES = ("guard", "store")
+OWN_SOURCES = ("guard", "takeover", "store")
 """Sources of the worker's faults that are not counted here: the guard has a line of its own, and while
 the store fails no heartbeat arrives."""
 
@@ -48,6 +48,8 @@ def _of_worker(heartbeat: Heartbeat | None, leaseholder: str | None, now: float)
         yield f"worker: no sign of life for {silent_s:.0f} s from {escaped(heartbeat.worker)}; {may_publish}"
     if heartbeat.guard is not None:
         yield f"guard: {heartbeat.guard}"
+    if heartbeat.takeover is not None:
+        yield f"takeover: {heartbeat.takeover}"
     faults = {source: number for source, number in heartbeat.faults.items() if source not in OWN_SOURCES}
     if faults:
         found = ", ".join(f"{number} in {source}" for source, number in sorted(faults.items()))

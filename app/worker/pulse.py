@@ -42,4 +42,5 @@ class Pulse:
             faults=faults.by_source,
             failures=dict(faults.failures),
             guard=faults.current.get("guard"),
+            takeover=faults.current.get("takeover"),
         )
