@@ -101,8 +101,8 @@ class Records:
         self._write(self.folder.repos, versions)
         self._write(self.folder.origin_notes, notes)
 
-    def save_round(self, completed_at: datetime) -> None:
-        self._write(self.folder.round, ProbeRound(completed_at=completed_at))
+    def save_round(self, completed_at: datetime, interval_s: float | None = None) -> None:
+        self._write(self.folder.round, ProbeRound(completed_at=completed_at, interval_s=interval_s))
 
     def _write(self, path: Path, value: object) -> None:
         """Writes a file, but nothing while the whole data folder is missing: a new folder would be in the way
