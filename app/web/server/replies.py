@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Replies:
-    """Makes the replies to requests, for several threads at once. `cfg` and `log` are gunicorn's."""
+    """Makes the replies to requests, for both threads of a process. `cfg` and `log` are gunicorn's."""
 
     def __init__(self, cfg: Any, application: WSGIApplication, log: Any) -> None:
         self._cfg = cfg
