@@ -42,12 +42,14 @@ class Handover:
         until_s = self._since + PATIENCE_S
         self.waits = now < until_s
         moment = f"{datetime.fromtimestamp(until_s, UTC):%F %R} UTC"
-        what = (
-            f"this worker knows less than what is published, so it leaves that as it is until {moment}"
+        there = f"{lacking(known, stock)} that the last publication was made of"
+        text = (
+            f"this worker has {there}, so it leaves that in place until {moment}; "
+            "give it the rest, or run mirrorwise worker --force"
             if self.waits
-            else f"this worker took over at {moment}, although it knows less than what was published"
+            else f"this worker took over at {moment} with {there}; give it the rest"
         )
-        self._say(f"{what}: {lacking(known, stock)}; give it that")
+        self._faults.set("takeover", text)
         return not self.waits
 
     def look(self, stock: Stock) -> None:
@@ -60,9 +62,6 @@ class Handover:
         so."""
         self.waits, self._since, self._known = False, None, {}
         self._faults.clear("takeover")
-
-    def _say(self, text: str) -> None:
-        self._faults.set("takeover", f"{text}, or run: mirrorwise worker --force" if self.waits else text)
 
 
 def lacking(known: Stock, stock: Stock) -> str:
