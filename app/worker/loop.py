@@ -84,9 +84,11 @@ class Worker:
         try:
             if self._lead(now, force):
                 self._attempt("read", lambda: self._read(now))
-                self._attempt("publish", lambda: self._publish(now, force))
-                self._attempt("status", lambda: self._publish_status(now))
-                self._attempt("share", lambda: self._share(now))
+                try:  # first, so that a worker that takes over knows at least what is published
+                    self._attempt("share", lambda: self._share(now))
+                finally:  # but a store that is too full to share may have room for what people wrote
+                    self._attempt("publish", lambda: self._publish(now, force))
+                    self._attempt("status", lambda: self._publish_status(now))
             else:
                 self._attempt("share", lambda: self._stand_by(now))
             self.faults.clear("store")

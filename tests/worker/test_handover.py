@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.model import Status
+from app.model import Status, StoreError
 from app.settings import SecretUrl, Settings
 from app.snapshot.status import decode_heartbeat
-from app.store import FileStore, Store
+from app.store import FileStore, Publication, Store
 from app.store.redis import RedisStore
 from app.worker.handover import PATIENCE_S, lacking
 from app.worker.loop import Worker, run_once
@@ -127,6 +127,54 @@ def test_a_worker_that_stands_by_shares_what_its_machine_knows(
     assert first.leading is False
     second.step(NOON + MINUTE)
     assert len(listed(store)) == 5
+
+
+def test_what_is_published_was_shared_before(
+    machines: tuple[Machine, Machine], store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the first worker is killed, the second knows at least what is published."""
+    fra, nyc = machines
+    fra.probed()
+    first = fra.start()
+
+    first_store = first._store
+
+    def killed(publication: Publication, owner: str | None) -> None:
+        store_publish(publication, owner)
+        raise KeyboardInterrupt
+
+    store_publish = first_store.publish
+    monkeypatch.setattr(first_store, "publish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        first.step(NOON)
+    before = published(store)
+    first_store.close()
+    second = nyc.start()
+    second.step(NOON + 1)
+    assert second.has_published and published(store) == before
+    assert len(listed(store)) == 5
+
+
+def test_a_store_that_has_no_room_to_share(
+    machines: tuple[Machine, Machine], store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What people write goes out all the same, and the fault is named until there is room."""
+    fra, _ = machines
+    fra.probed()
+    worker = fra.start()
+
+    def full(name: str, data: bytes) -> None:
+        raise StoreError(f"there is no room for {name}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker._store, "share", full)
+        worker.step(NOON)
+        fra.network.mirror("new.example.org", more="probe: false\n")
+        worker.step(NOON + 1)
+        assert "new.example.org" in listed(store)
+        assert worker.faults.current == {"store": "there is no room for survey/fra"}
+    worker.step(NOON + 2)
+    assert worker.faults.current == {} and set(store.shared()) == {"survey/fra"}
 
 
 def test_old_state_on_the_machine_that_takes_over(
