@@ -39,14 +39,14 @@ def is_impossible(target: str) -> bool:
 
 
 def lacks_host(environ: Mapping[str, str]) -> bool:
-    """Returns whether a request lacks its Host header. HTTP/1.0 has none, and HTTP/1.1 demands one (RFC 9112,
-    section 3.2)."""
+    """Returns whether a request has no Host header although it must have one. HTTP/1.1 demands the header
+    (RFC 9112, section 3.2); a request of HTTP/1.0 may come without it."""
     return "HTTP_HOST" not in environ and environ["SERVER_PROTOCOL"] != "HTTP/1.0"
 
 
 def has_body(environ: Mapping[str, str]) -> bool:
-    """Returns whether a request announces a body of more than one byte. nginx lets one byte pass: it takes a
-    limit of 0 for none."""
+    """Returns whether a request announces a body of more than one byte, or of unknown length. One byte
+    passes, because nginx cannot forbid it: 1 is its lowest limit, as 0 means no limit."""
     length = environ.get("CONTENT_LENGTH", "")
     return "HTTP_TRANSFER_ENCODING" in environ or (length.isdecimal() and int(length) > 1)
 
