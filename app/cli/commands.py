@@ -303,10 +303,12 @@ def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bo
       mirrorwise probe mirror.example.org --full -v
     """
     from app.probe import ProbeOptions, run_probe
+    from app.store import open_store
 
     settings = _settings()
-    options = ProbeOptions(settings.data_dir, every, full, mirrors, verbose)
-    sys.exit(run_probe(options))
+    options = ProbeOptions(settings.data_dir, every, full, mirrors, verbose, machine=settings.machine)
+    store = open_store(settings) if settings.redis_url else None
+    sys.exit(run_probe(options, store=store))
 
 
 def _policy(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, object]:

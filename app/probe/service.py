@@ -24,11 +24,13 @@ from app.probe.origin import Origin, RepoVersions
 from app.probe.records import Records, RecordsError
 from app.probe.report import RoundTally, explain, progress
 from app.probe.round import Round, chosen
+from app.probe.sharing import Sharing
 from app.probe.surroundings import MIRROR_S, Surroundings
 from app.probe.visits import Result, Visits
 from app.sources.folder import DataFolder
 from app.sources.people_files import PeopleFiles
 from app.sources.probe_state import read_repo_versions
+from app.store import Store
 
 log = logging.getLogger("mirrorwise.probe")
 
@@ -51,6 +53,8 @@ class ProbeOptions:
     verbose: bool = False
     #: The folder for what is measured, if that is to be kept apart from the data folder.
     records_dir: Path | None = None
+    #: The name under which this machine shares what it found.
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Pace:
     reread_after_s: float = 5.0
     #: The time between two looks at the origin.
     origin_every_s: float = 60.0
+    #: The time between two moments at which what was found is shared.
+    share_every_s: float = 30.0
 
 
 def run_probe(
@@ -70,11 +76,12 @@ def run_probe(
     network: Network | None = None,
     pace: Pace | None = None,
     console: Console | None = None,
+    store: Store | None = None,
 ) -> int:
     """Runs the prober. Returns the exit code: 0 if all went well, 1 if the input is at fault or a mirror that
     was asked for by name is not ok, 2 if no mirror has that name. SIGTERM and Ctrl-C end it cleanly."""
     _allow_open_files()
-    prober = Prober(options, network or Network(), pace or Pace(), console or Console())
+    prober = Prober(options, network or Network(), pace or Pace(), console or Console(), store)
     try:
         return asyncio.run(prober.run())
     except (SourceError, RecordsError) as error:
@@ -100,6 +107,8 @@ class Prober:
     network: Network
     pace: Pace
     console: Console
+    #: The store through which workers on other machines learn what was found; None if there are none.
+    store: Store | None = None
     visits: Visits = field(default_factory=Visits)
     hosts: Hosts = field(default_factory=lambda: Hosts(None))
     records: Records = field(init=False)
@@ -108,11 +117,14 @@ class Prober:
     mirrors: dict[str, Mirror] = field(init=False)
     #: The results of the last round, of a prober that runs only one.
     results: list[Result] = field(default_factory=list)
+    sharing: Sharing | None = field(init=False)
 
     def __post_init__(self) -> None:
         options = self.options
-        self.records = Records(DataFolder(options.records_dir or options.data_dir))
+        folder = DataFolder(options.records_dir or options.data_dir)
+        self.records = Records(folder)
         self.files = PeopleFiles(DataFolder(options.data_dir))
+        self.sharing = Sharing(folder, self.store, options.machine) if self.store else None
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -132,6 +144,7 @@ class Prober:
         if self.config.origin is None:
             log.warning("config.yml names no origin: contents cannot be compared, only looked for")
         watch = asyncio.create_task(self._watch(origin, first := asyncio.Event()))
+        sharing = asyncio.create_task(self._share_again_and_again())
         try:
             if self.options.every_s is None:
                 await first.wait()
@@ -141,7 +154,9 @@ class Prober:
             return await self._rounds(origin)
         finally:
             watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            sharing.cancel()
+            await asyncio.gather(watch, sharing, return_exceptions=True)
+            await self._share()
 
     async def _rounds(self, origin: Origin) -> int:
         """Runs all rounds, and returns the exit code. Each round starts on time, however long mirrors take.
@@ -190,6 +205,7 @@ class Prober:
                 )
             )
         log.info("%s", tally.line(time.monotonic() - started, origin.faults, self.visits.left()))
+        await self._share()
         return results
 
     def _surroundings(self, origin: Origin) -> Surroundings:
@@ -231,6 +247,19 @@ class Prober:
             log.info("the origin has new versions of %d repos", len(changed))
         if origin.faults != before:
             log.warning("origin: %s", "; ".join(origin.faults) or "all is well again")
+
+    async def _share_again_and_again(self) -> None:
+        while True:
+            await self._share()
+            await asyncio.sleep(self.pace.share_every_s)
+
+    async def _share(self) -> None:
+        """Shares what was found up to now. A bug in that stops no round."""
+        try:
+            if self.sharing is not None:
+                await asyncio.to_thread(self.sharing.share, self.mirrors.values())
+        except Exception:
+            log.exception("what was found could not be shared")
 
     async def _read_files(self) -> None:
         """Brings config and mirrors up to date. If a file is at fault, its last good definition counts, and

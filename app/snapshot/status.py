@@ -181,6 +181,8 @@ class Heartbeat(Record, frozen=True, kw_only=True):
     guard: str | None = None
     #: The prober's last complete round, as far as the worker knows.
     last_round: ProbeRound | None = None
+    #: Why this worker does not take over, or what it lacked when it did; None if nothing.
+    takeover: str | None = None
 
 
 _HEARTBEATS = msgspec.json.Decoder(Heartbeat)

@@ -48,6 +48,12 @@ class StateFiles:
         folders = {**folder_mark(folder.state), **folder_mark(folder.mirror_states)}
         return {**singles, **folders, **marks(folder.mirror_states, *STATE_ENDINGS)}
 
+    def are_there(self) -> bool:
+        """Returns whether there is any state file, readable or not."""
+        folder = self._folder
+        singles = (folder.round, folder.repos, folder.mirmon)
+        return bool(marks(folder.mirror_states, *STATE_ENDINGS)) or not all(map(is_gone, singles))
+
     def read(self, mirrors: Iterable[Mirror]) -> None:
         """Reads the files that have changed. `mirrors` say to which mirror a URL in mirmon's file belongs. If
         both the prober and mirmon know a mirror, the prober counts."""

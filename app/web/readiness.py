@@ -19,7 +19,7 @@ SILENT_AFTER_S = 60.0
 OLD_AFTER_S = 24 * 3600.0
 LATE_AFTER_ROUNDS = 3
 """After so many intervals without a complete round, the prober has stopped."""
-OWN_SOURCES = ("guard", "store")
+OWN_SOURCES = ("guard", "takeover", "store")
 """Sources of the worker's faults that are not counted here: the guard has a line of its own, and while
 the store fails no heartbeat arrives."""
 
@@ -55,6 +55,8 @@ def _of_worker(heartbeat: Heartbeat | None, leaseholder: str | None, now: float)
             yield f"prober: the last round ended {age(ago_s)} ago; they come every {age(last.interval_s)}"
     if heartbeat.guard is not None:
         yield f"guard: {heartbeat.guard}"
+    if heartbeat.takeover is not None:
+        yield f"takeover: {heartbeat.takeover}"
     faults = {source: number for source, number in heartbeat.faults.items() if source not in OWN_SOURCES}
     if faults:
         found = ", ".join(f"{number} in {source}" for source, number in sorted(faults.items()))

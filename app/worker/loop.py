@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,22 +20,23 @@ from contextlib import contextmanager, suppress
 from app.answer.privacy import is_for_all
 from app.files import Marks
 from app.logs import Faults, pause_s
-from app.model import MirrorState, SnapshotError, SourceError, StoreError, digest_of
+from app.model import SnapshotError, SourceError, StoreError, digest_of
 from app.settings import Settings
 from app.snapshot import schema, soundness
 from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument, contents_of, encode_heartbeat
-from app.snapshot.status import check as check_status
-from app.snapshot.status import decode as decode_status
 from app.snapshot.status import encode as encode_status
-from app.store import NotOursError, Publication, Store
+from app.store import FileStore, NotOursError, Publication, Store
+from app.surveys.own import shared_tags
 from app.worker import memory as remembered
 from app.worker.guard import Guard
+from app.worker.handover import RETRY_S, Handover
 from app.worker.journal import Journal
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
+from app.worker.scans import SharedScans, shared_places
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -52,7 +52,7 @@ class Worker:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.faults = Faults(log)
-        self.owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+        self.owner = f"{settings.machine}/{os.getpid()}/{secrets.token_hex(4)}"
         self.generation: str | None = None
         self.reader = InputReader(settings, self.faults)
         self._store = store
@@ -60,6 +60,8 @@ class Worker:
         self._pulse = Pulse()
         self._journal = Journal(settings.data_dir)
         self._pricing = Pricing({}, None)
+        self._handover = Handover(self.faults)
+        self._scans = None if isinstance(store, FileStore) else SharedScans(settings.var_dir / "scans")
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
@@ -67,6 +69,9 @@ class Worker:
         self._status_at = float("-inf")
         self._beat_at = float("-inf")
         self._checked_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._shared_at = float("-inf")
+        self._has_news = False  # from other machines, since the inputs were read last
         self._ready: tuple[Compiled, bytes, str] | None = None  # compiled, waiting to be published
         self._published: Publication | None = None
         self._published_blobs: tuple[bytes, ...] = ()
@@ -79,10 +84,15 @@ class Worker:
         publishes in spite of the guard. Faults are noted in `faults`; only a bug raises."""
         started = time.monotonic()
         try:
-            if self._lead():
+            if self._lead(now, force):
                 self._attempt("read", lambda: self._read(now))
-                self._attempt("publish", lambda: self._publish(now, force))
-                self._attempt("status", lambda: self._publish_status(now))
+                try:  # first, so that a worker that takes over knows at least what is published
+                    self._attempt("share", lambda: self._share(now))
+                finally:  # but a store that is too full to share may have room for what people wrote
+                    self._attempt("publish", lambda: self._publish(now, force))
+                    self._attempt("status", lambda: self._publish_status(now))
+            else:
+                self._attempt("share", lambda: self._stand_by(now))
             self.faults.clear("store")
         except StoreError as error:
             self.faults.set("store", str(error))
@@ -112,7 +122,7 @@ class Worker:
         priced = not scanned and self._pricing.collect(now, wait=True)
         if scanned or priced:
             self._note_news(scanned, priced)
-            self._seen = None
+            self._seen, self._tried_at = None, float("-inf")
             return True
         return False
 
@@ -126,42 +136,74 @@ class Worker:
         except StoreError as error:
             log.warning("the lease was not given back: %s", error)
 
-    def _lead(self) -> bool:
+    def _lead(self, now: float, force: bool) -> bool:
+        if self._handover.waits and 0 <= now - self._tried_at < RETRY_S and not force:
+            return False
         leading = self._store.lease(self.owner, LEASE_S)
-        if leading and not self.leading:
-            self._take_over()
+        if not leading:
+            self._handover.end()
+        elif not self.leading:
+            with self._renewing():
+                leading = self._take_over(now, force)
+            if not leading:
+                self._store.release(self.owner)
+                self._tried_at, self.leading = now, False
         if leading != self.leading:
             holder = "" if leading else self._store.holder() or "another worker"
             log.info("publishing as %s" if leading else "standing by: %s is publishing", holder or self.owner)
         self.leading = leading
         return leading
 
-    def _take_over(self) -> None:
-        """Begins with the memory and the states that were published last, by another worker or by this one
-        before a restart."""
+    def _take_over(self, now: float, force: bool) -> bool:
+        """Begins with what was published last, by another worker or by this one before a restart, and with
+        what other machines share. Returns whether this worker may take over."""
         memory = remembered.decode(self._readable("memory", self._store.memory))
         self._guard = Guard(memory.hours)
         self._pricing.close()
         self._pricing = Pricing(memory.load_km, memory.priced_at_s)
-        self.reader.recall(memory, self._published_states())
+        self.reader.recall(memory)
         self._seen = None
         self._published = self._status = None
         self.generation = self._generation_there()
         self._journal.begin(self._snapshot_there())
+        tags = shared_tags(self._store)
+        self.reader.probe.fetch(self._store, tags)
+        self.reader.open_databases(now)
+        if self._scans is not None:
+            self._scans.fetch(self._store, tags, self.reader.geo.scans)
+        with suppress(SourceError):  # no config has ever been good; reading names the fault
+            self.reader.refresh(now)
+        if self.reader.geo.places is None:
+            self.reader.geo.places = shared_places(self._store, tags)
+        if force:
+            self._handover.end()
+            return True
+        return self._handover.begin(memory.known, self.reader.stock, now)
 
-    def _published_states(self) -> dict[str, MirrorState]:
-        """Returns the published states of mirrors, for those whose state file is at fault now; none if the
-        status document is damaged."""
-        data = self._readable("status document", self._store.status)
-        try:
-            if data is None:
-                return {}
-            check_status(data)
-            states = decode_status(data).states
-        except SnapshotError as error:
-            log.warning("the last worker's status document is of no use: %s", error)
-            return {}
-        return dict(states)
+    def _stand_by(self, now: float) -> None:
+        """Shares what this machine knows, although another worker publishes, or what is published stays."""
+        if self._handover.waits:
+            self._beat(now)
+        if not 0 <= now - self._shared_at < STATE_EVERY_S:
+            tags = shared_tags(self._store)
+            self.reader.probe.fetch(self._store, tags)
+            with suppress(SourceError):  # people's files are only for mirmon's here
+                self.reader.people.read()
+            self.reader.read_state()
+            self.reader.probe.own.share(self._store, tags)
+            self._shared_at = now
+
+    def _share(self, now: float) -> None:
+        """Shares what this machine knows and has found in its databases, and gives back what the store has
+        lost."""
+        self._handover.look(self.reader.stock)
+        if self._shared_at >= self._state_read_at and 0 <= now - self._shared_at < STATE_EVERY_S:
+            return
+        tags = shared_tags(self._store)
+        self.reader.probe.share(self._store, tags)
+        if self._scans is not None:
+            self._scans.share(self._store, tags, self.reader.geo.scans)
+        self._shared_at = now
 
     @staticmethod
     def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:
@@ -194,7 +236,10 @@ class Worker:
     def _read(self, now: float) -> None:
         """Reads all inputs and compiles a snapshot, if an input has changed."""
         seen, state = self.reader.marks(), self.reader.probe.marks()
-        state_due = state != self._seen_state and not 0 <= now - self._state_read_at < STATE_EVERY_S
+        is_time = not 0 <= now - self._state_read_at < STATE_EVERY_S
+        if is_time and self.reader.probe.fetch(self._store, shared_tags(self._store)):
+            self._has_news = True
+        state_due = is_time and (state != self._seen_state or self._has_news)
         scanned = self.reader.geo.scan()
         priced = self._pricing.collect(now)
         if seen == self._seen and not state_due and not scanned and not priced:
@@ -209,6 +254,7 @@ class Worker:
         self._journal.changed(self._seen_state, state)
         self._note_news(scanned, priced)
         self._seen, self._seen_state, self._state_read_at = seen, state, now
+        self._has_news = False
         data = schema.encode(compiled.snapshot)
         try:
             soundness.verified(data)
@@ -330,25 +376,21 @@ class Worker:
                 return
             there = "not all of it"
         self._put(self._published, self._published_blobs)
-        self._status, self._status_at = None, float("-inf")
+        self._status, self._status_at, self._shared_at = None, float("-inf"), float("-inf")
         log.info("published generation %s again: the store had %s", self.generation, there)
 
     def _memory(self, guard: Guard, now: float) -> remembered.Memory:
         return remembered.Memory(
             config=self.reader.people.config,
             definitions=self.reader.people.definitions,
-            last_round=self.reader.probe.last_round,
-            repomd=self.reader.probe.repomd,
+            known=self.reader.stock,
             hours=guard.remembered(now),
             load_km=self._pricing.load_km,
             priced_at_s=self._pricing.moved_at_s,
         )
 
     def _publish_status(self, now: float) -> None:
-        if not 0 <= now - self._beat_at < BEAT_EVERY_S:
-            beat = self._pulse.beat(self.owner, now, self.faults, self.reader.probe.newest_round())
-            self._store.beat(encode_heartbeat(beat))
-            self._beat_at = now
+        self._beat(now)
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return
         hidden = {m.name for m in self.reader.people.definitions.values() if not is_for_all(m)}
@@ -363,6 +405,12 @@ class Worker:
         if data != self._status:
             self._store.publish_status(data)
         self._status, self._status_at = data, now
+
+    def _beat(self, now: float) -> None:
+        if not 0 <= now - self._beat_at < BEAT_EVERY_S:
+            beat = self._pulse.beat(self.owner, now, self.faults, self.reader.probe.newest_round())
+            self._store.beat(encode_heartbeat(beat))
+            self._beat_at = now
 
 
 def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> None:
@@ -411,7 +459,7 @@ def run_once(worker: Worker, force: bool) -> bool:
         worker.step(time.time(), force)
         while worker.wait(time.time()):
             worker.step(time.time(), force)
-        if worker.leading is False:
+        if worker.leading is False and "takeover" not in worker.faults.current:
             worker.faults.set("lease", "another worker holds it and publishes; end that one first")
         return worker.has_published and not {"store", "config", "guard"} & set(worker.faults.current)
     finally:

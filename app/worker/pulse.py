@@ -44,4 +44,5 @@ class Pulse:
             failures=dict(faults.failures),
             guard=faults.current.get("guard"),
             last_round=last_round,
+            takeover=faults.current.get("takeover"),
         )
