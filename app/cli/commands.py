@@ -122,28 +122,44 @@ def up(port: int | None) -> None:
 
 @main.command()
 @click.option("--once", is_flag=True, help="Compile and publish once, then end.")
-@click.option("--force", is_flag=True, help="Publish past the guard.")
-def worker(once: bool, force: bool) -> None:
+@click.option("--force", is_flag=True, help="Publish what the guard holds back; asks the running worker.")
+@click.option("--to-origin", is_flag=True, help="With --force: even where no mirror is left in a list.")
+def worker(once: bool, force: bool, to_origin: bool) -> None:
     """Read the inputs, compile a snapshot and publish it; do so again whenever an input changes.
 
+    With --force, a worker that runs already is asked to publish, and this command ends. If none runs, this
+    one does it.
+
     \b
-    Example:
+    Examples:
       REDIS_URL=redis://127.0.0.1:6379/0 mirrorwise worker --once
+      mirrorwise worker --force
     """
     settings = settings_of_a_service()
     from app.store import open_store
-    from app.worker.loop import Worker, run_once, run_until
+    from app.worker.loop import Worker
+    from app.worker.losses import Force
+    from app.worker.request import ask_running_worker
+    from app.worker.running import run_once, run_until
 
-    one = Worker(settings, open_store(settings))
+    if to_origin and not force:
+        raise click.UsageError("--to-origin goes with --force")
+    store = open_store(settings)
+    allowed = Force.TO_ORIGIN if to_origin else Force.PAST_GUARD if force else Force.NO
+    answer = ask_running_worker(store, allowed) if force else None
+    if answer is not None:
+        click.echo(answer.text, err=not answer.done)
+        sys.exit(0 if answer.done else 1)
+    one = Worker(settings, store)
     if once:
-        published = run_once(one, force)
+        published = run_once(one, allowed)
         for subject, text in sorted(one.faults.current.items()):
             click.echo(f"{subject}: {text}", err=True)
         sys.exit(0 if published else 1)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    if not run_until(one, settings.refresh_s, stopping, force):
+    if not run_until(one, settings.refresh_s, stopping, allowed):
         os._exit(0)  # an orderly end would wait for what hangs
 
 

@@ -21,7 +21,7 @@ from app.catalogue.catalogue import (
     iso_key,
     parse_question_key,
 )
-from app.model import Content, Family, Fate, MirrorState, Status
+from app.model import Content, Family, Fate, MirrorState, MirrorVerdict, Status
 from app.request.question import Question
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
@@ -48,6 +48,8 @@ class Case:
     country: str | None
     #: The key of the cloud region that the request names or the client is in; None if there is none.
     region: str | None
+    #: The mirrors of which the guard holds a verdict back.
+    held: frozenset[str] = frozenset()
     #: The names of the mirrors that are listed. In an exclusive list they own the client's network.
     owners: tuple[str, ...] = ()
     #: How many mirrors the list would have if its length were not limited.
@@ -96,6 +98,10 @@ def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
         found = {"there" for key in case.content_keys() if state and state.isos.get(key)}
     else:
         found = {state.content[key].value for key in case.content_keys() if state and key in state.content}
+    if state is not None and mirror.name in case.held:
+        against = found - {"there", Content.CURRENT, Content.PREVIOUS}
+        if state.status is not Status.OK or against:
+            return held_back(state, against)
     if fate is Fate.PARTIAL:
         return "some of its arches"
     if len(found) == 1 and fate is Fate.GOOD:
@@ -103,6 +109,15 @@ def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
     if fate is Fate.GOOD:
         return " or ".join(sorted(found)) or "taken as good, not probed"
     return "not looked at yet" if fate is Fate.UNKNOWN else "not known to be good"
+
+
+def held_back(verdict: MirrorVerdict, contents: Iterable[str] = ()) -> str:
+    """Says that a mirror is served as before, although the prober's last verdict is against it, or against
+    some of its contents."""
+    said = ", ".join(sorted(contents))
+    if verdict.status is not Status.OK:
+        said = verdict.status.value + (f": {verdict.reason}" if verdict.reason else "")
+    return f"as before: the prober's last verdict ({said}) is held back by the guard"
 
 
 def moment(when: datetime) -> str:

@@ -7,14 +7,14 @@ document. The module is pure: it does no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 
 from app.answer.privacy import shown_to_all
-from app.explain.evidence import hours, moment
+from app.explain.evidence import held_back, hours, moment
 from app.geo.database import CityDatabase
 from app.model import (
     Coordinates,
@@ -108,16 +108,20 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
 
 
 def mirror_summary(
-    snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, cities: CityDatabase | None
+    snapshot: LoadedSnapshot,
+    index: int,
+    verdict: MirrorVerdict | None,
+    cities: CityDatabase | None,
+    held: Collection[str] = (),
 ) -> MirrorSummary:
     """Sums up the mirror with this index. `verdict` is the prober's, and None if it has not looked at the
-    mirror."""
+    mirror. `held` are the mirrors of which the guard holds a verdict back."""
     mirror = snapshot.mirrors[index]
     status = overall(snapshot, index, verdict is not None)
     return MirrorSummary(
         mirror=mirror.name,
         status=status,
-        reason=_reason(snapshot, index, verdict),
+        reason=_reason(snapshot, index, verdict, mirror.name in held),
         since=_since(status, verdict),
         probed_at=verdict.probed_at if verdict else None,
         failures=verdict.failures if verdict else 0,
@@ -138,12 +142,16 @@ def mirror_summary(
 
 
 def mirror_report(
-    snapshot: LoadedSnapshot, index: int, states: Mapping[str, MirrorState], cities: CityDatabase | None
+    snapshot: LoadedSnapshot,
+    index: int,
+    states: Mapping[str, MirrorState],
+    cities: CityDatabase | None,
+    held: Collection[str] = (),
 ) -> MirrorReport:
     """Reports about the mirror with this index. `states` are by mirror name."""
     state = states.get(snapshot.mirrors[index].name)
     return MirrorReport(
-        **msgspec.structs.asdict(mirror_summary(snapshot, index, state, cities)),
+        **msgspec.structs.asdict(mirror_summary(snapshot, index, state, cities, held)),
         content=_content(snapshot, index, state),
         isos=state.isos if state else {},
         asked_again=state.asked_again if state else {},
@@ -151,11 +159,14 @@ def mirror_report(
 
 
 def mirror_summaries(
-    snapshot: LoadedSnapshot, verdicts: Mapping[str, MirrorVerdict], cities: CityDatabase | None
+    snapshot: LoadedSnapshot,
+    verdicts: Mapping[str, MirrorVerdict],
+    cities: CityDatabase | None,
+    held: Collection[str] = (),
 ) -> list[MirrorSummary]:
     """Sums up all mirrors but the private ones, sorted by name. `verdicts` are by mirror name."""
     return [
-        mirror_summary(snapshot, index, verdicts.get(snapshot.mirrors[index].name), cities)
+        mirror_summary(snapshot, index, verdicts.get(snapshot.mirrors[index].name), cities, held)
         for index in shown_to_all(snapshot)
     ]
 
@@ -181,9 +192,11 @@ def _since(status: Overall, verdict: MirrorVerdict | None) -> datetime | None:
     return None if is_up and verdict.status.value != status else verdict.since
 
 
-def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None) -> str | None:
-    """Returns in words why a mirror has its status; None if the status is ok."""
+def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, held: bool) -> str | None:
+    """Returns in words why a mirror has its status; None if the status is ok, and the prober agrees."""
     fate = Fate(snapshot.whole[index])
+    if held and verdict is not None and verdict.status is not Status.OK and fate.exclusion is None:
+        return held_back(verdict)
     if fate is Fate.UNKNOWN and verdict is None:
         return "the prober has not looked at it; it is served after those known to be good"
     if fate.exclusion is None:

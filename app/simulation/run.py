@@ -168,7 +168,7 @@ def _read(reader: InputReader, load_km: Mapping[str, float], steps: Steps) -> In
 
 
 def _compiled(inputs: Inputs) -> LoadedSnapshot:
-    data = encode(compile_snapshot(inputs).snapshot)
+    data = encode(compile_snapshot(inputs))
     return LoadedSnapshot(generation_of(data), data)
 
 

@@ -72,6 +72,8 @@ class StatusDocument(Record, frozen=True, kw_only=True):
     faults: dict[str, str] = {}
     #: How many mirrors have each verdict on a repo, by "release/repo/arch"; private ones are left out.
     contents: dict[str, dict[Content, Count]] = {}
+    #: The mirrors of which the guard holds a verdict back.
+    held: tuple[str, ...] = ()
 
     @property
     def verdicts(self) -> Mapping[str, MirrorVerdict]:
@@ -89,6 +91,7 @@ class _Outline(Record, frozen=True, kw_only=True):
     inputs_read_s: dict[str, EpochSeconds] = {}
     faults: dict[str, str] = {}
     contents: dict[str, dict[Content, Count]] = {}
+    held: tuple[str, ...] = ()
 
 
 # They are made here, because two threads that make one for the same type at the same time crash the process.
@@ -113,6 +116,7 @@ def decode(data: bytes) -> StatusDocument:
         inputs_read_s=outline.inputs_read_s,
         faults=outline.faults,
         contents=outline.contents,
+        held=outline.held,
     )
 
 
@@ -160,6 +164,17 @@ def is_possible(moment: datetime) -> bool:
     return moment.tzinfo is not None and moment.year in _YEARS
 
 
+class WorkerAnswer(Record, frozen=True, kw_only=True):
+    """The worker's answer to a request."""
+
+    #: The request's name.
+    request: str
+    #: Whether all was done that was asked for.
+    done: bool
+    #: What was done, or why not, in words.
+    text: str
+
+
 class Heartbeat(Record, frozen=True, kw_only=True):
     """The heartbeat of the worker that publishes. Its numbers count from the worker's start."""
 
@@ -177,12 +192,14 @@ class Heartbeat(Record, frozen=True, kw_only=True):
     faults: dict[str, Count] = {}
     #: How often a subject was found at fault, by source.
     failures: dict[str, Count] = {}
-    #: Why a snapshot is held back; None if none is.
+    #: What the guard holds back, in sentences; None if it holds nothing back.
     guard: str | None = None
     #: The prober's last complete round, as far as the worker knows.
     last_round: ProbeRound | None = None
     #: Why this worker does not take over, or what it lacked when it did; None if nothing.
     takeover: str | None = None
+    #: What it answered last.
+    answer: WorkerAnswer | None = None
 
 
 _HEARTBEATS = msgspec.json.Decoder(Heartbeat)

@@ -4,6 +4,7 @@
     objects/<sha256>  snapshots, blobs, memory and status document
     shared/<name>     the values that machines share
     heartbeat
+    request           to the worker that publishes
     lease.lock        locked for as long as a worker lives; its owner is written in it
     write.lock        locked while the index is being replaced
 
@@ -38,6 +39,7 @@ from app.store.index import (
     missing_objects,
 )
 from app.store.lock_file import LockFile
+from app.store.protocol import REQUEST_S
 
 LOCK_TIMEOUT_S = 10.0  # saving a snapshot on a slow disk takes a while
 
@@ -105,6 +107,20 @@ class FileStore(IndexedStore):
             path = self._shared / quote(name, safe="")
             with _spoken(path):
                 path.unlink(missing_ok=True)
+
+    def ask(self, request: bytes) -> None:
+        self._write(self.directory / "request", request)
+
+    def take_request(self) -> bytes | None:
+        path = self.directory / "request"
+        request = _read(path)
+        if request is None:
+            return None
+        with _spoken(path), suppress(FileNotFoundError):
+            left_s = time.time() - path.stat().st_mtime
+            path.unlink()
+            return request if left_s < REQUEST_S else None
+        return None
 
     def close(self) -> None:
         with self._lease_guard:

@@ -46,7 +46,7 @@ from app.store.index import (
     lease_lost,
     missing_objects,
 )
-from app.store.protocol import NotOursError
+from app.store.protocol import REQUEST_S, NotOursError
 from app.store.redis_connect import client_at
 from app.store.redis_errors import code_of, sentence
 from app.store.succession import Succession
@@ -57,6 +57,7 @@ LEASE = PREFIX + "lease"
 HEARTBEAT = PREFIX + "heartbeat"
 SHARED = PREFIX + "shared"  # a hash of the SHA-256 of each shared value, by name
 SHARED_VALUE = SHARED + ":"  # + name
+REQUEST = PREFIX + "request"
 OBJECT = PREFIX + "object:"  # + SHA-256
 
 RENEW_S = 5.0
@@ -177,6 +178,22 @@ class RedisStore(IndexedStore):
                 self._client.unlink(SHARED)
                 change(pipe)
                 pipe.execute()
+
+    def ask(self, request: bytes) -> None:
+        with self._spoken():
+            self._client.set(REQUEST, request, ex=REQUEST_S)
+
+    def take_request(self) -> bytes | None:
+        with self._spoken():
+            try:
+                request = _get(self._client, REQUEST)
+            except redis.ResponseError as error:
+                if code_of(error) != "WRONGTYPE":
+                    raise
+                request = b""  # none of ours, and taken away like any other
+            if request is not None:
+                self._client.delete(REQUEST)
+            return request
 
     def close(self) -> None:
         if self._line:

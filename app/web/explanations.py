@@ -116,7 +116,9 @@ class MirrorAnswers:
         if known is None:
             raise UnknownMirrorError(name, network.names)
         live = network.live
-        report = mirror_report(live.snapshot, live.snapshot.number[known], live.states, live.cities)
+        report = mirror_report(
+            live.snapshot, live.snapshot.number[known], live.states, live.cities, live.held
+        )
         if wanted.kind == "html":
             return _answer("html", html.mirror_page(report, wanted.url()))
         return _answer("json", json.document(report))
@@ -154,7 +156,7 @@ class _Network:
         return html.MirrorsPage(self._summaries())
 
     def _summaries(self) -> list[MirrorSummary]:
-        return mirror_summaries(self.live.snapshot, self.live.verdicts, self.live.cities)
+        return mirror_summaries(self.live.snapshot, self.live.verdicts, self.live.cities, self.live.held)
 
 
 def _answer(kind: Kind, body: bytes, *headers: tuple[str, str]) -> Answer:

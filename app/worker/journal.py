@@ -9,8 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from app.files import Marks
-from app.model import Fate, SnapshotError
-from app.snapshot import schema
+from app.model import Fate
 from app.snapshot.schema import Snapshot
 
 NAMED = 3
@@ -29,14 +28,10 @@ class Journal:
         self._published: Lists | None = None
         self._causes: dict[str, None] = {}
 
-    def begin(self, published: bytes | None) -> None:
+    def begin(self, published: Snapshot | None) -> None:
         """Begins with a snapshot that is published already, if there is one that can be read."""
-        self._published, self._causes = None, {"the start of this worker": None}
-        if published is not None:
-            try:
-                self._published = _lists(schema.decode(published))
-            except SnapshotError:  # publishing replaces it
-                return
+        self._published = _lists(published) if published else None
+        self._causes = {"the start of this worker": None}
 
     def changed(self, before: Marks | None, after: Marks) -> None:
         """Notes which input files have changed; `before` is None if all are read anew."""

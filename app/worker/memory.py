@@ -6,27 +6,25 @@ from __future__ import annotations
 import msgspec
 
 from app.model import Count, EpochSeconds, Mirror, Record, ServiceConfig
-from app.snapshot.eligibility import Counts
 from app.snapshot.schema import Kilometres
-
-
-class HourCounts(Record, frozen=True, kw_only=True):
-    """The largest numbers of mirrors of each question in one hour. `hour` counts hours from the epoch."""
-
-    hour: Count
-    largest: dict[str, Counts]
+from app.worker.edits import Waiting
+from app.worker.numbers import HourCounts
 
 
 class Memory(Record, frozen=True, kw_only=True):
     """All that the worker remembers."""
 
+    #: The config that was compiled last.
     config: ServiceConfig | None = None
-    #: The last good mirror of each file, by file name.
+    #: The mirror of each file that was compiled last, by file name.
     definitions: dict[str, Mirror] = {}
     #: How much the worker knew of each kind of input, with which the next one compares what it knows.
     known: dict[str, Count] = {}
     #: The numbers of the last hours, with which the guard compares a new snapshot.
     hours: tuple[HourCounts, ...] = ()
+    #: The edits that it holds back, and since when it holds verdicts back.
+    waiting: dict[str, Waiting] = {}
+    verdicts_held_since_s: EpochSeconds | None = None
     #: The published load prices, by mirror.
     load_km: dict[str, Kilometres] = {}
     #: When the load prices were last decided, in epoch seconds.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.logs import Faults
 from app.model import ProbeRound
-from app.snapshot.status import Heartbeat
+from app.snapshot.status import Heartbeat, WorkerAnswer
 
 
 class Pulse:
@@ -17,6 +17,8 @@ class Pulse:
         self.compiles = 0
         self.compile_seconds = 0.0
         self.publications = 0
+        #: What the worker answered last.
+        self.answer: WorkerAnswer | None = None
 
     def stepped(self, now: float, seconds: float) -> None:
         """Counts a step that began at `now` (in epoch seconds) and took `seconds`."""
@@ -42,7 +44,8 @@ class Pulse:
             publications=self.publications,
             faults=faults.by_source,
             failures=dict(faults.failures),
-            guard=faults.current.get("guard"),
+            guard="; ".join(t for s, t in sorted(faults.current.items()) if s.startswith("guard/")) or None,
             last_round=last_round,
             takeover=faults.current.get("takeover"),
+            answer=self.answer,
         )

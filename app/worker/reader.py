@@ -10,13 +10,13 @@ from pathlib import PurePath
 
 from app.files import FileCache, Marks, is_gone, listing_error, mark
 from app.logs import Faults
-from app.model import Finding, Mirror, MirrorState, ServiceConfig, Severity, SourceError, digest_of
+from app.model import Finding, Mirror, MirrorState, Severity, SourceError, digest_of
 from app.settings import Settings
 from app.snapshot.compile import Inputs, MirrorLocation
 from app.snapshot.networks import ClientNetworks
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
-from app.sources.people_files import PeopleFiles
+from app.sources.people_files import PeopleFiles, Written
 from app.sources.place_counts import read_place_counts
 from app.surveys.known import Known
 from app.worker.geography import GeoFiles, NetworkFiles
@@ -74,8 +74,9 @@ class InputReader:
         put in, by mirror name. Raises SourceError while there has never been a good config."""
         return self.inputs(self.refresh(now), load_km)
 
-    def refresh(self, now: float) -> ServiceConfig:
-        """Reads all files as they are now, and returns the config. Raises SourceError as `read` does."""
+    def refresh(self, now: float) -> Written:
+        """Reads all files, and returns what people have written. Raises SourceError while there has never
+        been a good config."""
         try:
             config = self.people.read()
         finally:
@@ -88,7 +89,7 @@ class InputReader:
         self.read_state()
         self.clients = self._read_clients()
         self.read_s = dict.fromkeys(("config", "mirrors", "state", "cloud", "geoip"), now)
-        return config
+        return Written(config, self.people.definitions)
 
     def read_state(self) -> None:
         """Reads the prober's files alone."""
@@ -114,16 +115,16 @@ class InputReader:
             "cloud providers": self.networks.providers,
         }
 
-    def inputs(self, config: ServiceConfig, load_km: Mapping[str, float]) -> Inputs:
-        """Returns what was read last, put together, with these load prices."""
-        claims = self.networks.refuse(self.people.definitions, self.geo.asns)
+    def inputs(self, written: Written, load_km: Mapping[str, float]) -> Inputs:
+        """Puts together what was read last, with `written` as what people have written."""
+        claims = self.networks.refuse(written.definitions, self.geo.asns)
         mirrors = sorted(claims, key=lambda mirror: mirror.name)
         states = self.probe.states
         locations = self._located(mirrors, states)
         measured = {name: location.asns for name, location in locations.items()}
         networks = self.networks.build(mirrors, measured, self.geo.asns)
         return Inputs(
-            config=config,
+            config=written.config,
             mirrors=mirrors,
             locations=locations,
             states=states,

@@ -20,7 +20,9 @@ from app.geo.copies import VerifiedCopies
 from app.model import SettingsError
 from app.settings import read_settings
 from app.store import file_store
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.losses import Force
+from app.worker.running import run_once
 from tests.cli.test_commands import run_process
 from tests.conftest import ROOT, free_port, wait_until
 from tests.servers import Command, environ
@@ -147,7 +149,7 @@ def test_the_folder_of_another_network(tmp_path: Path) -> None:
     network = Network(tmp_path)
     network.several(2)
     variables = environ(network.data, network.var)
-    assert run_once(Worker(read_settings(variables), file_store(network.var)), force=False)
+    assert run_once(Worker(read_settings(variables), file_store(network.var)), force=Force.NO)
     check_folders(read_settings(variables))
     network.remove("m00.example.org")
     check_folders(read_settings(variables))
@@ -170,7 +172,7 @@ def test_requests_that_can_be_tried(tmp_path: Path) -> None:
     """What is printed for the sample are lists of its mirrors: for all, and for a client that its database
     can place."""
     settings = read_settings(environ(ROOT / "data", tmp_path / "var"))
-    assert run_once(Worker(settings, file_store(settings.var_dir)), force=False)
+    assert run_once(Worker(settings, file_store(settings.var_dir)), force=Force.NO)
     ask = asking(application(settings.var_dir))
     targets = what_to_try(settings)
     assert [target.partition("?")[0] for target in targets] == ["/mirrorlist/10/baseos"] * 2 + ["/whoami"]

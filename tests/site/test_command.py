@@ -16,7 +16,8 @@ from app.serving.current import Current
 from app.settings import read_settings
 from app.store import file_store
 from app.worker.geography import GeoFiles
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.running import run_once
 from tests.conftest import ROOT
 from tests.geo.databases import dbip, write_database
 from tests.servers import environ
@@ -25,7 +26,7 @@ from tests.servers import environ
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     var = tmp_path_factory.mktemp("published")
-    assert run_once(Worker(read_settings(environ(ROOT / "data", var)), file_store(var)), force=False)
+    assert run_once(Worker(read_settings(environ(ROOT / "data", var)), file_store(var)))
     return var
 
 

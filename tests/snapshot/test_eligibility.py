@@ -11,7 +11,6 @@ from app.model import Content, Exclusion, Fate, Mirror, MirrorState, ProbeRound,
 from app.snapshot.eligibility import (
     Questions,
     content_age_s,
-    fate_of_whole,
     fates,
 )
 from tests.builders import NOW, ROUND, a_config, a_mirror, a_state, in_cloud
@@ -39,8 +38,7 @@ def verdicts(
     """What is decided of one mirror, by question."""
     questions = Questions(config or a_config())
     states = {mirror.name: state} if state else {}
-    as_a_whole = [fate_of_whole(questions.config, mirror, state, last_round)]
-    column = map(Fate, fates(questions, [mirror], as_a_whole, states)[:, 0].tolist())
+    column = map(Fate, fates(questions, [mirror], states, last_round)[:, 0].tolist())
     return {key: fate.exclusion or fate for key, fate in zip(questions.keys, column, strict=True)}
 
 
@@ -131,8 +129,7 @@ def test_one_state_file_alone() -> None:
     mirrors = [whole("a"), whole("b")]
     state = a_state("a", content={BASEOS: Content.CURRENT})
     states = {state.mirror: state}
-    as_a_whole = [fate_of_whole(questions.config, m, states.get(m.name), None) for m in mirrors]
-    table = fates(questions, mirrors, as_a_whole, states)
+    table = fates(questions, mirrors, states, None)
     assert table[questions.number[BASEOS]].tolist() == [GOOD, UNKNOWN]
     assert set(table[:, 1].tolist()) == {UNKNOWN}
 

@@ -31,6 +31,7 @@ def test_an_empty_store_has_nothing(place: Place) -> None:
     assert store.memory() is None
     assert store.status() is None
     assert store.heartbeat() is None
+    assert store.take_request() is None
 
 
 def test_what_is_published_is_seen_by_others(place: Place) -> None:
@@ -253,6 +254,16 @@ def test_only_the_holder_publishes(place: Place) -> None:
     assert second.memory() == b"memory of a"
     second.publish(publication("c"), owner="two")
     assert current(first) == "c"
+
+
+def test_a_request_is_taken_once(place: Place) -> None:
+    """What was asked last is there for one taker, whichever process asks and whichever takes."""
+    asking, taking = place.open(), place.open()
+    asking.ask(b"first")
+    asking.ask(b"second")
+    assert taking.take_request() == b"second"
+    assert taking.take_request() is None
+    assert asking.take_request() is None
 
 
 def test_a_heartbeat_stays_until_the_next(place: Place) -> None:

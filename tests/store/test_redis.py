@@ -26,6 +26,7 @@ from app.store.redis import (
     OBJECT,
     PIECE_BYTES,
     PREFIX,
+    REQUEST,
     SHARED,
     SHARED_VALUE,
     RedisStore,
@@ -77,6 +78,8 @@ def every_method(store: Store) -> dict[str, Callable[[], object]]:
         "read_shared": lambda: store.read_shared("survey/a"),
         "share": lambda: store.share("survey/a", b"new"),
         "unshare": lambda: store.unshare("survey/b"),
+        "ask": lambda: store.ask(b""),
+        "take_request": store.take_request,
     }
 
 
@@ -339,13 +342,13 @@ def test_a_read_only_replica(redis_server: RedisServer, empty_redis: RedisServer
 def test_keys_of_another_type(store: RedisStore, client: redis.Redis, method: str) -> None:
     """Somebody else's lists under our names: a sentence that names the keys, or simply mended."""
     store.publish(publication("a"), owner=None)
-    keys = [*client.keys(OBJECT + "*"), INDEX, LEASE, HEARTBEAT, OBJECT + "0" * 64]
+    keys = [*client.keys(OBJECT + "*"), INDEX, LEASE, HEARTBEAT, REQUEST, OBJECT + "0" * 64]
     keys += [SHARED, SHARED_VALUE + "survey/a"]
     for key in keys:
         client.delete(key)
         client.lpush(key, "not", "ours")
     mended = {"put_blob", "publish", "remember", "publish_status", "beat", "lease", "holder", "release"}
-    mended |= {"read_shared", "share", "unshare"}
+    mended |= {"read_shared", "share", "unshare", "ask", "take_request"}
     if method in mended:
         every_method(store)[method]()
     else:

@@ -356,7 +356,7 @@ def test_worker(network: Network) -> None:
     ):
         assert f"{line}\n" in text
     said = "\n".join(reasons(current, NOON + 25))
-    assert "guard: not published: " in said and "would keep 2 of 10 mirrors" in said
+    assert "guard: edits of 8 mirror files are held back" in said and "would keep 2 of 10 mirrors" in said
     assert "worker: faults in what it reads: 1 in mirrors" in said
     assert "no sign of life" not in said
     assert "secret" not in text + said
@@ -404,10 +404,10 @@ def ended(minutes_ago: float, interval_s: float | None = 900) -> ProbeRound:
             Heartbeat(at_s=NOON), 26 * 3600, ["snapshot: nothing new has been published for 26 h"], id="old"
         ),
         pytest.param(
-            Heartbeat(at_s=NOON, faults={"state": 2, "guard": 1, "geoip": 1}, guard="not published: x"),
+            Heartbeat(at_s=NOON, faults={"state": 2, "guard": 1, "geoip": 1}, guard="held back: x"),
             60,
             [
-                "guard: not published: x",
+                "guard: held back: x",
                 "worker: faults in what it reads: 1 in geoip, 2 in state; its log says more",
             ],
             id="guard and faults",

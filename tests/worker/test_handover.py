@@ -16,7 +16,9 @@ from app.snapshot.status import decode_heartbeat
 from app.store import FileStore, Publication, Store
 from app.store.redis import RedisStore
 from app.worker.handover import PATIENCE_S, lacking
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.losses import Force
+from app.worker.running import run_once
 from tests.builders import a_repomd
 from tests.conftest import RedisServer, wait_until
 from tests.worker.network import CITY, NOON, QUESTION, Network, generation, listed, loaded
@@ -257,7 +259,7 @@ def test_forced(machines: tuple[Machine, Machine], store: FileStore) -> None:
     second = nyc.start()
     second.step(NOON + 1)
     assert not second.leading
-    second.step(NOON + 2, force=True)
+    second.step(NOON + 2, force=Force.PAST_GUARD)
     assert second.leading and second.faults.current == {}
     assert len(listed(store)) == 8
 
@@ -288,9 +290,9 @@ def test_once(machines: tuple[Machine, Machine], store: FileStore) -> None:
     first.stop()
     forget_surveys(store)
     second = nyc.start()
-    assert run_once(second, force=False) is False
+    assert run_once(second, force=Force.NO) is False
     assert set(second.faults.current) == {"takeover"}
-    assert run_once(nyc.start(), force=True) is True
+    assert run_once(nyc.start(), force=Force.PAST_GUARD) is True
 
 
 # --- databases ------------------------------------------------------------------------------------------
