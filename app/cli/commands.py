@@ -121,7 +121,9 @@ def up(port: int | None) -> None:
 
 
 @main.command()
-@click.option("--once", is_flag=True, help="Compile and publish once, then end.")
+@click.option(
+    "--once", is_flag=True, help="Compile and publish once, then end; exit 1 if anything is held back."
+)
 @click.option("--force", is_flag=True, help="Publish what the guard holds back; asks the running worker.")
 @click.option("--to-origin", is_flag=True, help="With --force: even where no mirror is left in a list.")
 def worker(once: bool, force: bool, to_origin: bool) -> None:

@@ -121,7 +121,7 @@ def _faults(admission: Admission, judgement: Judgement, since_s: float | None) -
 
 def _of_files(admission: Admission) -> str:
     waiting, stranding = admission.waiting, len(admission.stranding)
-    parts = [f"{n} mirror files"] if (n := len(waiting.keys() - {CONFIG})) else []
+    parts = [_several(n, "mirror file")] if (n := len(waiting.keys() - {CONFIG})) else []
     parts += ["config.yml"] if CONFIG in waiting else []
     said = [
         f"edits of {' and '.join(parts)} are held back since "
@@ -142,8 +142,8 @@ def _of_files(admission: Admission) -> str:
 def _of_verdicts(judgement: Judgement, since_s: float) -> str:
     emptied = any(loss.keeps == 0 for loss in judgement.losses)
     said = [
-        f"the prober's verdicts on {len(judgement.held)} mirrors are held back since {_clock(since_s)}, "
-        f"because {_lists(judgement.losses)}",
+        f"the prober's verdicts on {_several(len(judgement.held), 'mirror')} are held back since "
+        f"{_clock(since_s)}, because {_lists(judgement.losses)}",
         "these mirrors are served there as before; all else is published",
         "it ends when the prober finds them well: see whether its own network is",
         f"if they are really down, {FORCE} accepts it",
@@ -154,8 +154,14 @@ def _of_verdicts(judgement: Judgement, since_s: float) -> str:
 def _lists(losses: tuple[Loss, ...]) -> str:
     if not losses:
         return "lists would lose too many mirrors"
-    lists = "1 list would keep" if len(losses) == 1 else f"{len(losses)} lists would keep"
-    return f"{lists} less than half of their mirrors: {worst(losses)}"
+    lists = "1 list would keep less than half of its mirrors"
+    if len(losses) > 1:
+        lists = f"{len(losses)} lists would keep less than half of their mirrors"
+    return f"{lists}: {worst(losses)}"
+
+
+def _several(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _clock(at_s: float) -> str:

@@ -38,7 +38,8 @@ class Loss(NamedTuple):
     keeps: int
 
     def __str__(self) -> str:
-        return f"{self.question} would keep {self.keeps} of {self.had} mirrors"
+        mirrors = "mirror" if self.had == 1 else "mirrors"
+        return f"{self.question} would keep {self.keeps} of {self.had} {mirrors}"
 
 
 def is_grave(had: Ints, keeps: Ints, force: Force = Force.NO) -> Marked:

@@ -38,7 +38,7 @@ def decode_request(data: bytes | None) -> ForceRequest | None:
 
 
 def answer_to(request: ForceRequest, generation: str | None, faults: Mapping[str, str]) -> WorkerAnswer:
-    """Says what became of a request, for the person who asked. `faults` are those after the publication."""
+    """Returns what became of a request, in words. `faults` are those after the publication."""
     wrong = [text for subject, text in sorted(faults.items()) if subject.partition("/")[0] in _PREVENT]
     held = [text for subject, text in sorted(faults.items()) if subject.startswith("guard/")]
     said = wrong or [f"generation {generation} is published"]

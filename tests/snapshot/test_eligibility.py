@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app.model import Content, Exclusion, Fate, Mirror, MirrorState, ProbeRound, Repo, ServiceConfig, Status
@@ -12,6 +13,9 @@ from app.snapshot.eligibility import (
     Questions,
     content_age_s,
     fates,
+    is_allowed,
+    is_served,
+    is_well,
 )
 from tests.builders import NOW, ROUND, a_config, a_mirror, a_state, in_cloud
 
@@ -351,3 +355,31 @@ def test_codes_and_reasons_are_each_others_inverse() -> None:
     assert [fate for fate in Fate if fate.exclusion is None] == [GOOD, UNKNOWN, PARTIAL]
     assert {fate.exclusion for fate in Fate} == {None, *Exclusion}
     assert min(fate for fate in Fate if fate.exclusion) > PARTIAL
+
+
+@pytest.mark.parametrize(
+    ("fate", "served", "well", "allowed"),
+    [
+        (Fate.GOOD, True, True, True),
+        (Fate.UNKNOWN, True, True, True),
+        (Fate.PARTIAL, True, True, True),
+        (Fate.DISABLED, False, False, False),
+        (Fate.NOT_PROBED, False, False, True),
+        (Fate.UNREACHABLE, False, False, True),
+        (Fate.BROKEN, False, False, True),
+        (Fate.CORRUPT_REPO, False, True, True),
+        (Fate.STALE, False, False, True),
+        (Fate.STALE_REPO, False, True, True),
+        (Fate.MISSING_REPO, False, True, True),
+        (Fate.UNDECLARED, False, False, False),
+        (Fate.IN_VAULT, False, False, False),
+    ],
+)
+def test_what_a_fate_says(fate: Fate, served: bool, well: bool, allowed: bool) -> None:
+    """Whether a mirror is served, whether it is well as a whole, and whether its file lets it be served."""
+    table = np.array([[fate]], np.uint8)
+    assert [is_served(table).item(), is_well(table).item(), is_allowed(table).item()] == [
+        served,
+        well,
+        allowed,
+    ]

@@ -93,7 +93,7 @@ def test_a_rare_list_blocks_nothing(network: Network, store: FileStore, start: S
     assert sorted(listed(store, question=RARE)) == names[:6]
     assert len(loaded(store).fates_of(QUESTION)) == 60
     assert [fate(store, name, QUESTION) for name in names[50:]] == [Fate.UNREACHABLE] * 10
-    assert "1 list would keep less than half of their mirrors: 9.8/baseos/aarch64 would keep 2 of 6" in (
+    assert "1 list would keep less than half of its mirrors: 9.8/baseos/aarch64 would keep 2 of 6" in (
         guard_says(store)
     )
     network.mirror(names[20], more="disabled: true\n")

@@ -130,6 +130,13 @@ def take_all_mirrors_out(network: Network, start: StartWorker) -> None:
     network.remove(*(f"m{number:02}.example.org" for number in range(8)))
 
 
+def lose_all_mirrors_by_probe(network: Network, start: StartWorker) -> None:
+    worker = start()
+    worker.step(NOON)
+    worker.stop()
+    network.probed([f"m{number:02}.example.org" for number in range(8)], Status.UNREACHABLE)
+
+
 def spoil_the_store(network: Network, start: StartWorker) -> None:
     network.var.mkdir()
     (network.var / "store").write_text("a file where a folder should be")
@@ -140,7 +147,8 @@ def spoil_the_store(network: Network, start: StartWorker) -> None:
     [
         pytest.param(hold_the_lease, "lease", id="another worker"),
         pytest.param(spoil_the_config, "config", id="config"),
-        pytest.param(take_all_mirrors_out, "guard", id="guard"),
+        pytest.param(take_all_mirrors_out, "guard", id="edits are held back"),
+        pytest.param(lose_all_mirrors_by_probe, "guard", id="verdicts are held back"),
         pytest.param(spoil_the_store, "store", id="store"),
     ],
 )
