@@ -27,15 +27,14 @@ from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument, encode_heartbeat
 from app.snapshot.status import encode as encode_status
-from app.store import FileStore, NotOursError, Publication, Store
-from app.surveys.own import shared_tags
+from app.store import NotOursError, Publication, Store
 from app.worker import memory as remembered
+from app.worker.exchange import Exchange
 from app.worker.guard import Guard
 from app.worker.handover import RETRY_S, Handover
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
-from app.worker.scans import SharedScans, shared_places
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -59,7 +58,7 @@ class Worker:
         self._pulse = Pulse()
         self._pricing = Pricing({}, None)
         self._handover = Handover(self.faults)
-        self._scans = None if isinstance(store, FileStore) else SharedScans(settings.var_dir / "scans")
+        self._exchange = Exchange(store, self.reader, settings.var_dir)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
@@ -68,8 +67,6 @@ class Worker:
         self._beat_at = float("-inf")
         self._checked_at = float("-inf")
         self._tried_at = float("-inf")
-        self._shared_at = float("-inf")
-        self._has_news = False  # from other machines, since the inputs were read last
         self._ready: tuple[Compiled, bytes, str] | None = None  # compiled, waiting to be published
         self._published: Publication | None = None
         self._published_blobs: tuple[bytes, ...] = ()
@@ -85,12 +82,14 @@ class Worker:
             if self._lead(now, force):
                 self._attempt("read", lambda: self._read(now))
                 try:  # first, so that a worker that takes over knows at least what is published
-                    self._attempt("share", lambda: self._share(now))
+                    self._attempt("share", lambda: self._exchange.share(now, self._state_read_at))
                 finally:  # but a store that is too full to share may have room for what people wrote
                     self._attempt("publish", lambda: self._publish(now, force))
                     self._attempt("status", lambda: self._publish_status(now))
             else:
-                self._attempt("share", lambda: self._stand_by(now))
+                self._attempt("share", lambda: self._exchange.stand_by(now))
+                if self._handover.waits:
+                    self._beat(now)
             self.faults.clear("store")
         except StoreError as error:
             self.faults.set("store", str(error))
@@ -161,44 +160,11 @@ class Worker:
         self._seen = None
         self._published = self._status = None
         self.generation = self._generation_there()
-        tags = shared_tags(self._store)
-        self.reader.probe.fetch(self._store, tags)
-        self.reader.open_databases(now)
-        if self._scans is not None:
-            self._scans.fetch(self._store, tags, self.reader.geo.scans)
-        with suppress(SourceError):  # no config has ever been good; reading names the fault
-            self.reader.refresh(now)
-        if self.reader.geo.places is None:
-            self.reader.geo.places = shared_places(self._store, tags)
+        self._exchange.begin(now)
         if force:
             self._handover.end()
             return True
         return self._handover.begin(memory.known, self.reader.stock, now)
-
-    def _stand_by(self, now: float) -> None:
-        """Shares what this machine knows, although another worker publishes, or what is published stays."""
-        if self._handover.waits:
-            self._beat(now)
-        if not 0 <= now - self._shared_at < STATE_EVERY_S:
-            tags = shared_tags(self._store)
-            self.reader.probe.fetch(self._store, tags)
-            with suppress(SourceError):  # people's files are only for mirmon's here
-                self.reader.people.read()
-            self.reader.read_state()
-            self.reader.probe.own.share(self._store, tags)
-            self._shared_at = now
-
-    def _share(self, now: float) -> None:
-        """Shares what this machine knows and has found in its databases, and gives back what the store has
-        lost."""
-        self._handover.look(self.reader.stock)
-        if self._shared_at >= self._state_read_at and 0 <= now - self._shared_at < STATE_EVERY_S:
-            return
-        tags = shared_tags(self._store)
-        self.reader.probe.share(self._store, tags)
-        if self._scans is not None:
-            self._scans.share(self._store, tags, self.reader.geo.scans)
-        self._shared_at = now
 
     @staticmethod
     def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:
@@ -225,9 +191,7 @@ class Worker:
         """Reads all inputs and compiles a snapshot, if an input has changed."""
         seen, state = self.reader.marks(), self.reader.probe.marks()
         is_time = not 0 <= now - self._state_read_at < STATE_EVERY_S
-        if is_time and self.reader.probe.fetch(self._store, shared_tags(self._store)):
-            self._has_news = True
-        state_due = is_time and (state != self._seen_state or self._has_news)
+        state_due = is_time and (self._exchange.has_news() or state != self._seen_state)
         scanned = self.reader.geo.scan()
         priced = self._pricing.collect(now)
         if seen == self._seen and not state_due and not scanned and not priced:
@@ -239,7 +203,8 @@ class Worker:
             return  # no config has ever been good; the fault is named
         compiled = compile_snapshot(inputs)
         self._seen, self._seen_state, self._state_read_at = seen, state, now
-        self._has_news = False
+        self._exchange.was_read()
+        self._handover.look(self.reader.stock)
         data = schema.encode(compiled.snapshot)
         try:
             soundness.verified(data)
@@ -353,7 +318,8 @@ class Worker:
                 return
             there = "not all of it"
         self._put(self._published, self._published_blobs)
-        self._status, self._status_at, self._shared_at = None, float("-inf"), float("-inf")
+        self._status, self._status_at = None, float("-inf")
+        self._exchange.was_lost()
         log.info("published generation %s again: the store had %s", self.generation, there)
 
     def _memory(self, guard: Guard, now: float) -> remembered.Memory:
