@@ -31,7 +31,7 @@ from app.worker.compiling import Ready, compile_admitted
 from app.worker.edits import Leeway
 from app.worker.exchange import Exchange
 from app.worker.guard import Guard, guard_of
-from app.worker.handover import RETRY_S
+from app.worker.handover import RETRY_S, Handover
 from app.worker.journal import Journal
 from app.worker.legacy import Copy, copy_of, generation_in, read_legacy
 from app.worker.losses import Force
@@ -61,7 +61,8 @@ class Worker:
         self._pulse = Pulse()
         self._journal = Journal(settings.data_dir)
         self._pricing = Pricing({}, None)
-        self._exchange = Exchange(self.reader, store, settings.var_dir, self.faults)
+        self._handover = Handover(self.faults)
+        self._exchange = Exchange(store, self.reader, settings.var_dir)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
@@ -100,7 +101,9 @@ class Worker:
                     self._attempt("status", lambda: self._publish_status(now))
             else:
                 self._follow(now)
-                self._attempt("share", lambda: self._stand_by(now))
+                self._attempt("share", lambda: self._exchange.stand_by(now))
+                if self._handover.waits:
+                    self._beat(now)
             self.faults.clear("store")
         except StoreError as error:
             self.faults.set("store", str(error))
@@ -145,11 +148,11 @@ class Worker:
             log.warning("the lease was not given back: %s", error)
 
     def _lead(self, now: float, force: Force) -> bool:
-        if self._exchange.handover.waits and 0 <= now - self._tried_at < RETRY_S and not force:
+        if self._handover.waits and 0 <= now - self._tried_at < RETRY_S and not force:
             return False
         leading = self._store.lease(self.owner, LEASE_S)
         if not leading:
-            self._exchange.handover.end()
+            self._handover.end()
         elif not self.leading:
             with self._renewing():
                 leading = self._take_over(now, force)
@@ -175,7 +178,11 @@ class Worker:
         self._published = self._status = None
         self.generation = legacy.generation
         self._journal.begin(legacy.snapshot)
-        return self._exchange.begin(memory.known, now, bool(force))
+        self._exchange.begin(now)
+        if force:
+            self._handover.end()
+            return True
+        return self._handover.begin(memory.known, self.reader.stock, now)
 
     def _follow(self, now: float) -> None:
         """Keeps a copy of what the other worker publishes, in case that the store loses it."""
@@ -185,20 +192,13 @@ class Worker:
         self._copy = copy_of(self._store, generation) or self._copy
         self._copied, self._copied_at = generation, now
 
-    def _stand_by(self, now: float) -> None:
-        if self._exchange.handover.waits:
-            self._beat(now)
-        self._exchange.stand_by(now)
-
     # --- reading and compiling ---------------------------------------------------------------------
 
     def _read(self, now: float, force: Force) -> None:
         """Reads all inputs and compiles, if an input has changed, or the guard has to look again."""
         seen, state = self.reader.marks(), self.reader.probe.marks()
         is_time = not 0 <= now - self._state_read_at < STATE_EVERY_S
-        if is_time:
-            self._exchange.fetch()
-        state_due = is_time and (state != self._seen_state or self._exchange.has_news)
+        state_due = is_time and (self._exchange.has_news() or state != self._seen_state)
         guard_due = not self._state_read_at <= now < self._guard.look_again_s
         scanned = self.reader.geo.scan()
         priced = self._pricing.collect(now)
@@ -212,7 +212,8 @@ class Worker:
         self._journal.changed(self._seen, seen)
         self._journal.changed(self._seen_state, state)
         self._note_news(scanned, priced)
-        self._exchange.has_news = False
+        self._exchange.was_read()
+        self._handover.look(self.reader.stock)
         leeway, load_km = Leeway(now, force), self._pricing.load_km
         try:
             self._ready = compile_admitted(self.reader, self._guard, written, load_km, leeway)
@@ -326,7 +327,7 @@ class Worker:
             there = "not all of it"
         self._put(self._published, self._published_blobs)
         self._status, self._status_at = None, float("-inf")
-        self._exchange.begin_anew()
+        self._exchange.was_lost()
         log.info("published generation %s again: the store had %s", self.generation, there)
 
     def _memory(self, guard: Guard, now: float) -> remembered.Memory:
