@@ -11,7 +11,7 @@ from app.geo.copies import VerifiedCopies
 from app.geo.database import CityDatabase
 from app.geo.following import follow_cities
 from app.geo.mmdb import MmdbFile, texts
-from app.model import GeoError, MirrorwiseError, ServiceConfig
+from app.model import GeoError, ServiceConfig, SourceError
 from app.settings import Settings
 from app.sources.folder import DataFolder
 from app.sources.people_files import PeopleFiles
@@ -23,20 +23,18 @@ _USUAL_ARCH = "x86_64"
 def what_to_try(settings: Settings) -> list[str]:
     """Targets of requests for lists that exist, for everybody and for an address in the city database, and
     for what is known of the client."""
-    targets = ["/whoami"]
     try:
-        config = PeopleFiles(DataFolder(settings.data_dir)).read()
-    except MirrorwiseError:
-        return targets  # what is served is a former config
-    question = _question(config)
-    if question is not None:
-        release, repo, arch = question
-        path = f"/mirrorlist/{release}/{repo}?"
-        wanted = {"arch": arch} if arch else {}
-        address = _known_address(settings)
-        targets = [path + urlencode(wanted | ({"ip": address} if address else {})), *targets]
-        targets = [path + urlencode(wanted), *targets] if address else targets
-    return [target.removesuffix("?") for target in targets]
+        question = _question(PeopleFiles(DataFolder(settings.data_dir)).read())
+    except SourceError:
+        question = None  # what is served is a former config
+    if question is None:
+        return ["/whoami"]
+    release, repo, arch = question
+    wanted = {"arch": arch} if arch else {}
+    address = _known_address(settings)
+    queries = [wanted, wanted | {"ip": address}] if address else [wanted]
+    path = f"/mirrorlist/{release}/{repo}"
+    return [*(f"{path}?{urlencode(query)}" if query else path for query in queries), "/whoami"]
 
 
 def _question(config: ServiceConfig) -> tuple[str, str, str] | None:

@@ -48,17 +48,20 @@ def check_change(data_dir: Path, former: Former, asn_prefixes: AsnPrefixes | Non
 
 
 def _lay_out(data_dir: Path, target: Path, former: Former) -> None:
-    """Lays out a data folder as it was before some files changed."""
+    """Lays out a data folder as it was before some files changed. A folder may have been a file then."""
+    for name, content in former.items():
+        if content is not None:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(content)
     for parent, folders, files in os.walk(data_dir, followlinks=True):
         here = Path(parent).relative_to(data_dir)
         if len(here.parts) >= MAX_DEPTH:  # a link may lead round in a circle
             folders.clear()
         folders[:] = [name for name in folders if not name.startswith(".")]
+        if (target / here).is_file():
+            folders.clear()
+            continue
         (target / here).mkdir(exist_ok=True)
         for name in files:
             if (here / name).as_posix() not in former:
                 (target / here / name).symlink_to((data_dir / here / name).absolute())
-    for name, content in former.items():
-        if content is not None:
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            (target / name).write_bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -170,6 +171,25 @@ def test_a_name_stays_with_the_file_that_had_it(network: Network, git: Callable[
     git("commit", "-m", "A file of another name")
     network.mirror("m03.example.org")
     assert "m03.example.org fault" in said(run(network.data, "--changed-since", "HEAD"))
+
+
+def test_a_folder_that_was_a_file_and_the_other_way_round(network: Network, git: Callable[..., None]) -> None:
+    """Whatever became of what: there is a sentence, and the data stay as they are."""
+    kept = {path.name: path.read_bytes() for path in network.mirrors.iterdir()}
+    shutil.rmtree(network.mirrors)
+    network.mirrors.write_text("a file\n")
+    result = run(network.data, "--changed-since", "HEAD")
+    assert result.exit_code == 1
+    assert "mirrors.d: fault: " in result.stdout
+    git("add", ".")
+    git("commit", "-m", "A file")
+    network.mirrors.unlink()
+    network.mirrors.mkdir()
+    for name, content in kept.items():
+        (network.mirrors / name).write_bytes(content)
+    result = run(network.data, "--changed-since", "HEAD")
+    assert said(result) == ["m01.example.org warning", "m02.example.org fault"]
+    assert {path.name: path.read_bytes() for path in network.mirrors.iterdir()} == kept
 
 
 def test_what_others_did_meanwhile_is_not_blamed(network: Network, git: Callable[..., None]) -> None:
