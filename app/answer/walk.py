@@ -236,8 +236,9 @@ class Walk:
         return chosen
 
     def _by_tier(self, count: int | None) -> list[int]:
-        """Returns the first `count` eligible mirrors of the whole geography order, those with a lower fate
-        first. Returns all of them if `count` is None."""
+        """Returns the first `count` eligible mirrors for the geography pass, or all if `count` is None. They
+        are sorted by fate (GOOD, UNKNOWN, PARTIAL) and then by rank. Mirrors that an earlier pass took are
+        left out, and so are those with the base URL of another mirror in the list."""
         free = self._snapshot.is_rankable.copy()
         free[list(self._met)] = False
         fates = np.frombuffer(self.plan.fates, np.uint8)
@@ -251,8 +252,8 @@ class Walk:
         return chosen[:count]
 
     def _ranked(self, among: Mask, count: int | None) -> list[int]:
-        """Returns the indexes of mirrors by rank: so many that `count` of them have different base URLs, or
-        all if `count` is None."""
+        """Returns the indexes of the mirrors in the mask `among`, lowest rank first: enough of them for
+        `count` different base URLs, or all if `count` is None."""
         enough = None if count is None else count + len(self.plan.bases.twins)
         return self._snapshot.far(self.row, self._client.spread, among, enough)
 
@@ -269,7 +270,7 @@ class Walk:
     # --- taking ----------------------------------------------------------------------------------
 
     def _preferred(self, order: list[int]) -> list[int]:
-        """Returns the mirrors with those first that are known to have the content. For IPv6 clients, among
+        """Sorts mirrors by fate, so that those known to have the content come first. For IPv6 clients, among
         mirrors of the same fate, those whose IPv6 is known to work come first. Otherwise the order stays."""
         fates, mirrors = self.plan.fates, self._snapshot.mirrors
         if self._client.family == 6:

@@ -24,9 +24,9 @@ class CloudRanges(Record, frozen=True, kw_only=True):
 
 
 def merge(provider: str, published: PublishedRanges) -> CloudRanges:
-    """Merges the contents of a provider's file. If several rows have the same prefix, one with a region
-    counts before one without, then one with a border group, then the first by name. Raises ValueError for a
-    malformed prefix or name."""
+    """Makes one range of each prefix in a provider's file, and returns these ranges. Of several rows with the
+    same prefix, a row with a region takes precedence over one without, then a row with a border group, then
+    the row whose region comes first in the alphabet. Raises ValueError for a malformed prefix or name."""
     names: dict[str, str] = {}
     best: dict[Prefix, tuple[bool, bool, str, str]] = {}
     for text, spelling, group in published.prefixes:

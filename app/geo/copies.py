@@ -35,18 +35,18 @@ _SAMPLE = 512  # nodes for each level of the tree: some ten thousand lookups in 
 
 
 class _BadDatabaseError(GeoError):
-    """The error that the content of a file is no usable database, so that trying again is of no use until the
-    file changes."""
+    """The content of a file is not a usable database. The file is not tried again until it changes."""
 
 
 class VerifiedCopies:
-    """The verified copies in a folder that this process uses. `copy` may be called at every refresh: a file
-    that has not changed costs only a stat, whether it was good or bad."""
+    """Copies GeoIP and other MMDB databases to a folder, verifies the copies, and keeps account of those that
+    this process uses. `copy` may be called at every refresh: a file that has not changed costs only a stat,
+    whether it was good or bad."""
 
     def __init__(self, folder: Path, or_memory: bool = False) -> None:
         """With `or_memory`, a copy that the folder does not take is held in memory. Only this process can use
         its path."""
-        #: Why copies are held in memory; None if none is.
+        #: Why the folder did not take the last copy, so that the copy is held in memory; None if it did.
         self.problem: str | None = None
         self._folder = folder
         self._or_memory = or_memory

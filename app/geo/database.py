@@ -176,7 +176,8 @@ class AsnDatabase(_Database):
 
 
 def check_asns(file: MmdbFile) -> None:
-    """Checks that a file is of an ASN database. Raises GeoError if it is not."""
+    """Checks that a file belongs to an ASN database: at least one of its sampled records has an AS number.
+    Raises GeoError if none has."""
     if not any(map(vendors.asn_of, file.sample(_SAMPLE))):
         raise GeoError(
             f"{file.name}: is not an ASN database: its type is {file.metadata.database_type!r}, "
@@ -185,7 +186,7 @@ def check_asns(file: MmdbFile) -> None:
 
 
 def city_layout_of(file: MmdbFile) -> Layout:
-    """Returns the layout of the records in a city database's file. Raises GeoError if the file is of another
+    """Returns the layout of the records in a city database's file. Raises GeoError if the file holds another
     kind of database."""
     return _layout(file, file.sample(_SAMPLE))
 

@@ -192,7 +192,8 @@ class DistinctRecords:
         self._known: dict[int, int] = {}
 
     def of_networks(self, level: Level) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-        """Returns the numbers of a level's distinct records, and for each network the index of its number."""
+        """Reads the records of the networks of one level of the tree. Returns the numbers that stand for the
+        distinct records, and for each network the index, in these numbers, of its own."""
         records, first, inverse = np.unique(level.records, return_index=True, return_inverse=True)
         positions = records.tolist()
         new = [index for index, position in enumerate(positions) if position not in self._known]

@@ -165,7 +165,8 @@ class NetworkLookup:
 
     @classmethod
     def of(cls, content: bytes) -> NetworkLookup:
-        """Opens a database from its bytes, in memory. Raises GeoError."""
+        """Opens a networks database from its bytes, without a file on disk. Raises GeoError if the bytes are
+        no such database."""
         with MemoryFile("networks") as memory:
             memory.path.write_bytes(content)
             return cls(memory.path)

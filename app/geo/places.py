@@ -106,8 +106,9 @@ def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None)
 
 
 def load(paths: Sequence[Path], cache_folder: Path) -> PlaceTable | None:
-    """Returns the table of an earlier scan of the same content with the same parameters, or None. `paths` are
-    verified copies. Raises GeoError if the table is damaged."""
+    """Returns the table of places that an earlier scan made of these city databases; None if there has been
+    no scan of databases with the same content. `paths` are verified copies. Raises GeoError if the table is
+    damaged."""
     content = scan_cache.load(cache_folder, "places", _cache_key(paths))
     return None if content is None else PlaceTable.decode(content)
 

@@ -60,8 +60,8 @@ class Grower(Generic[S, C]):
         return self._subtree(0, len(self._keys), 0, 0, start)
 
     def _subtree(self, low: int, high: int, address: int, depth: int, state: S) -> int:
-        """Grows the tree below the prefix `address`/`depth`, in which the sorted keys from `low` to `high`
-        (not included) are. Returns the reference to it."""
+        """Grows the tree below the prefix `address`/`depth`, and returns the reference to it. The keys inside
+        that prefix are the sorted keys from `low` up to, but not including, `high`."""
         if low < high and self._keys[low] == (address, depth):
             portal = self._portals.get((address, depth))
             if portal is not None:
@@ -137,8 +137,9 @@ def encode_mmdb(
 
 
 def _pack(numbers: array[int], size: int) -> bytes:
-    """Packs numbers as big-endian ones of `size` bits, two for each node. With 28 bits, the middle byte has
-    the highest four bits of both."""
+    """Packs the numbers of all nodes, two for each node, as big-endian integers of `size` bits (24, 28 or
+    32). With 28 bits, a node has seven bytes, and the middle one holds the highest four bits of both
+    numbers."""
     big_endian = array("Q", numbers)
     if sys.byteorder == "little":
         big_endian.byteswap()

@@ -69,8 +69,9 @@ class Contents:
         self._failures: dict[str | None, int] = {}
 
     async def ask(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
-        """Asks for everything that is due, over the endpoint `key`. `base` is the base URL where the
-        timestamp file was found; None if it was not found."""
+        """Asks the mirror for all repos and ISO directories whose turn it is in this round. `key` is the
+        protocol and IP version to ask over. `base` is the base URL where the timestamp file was found; None
+        if it was not found. What is found goes into the observation."""
         self.turn = self._next_turn()
         self._pending = {target.key: target for target in (*self.turn.repos, *self.turn.isos)}
         self.held_back = False

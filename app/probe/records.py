@@ -105,8 +105,8 @@ class Records:
         self._write(self.folder.round, ProbeRound(completed_at=completed_at))
 
     def _write(self, path: Path, value: object) -> None:
-        """Writes a file, but nothing while the whole data folder is missing: a new folder would be in the way
-        when the old one comes back."""
+        """Writes a value to a JSON file. Does nothing while the whole data folder is missing, because a new
+        folder would be in the way when the old one comes back. Raises RecordsError."""
         if self.folder.root.is_dir():
             write_json(path, value)
 

@@ -1,8 +1,8 @@
 """Reads what the prober needs of a repomd.xml: its date, its hashes, and whether the file is one at all.
 
 The format is that of https://github.com/rpm-software-management/createrepo_c (elements `revision` and
-`data/timestamp`). The date is the newest timestamp of the data elements, as in the metalinks that dnf knows.
-Old tools write timestamps with a fraction, and some tools write none. Then the revision is the date.
+`data/timestamp`). The date is the newest timestamp of the data elements: metalinks name it, and dnf compares
+it. Old tools write timestamps with a fraction. Some tools write no timestamps; then the revision is the date.
 """
 
 from __future__ import annotations

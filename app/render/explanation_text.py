@@ -58,7 +58,9 @@ def _rows(rows: Iterable[Row], indent: str = "  ") -> list[str]:
 
 
 def _wrapped(text: str, start: str, indent: int | None = None) -> list[str]:
-    """Wraps a text at 80 columns, but breaks no long names and URLs. `start` is put before the first line."""
+    """Returns a text as lines of at most 80 columns; only a long name or URL, which is never broken, may be
+    longer. The first line begins with `start`. The others are indented by `indent` columns, by default as
+    many as `start` has."""
     if len(start) + len(text) <= WIDTH and text == text.strip() and text.isprintable() and text:
         return [start + text]  # what most are, in a tenth of the time
     return textwrap.wrap(

@@ -28,7 +28,8 @@ _CONTINENTS = {
 
 
 def client_rows(client: ClientFacts) -> list[Row]:
-    """Returns the rows about the client."""
+    """Returns what is known of the client (address, place, network, class and so on) as rows of a label and a
+    text, for an explanation or for `/whoami`."""
     rows = [("address", f"{client.address} ({client.family}), from {_found(client.found)}")]
     rows += [("ignored", f'"{ignored.value}": {ignored.why}') for ignored in client.ignored]
     rows += [
@@ -104,7 +105,7 @@ def _cloud(client: ClientFacts) -> str:
 
 
 def question_rows(question: QuestionFacts) -> list[Row]:
-    """Returns the rows about the question that the client asked."""
+    """Returns the question that the client asked, as an explanation's rows of a label and a text."""
     defaulted = frozenset(question.defaulted)
 
     def row(name: str, text: str) -> Row:
@@ -167,7 +168,8 @@ def is_bad(reason: Exclusion) -> bool:
 
 
 def generation_rows(explanation: Explanation) -> list[Row]:
-    """Returns the rows about the generation (the published snapshot) and the inputs that it was made from."""
+    """Returns rows of a label and a text about the generation (published snapshot) that an explanation is
+    based on, and about the time when each of its inputs was read."""
     now = explanation.published_at + timedelta(seconds=explanation.age_s)
     rows = [
         ("generation", explanation.generation),
@@ -195,7 +197,8 @@ def age(seconds: float) -> str:
 
 
 def mirror_rows(report: MirrorReport) -> list[Row]:
-    """Returns the rows about one mirror."""
+    """Returns the state and the settings of one mirror as rows of a label and a text, for an explanation or
+    for the mirror's page."""
     status = report.status + (f": {report.reason}" if report.reason else "")
     rows = [
         ("status", status + (f", since {moment(report.since)}" if report.since else "")),
@@ -245,8 +248,8 @@ def _works(works: bool | None) -> str:
 
 
 def _contents(content: dict[str, str]) -> list[Row]:
-    """Returns the rows about a mirror's repos: how many have each verdict, and the names of those at
-    fault."""
+    """Returns rows of a label and a text that say how many of a mirror's repos have each verdict, and which
+    repos are at fault."""
     counts = Counter(content.values())
     rows = [("repos", ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "none")]
     for verdict in ("stale", "missing", "corrupt"):

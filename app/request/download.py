@@ -98,8 +98,8 @@ def _problem(path: str) -> str | None:
 
 
 def _protocols(asked: tuple[Protocol, ...], secure: bool) -> tuple[Protocol, ...]:
-    """Returns those of the protocols asked for to which a client can be redirected. Raises BadValueError if
-    none is left."""
+    """Returns the requested protocols that a redirect can use: https, and also http unless the client came by
+    https (`secure`). Raises BadValueError if none is left."""
     allowed: tuple[Protocol, ...] = ("https",) if secure else ("https", "http")
     protocols = tuple(protocol for protocol in asked if protocol in allowed)
     if not protocols:

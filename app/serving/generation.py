@@ -33,8 +33,8 @@ _GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # the name goes into header
 
 @dataclass(frozen=True)
 class Serving:
-    """A generation with all that requests are answered from, and with the questions that the process
-    remembers."""
+    """A generation with everything that a process needs to answer requests from it, and with the questions
+    that the process remembers."""
 
     lists: MirrorLists
     parser: Parser
@@ -61,7 +61,9 @@ class Serving:
 
 @dataclass(frozen=True)
 class Stored:
-    """A generation in the bytes that came from a store, so that it can be put into another store."""
+    """A generation and its networks database as the bytes that a store returned. The process writes these
+    bytes to another store, as a copy for times without Redis. `networks` is None if there is no such
+    database."""
 
     publication: Publication
     networks: bytes | None
@@ -114,8 +116,10 @@ class GenerationReader:
 
     @contextmanager
     def _refusing(self, kind: str, tag: str) -> Iterator[None]:
-        """Remembers, by their tag, data that the block refuses with an error, so that megabytes are not read
-        again at every look. Raises SnapshotError at once for data that was refused before."""
+        """A context manager around the code that reads and checks data with this tag. If the check fails with
+        SnapshotError or GeoError, the tag is remembered, and the next attempt with the same tag raises
+        SnapshotError at once, instead of reading megabytes again. One tag is remembered for each `kind` of
+        data."""
         refused, problem = self._refused.get(kind, ("", ""))
         if refused == tag:
             raise SnapshotError(problem)

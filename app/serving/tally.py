@@ -128,8 +128,8 @@ class TallyFiles:
 
 
 def server_name() -> str:
-    """Makes a new name for a server. The process that starts the server's other processes calls this function
-    for all of them."""
+    """Makes a new name for a server, by which its processes find each other's counts. The process that starts
+    the others calls this function once, and they all use the name."""
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 

@@ -63,7 +63,8 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that lists are decided from. All mappings but `repomd` are by mirror name."""
+    """All the values that decide which mirrors clients are served. All mappings but `repomd` have mirror
+    names as keys."""
 
     config: ServiceConfig
     #: Sorted by name.

@@ -66,16 +66,17 @@ class ServedMirror(Record, frozen=True, kw_only=True):
 
 
 class NetworkGroup(Record, frozen=True, kw_only=True):
-    """A group of mirrors of one pass, which are equal for the clients of a network. A request orders them by
-    rank."""
+    """A group of mirrors that one pass tries together for the clients of a network. The order within the
+    group is not stored: each request ranks the mirrors for its client."""
 
     pass_: Pass = msgspec.field(name="pass")
     #: The indexes of the mirrors.
     mirrors: tuple[int, ...]
-    #: If set, only clients in a mirror's country or this near to the mirror get it. It is set for mirrors in
-    #: an ASN that they do not declare.
+    #: If set, a mirror of the group is served only to clients in its country or within this distance of it.
+    #: It is set for mirrors in an ASN that they do not declare.
     within_km: Kilometres | None = None
-    #: Whether the mirrors are in another region than the client's. One such group is enough for a list.
+    #: Whether the mirrors are in another region than the client's. A list takes mirrors of only one such
+    #: group.
     nearby: bool = False
 
 
@@ -87,8 +88,9 @@ class Region(Record, frozen=True, kw_only=True):
 
 
 class Overlay(Record, frozen=True, kw_only=True):
-    """The groups of mirrors for the clients of one network that the networks database names. `region` is a
-    key of `Snapshot.regions`; the groups of that region come between netblocks and ASNs."""
+    """The groups of mirrors that are tried for the clients of one network before the geography pass. The
+    networks database tells the network of an address. `region` is a key of `Snapshot.regions`, or None
+    outside of clouds; that region's groups are tried after `netblocks` and before `asns`."""
 
     exclusive: tuple[NetworkGroup, ...] = ()
     netblocks: tuple[NetworkGroup, ...] = ()

@@ -255,9 +255,10 @@ class Fields:
     def mapping_of(
         self, key: str, restricting: Restrictions | None = None, describes: bool = False
     ) -> Fields:
-        """Returns the keys of the mapping below this key, or no keys if this key is not given or is no
-        mapping. The latter is a fault, or a warning if the key only `describes` the mirror. `restricting` are
-        the keys that restrict there; by default they are the same as here."""
+        """Returns a reader of the mapping that is the value of a key. If the key is not given, the reader
+        finds no keys. The same holds for a value that is no mapping; unless empty, that value is a fault, or
+        a warning if the key only `describes` the mirror. `restricting` are the keys of the inner mapping that
+        restrict what is served, by default the same as in this mapping."""
         node = self._node(key)
         below = node if isinstance(node, Mapping) else Mapping(self.line(key), {})
         restricting = self.restricting if restricting is None else restricting
@@ -271,7 +272,9 @@ class Fields:
         return fields
 
     def mappings(self, key: str, restricting: Restrictions = NO_RESTRICTIONS) -> Iterator[Fields]:
-        """Yields the entries of a list of mappings."""
+        """Yields a reader for each mapping in the list that is the value of a key. A value that is not a
+        list, a list that is too long, and an entry that is not a mapping are faults. An empty entry is a
+        warning."""
         node = self._node(key)
         if node is None:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from app.render.metalink import UnknownFactsError
 from app.request.address import TrustedProxies
@@ -15,7 +15,7 @@ from app.store import Store, file_store
 from app.web.answers import mirrorlist_instead, no_snapshot, plain
 from app.web.downloads import sent_target
 from app.web.fastpath import FastPath
-from app.web.plain import is_impossible
+from app.web.plain import has_body, is_impossible, lacks_host
 from app.web.routes import NoSnapshotError, Routes, respond
 
 METHODS = ("GET", "HEAD")
@@ -43,12 +43,14 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
 def _register_errors(app: Flask) -> None:
     @app.before_request
     def refuse() -> None:
-        """Refuses the requests that nginx refuses (other methods, impossible paths), whatever view they are
-        for, so that answers are the same without nginx."""
+        """Refuses the requests that nginx refuses, whatever view they are for, so that answers are the same
+        without nginx: impossible paths, no Host header, bodies, and other methods."""
+        if is_impossible(sent_target(request.environ)) or lacks_host(request.environ):
+            raise BadRequest
+        if has_body(request.environ):
+            raise RequestEntityTooLarge
         if request.method not in METHODS:
             raise MethodNotAllowed(METHODS)
-        if is_impossible(sent_target(request.environ)):
-            raise BadRequest
 
     @app.errorhandler(QuestionError)
     def question_error(error: QuestionError) -> Response:

@@ -21,7 +21,7 @@ from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import NOSNIFF, listed
 from app.web.forms import WATCHED, label_of
-from app.web.plain import plain_host, plain_path, plain_query
+from app.web.plain import has_body, lacks_host, plain_host, plain_path, plain_query
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -52,7 +52,7 @@ class FastPath:
         started = perf_counter()
         path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
         serving = self._current.serving
-        if serving is None or environ["REQUEST_METHOD"] != "GET":
+        if serving is None or environ["REQUEST_METHOD"] != "GET" or has_body(environ) or lacks_host(environ):
             return self._ordinary(environ, start_response, started)
         remembered = _remembered(serving, path, query)
         if remembered is None:
@@ -88,7 +88,8 @@ class FastPath:
         complete by then."""
         environ["PATH_INFO"] = plain_path(environ["PATH_INFO"])
         environ["QUERY_STRING"] = plain_query(environ.get("QUERY_STRING", ""))
-        environ["HTTP_HOST"] = plain_host(environ.get("HTTP_HOST", ""))
+        if not lacks_host(environ):
+            environ["HTTP_HOST"] = plain_host(environ.get("HTTP_HOST", ""))
         form = label_of(environ["PATH_INFO"], environ["QUERY_STRING"])
 
         def begin(

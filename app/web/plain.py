@@ -1,4 +1,5 @@
-"""Brings path, query and Host header of a request into the plain form that the application expects.
+"""Brings path, query and Host header of a request into the plain form that the application expects, and
+finds requests that are refused whatever they ask for.
 
 Doubled and trailing slashes in a path, as some clients write them, mean nothing; a redirect would cost the
 client a second request every time. The Host header matters to pages that show their own address, and to
@@ -8,6 +9,7 @@ nothing else. Flask would refuse some of its values, and accept others that no h
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import quote, unquote_to_bytes
 
 NO_HOST = "localhost"
@@ -34,6 +36,19 @@ def is_impossible(target: str) -> bool:
         if depth < 0:
             return True
     return False
+
+
+def lacks_host(environ: Mapping[str, str]) -> bool:
+    """Returns whether a request has no Host header although it must have one. HTTP/1.1 demands the header
+    (RFC 9112, section 3.2); a request of HTTP/1.0 may come without it."""
+    return "HTTP_HOST" not in environ and environ["SERVER_PROTOCOL"] != "HTTP/1.0"
+
+
+def has_body(environ: Mapping[str, str]) -> bool:
+    """Returns whether a request announces a body of more than one byte, or of unknown length. One byte
+    passes, because nginx cannot forbid it: 1 is its lowest limit, as 0 means no limit."""
+    length = environ.get("CONTENT_LENGTH", "")
+    return "HTTP_TRANSFER_ENCODING" in environ or (length.isdecimal() and int(length) > 1)
 
 
 def plain_path(path: str) -> str:

@@ -47,7 +47,7 @@ class InputReader:
 
     @property
     def faults(self) -> Mapping[str, str]:
-        """The texts of all faults in inputs, by subject."""
+        """Says in words what is wrong with which input now, by the input's name, such as "mirrors/a.yml"."""
         return self._faults.current
 
     def recall(self, memory: Memory, states: Mapping[str, MirrorState]) -> None:

@@ -106,7 +106,9 @@ def test_no_http(server: GunicornServer, request_: bytes, statuses: set[int]) ->
     ("request_", "status"),
     [
         pytest.param(LIST + END, 200, id="good"),
-        pytest.param(LIST.replace(HOST, b"") + END, 200, id="no host"),
+        pytest.param(LIST.replace(HOST, b"") + END, 400, id="no host"),
+        pytest.param(LIST.replace(HOST, b"").replace(b"HTTP/1.1", b"HTTP/1.0") + END, 200, id="HTTP/1.0"),
+        pytest.param(b"POST /%00 HTTP/1.1\r\n" + HOST + END, 400, id="POST to an impossible path"),
         pytest.param(LIST + b"X-Forwarded-For: \xff\xfe\r\n" + END, 200, id="Latin-1 in a header"),
         pytest.param(LIST + b"X-Client-Class: \xff|a|b|c\r\n" + END, 200, id="Latin-1 in a class"),
         pytest.param(
@@ -117,7 +119,7 @@ def test_no_http(server: GunicornServer, request_: bytes, statuses: set[int]) ->
         pytest.param(b"CONNECT evil.example.com:443 HTTP/1.1\r\n" + HOST + END, 405, id="CONNECT"),
         pytest.param(b"TRACE /healthz HTTP/1.1\r\nX-A: canary\r\n" + HOST + END, 405, id="TRACE"),
         pytest.param(
-            b"POST /healthz HTTP/1.1\r\n" + HOST + b"Content-Length: 6\r\n\r\ncanary", 405, id="POST"
+            b"POST /healthz HTTP/1.1\r\n" + HOST + b"Content-Length: 6\r\n\r\ncanary", 413, id="POST"
         ),
         pytest.param(
             b"GET /mirrors/a%0d%0aX-Canary:%20b HTTP/1.1\r\n" + HOST + END, 404, id="CR and LF in a path"
@@ -146,12 +148,12 @@ def test_odd_http(server: GunicornServer, request_: bytes, status: int) -> None:
     ],
 )
 def test_bodies_are_not_read(server: GunicornServer, body: bytes) -> None:
-    """A request with a body is answered, and its connection closed: what stands in the body is never
-    taken for a request."""
+    """A request with a body is refused, and its connection closed: what stands in the body is never taken for
+    a request."""
     started = time.monotonic()
     answer = raw(server, ALIVE + body + b"GET /mirrorlist/canary/baseos HTTP/1.1\r\n" + HOST + END)
-    assert parsed(answer)[0] == 200
-    assert answer.endswith(b"alive\n") and answer.count(b"HTTP/1.1") == 1
+    assert parsed(answer)[0] == 413
+    assert answer.endswith(b"413 Request Entity Too Large\n") and answer.count(b"HTTP/1.1") == 1
     assert time.monotonic() - started < 3
 
 

@@ -32,8 +32,8 @@ class Connection:
     while the client waits for the server."""
 
     __slots__ = (
-        *("client", "discarded", "fd", "held", "judged", "mask"),
-        *("received", "reply", "server", "sock", "stage", "unsent"),
+        *("answered_s", "client", "discarded", "fd", "held", "judged", "mask"),
+        *("received", "reply", "request_bytes", "server", "sock", "stage", "unsent"),
     )
 
     def __init__(self, sock: socket.socket, client: object, server: object) -> None:
@@ -44,6 +44,10 @@ class Connection:
         self.received = b""
         #: The number of bytes in `received` that were judged to be a part of a header.
         self.judged = 0
+        #: The length of the request that `received` begins with, once it has come as a whole.
+        self.request_bytes = 0
+        #: When it took all of its last answer, in seconds of the monotonic clock.
+        self.answered_s = float("-inf")
         self.reply = Reply([], ends=False)
         self.unsent: list[bytes | memoryview] = []
         self.stage: Stage | None = None
@@ -54,8 +58,9 @@ class Connection:
         #: The number of bytes that were read and dropped after the last answer on this connection.
         self.discarded = 0
 
-    def take(self, end: int) -> bytes:
-        """Removes the first `end` bytes from what has been received, and returns them."""
+    def take_request(self) -> bytes:
+        """Removes the request from what has been received, and returns it."""
+        end = self.request_bytes
         taken, self.received = self.received[:end], self.received[end:]
         self.judged = 0
         return taken

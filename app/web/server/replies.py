@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Replies:
-    """Makes the replies to requests, for several threads at once. `cfg` and `log` are gunicorn's."""
+    """Makes the replies to requests, for both threads of a process. `cfg` and `log` are gunicorn's."""
 
     def __init__(self, cfg: Any, application: WSGIApplication, log: Any) -> None:
         self._cfg = cfg
@@ -65,8 +65,8 @@ class Replies:
 
 
 def refusal(status: HTTPStatus) -> Reply:
-    """Returns the reply to a request that the application does not answer: one line with this status. The
-    connection is closed behind the reply."""
+    """Returns a reply of one line with this status, for a request that gets no answer from the application.
+    The server closes the connection after this reply."""
     line = f"{status.value} {status.phrase}"
     whole = (
         f"HTTP/1.1 {line}\r\nConnection: close\r\nContent-Type: {text.CONTENT_TYPE}\r\n"

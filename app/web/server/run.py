@@ -1,12 +1,12 @@
 """Runs the application in gunicorn, for `mirrorwise web`.
 
-Lists are answered by the main loop of each process (`worker`). Its threads are for answers that take longer,
-explanations above all: a few threads are enough. Keep-alive spares proxies the handshakes. Workers are not
-restarted after so many requests (`max_requests`): their memory is bounded, and a restart would lose the
-answers that they remember.
+Lists are answered by the main loop of each process (`worker`). Answers that take longer, explanations above
+all, are made by a second thread. Keep-alive spares proxies the handshakes. Workers are not restarted after so
+many requests (`max_requests`): their memory is bounded, and a restart would lose the answers that they
+remember.
 
 With `MIRRORWISE_SERVER=gthread`, or on a gunicorn in which our worker could not run, gunicorn's own thread
-worker serves the same application.
+worker serves the same application, with `THREADS` threads.
 """
 
 from __future__ import annotations

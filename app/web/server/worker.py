@@ -1,16 +1,20 @@
 """A gunicorn worker whose main loop has all the sockets and waits for no client.
 
 The main loop reads from each connection the bytes that have come, and sends as many as the client takes. A
-client that is slow, or never reads, thus costs a buffer and a place in line, and no thread ever has anything
-to do with a socket. Each client has a limited time. When there are too many connections, or slow clients keep
-too much memory in use, the connection is closed whose client has used most of its time.
+client that is slow, or never reads, thus costs a buffer and a place in line, and no other thread ever has
+anything to do with a socket. Each client has a limited time. When there are too many connections, or slow
+clients keep too much memory in use, the connection is closed whose client has used most of its time.
 
 A request that takes little time is answered in the main loop itself: handing it to a thread and back would
-cost three times as much as making the answer. A question that was asked before is answered at once. All other
-quick requests wait in line, and the line gets as much time as the answers that are given at once: neither
-keeps the other waiting for long. In each turn of the loop a connection gets one answer, and as many new
-connections are accepted as there were connections with something to do. Requests that take longer, for
-explanations above all, are answered by threads.
+cost three times as much as making the answer. There are two lines of such requests. A client that asks again
+as soon as it has its answer is hasty, and waits in the second line. All other clients are in the first line,
+which a client passes at once if its question was asked before. In each turn of the loop each line gets a
+share of the time, so that neither keeps the other waiting for long: clients that ask as fast as they can wait
+for each other, and ordinary clients hardly notice them. As many new connections are accepted in a turn as
+there were connections with something to do.
+
+Requests that take longer, for explanations above all, are answered by a second thread. There is only one: of
+two threads that compute, Python would still run one at a time, and the main loop would have to wait for both.
 
 Bodies are not read: the connection is closed instead. Bytes that are not HTTP are answered with one plain
 line that repeats nothing of them, and are not logged, or any client could fill the log.
@@ -44,15 +48,19 @@ OTHER_FILES = 100
 """The largest number of files that a process has open besides its connections."""
 MAX_HELD_BYTES = 1 << 26
 """The memory, in bytes, that all slow clients together may take."""
-MAX_FOR_THREADS = 200
-"""The largest number of requests that may wait for a thread; they are some seconds' work."""
+MAX_FOR_THREAD = 200
+"""The largest number of requests that may wait for the thread; they are some seconds' work."""
+HASTE_S = 0.01
+"""A client is hasty if it asks again within this time of its last answer."""
+SHARE_S = 0.001
+"""The time that each line gets in each turn, at least. It is a multiple of what a turn costs itself."""
 RECEIVED_BYTES = 1 << 14
 MAX_DISCARDED_BYTES = 1 << 16
 TICK_S = 0.1
 IDLE_S = 1.0
-SWITCH_S = 0.001
-"""The time after which a thread that computes hands Python's interpreter to the main loop, which asks for it
-several times an answer."""
+SWITCH_S = 0.0002
+"""The time after which the thread hands Python's interpreter to the main loop, which asks for it several
+times for each answer."""
 
 _REFUSALS = {
     Arrived.JUNK: HTTPStatus.BAD_REQUEST,
@@ -62,7 +70,7 @@ _REFUSALS = {
 
 
 class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
-    """The main loop of a web process. Only `_answer_in_thread` runs in threads."""
+    """The main loop of a web process. Only `_answer_in_thread` runs in another thread."""
 
     def run(self) -> None:
         """Runs until the worker is told to stop, and then until all connections have ended, but not longer
@@ -74,7 +82,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while self._connections and (left_s := deadline - time.monotonic()) > 0:
             self._turn(left_s)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self) -> None:
         sys.setswitchinterval(SWITCH_S)
@@ -90,11 +98,12 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._leaving = Stage(LINGER_S)
         self._stages = (self._beginning, self._sending, self._idle, self._leaving)
         self._in_line: deque[Connection] = deque()
-        self._threads = ThreadPoolExecutor(self.cfg.threads)
-        self._for_threads = 0
-        self._from_threads: deque[tuple[Connection, Reply]] = deque()
+        self._hasty: deque[Connection] = deque()
+        self._thread = ThreadPoolExecutor(1)
+        self._for_thread = 0
+        self._from_thread: deque[tuple[Connection, Reply]] = deque()
         self._held_bytes = 0
-        self._now = self._next_tick = time.monotonic()
+        self._now = self._next_tick = self._hasty_since_s = time.monotonic()
         allow_files(MAX_CONNECTIONS + OTHER_FILES)
         self._poller = select.epoll()
         self._poller.register(self.PIPE[0], select.EPOLLIN)
@@ -104,31 +113,42 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _turn(self, patience_s: float) -> None:
         """Runs one turn of the main loop: goes on with each connection that has an event, and then answers
-        the requests in line for as much time again."""
-        if self._in_line:
+        requests of each line for as much time again."""
+        if self._in_line or self._hasty:
             patience_s = 0
         elif self._leaving:
             patience_s = min(patience_s, LINGER_S)
         events = self._poller.poll(patience_s)
-        started = self._now = time.monotonic()
+        started = time.monotonic()
+        # It may have asked again at any moment since its answer, if that was in the turn before.
+        self._hasty_since_s = min(started - HASTE_S, self._now)
+        self._now = started
         for fd, _ in events:
             if connection := self._connections.get(fd):
                 self._go_on(connection)
             elif fd in self._listeners:
-                self._accept(self._listeners[fd], len(events) + len(self._in_line))
+                self._accept(self._listeners[fd], len(events) + len(self._in_line) + len(self._hasty))
             elif fd == self.PIPE[0]:
                 os.read(fd, 4096)
-        while self._from_threads:
-            self._for_threads -= 1
-            self._give(*self._from_threads.popleft())
-        ended = time.monotonic()
-        until = ended + (ended - started)
-        while self._in_line:
-            self._consider(self._in_line.popleft(), in_turn=True)
-            if time.monotonic() >= until:
-                break
+        while self._from_thread:
+            self._for_thread -= 1
+            self._give(*self._from_thread.popleft())
+        self._serve(self._in_line, started)
+        self._serve(self._hasty, started)
         if self._now >= self._next_tick:
             self._tick()
+
+    def _serve(self, line: deque[Connection], started: float) -> None:
+        """Answers the requests that are first in a line, for as long as the turn that began at `started` has
+        taken so far."""
+        if not line:
+            return
+        now = time.monotonic()
+        until = now + max(now - started, SHARE_S)
+        while line:
+            self._answer(line.popleft())
+            if time.monotonic() >= until:
+                break
 
     def _tick(self) -> None:
         """Does what is due because time has passed: tells the master that the worker lives, closes
@@ -246,9 +266,9 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if not received or connection.discarded > MAX_DISCARDED_BYTES:
             self._close(connection)
 
-    def _consider(self, connection: Connection, in_turn: bool = False) -> None:
+    def _consider(self, connection: Connection) -> None:
         """Decides what to do with the bytes that a connection has received: wait for more, answer the request
-        now, or leave it to the line or a thread. `in_turn` says that the connection has waited in line."""
+        now, or leave it to a line or to the thread."""
         received = connection.received
         end = received.find(END, max(0, connection.judged - len(END)))
         if end < 0:
@@ -256,16 +276,22 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             return
         if connection.held:
             self._hold(connection, 0)
+        connection.request_bytes = end + len(END)
         target = quick_target(received)
-        if target is not None and (in_turn or self.app.remembers(target)):
-            self._give(connection, self._replies.to(connection, connection.take(end + len(END)), self.alive))
+        if target is not None:
+            if connection.answered_s >= self._hasty_since_s:
+                leave_stage(connection)
+                self._hasty.append(connection)
+            elif self.app.remembers(target):
+                self._answer(connection)
+            else:
+                leave_stage(connection)
+                self._in_line.append(connection)
             return
         leave_stage(connection)
-        if target is not None:
-            self._in_line.append(connection)
-        elif self._for_threads < MAX_FOR_THREADS:
-            self._for_threads += 1
-            self._threads.submit(self._answer_in_thread, connection, connection.take(end + len(END)))
+        if self._for_thread < MAX_FOR_THREAD:
+            self._for_thread += 1
+            self._thread.submit(self._answer_in_thread, connection, connection.take_request())
         else:
             self._give(connection, refusal(HTTPStatus.SERVICE_UNAVAILABLE))
 
@@ -282,8 +308,11 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     # --- what is sent ----------------------------------------------------------------------------------
 
+    def _answer(self, connection: Connection) -> None:
+        self._give(connection, self._replies.to(connection, connection.take_request(), self.alive))
+
     def _answer_in_thread(self, connection: Connection, request: bytes) -> None:
-        self._from_threads.append((connection, self._replies.to(connection, request, self.alive)))
+        self._from_thread.append((connection, self._replies.to(connection, request, self.alive)))
         with suppress(BlockingIOError):  # what is in the pipe wakes the main loop as well
             os.write(self.PIPE[1], b"\0")
 
@@ -306,11 +335,11 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             return
         if connection.held:
             self._hold(connection, 0)
+        connection.answered_s = self._now
         if connection.reply.ends:
             self._end(connection)
         elif connection.received:
-            leave_stage(connection)
-            self._in_line.append(connection)
+            self._consider(connection)
         else:
             self._idle.enter(connection, self._now)
             self._watch(connection, select.EPOLLIN)
