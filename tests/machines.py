@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -63,13 +64,14 @@ def pip_settings(folder: Path) -> dict[Path, str]:
 
 @dataclass
 class Machine:
-    """A Debian machine below `root`. Its network, if it has booted, is the namespace `network`."""
+    """A Debian machine below `root`. Its network, if it has booted, is the namespace of its name."""
 
     root: Path
-    network: str
-    #: The directory of the process that holds the machine, and its PID 1.
+    name: str
+    #: The process that holds the machine, once it has been started.
     _process: subprocess.Popen[bytes] | None = None
-    _pid: int = field(default=0)
+    #: The machine's init, once it runs; otherwise 0.
+    _pid: int = 0
 
     @staticmethod
     def installed(root: Path, archive: Path) -> Machine:
@@ -78,10 +80,11 @@ class Machine:
         run("tar", "-x", "-f", archive, "-C", root)
         return Machine(root, "")
 
-    def copy(self, root: Path, network: str) -> Machine:
+    def copy(self, root: Path, name: str) -> Machine:
         """Makes another machine with the same files."""
         run("cp", "--archive", self.root, root)
-        return Machine(root, network)
+        (root / "etc" / "hostname").write_text(f"{name}\n")
+        return Machine(root, name)
 
     def install(self, script: str, folder: Path) -> None:
         """Runs a script as root, in /root, before the machine boots, in the network of this machine."""
@@ -95,14 +98,14 @@ class Machine:
             self._process = subprocess.Popen(
                 [
                     *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot"),
-                    *(f"--directory={self.root}", f"--network-namespace-path=/run/netns/{self.network}"),
-                    *("--console=pipe", f"--hostname={self.network}"),
+                    *(f"--directory={self.root}", f"--network-namespace-path=/run/netns/{self.name}"),
+                    "--console=pipe",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(self._has_started, f"{self.network} has booted", 120)
+        wait_until(self._has_started, f"{self.name} has booted", 120)
 
     def _has_started(self) -> bool:
         assert self._process is not None
@@ -115,7 +118,7 @@ class Machine:
 
     def _inside(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["nsenter", f"--target={self._pid}", "--all", "--wd=/root", *command],
+            ["nsenter", f"--target={self._pid}", "--all", *command],
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -125,8 +128,8 @@ class Machine:
 
     def run(self, script: str) -> str:
         """Runs a script as root, in /root of the booted machine. Returns what it printed."""
-        done = self._inside("bash", "-euo", "pipefail", "-c", script)
-        assert done.returncode == 0, f"{self.network}: {script}\n{done.stdout}"
+        done = self._inside("bash", "-euo", "pipefail", "-c", f"cd /root\n{script}")
+        assert done.returncode == 0, f"{self.name}: {script}\n{done.stdout}"
         return done.stdout
 
     def says(self, script: str) -> str:
@@ -135,12 +138,14 @@ class Machine:
 
     def kill(self) -> None:
         """Takes the machine away, as if its power had failed."""
-        if self._process is not None:
+        if self._process is None:
+            return
+        if self._pid:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, 9)
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+                os.kill(self._pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+        self._process, self._pid = None, 0
 
 
 def joined(names: Sequence[str], addresses: Sequence[str]) -> Iterator[None]:

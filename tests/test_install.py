@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -45,12 +46,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Machine]]:
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={bare.root}/root", ROOT)
     bare.install(first_block, folder)
     beforehand(bare, folder)
-    names = [f"mirrorwise-{address.replace('.', '-')}" for address in ADDRESSES]
+    names = [f"mw{os.getpid()}-{address.replace('.', '-')}" for address in ADDRESSES]
     machines = [bare.copy(folder / name, name) for name in names]
     with contextmanager(joined)(names, ADDRESSES):
         try:
             for machine in machines:
-                machine.boot(folder / f"{machine.network}.log")
+                machine.boot(folder / f"{machine.name}.log")
             for commands, second in blocks()[1:-1]:
                 for machine in machines[1:] if second else machines:
                     machine.run(commands)
