@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT, free_port, wait_until
-from tests.machines import Containers, bare_debian
-from tests.servers import GunicornServer  # noqa: F401
+from tests.machines import Containers, bare_debian, run
 
 FOLDER = ROOT / "data" / "examples" / "container"
 PARTS = {"redis", "worker", "web", "probe", "nginx"}
@@ -38,15 +37,14 @@ def test_every_part_is_confined(compose: dict[str, Any]) -> None:
 
 
 def test_every_part_may_do_what_the_readme_says(compose: dict[str, Any]) -> None:
-    """The users of Redis have the rights that the README gives them, and no other."""
-    redis = compose["services"]["redis"]["command"]
-    text = (ROOT / "README.md").read_text()
-    said = dict(re.findall(r"(?i)\b(worker|prober|web): `(~[^`]+)`", re.sub(r"\s+", " ", text)))
-    given = {
-        user: " ".join(rights.replace("'", "").split())
-        for user, rights in re.findall(r"--user (\w+) on '>[^']*'(.*?)(?= --user|$)", redis)
-    }
-    assert given == {user.lower(): rights for user, rights in said.items()}
+    """The users of Redis have the rights that the README gives them, and no other; those of the handbook
+    too."""
+    text = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
+    said = {user.lower(): rights for user, rights in re.findall(r"\b(Worker|web): `(~[^`]+)`", text)}
+    redis = compose["services"]["redis"]["command"].replace("'", "")
+    assert dict(re.findall(r"--user (worker|web) on >\S*\{[^}]*\} (~.*?)(?= --user|$)", redis)) == said
+    handbook = (FOLDER.parent / "HANDBOOK.md").read_text()
+    assert dict(re.findall(r"^user (worker|web) on >\S+ (.*)$", handbook, re.MULTILINE)) == said
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +52,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory, compose: dict[str, Any]
     """All parts, with the sample network."""
     archive = bare_debian()
     ports = {"PORT": str(free_port()), "METRICS_PORT": str(free_port())}
-    passwords = {f"{user}_PASSWORD": f"{user}-secret" for user in ("WORKER", "PROBER", "WEB")}
+    passwords = {f"{user}_PASSWORD": f"{user}-secret" for user in ("WORKER", "WEB")}
     made = Containers(tmp_path_factory.mktemp("containers"), FOLDER / "compose.yml", **ports, **passwords)
     [base] = set(re.findall(r"^FROM (\S+)", (FOLDER / "Containerfile").read_text(), re.MULTILINE))
     made.podman("import", archive, base)
@@ -74,8 +72,6 @@ def test_the_image_is_built_and_all_parts_run(containers: Containers) -> None:
     for part in sorted(PARTS - {"probe"}):
         wait_until(lambda part=part: containers.is_well(part), f"{part} is well", 120)  # type: ignore[misc]
     asked = f"curl -fsS 'http://127.0.0.1:{containers.environ['PORT']}/mirrorlist/9/baseos?arch=x86_64'"
-    from tests.machines import run
-
     wait_until(lambda: "/9.8/BaseOS/x86_64/os/" in run("sh", "-c", f"{asked} || :"), "a list", 60)
     metrics = run("curl", "-fsS", f"http://127.0.0.1:{containers.environ['METRICS_PORT']}/metrics")
     assert "mirrorwise_worker_heartbeat_age_seconds" in metrics
