@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT, need_program, wait_until
 from tests.documents import section
-from tests.machines import Machine, bare_debian, joined, run
+from tests.machines import Machine, bare_debian, joined, run, shell_blocks
 
 HANDBOOK = ROOT / "data" / "examples" / "HANDBOOK.md"
 ADDRESSES = ("10.0.0.1", "10.0.0.2")
@@ -90,7 +90,6 @@ def test_both_nodes_serve(nodes: list[Machine]) -> None:
     service, and no unit has failed."""
     asking, _ = blocks()[-1]
     for node in nodes:
-        wait_until(lambda node=node: "10." not in node.says(f"curl -fsS '{LIST}' || echo 10."), "a list", 120)  # type: ignore[misc]
         said = node.run(asking)
         assert "/9.8/BaseOS/x86_64/os/" in said and "publishes" in said
         assert node.says("systemctl --failed --no-legend 'mirrorwise-*' nginx redis-server") == ""
@@ -113,6 +112,20 @@ def test_an_edit_arrives_on_both_nodes(nodes: list[Machine]) -> None:
     asked = f"curl -fsS 'http://127.0.0.1/mirrors/{mirror}?format=json'"
     for node in nodes:
         wait_until(lambda node=node: '"status":"disabled"' in node.says(asked), "the edit is served", 30)  # type: ignore[misc]
+
+
+@pytest.mark.slow
+def test_an_upgrade_loses_no_request(nodes: list[Machine]) -> None:
+    """While the handbook's commands for an upgrade run, one list after the other is asked for that nginx does
+    not have, and each is answered."""
+    [upgrade] = shell_blocks(section(HANDBOOK, "## Upgrade"))
+    asked = "curl -s -o /dev/null -w '%{http_code}\\n' 'http://127.0.0.1/mirrorlist/9/baseos?ip=192.0.2.49'"
+    said = nodes[1].run(
+        f"while [ ! -e /run/upgraded ]; do {asked} || :; done >/run/statuses &\n"
+        f"{upgrade}\ntouch /run/upgraded\nwait\nsort /run/statuses | uniq --count"
+    )
+    *_, counted = said.splitlines()
+    assert re.fullmatch(r" *[0-9]{2,} 200", counted), said
 
 
 @pytest.mark.slow
