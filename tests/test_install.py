@@ -99,6 +99,15 @@ def test_both_nodes_serve(nodes: list[Machine]) -> None:
 
 
 @pytest.mark.slow
+def test_commands_have_the_settings_of_the_services(nodes: list[Machine]) -> None:
+    """What the handbook says to type first, on any node, shows its state, and explains a list by what is
+    published."""
+    said = nodes[1].run(shell_blocks(HANDBOOK.read_text())[0])
+    assert "serving generation" in said and "mirrorwise-worker.service" in said
+    assert "served" in said and "LU/49/6" in said
+
+
+@pytest.mark.slow
 def test_an_edit_arrives_on_both_nodes(nodes: list[Machine]) -> None:
     """What is pushed to the data's repository is served by both nodes after the next pull."""
     mirror = "mirror.fra1.example.net"
