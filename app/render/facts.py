@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from app.explain.client_facts import ClientFacts, GeoipDatabase
 from app.explain.evidence import hours, moment
 from app.explain.explanation import Explanation, QuestionFacts, Rank
-from app.explain.mirror_report import Location, MirrorReport, probed
+from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, probed
 from app.model import Exclusion
 from app.model.place import region_in
 
@@ -206,7 +206,7 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         ("age", f"{hours(report.age_s)} behind the origin" if report.age_s is not None else "unknown"),
         ("location", _location(report.location)),
     ]
-    rows += [("GeoIP", text) for text in _measured(report.location)]
+    rows += [("GeoIP", text) for text in _measured(report.measured)]
     rows += [
         ("protocols", ", ".join(report.protocols) or "none"),
         ("families", ", ".join(f"{_family(n)} {_works(w)}" for n, w in report.families.items())),
@@ -232,8 +232,8 @@ def _location(location: Location) -> str:
     return where + (f", taken from {location.taken_from}" if location.taken_from else "")
 
 
-def _measured(location: Location) -> Iterable[str]:
-    for found in location.measured:
+def _measured(places: Iterable[MeasuredPlace]) -> Iterable[str]:
+    for found in places:
         where = ", ".join(filter(None, (found.city, found.country))) or "no known place"
         far = f", {found.distance_km:,.0f} km from its location" if found.distance_km is not None else ""
         yield f"its address {found.address} is in {where}{far}"

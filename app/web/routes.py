@@ -117,6 +117,7 @@ class Routes:
             parameters=parameters,
             path=request.path,
             takes_gzip=request.accept_encodings["gzip"] > 0,
+            kept=request.if_none_match,
             base=self._base(),
         )
 

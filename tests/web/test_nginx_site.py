@@ -49,6 +49,19 @@ def test_compressed_only_for_who_asks(site: Deployed) -> None:
     assert gzip.decompress(packed.body) == plain.body
 
 
+def test_mirrors_are_sent_once(site: Deployed) -> None:
+    """nginx passes on what a client has kept of the service's own, and nothing else that looks like it; of
+    lists it is nginx's affair."""
+    first = site.through("/mirrors")
+    tag = first.headers["ETag"]
+    for encoding in ("identity", "gzip"):
+        again = site.through("/mirrors", If_None_Match=tag, Accept_Encoding=encoding)
+        assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
+    for other in ("*", '"other"', "x" * 5000):
+        assert site.through("/mirrors", "198.51.100.44", If_None_Match=other).body == first.body
+    assert site.through(LIST, If_None_Match=tag).status == 200
+
+
 def test_compressed_from_the_cache_as_well(site: Deployed) -> None:
     """The cache holds plain answers: one who takes gzip spoils nothing for who does not."""
     target = "/mirrorlist/9/baseos?arch=x86_64&limit=20"
