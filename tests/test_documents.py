@@ -12,7 +12,7 @@ from app.settings import read_settings
 from tests.conftest import ROOT
 from tests.documents import first_cells, section
 
-PLACES = (".", ".github", "app", "data", "nginx", "tests", "tests/benchmarks")
+PLACES = (".", ".github", "app", "data", "data/examples", "nginx", "tests", "tests/benchmarks")
 DOCUMENTS = [path for place in PLACES for path in sorted((ROOT / place).glob("*.md"))]
 
 

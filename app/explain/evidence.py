@@ -160,7 +160,7 @@ def _corrupt_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -
     damaged = _with_verdict(case, state, Content.CORRUPT)
     if state is None or not damaged:
         return Evidence(_NO_STATE)
-    return Evidence(f"its repomd.xml of {damaged} is damaged, last asked {moment(state.probed_at)}")
+    return Evidence(f"its repomd.xml of {damaged} is damaged, {_asked(case, state)}")
 
 
 def _failing(state: MirrorState, why: str) -> Evidence:
@@ -185,8 +185,15 @@ def _stale_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -> 
         return Evidence(_NO_STATE)
     return Evidence(
         f"its repomd.xml of {replaced} is one that the origin replaced more than "
-        f"{hours(case.snapshot.config.probe.grace_s)} ago, last asked {moment(state.probed_at)}"
+        f"{hours(case.snapshot.config.probe.grace_s)} ago, {_asked(case, state)}"
     )
+
+
+def _asked(case: Case, state: MirrorState) -> str:
+    """Returns words for when a mirror was last asked, and when it is asked again for what the question is
+    about."""
+    again = [state.asked_again[key] for key in case.content_keys() if key in state.asked_again]
+    return f"last asked {moment(state.probed_at)}" + (f", again about {moment(min(again))}" if again else "")
 
 
 def _with_verdict(case: Case, state: MirrorState | None, verdict: Content) -> str:
@@ -221,7 +228,7 @@ def _missing_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -
         missing = ", ".join(f"isos/ of {k}" for k in case.content_keys() if state.isos.get(k) is False)
     if state is None or not missing:
         return Evidence(_NO_STATE)
-    return Evidence(f"{missing} is missing there, last asked {moment(state.probed_at)}")
+    return Evidence(f"{missing} is missing there, {_asked(case, state)}")
 
 
 def _undeclared(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:

@@ -1,8 +1,8 @@
 """Reports what is known of a mirror, for its admin and for users.
 
 Reports are shown by `/mirrors/<name>`, and at the end of an explanation with `mirror=`; `/mirrors` shows
-their summaries. What decides lists is taken from the snapshot, and what was measured is taken from the status
-document. The module is pure: it does no I/O.
+a summary of each mirror. What decides lists is taken from the snapshot, and what was measured is taken from
+the status document. The module is pure: it does no I/O.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
 
-Overall = Literal["ok", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
+Overall = Literal["ok", "degraded", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
 
 _OF_THE_WHOLE = {
     Exclusion.DISABLED: "switched off in its file",
@@ -67,49 +67,48 @@ class Location(Record, frozen=True, kw_only=True):
     country: str | None
     city: str | None
     taken_from: Annotated[str | None, about("Who says so; null where nothing says it.")]
-    measured: tuple[MeasuredPlace, ...] = ()
 
 
 class MirrorSummary(Record, frozen=True, kw_only=True):
-    """The report about one mirror without its repos."""
+    """What is said of a mirror among all mirrors."""
 
     mirror: str
-    status: Annotated[Overall, about("What keeps the whole mirror out of all lists, or ok.")]
+    status: Annotated[Overall, about("Ok, degraded (not in all lists), or what keeps it out of all lists.")]
     reason: Annotated[str | None, about("Why, in words.")]
     since: Annotated[datetime | None, about("When this began.")]
     probed_at: datetime | None
-    failures: Annotated[int, about("How many times in a row the prober failed.")]
     age_s: Annotated[float | None, about("How far it was behind the origin when it was probed.")]
     protocols: tuple[Protocol, ...]
     families: Annotated[
         dict[str, bool | None], about("Whether each works; null where the prober has not tried.")
     ]
     location: Location
-    weight: Annotated[float, about("Its capacity; 1 is ordinary.")]
     cloud: MirrorCloud | None
+
+
+class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
+    """The report about one mirror: all that is known of it."""
+
+    failures: Annotated[int, about("How many times in a row the prober failed.")]
+    measured: Annotated[tuple[MeasuredPlace, ...], about("Where GeoIP has its addresses.")]
+    weight: Annotated[float, about("Its capacity; 1 is ordinary.")]
     asns: tuple[int, ...]
     countries: Annotated[tuple[str, ...], about("The only countries whose clients it serves; none are all.")]
     exclude_countries: Annotated[tuple[str, ...], about("Countries whose clients it does not serve.")]
     sponsor: str | None
     sponsor_url: str | None
-
-
-class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
-    """The report about one mirror, with its repos and ISO directories."""
-
     content: Annotated[
         dict[str, str],
         about("The prober's verdict by release/repo/arch, on all that it is meant to have."),
     ]
     isos: Annotated[dict[str, bool], about("By release/arch, whether it has the ISO directory.")]
+    asked_again: Annotated[
+        dict[str, datetime], about("By the keys of both, about when it is asked again for what it lacks.")
+    ]
 
 
 def mirror_summary(
-    snapshot: LoadedSnapshot,
-    index: int,
-    verdict: MirrorVerdict | None,
-    cities: CityDatabase | None,
-    held: Collection[str] = (),
+    snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, held: Collection[str] = ()
 ) -> MirrorSummary:
     """Sums up the mirror with this index. `verdict` is the prober's, and None if it has not looked at the
     mirror. `held` are the mirrors of which the guard holds a verdict back."""
@@ -119,22 +118,15 @@ def mirror_summary(
         mirror=mirror.name,
         status=status,
         reason=_reason(snapshot, index, verdict, mirror.name in held),
-        since=verdict.since if verdict and status != "disabled" else None,
+        since=_since(status, verdict),
         probed_at=verdict.probed_at if verdict else None,
-        failures=verdict.failures if verdict else 0,
         age_s=content_age_s(verdict) if verdict else None,
         protocols=tuple(mirror.addresses),
         families={"ipv4": mirror.ipv4, "ipv6": mirror.ipv6},
-        location=_location(mirror, verdict, cities),
-        weight=mirror.weight,
+        location=_location(mirror),
         cloud=MirrorCloud(provider=mirror.cloud_provider, regions=mirror.cloud_regions)
         if mirror.cloud_provider
         else None,
-        asns=mirror.asns,
-        countries=mirror.countries,
-        exclude_countries=mirror.exclude_countries,
-        sponsor=mirror.sponsor,
-        sponsor_url=mirror.sponsor_url,
     )
 
 
@@ -146,23 +138,30 @@ def mirror_report(
     held: Collection[str] = (),
 ) -> MirrorReport:
     """Reports about the mirror with this index. `states` are by mirror name."""
-    state = states.get(snapshot.mirrors[index].name)
+    mirror = snapshot.mirrors[index]
+    state = states.get(mirror.name)
     return MirrorReport(
-        **msgspec.structs.asdict(mirror_summary(snapshot, index, state, cities, held)),
+        **msgspec.structs.asdict(mirror_summary(snapshot, index, state, held)),
+        failures=state.failures if state else 0,
+        measured=_measured(mirror, state, cities),
+        weight=mirror.weight,
+        asns=mirror.asns,
+        countries=mirror.countries,
+        exclude_countries=mirror.exclude_countries,
+        sponsor=mirror.sponsor,
+        sponsor_url=mirror.sponsor_url,
         content=_content(snapshot, index, state),
         isos=state.isos if state else {},
+        asked_again=state.asked_again if state else {},
     )
 
 
 def mirror_summaries(
-    snapshot: LoadedSnapshot,
-    verdicts: Mapping[str, MirrorVerdict],
-    cities: CityDatabase | None,
-    held: Collection[str] = (),
+    snapshot: LoadedSnapshot, verdicts: Mapping[str, MirrorVerdict], held: Collection[str] = ()
 ) -> list[MirrorSummary]:
     """Sums up all mirrors but the private ones, sorted by name. `verdicts` are by mirror name."""
     return [
-        mirror_summary(snapshot, index, verdicts.get(snapshot.mirrors[index].name), cities, held)
+        mirror_summary(snapshot, index, verdicts.get(snapshot.mirrors[index].name), held)
         for index in shown_to_all(snapshot)
     ]
 
@@ -174,8 +173,18 @@ def overall(snapshot: LoadedSnapshot, index: int, is_probed: bool) -> Overall:
     fate = Fate(snapshot.whole[index])
     if fate is Fate.UNKNOWN and not is_probed:
         return "not probed"
-    exclusion: Overall = fate.exclusion.value if fate.exclusion else "ok"  # type: ignore[assignment]  # see _OF_THE_WHOLE
+    if fate.exclusion is None:
+        return "degraded" if snapshot.is_lacking[index] else "ok"
+    exclusion: Overall = fate.exclusion.value  # type: ignore[assignment]  # see _OF_THE_WHOLE
     return exclusion
+
+
+def _since(status: Overall, verdict: MirrorVerdict | None) -> datetime | None:
+    """Returns when a mirror's status began; None if the prober's verdict is about another status."""
+    if verdict is None or status == "disabled":
+        return None
+    is_up = status in ("ok", "degraded")
+    return None if is_up and verdict.status.value != status else verdict.since
 
 
 def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, held: bool) -> str | None:
@@ -186,12 +195,17 @@ def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None,
     if fate is Fate.UNKNOWN and verdict is None:
         return "the prober has not looked at it; it is served after those known to be good"
     if fate.exclusion is None:
-        return None
+        return _lack(verdict) if snapshot.is_lacking[index] else None
     said = verdict.reason if verdict and fate not in (Fate.DISABLED, Fate.NOT_PROBED) else None
     age_s = content_age_s(verdict) if verdict else None
     if fate.exclusion is Exclusion.STALE and said is None and age_s is not None:
         said = f"{hours(age_s)} old, {hours(snapshot.config.allowed_outdate_s)} allowed"
     return said or _OF_THE_WHOLE[fate.exclusion]
+
+
+def _lack(verdict: MirrorVerdict | None) -> str:
+    said = verdict.reason if verdict and verdict.status is Status.DEGRADED else None
+    return said or "it lacks some of what it is meant to have"
 
 
 def _content(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> dict[str, str]:
@@ -210,20 +224,26 @@ def _content(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) ->
 # --- where it is -----------------------------------------------------------------------------------
 
 
-def _location(mirror: ServedMirror, verdict: MirrorVerdict | None, cities: CityDatabase | None) -> Location:
+def _location(mirror: ServedMirror) -> Location:
     where = mirror.coordinates
-    addresses = verdict.addresses if verdict and cities else ()
     return Location(
         latitude=where.latitude if where else None,
         longitude=where.longitude if where else None,
         country=mirror.country,
         city=mirror.city,
         taken_from=mirror.located_by if where else None,
-        measured=tuple(_measured(address, where, cities) for address in addresses if cities),
     )
 
 
-def _measured(address: str, where: Coordinates | None, cities: CityDatabase) -> MeasuredPlace:
+def _measured(
+    mirror: ServedMirror, state: MirrorState | None, cities: CityDatabase | None
+) -> tuple[MeasuredPlace, ...]:
+    if state is None or cities is None:
+        return ()
+    return tuple(_measured_place(address, mirror.coordinates, cities) for address in state.addresses)
+
+
+def _measured_place(address: str, where: Coordinates | None, cities: CityDatabase) -> MeasuredPlace:
     found = cities.locate(address)
     distance_km = None
     if where and found.precise and found.latitude is not None and found.longitude is not None:
@@ -232,7 +252,7 @@ def _measured(address: str, where: Coordinates | None, cities: CityDatabase) -> 
     return MeasuredPlace(address=address, country=found.country, city=found.city, distance_km=distance_km)
 
 
-def probed(report: MirrorSummary) -> str:
+def probed(report: MirrorReport) -> str:
     """Returns in words when a mirror was last probed, and how many times in a row that failed."""
     if report.probed_at is None:
         return "never"

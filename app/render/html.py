@@ -9,7 +9,6 @@ from functools import cache
 from hashlib import sha256
 
 import jinja2
-from markupsafe import escape
 
 from app.explain.evidence import hours, moment
 from app.explain.explanation import Explanation
@@ -34,18 +33,9 @@ def explanation_page(explanation: Explanation, parameters: Mapping[str, str], ur
     return _page("explanation.html", e=explanation, form=form, curl=curl(url))
 
 
-class MirrorsPage:
-    """The page of all mirrors. It is rendered once, and can then be shown at any URL."""
-
-    _PLACE = b"{url}"
-
-    def __init__(self, summaries: Sequence[MirrorSummary]) -> None:
-        page = _page("mirrors.html", reports=summaries, curl=self._PLACE.decode())
-        self._before, _, self._after = page.rpartition(self._PLACE)
-
-    def at(self, url: str) -> bytes:
-        """Returns the page for a client that asked for this URL, which the page shows."""
-        return b"".join((self._before, str(escape(curl(url))).encode(), self._after))
+def mirrors_page(summaries: Sequence[MirrorSummary]) -> bytes:
+    """Renders the page of all mirrors. It is the same for all clients, so it does not show its own URL."""
+    return _page("mirrors.html", reports=summaries)
 
 
 def mirror_page(report: MirrorReport, url: str) -> bytes:

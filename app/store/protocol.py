@@ -109,6 +109,19 @@ class Store(Protocol):
     def heartbeat(self) -> bytes | None:
         """Returns the worker's last heartbeat, however old it is; None if there has been none."""
 
+    def shared(self) -> dict[str, str]:
+        """Returns the tags of the shared values, by name. Machines share values under names of their own,
+        outside of any publication. A tag changes whenever its value does."""
+
+    def read_shared(self, name: str) -> bytes | None:
+        """Returns a shared value; None if it is not there, or damaged."""
+
+    def share(self, name: str, data: bytes) -> None:
+        """Sets a shared value in one atomic step."""
+
+    def unshare(self, *names: str) -> None:
+        """Removes shared values. They may be gone already."""
+
     def ask(self, request: bytes) -> None:
         """Leaves a request to the worker that publishes. A former one is replaced."""
 

@@ -3,7 +3,7 @@ are.
 
 These answers come as text, JSON or a page, whichever the client prefers. A client that takes anything, as
 curl does, gets text, or JSON where it asks about mirrors. The answers are made for people, so they are not
-cached, and may take longer than a list.
+cached, and may take longer than a list. Only `/mirrors`, which is the same for all clients, has an `ETag`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import gzip
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 from urllib.parse import quote, urlencode
+
+from werkzeug.datastructures import ETags
 
 from app.answer.privacy import shown_to_all
 from app.explain.client_facts import ClientFacts, Databases, client_facts
 from app.explain.explanation import Live, UnknownMirrorError, explain, schema
 from app.explain.inquiry import Inquiry
 from app.explain.mirror_report import MirrorSummary, mirror_report, mirror_summaries
+from app.model import digest_of
 from app.model.network import parse_network
 from app.model.words import KnownWords
 from app.render import html, json, text
@@ -32,6 +35,8 @@ from app.serving.generation import Serving
 from app.web.answers import Answer
 from app.web.pages import NO_STORE, page_headers
 
+TAG_DIGITS = 32
+"""The length of an entity tag: nginx passes on only tags of this length."""
 Kind = Literal["text", "json", "html"]
 CONTENT_TYPES: dict[Kind, str] = {
     "text": text.CONTENT_TYPE,
@@ -41,6 +46,8 @@ CONTENT_TYPES: dict[Kind, str] = {
 Parameters = Mapping[str, str]
 
 HEADERS = (NO_STORE, ("Vary", "Accept"))
+REVALIDATED = (("Cache-Control", "no-cache"), ("Vary", "Accept"), ("Vary", "Accept-Encoding"))
+"""Headers of an answer that a client may keep, if it asks each time whether the answer is still the same."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Wanted:
     base: str
     #: Whether the client takes a compressed answer.
     takes_gzip: bool = False
+    #: The entity tags of the answers that the client has kept.
+    kept: ETags = field(default_factory=ETags)
 
     def url(self, **more: str) -> str:
         """Returns the URL of the same answer, with `more` parameters. Pages show it as a curl command."""
@@ -97,15 +106,19 @@ class MirrorAnswers:
         self._lock = threading.Lock()
 
     def all(self, serving: Serving, wanted: Wanted) -> Answer:
-        """Returns a summary of each mirror."""
+        """Returns a summary of each mirror; a 304 if the client has kept this very answer."""
         with self._lock:
             network = self._network_of(serving)
-            if wanted.kind == "html":
-                return _answer("html", network.page.at(wanted.url()))
-            vary = ("Vary", "Accept-Encoding")
-            if wanted.takes_gzip:
-                return _answer("json", network.compressed, vary, ("Content-Encoding", "gzip"))
-            return _answer("json", network.json, vary)
+            shared = network.page if wanted.kind == "html" else network.json
+            body = shared.compressed if wanted.takes_gzip else shared.body
+        headers = [*REVALIDATED, ("ETag", f'W/"{shared.tag}"')]
+        if wanted.kept.contains_weak(shared.tag):
+            return Answer(304, shared.content_type, b"", tuple(headers))
+        if wanted.kind == "html":
+            headers += page_headers()
+        if wanted.takes_gzip:
+            headers.append(("Content-Encoding", "gzip"))
+        return Answer(200, shared.content_type, body, tuple(headers))
 
     def one(self, serving: Serving, name: str, wanted: Wanted) -> Answer:
         """Returns the report about one mirror. Raises UnknownMirrorError if there is no such mirror, or it is
@@ -130,6 +143,20 @@ class MirrorAnswers:
         return network
 
 
+class _Shared:
+    """An answer that is the same for all clients."""
+
+    def __init__(self, kind: Kind, body: bytes) -> None:
+        self.content_type = CONTENT_TYPES[kind]
+        self.body = body
+        #: The answer's entity tag. It is a weak one, because it is the same whether the answer is compressed.
+        self.tag = digest_of(body)[:TAG_DIGITS]
+
+    @cached_property
+    def compressed(self) -> bytes:
+        return gzip.compress(self.body, mtime=0)
+
+
 class _Network:
     """The summaries of all mirrors, which are the same for all clients. They are put into each format when it
     is first asked for."""
@@ -144,19 +171,15 @@ class _Network:
         return serving is self._serving and current.cities is self.live.cities
 
     @cached_property
-    def json(self) -> bytes:
-        return json.document(self._summaries())
+    def json(self) -> _Shared:
+        return _Shared("json", json.document(self._summaries()))
 
     @cached_property
-    def compressed(self) -> bytes:
-        return gzip.compress(self.json, mtime=0)
-
-    @cached_property
-    def page(self) -> html.MirrorsPage:
-        return html.MirrorsPage(self._summaries())
+    def page(self) -> _Shared:
+        return _Shared("html", html.mirrors_page(self._summaries()))
 
     def _summaries(self) -> list[MirrorSummary]:
-        return mirror_summaries(self.live.snapshot, self.live.verdicts, self.live.cities, self.live.held)
+        return mirror_summaries(self.live.snapshot, self.live.verdicts, self.live.held)
 
 
 def _answer(kind: Kind, body: bytes, *headers: tuple[str, str]) -> Answer:

@@ -4,15 +4,13 @@ worker, or the one that web keeps on the same machine."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.model import MirrorState, SnapshotError, StoreError
+from app.model import SnapshotError, StoreError
 from app.snapshot import soundness
 from app.snapshot.schema import Snapshot
-from app.snapshot.status import check as check_status
-from app.snapshot.status import decode as decode_status
 from app.store import NotOursError, Store, file_store
 from app.worker import memory as remembered
 from app.worker.memory import Memory
@@ -35,8 +33,6 @@ class Legacy:
     memory: Memory
     #: None if there is none, or it is of no use.
     snapshot: Snapshot | None
-    #: The published states of mirrors.
-    states: Mapping[str, MirrorState]
     #: The generation in the store; None if there is none.
     generation: str | None
 
@@ -49,7 +45,6 @@ def read_legacy(store: Store, copy: Copy | None, var_dir: Path) -> Legacy:
     return Legacy(
         memory=remembered.decode(memory),
         snapshot=_sound(known.snapshot) if known else None,
-        states=_states(store),
         generation=generation,
     )
 
@@ -86,20 +81,6 @@ def _sound(data: bytes) -> Snapshot | None:
     except SnapshotError as error:
         log.warning("the last worker's snapshot is of no use: %s", error)
         return None
-
-
-def _states(store: Store) -> dict[str, MirrorState]:
-    """Returns the published states of mirrors, for those whose state file is at fault now."""
-    data = _readable("status document", store.status)
-    try:
-        if data is None:
-            return {}
-        check_status(data)
-        states = decode_status(data).states
-    except SnapshotError as error:
-        log.warning("the last worker's status document is of no use: %s", error)
-        return {}
-    return dict(states)
 
 
 def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.logs import Faults
+from app.model import ProbeRound
 from app.snapshot.status import Heartbeat, WorkerAnswer
 
 
@@ -30,7 +31,7 @@ class Pulse:
         self.compiles += 1
         self.compile_seconds += seconds
 
-    def beat(self, worker: str, now: float, faults: Faults) -> Heartbeat:
+    def beat(self, worker: str, now: float, faults: Faults, last_round: ProbeRound | None) -> Heartbeat:
         """Makes the heartbeat of this moment. `worker` is the worker's name, `now` is in epoch seconds."""
         return Heartbeat(
             worker=worker,
@@ -44,5 +45,7 @@ class Pulse:
             faults=faults.by_source,
             failures=dict(faults.failures),
             guard="; ".join(t for s, t in sorted(faults.current.items()) if s.startswith("guard/")) or None,
+            last_round=last_round,
+            takeover=faults.current.get("takeover"),
             answer=self.answer,
         )

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.probe import Pace
-from app.worker.loop import run_once
+from app.worker.running import run_once
 from tests.conftest import ROOT, free_port
 from tests.geo.databases import maxmind, write_database
 from tests.servers import environ
@@ -124,7 +124,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hasty_prober(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.probe.service.Pace", lambda: Pace(retry_after_s=0.0, reread_after_s=0.0))
+    monkeypatch.setattr("app.probe.service.Pace", lambda **_: Pace(retry_after_s=0.0, reread_after_s=0.0))
 
 
 def ends_well(folder: Path, command: str) -> str:

@@ -14,7 +14,8 @@ from app.cli import main
 from app.explain.explanation import Explanation
 from app.settings import read_settings
 from app.store import file_store
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.running import run_once
 from tests.conftest import ROOT
 from tests.web.asking import FRANKFURT, application, asking
 

@@ -16,8 +16,9 @@ from app.cli import main
 from app.model import Status
 from app.simulation.what_if import policy_changes
 from app.store import FileStore
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
 from app.worker.losses import Force
+from app.worker.running import run_once
 from tests.conftest import ROOT
 from tests.servers import OURS
 from tests.worker.network import MIRROR, Network

@@ -9,7 +9,8 @@ import pytest
 
 from app.settings import SERVERS, read_settings
 from app.store import file_store
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.running import run_once
 from tests.servers import Answer, GunicornServer
 from tests.web.asking import PROXY, Ask, application, asking, kept, variables
 

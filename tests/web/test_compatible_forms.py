@@ -10,7 +10,8 @@ import pytest
 
 from app.settings import read_settings
 from app.store import file_store
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.running import run_once
 from tests.conftest import ROOT
 from tests.servers import Answer, GunicornServer, environ
 from tests.web.asking import FRANKFURT, TOKYO, mirrors_in

@@ -99,9 +99,15 @@ class Network:
         )
         return replaced(self.states / f"{name}.json", msgspec.json.encode(state))
 
-    def round(self, at_s: float = NOON) -> None:
+    def round(self, at_s: float = NOON, took_s: float = 0, interval_s: float | None = None) -> None:
         """A complete round of probing ended."""
-        done = ProbeRound(completed_at=datetime.fromtimestamp(at_s, UTC))
+        done = ProbeRound(
+            completed_at=datetime.fromtimestamp(at_s, UTC),
+            started_at=datetime.fromtimestamp(at_s - took_s, UTC),
+            interval_s=interval_s,
+            mirrors=1,
+            requests=10,
+        )
         replaced(self.data / "state" / "round.json", msgspec.json.encode(done))
 
     def probed(

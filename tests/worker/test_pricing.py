@@ -10,8 +10,9 @@ import pytest
 from app.ranking.prices import KM_PER_HOUR
 from app.store import FileStore
 from app.worker import memory
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
 from app.worker.pricing import EVERY_S
+from app.worker.running import run_once
 from tests.conftest import wait_until
 from tests.worker.conftest import StartWorker
 from tests.worker.network import CITY, CONFIG, NOON, Network, generation, loaded

@@ -13,8 +13,9 @@ import pytest
 from app.logs import Faults
 from app.model import Status
 from app.store import FileStore
-from app.worker.loop import Worker, run, run_once
+from app.worker.loop import Worker
 from app.worker.losses import Force
+from app.worker.running import run, run_once
 from tests.conftest import wait_until
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, Network, generation, listed, loaded

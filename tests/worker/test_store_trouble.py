@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-from datetime import datetime
 
 import pytest
 
-from app.model import ProbeRound
 from app.settings import SecretUrl
 from app.store import FileStore
 from app.store.redis import RedisStore
@@ -16,7 +14,6 @@ from app.worker.memory import Memory
 from app.worker.memory import decode as decode_memory
 from app.worker.memory import encode as encode_memory
 from app.worker.numbers import HourCounts
-from tests.builders import a_repomd
 from tests.conftest import RedisServer
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, Network, definitions, generation, listed, loaded, status
@@ -135,14 +132,9 @@ def test_redis_away_when_patience_ends(
     store.close()
 
 
-NAIVE = datetime(2026, 11, 20)  # noqa: DTZ001 - what a memory may not hold
 MEMORIES = {
     "junk": b"junk",
     "a price that is none": Memory(load_km={"m00.example.org": float("nan")}),
-    "a round without a time zone": Memory(last_round=ProbeRound(completed_at=NAIVE)),
-    "a repomd.xml without a time zone": Memory(
-        repomd={"9.8/baseos/x86_64": (a_repomd(seen_at=NAIVE), a_repomd(1))}
-    ),
     "an hour before all time": Memory(hours=(HourCounts(hour=-1, largest={}),)),
     "prices decided after all time": Memory(priced_at_s=1e300),
 }
