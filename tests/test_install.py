@@ -105,7 +105,7 @@ def test_commands_have_the_settings_of_the_services(nodes: list[Machine]) -> Non
     published."""
     said = nodes[1].run(shell_blocks(HANDBOOK.read_text())[0])
     assert "serving generation" in said and "mirrorwise-worker.service" in said
-    assert "served" in said and "LU/49/6" in said
+    assert "SERVED" in said and "LU/49/6" in said
 
 
 @pytest.mark.slow
