@@ -1,4 +1,5 @@
-"""Reads files up to a size limit, replaces files in one atomic step, and tells whether files have changed."""
+"""Reads files up to a size limit, replaces files in one atomic step, tells whether files have changed, and
+finds the folders that come with the program."""
 
 from __future__ import annotations
 
@@ -8,11 +9,12 @@ import logging
 import os
 import secrets
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from app.model import SourceError
 from app.model.errors import fault
@@ -23,8 +25,28 @@ T = TypeVar("T")
 FileMark = tuple[int, int, int, int]  # inode, size, mtime and ctime in ns
 Marks = dict[str, FileMark | None]  # by path
 
+_APP = Path(__file__).parent
+
 ABANDONED_S = 3600.0
 """The age, in seconds, above which a temporary file must have been left behind by a killed writer."""
+
+
+def shipped_folder(name: Literal["data", "nginx"]) -> Path:
+    """The folder `name` of the program itself: beside the package in a clone, inside of it where a wheel was
+    installed."""
+    installed = _APP / name
+    return installed if installed.is_dir() else _APP.parent / name
+
+
+def own_module(name: str) -> list[str]:
+    """The command that runs a module of this program as `python -m` does, with the interpreter and the search
+    path of this process. `python -m` itself would look into the present folder first, which may hold another
+    program's `app`."""
+    code = (
+        "import runpy, sys; sys.path[:] = sys.argv.pop(1).split(':'); "
+        "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+    )
+    return [sys.executable, "-P", "-c", code, ":".join(sys.path), name]
 
 
 def read_bytes(path: Path, limit_bytes: int) -> bytes:

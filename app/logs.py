@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -55,6 +56,17 @@ def set_up_logging(settings: Settings) -> None:
         handler.setFormatter(TextFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
+
+
+def without_words(error: BaseException | None) -> str:
+    """Returns the type of an exception and where it arose, without its message, which may quote what a client
+    sent. The exceptions that led to it follow."""
+    parts = []
+    while error is not None:
+        place = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+        parts.append(f"{type(error).__qualname__}\n{place}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\nafter ".join(parts)
 
 
 # --- what is wrong at the moment ------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -77,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     data_dir: Path = Path("data")
     var_dir: Path = Path("var")
+    machine: str = msgspec.field(default_factory=socket.gethostname)
     redis_url: SecretUrl | None = None
     redis_read_url: SecretUrl | None = None
     geoip_city: tuple[Path, ...] = (Path("data/geoip/city.mmdb"),)
@@ -107,6 +109,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings(
         data_dir=data_dir,
         var_dir=read("MIRRORWISE_VAR", _path, Path("var")),
+        machine=read("MIRRORWISE_MACHINE", _machine, socket.gethostname()),
         redis_url=redis_url,
         redis_read_url=read("REDIS_READ_URL", _redis_url, None),
         geoip_city=read("GEOIP_CITY", _paths, (data_dir / "geoip" / "city.mmdb",)),
@@ -150,6 +153,12 @@ def _path(text: str) -> Path:
     if "\0" in text:
         raise ValueError(f"{text!r} is not a path")
     return Path(text)
+
+
+def _machine(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]{1,64}", text, re.ASCII):
+        raise ValueError(f"{text!r} is not a name; allowed are up to 64 letters, digits, dots, _ and -")
+    return text
 
 
 def _paths(text: str) -> tuple[Path, ...]:

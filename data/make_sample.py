@@ -159,7 +159,12 @@ TROUBLES = {
         content=("9.8/baseos/", Content.CORRUPT),
     ),
     "mirror.akl.example.org": Trouble(behind_hours=8, content=("9.8/", Content.PREVIOUS)),
-    "mirror.hel.example.org": Trouble(content=("9.8/highavailability/s390x", Content.MISSING)),
+    "mirror.hel.example.org": Trouble(
+        Status.DEGRADED,
+        "it lacks 1 of 69 directories: 9.8/highavailability/s390x (missing)",
+        27,
+        content=("9.8/highavailability/s390x", Content.MISSING),
+    ),
     "mirror.zrh.example.org": Trouble(no_address=("ipv4",)),
     "mirror.nbo.example.org": Trouble(no_address=("ipv6",)),
     "mirror.scl.example.org": Trouble(no_answer=("ipv6",)),
@@ -383,7 +388,7 @@ def repomd_versions(key: str) -> list[RepomdVersion]:
 
 def without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+        return {key: without_nulls(item) for key, item in value.items() if item not in (None, {})}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 

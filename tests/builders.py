@@ -34,10 +34,10 @@ from app.model import (
 from app.model.network import CloudRegion, parse_network
 from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
-from app.snapshot.compile import Compiled, Inputs, MirrorLocation, compile_snapshot
+from app.snapshot.compile import Inputs, MirrorLocation, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.networks import ClientNetworks
-from app.snapshot.schema import encode, generation_of
+from app.snapshot.schema import Snapshot, encode, generation_of
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 ROUND = ProbeRound(completed_at=NOW)
@@ -186,7 +186,7 @@ class Network:
     repomd: Mapping[str, tuple[RepomdVersion, ...]] = field(default_factory=dict)
     load_km: Mapping[str, float] = field(default_factory=dict)
 
-    def compile(self) -> Compiled:
+    def compile(self) -> Snapshot:
         mirrors = sorted(self.mirrors, key=lambda mirror: mirror.name)
         locations = {
             mirror.name: MirrorLocation(coordinates=mirror.coordinates, country=mirror.country)
@@ -208,7 +208,7 @@ class Network:
 
     def load(self) -> LoadedSnapshot:
         """The snapshot as the web process gets it: compiled, encoded and decoded."""
-        data = encode(self.compile().snapshot)
+        data = encode(self.compile())
         return LoadedSnapshot(generation_of(data), data)
 
 

@@ -30,6 +30,7 @@ worker_processes {workers};
 pcre_jit {jit};
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
+worker_rlimit_nofile {open_files};
 events {{ worker_connections 8192; }}
 http {{
     access_log off;
@@ -47,10 +48,11 @@ http {{
 @dataclass(frozen=True)
 class NginxOptions:
     """Options of an nginx. Without `settings` nothing is published, so that nginx only passes requests on,
-    and trusts no proxy. `more` goes into the http section. Without `valid`, answers are valid for as long
-    as the site says."""
+    and trusts no proxy. `beside` are further services. `more` goes into the http section. Without `valid`,
+    answers are valid for as long as the site says."""
 
     settings: Settings | None = None
+    beside: tuple[str, ...] = ()
     valid: str | None = None
     workers: int = 1
     more: str = ""
@@ -80,7 +82,7 @@ class NginxServer:
         nothing = {"MIRRORWISE_VAR": str(folder / "nothing"), "TRUSTED_PROXIES": "none"}
         settings = options.settings or read_settings(nothing)
         site = Site(
-            upstream=upstream,
+            upstreams=(upstream, *options.beside),
             listen=(f"127.0.0.1:{self.port}", *options.listen),
             listen_tls=(f"127.0.0.1:{self.tls_port}",),
             server_name="_",
@@ -101,12 +103,11 @@ class NginxServer:
         if GEOIP2.exists():
             main += f"\nload_module {GEOIP2};"
         options = self.options
-        if options.open_files:
-            main += f"\nworker_rlimit_nofile {options.open_files + 2000};"
         text = NGINX_CONF.format(
             folder=self.folder,
             main=main,
             workers=options.workers,
+            open_files=options.open_files + 10_000,
             jit=options.pcre_jit,
             more=options.more,
         )
@@ -134,7 +135,8 @@ class NginxServer:
         assert "[warn]" not in done.stderr, done.stderr
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self.command)
+        # So that a limit to the size of files is an error to it, as a full disk is, and not its end.
+        self.process = subprocess.Popen(self.command, restore_signals=False)
         wait_until(self.listens_or_died, "nginx listening")
         assert self.process.poll() is None, (self.folder / "error.log").read_text()
 
@@ -160,6 +162,16 @@ class NginxServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of its own for localhost, and its key."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    command = [need_program("openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]
+    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
 
 
 # --- the service itself ---------------------------------------------------------------------------------
@@ -217,6 +229,12 @@ def ask(
 class Command:
     """A process of `mirrorwise <arguments>`, in a session of its own. All that it prints is in `log`."""
 
+    #: The program, which `code` is the folder of.
+    program: tuple[str, ...] = (sys.executable, "-m", "app")
+    code = ROOT
+    #: Open files that the process is to have as well.
+    files: tuple[int, ...] = ()
+
     def __init__(self, log: Path, arguments: list[str], environ: Mapping[str, str]) -> None:
         self.log = log
         self.arguments = arguments
@@ -226,13 +244,14 @@ class Command:
     def start(self) -> None:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", *self.arguments],
-                cwd=ROOT,
+                [*self.program, *self.arguments],
+                cwd=self.code,
                 env=dict(self.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=self.files,
             )
 
     def said(self) -> str:
@@ -272,10 +291,16 @@ class WorkerProcess(Command):
 
 
 class GunicornServer(Command):
-    """A process of `mirrorwise web` on a loopback port of its own, or on a unix socket in `folder`."""
+    """A process of `mirrorwise web` on a loopback port of its own, or on a unix socket in `folder`, with more
+    `options`."""
 
     def __init__(
-        self, folder: Path, environ: Mapping[str, str], processes: int = 2, unix: bool = False
+        self,
+        folder: Path,
+        environ: Mapping[str, str],
+        processes: int = 2,
+        unix: bool = False,
+        options: tuple[str, ...] = (),
     ) -> None:
         self.port = 0 if unix else free_port()
         self.socket = folder / "web.sock"
@@ -283,7 +308,7 @@ class GunicornServer(Command):
         self.processes = processes
         super().__init__(
             folder / "web.log",
-            ["web", "--bind", self.address],
+            ["web", "--bind", self.address, *options],
             {**environ, "WEB_CONCURRENCY": str(processes)},
         )
         try:
@@ -298,10 +323,12 @@ class GunicornServer(Command):
         said = f"serving generation {generation}"
         wait_until(lambda: self.said().count(said) >= self.processes, f"all processes {said}", 60)
 
-    def connection(self, source: str = "127.0.0.1") -> http.client.HTTPConnection:
-        if not self.port:
+    def connection(self, source: str = "127.0.0.1", port: int = 0) -> http.client.HTTPConnection:
+        """A connection to this server, or to another `port`."""
+        port = port or self.port
+        if not port:
             return UnixConnection(self.socket)
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10, source_address=(source, 0))
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(source, 0))
 
     def ask(
         self,
@@ -309,9 +336,10 @@ class GunicornServer(Command):
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         source: str = "127.0.0.1",
+        port: int = 0,
     ) -> Answer:
         """Sends one request from a loopback address, on a connection of its own, and returns the answer."""
-        connection = self.connection(source)
+        connection = self.connection(source, port)
         try:
             return ask(connection, target, method, headers)
         finally:
@@ -324,3 +352,37 @@ class GunicornServer(Command):
             return self.ask("/healthz").status == 200
         except (OSError, http.client.HTTPException):
             return False
+
+
+ACTIVATION = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, "-m", "app", *sys.argv[2:]])
+"""
+
+
+class ActivatedServer(GunicornServer):
+    """As `GunicornServer`, but its socket is held open from without, as systemd holds that of
+    `mirrorwise-web.socket`, until `close`."""
+
+    held: socket.socket | None = None
+
+    def start(self) -> None:
+        if self.held is None:
+            self.held = self._listening()
+            self.files = (self.held.fileno(),)
+            self.program = (sys.executable, "-c", ACTIVATION, str(self.held.fileno()))
+        super().start()
+
+    def _listening(self) -> socket.socket:
+        family = socket.AF_INET if self.port else socket.AF_UNIX
+        held = socket.socket(family)
+        held.bind(("127.0.0.1", self.port) if self.port else str(self.socket))
+        held.listen(4096)
+        return held
+
+    def close(self) -> None:
+        self.stop()
+        if self.held is not None:
+            self.held.close()

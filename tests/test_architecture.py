@@ -28,13 +28,15 @@ ALLOWED = {
     "clouds": "model files",
     # what people and tools write
     "sources": "model files catalogue clouds",
-    "probe": "model files catalogue sources",
     # where clients are
     "geo": "model files",
     # what is decided before any client asks
     "ranking": "model",
     "snapshot": "model catalogue clouds geo ranking",
     "store": "model files settings",
+    # what machines know of mirrors, and tell each other
+    "surveys": "model files logs sources store",
+    "probe": "model files logs catalogue sources store surveys",
     # what is decided for the client that asks, and why
     "request": "model catalogue clouds geo",
     "answer": "model catalogue ranking request snapshot",
@@ -43,11 +45,11 @@ ALLOWED = {
     "serving": "model files settings logs store geo snapshot answer request",
     # the programs
     "web": "model catalogue settings logs store geo snapshot request answer explain render serving",
-    "worker": "model answer files settings logs clouds geo sources ranking snapshot store",
-    "simulation": "model files settings logs sources ranking snapshot store worker",
+    "worker": "model answer files settings logs clouds geo sources ranking snapshot store surveys",
+    "simulation": "model files settings logs sources ranking snapshot store surveys worker",
     "site": "model files settings logs geo snapshot store",
-    "cli": "model files settings logs clouds sources geo probe store request explain render serving web"
-    " worker simulation site",
+    "cli": "model files settings logs catalogue clouds sources geo snapshot probe store request explain"
+    " render serving web worker simulation site",
     "__main__": "cli",
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.files import ABANDONED_S, digest_of_file, paths, remove_abandoned, replace, replacing
+from app.files import ABANDONED_S, digest_of_file, own_module, paths, remove_abandoned, replace, replacing
 from app.model import digest_of
 from tests.conftest import ROOT
 
@@ -141,3 +141,14 @@ def test_one_digest(path: Path) -> None:
     path.write_bytes(b"abc")
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert digest_of_file(path) == digest_of(b"abc") == known
+
+
+def test_our_own_modules_are_run_wherever_one_stands(tmp_path: Path) -> None:
+    """A child process runs the code of this process, with its arguments, also where another program called
+    `app` lies in the present folder."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").write_text("raise SystemExit('this is another program')\n")
+    command = [*own_module("app"), "--version"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0.1.0" in done.stdout

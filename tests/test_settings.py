@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert read_settings({}) == Settings(
         data_dir=Path("data"),
         var_dir=Path("var"),
+        machine=socket.gethostname(),
         redis_url=None,
         redis_read_url=None,
         geoip_city=(Path("data/geoip/city.mmdb"),),
@@ -48,6 +50,7 @@ def test_everything_can_be_set() -> None:
         {
             "MIRRORWISE_DATA": "/etc/mirrorwise",
             "MIRRORWISE_VAR": "/var/lib/mirrorwise",
+            "MIRRORWISE_MACHINE": "fra-1.example.org",
             "REDIS_URL": "redis://:secret@redis.example.org:6380/3",
             "REDIS_READ_URL": "unix:///run/redis.sock?db=3",
             "GEOIP_CITY": "v4.mmdb, v6.mmdb",
@@ -64,6 +67,7 @@ def test_everything_can_be_set() -> None:
     assert read == Settings(
         data_dir=Path("/etc/mirrorwise"),
         var_dir=Path("/var/lib/mirrorwise"),
+        machine="fra-1.example.org",
         redis_url=SecretUrl("redis://:secret@redis.example.org:6380/3"),
         redis_read_url=SecretUrl("unix:///run/redis.sock?db=3"),
         geoip_city=(Path("v4.mmdb"), Path("v6.mmdb")),

@@ -11,20 +11,29 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from app.files import said
+from app.cli.folder import check, init
+from app.files import is_gone, said
 from app.logs import set_up_logging
-from app.model import GeoError, MirrorwiseError, Severity
+from app.model import GeoError, MirrorwiseError, SettingsError
 from app.settings import Settings, read_settings
 
 _PATH = click.Path(path_type=Path)
+_ADDRESS = re.compile(
+    r"unix:.+|fd://[0-9]+|(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})"
+)
+# nginx notes connections that become no request in the log of a port's default server: that is the site's.
+_LISTEN = ("80 default_server", "[::]:80 default_server")
+_LISTEN_TLS = ("443 default_server", "[::]:443 default_server")
 
 
 class _Group(click.Group):
@@ -47,9 +56,28 @@ class _Group(click.Group):
             ctx.exit(1)
 
 
-def _settings() -> Settings:
-    settings = read_settings(os.environ)
+def _settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    settings = read_settings(environ)
     set_up_logging(settings)
+    return settings
+
+
+def settings_of_a_service(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a program that goes on. Raises SettingsError also if they name a database that is not
+    there, and of which no program had a good copy before."""
+    from app.geo.copies import VerifiedCopies
+
+    settings = _settings(environ)
+    kept = settings.var_dir / "geoip"
+    gone = [
+        f"{name}: {path}: there is no such file, and no good copy from before in {kept}"
+        for name, paths in (("GEOIP_CITY", settings.geoip_city), ("GEOIP_ASN", settings.geoip_asn))
+        if environ.get(name, "").strip()
+        for path in paths
+        if is_gone(path) and VerifiedCopies(kept).last(path) is None
+    ]
+    if gone:
+        raise SettingsError("\n".join(gone))
     return settings
 
 
@@ -81,77 +109,123 @@ def main() -> None:
 def up(port: int | None) -> None:
     """Run the whole service on this machine: worker and web together.
 
+    Its data are those in data/, in the folder that MIRRORWISE_DATA names, or else a sample network.
+
     \b
     Example:
       mirrorwise up --port 8080
     """
-    from app.cli.up import run_up
+    from app.cli.up import environ_of_up, run_up
 
-    settings = read_settings(os.environ)
-    sys.exit(run_up(settings, port or settings.port))
+    environ = environ_of_up(os.environ, port)
+    sys.exit(run_up(settings_of_a_service(environ), environ))
 
 
 @main.command()
-@click.option("--once", is_flag=True, help="Compile and publish once, then end.")
-@click.option("--force", is_flag=True, help="Publish past the guard.")
-def worker(once: bool, force: bool) -> None:
+@click.option(
+    "--once", is_flag=True, help="Compile and publish once, then end; exit 1 if anything is held back."
+)
+@click.option("--force", is_flag=True, help="Publish what the guard holds back; asks the running worker.")
+@click.option("--to-origin", is_flag=True, help="With --force: even where no mirror is left in a list.")
+def worker(once: bool, force: bool, to_origin: bool) -> None:
     """Read the inputs, compile a snapshot and publish it; do so again whenever an input changes.
 
-    \b
-    Example:
-      REDIS_URL=redis://127.0.0.1:6379/0 mirrorwise worker --once
-    """
-    from app.store import open_store
-    from app.worker.loop import Worker, run_once, run_until
+    With --force, a worker that runs already is asked to publish, and this command ends. If none runs, this
+    one does it.
 
-    settings = _settings()
-    one = Worker(settings, open_store(settings))
+    \b
+    Examples:
+      REDIS_URL=redis://127.0.0.1:6379/0 mirrorwise worker --once
+      mirrorwise worker --force
+    """
+    settings = settings_of_a_service()
+    from app.store import open_store
+    from app.worker.loop import Worker
+    from app.worker.losses import Force
+    from app.worker.request import ask_running_worker
+    from app.worker.running import run_once, run_until
+
+    if to_origin and not force:
+        raise click.UsageError("--to-origin goes with --force")
+    store = open_store(settings)
+    allowed = Force.TO_ORIGIN if to_origin else Force.PAST_GUARD if force else Force.NO
+    answer = ask_running_worker(store, allowed) if force else None
+    if answer is not None:
+        click.echo(answer.text, err=not answer.done)
+        sys.exit(0 if answer.done else 1)
+    one = Worker(settings, store)
     if once:
-        published = run_once(one, force)
+        published = run_once(one, allowed)
         for subject, text in sorted(one.faults.current.items()):
             click.echo(f"{subject}: {text}", err=True)
         sys.exit(0 if published else 1)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    if not run_until(one, settings.refresh_s, stopping, force):
+    if not run_until(one, settings.refresh_s, stopping, allowed):
         os._exit(0)  # an orderly end would wait for what hangs
 
 
+def _addresses(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Checks addresses to listen on: gunicorn would end with a traceback over a bad one."""
+    for text in texts:
+        if _address(text) is None:
+            problem = f"{text!r} is none; write host:port, [::1]:port or unix:/path"
+            raise click.BadParameter(problem, ctx, param)
+    return texts
+
+
+def _host_and_port(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[str, int] | None:
+    """Reads an address such as 127.0.0.1:9100 or [::1]:9100."""
+    if text is None:
+        return None
+    match = _address(text)
+    if match is None or not match["host"]:
+        raise click.BadParameter(f"{text!r} is no address; write 127.0.0.1:9100 or [::1]:9100", ctx, param)
+    return match["host"], int(match["port"])
+
+
+def _address(text: str) -> re.Match[str] | None:
+    match = _ADDRESS.fullmatch(text)
+    return match if match and 0 < int(match["port"] or 1) < 65536 else None
+
+
 @main.command()
-@click.option("--bind", multiple=True, help="host:port or unix:/path; default 127.0.0.1:PORT.")
-def web(bind: tuple[str, ...]) -> None:
+@click.option(
+    "--bind",
+    multiple=True,
+    callback=_addresses,
+    metavar="ADDRESS",
+    help="host:port or unix:/path (repeatable); default 127.0.0.1:PORT.",
+)
+@click.option(
+    "--metrics",
+    callback=_host_and_port,
+    metavar="HOST:PORT",
+    help="A listener of its own for /metrics, /readyz and /healthz alone.",
+)
+def web(bind: tuple[str, ...], metrics: tuple[str, int] | None) -> None:
     """Answer clients, from what the worker has published.
 
     \b
-    Example:
-      mirrorwise web --bind unix:/run/mirrorwise/web.sock
+    Examples:
+      mirrorwise web --bind unix:/run/mirrorwise/web.sock --metrics 127.0.0.1:9100
+      mirrorwise web --bind 127.0.0.1:8080 --bind '[::1]:8080'
     """
+    settings = settings_of_a_service()
+    taken = [address for address in bind or [f":{settings.port}"] if not address.startswith("unix:")]
+    if metrics and any(address.endswith(f":{metrics[1]}") for address in taken):
+        raise click.UsageError("--metrics needs a port of its own")
+    os.environ["WEB_CONCURRENCY"] = str(settings.web_concurrency)  # gunicorn reads it when it is imported
+    from app.web.server.activation import check_passed
     from app.web.server.run import Server
 
-    Server(_settings(), bind).run()
+    check_passed(os.environ, [*bind, *([f"{metrics[0]}:{metrics[1]}"] if metrics else [])])
+    Server(settings, bind, metrics=metrics).run()
 
 
-@main.command()
-@click.argument("directory", type=click.Path(path_type=Path), required=False)
-def check(directory: Path | None) -> None:
-    """Validate a data folder, and name the files in it that no program reads; for a pull request's CI.
-
-    With GEOIP_CITY and GEOIP_ASN, these databases are checked as well, and also how many addresses the
-    AS numbers of mirrors reach.
-
-    \b
-    Example:
-      mirrorwise check data
-    """
-    from app.cli.check import check_all
-
-    findings = check_all(directory, os.environ)
-    for finding in findings:
-        click.echo(str(finding))
-    faults = sum(finding.severity is Severity.FAULT for finding in findings)
-    click.echo(f"{faults} faults, {len(findings) - faults} warnings", err=True)
-    sys.exit(1 if faults else 0)
+main.add_command(check)
+main.add_command(init)
 
 
 @main.command()
@@ -196,10 +270,12 @@ def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bo
       mirrorwise probe mirror.example.org --full -v
     """
     from app.probe import ProbeOptions, run_probe
+    from app.store import open_store
 
     settings = _settings()
-    options = ProbeOptions(settings.data_dir, every, full, mirrors, verbose)
-    sys.exit(run_probe(options))
+    options = ProbeOptions(settings.data_dir, every, full, mirrors, verbose, machine=settings.machine)
+    store = open_store(settings) if settings.redis_url else None
+    sys.exit(run_probe(options, store=store))
 
 
 def _policy(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, object]:
@@ -260,17 +336,24 @@ def simulate(
 
 @main.command()
 @click.option("--out", type=_PATH, default="/etc/nginx/mirrorwise", show_default=True, help="The directory.")
-@click.option("--upstream", metavar="ADDRESS", help="The service: unix:/path or host:port (127.0.0.1:PORT).")
+@click.option(
+    "--upstream",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A service, unix:/path or host:port (127.0.0.1:PORT); repeatable: one that fails is left out.",
+)
 @click.option("--server-name", default="_", metavar="NAMES", help="Default: any.")
-@click.option("--listen", multiple=True, default=["80", "[::]:80"], show_default=True, metavar="ADDRESS")
-@click.option("--listen-tls", multiple=True, default=["443", "[::]:443"], show_default=True)
+@click.option("--listen", multiple=True, default=_LISTEN, show_default=True, metavar="ADDRESS")
+@click.option("--listen-tls", multiple=True, default=_LISTEN_TLS, show_default=True, metavar="ADDRESS")
 @click.option("--certificate", type=_PATH, help="With its chain; without one there is no TLS.")
 @click.option("--certificate-key", type=_PATH)
 @click.option("--cache", type=_PATH, default="/var/cache/mirrorwise", show_default=True, help="For answers.")
 @click.option("--open-files", type=click.IntRange(0, 10**6), default=0, help="Of the cache, kept open (0).")
 @click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, and look again each time (15s).")
 @click.option("--reload", metavar="COMMAND", help="Run this when anything has changed: 'nginx -s reload'.")
-def nginx(out: Path, upstream: str | None, every: float | None, reload: str | None, **machine: Any) -> None:
+def nginx(
+    out: Path, upstream: tuple[str, ...], every: float | None, reload: str | None, **machine: Any
+) -> None:
     """Write the directory from which nginx reads the site: its configuration and its databases.
 
     In nginx's http section, write: include /etc/nginx/mirrorwise/mirrorwise.conf;
@@ -286,7 +369,7 @@ def nginx(out: Path, upstream: str | None, every: float | None, reload: str | No
     if (machine["certificate"] is None) != (machine["certificate_key"] is None):
         raise click.UsageError("--certificate and --certificate-key go together")
     settings = _settings()
-    site = Site(upstream=upstream or f"127.0.0.1:{settings.port}", **machine)
+    site = Site(upstreams=upstream or (f"127.0.0.1:{settings.port}",), **machine)
     directory = SiteDirectory(out, site, settings, open_store(settings, for_web=True))
     reloader = Reloader(out, reload) if reload else None
     if every is not None:

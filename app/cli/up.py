@@ -2,59 +2,113 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 import click
 
+from app.cli.port import listening
+from app.cli.samples import what_to_try
+from app.files import is_gone, own_module, shipped_folder
+from app.model import MirrorwiseError, SourceError
+from app.model.errors import fault
 from app.settings import Settings
-from app.store import file_store
+from app.snapshot.soundness import verified
+from app.sources.folder import DataFolder
+from app.sources.people_files import PeopleFiles
+from app.store import FileStore, file_store
 
 READY_WITHIN_S = 60
 STOP_WITHIN_S = 15
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP comes when the terminal is closed
 
 
-def run_up(settings: Settings, port: int) -> int:
+class OtherNetworkError(MirrorwiseError):
+    """The service's folder belongs to another network."""
+
+
+def environ_of_up(environ: Mapping[str, str], port: int | None) -> dict[str, str]:
+    """The environment of both parts. Without any data, there is the sample network that comes along."""
+    needless = ("REDIS_URL", "REDIS_READ_URL")
+    ours = {name: value for name, value in environ.items() if name not in needless}
+    if not ours.get("MIRRORWISE_DATA", "").strip() and not Path("data").exists():
+        ours["MIRRORWISE_DATA"] = str(shipped_folder("data"))
+    return ours if port is None else {**ours, "PORT": str(port)}
+
+
+def run_up(settings: Settings, environ: Mapping[str, str]) -> int:
     """Runs worker and web until the user stops them or one of them ends. Returns the exit code: 0 if the user
-    stopped them, 1 if one ended by itself."""
-    environ = {**os.environ, "PORT": str(port)}
-    environ.pop("REDIS_URL", None)
-    environ.pop("REDIS_READ_URL", None)
+    stopped them, 1 if one ended by itself. Raises MirrorwiseError before anything is started."""
+    check_folders(settings)
     parts: list[subprocess.Popen[bytes]] = []
     signals: list[int] = []  # noted, not raised: there is no moment at which one could leave a part behind
-    for number in STOPPING:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
-            signal.signal(number, lambda number, _: signals.append(number))
+    with listening(settings.port) as listener:
+        for number in STOPPING:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it
+                signal.signal(number, lambda number, _: signals.append(number))
 
-    def running() -> bool:
-        return not signals and all(part.poll() is None for part in parts)
+        def running() -> bool:
+            return not signals and all(part.poll() is None for part in parts)
 
+        try:
+            parts.append(_start(["worker"], environ))
+            store = file_store(settings.var_dir)  # web would begin by saying that there is nothing in it
+            _wait_until(lambda: store.pointer() is not None, running)
+            parts.append(_start(["web", "--bind", f"fd://{listener.fileno()}"], environ, listener))
+            if _wait_until(lambda: _is_ready(settings.port), running):
+                _say_what_to_try(settings)
+            while running():
+                time.sleep(0.2)
+            return 0 if signals else 1
+        finally:
+            _stop(parts)
+
+
+def check_folders(settings: Settings) -> None:
+    """Raises MirrorwiseError if there are no data, or if the service's folder is that of another network: its
+    lists would be served at first, and the guard would hold the new ones back for half an hour."""
+    folder = DataFolder(settings.data_dir)
+    if is_gone(folder.config):
+        lacks = "there is no config.yml; `mirrorwise init` begins one"
+        raise SourceError([fault(str(settings.data_dir), lacks)])
+    served = _names_in(file_store(settings.var_dir))
+    people = PeopleFiles(folder)
+    with suppress(SourceError):  # the worker says what is wrong
+        people.read()
+    if served and people.mirrors and not served & people.mirrors.keys():
+        raise OtherNetworkError(
+            f"{settings.var_dir} holds what was published of another network: none of its {len(served)} "
+            f"mirrors is in {settings.data_dir}; set MIRRORWISE_VAR to a folder of its own"
+        )
+
+
+def _names_in(store: FileStore) -> frozenset[str]:
+    """The names of all mirrors in the snapshot that was published last; none if there is none to be read."""
     try:
-        parts.append(_start("worker", environ))
-        store = file_store(settings.var_dir)  # web would begin by saying that there is nothing in it
-        _wait_until(lambda: store.pointer() is not None, running)
-        parts.append(_start("web", environ))
-        if _wait_until(lambda: _is_ready(port), running):
-            _say_what_to_try(port)
-        while running():
-            time.sleep(0.2)
-        return 0 if signals else 1
-    finally:
-        _stop(parts)
+        pointer = store.pointer()
+        data = store.snapshot(pointer.generation) if pointer else None
+        return frozenset(mirror.name for mirror in verified(data).mirrors) if data else frozenset()
+    except MirrorwiseError:
+        return frozenset()
 
 
-def _start(command: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(
+    arguments: list[str], environ: Mapping[str, str], listener: socket.socket | None = None
+) -> subprocess.Popen[bytes]:
     """Starts a part (worker or web) in a session of its own, so that Ctrl-C reaches only this process, which
     then ends the parts in order."""
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "app", command], env=environ, start_new_session=True
+        [*own_module("app"), *arguments],
+        env=environ,
+        start_new_session=True,
+        pass_fds=[listener.fileno()] if listener else [],
     )
 
 
@@ -75,15 +129,23 @@ def _is_ready(port: int) -> bool:
     return True
 
 
-def _say_what_to_try(port: int) -> None:
-    base = f"http://127.0.0.1:{port}"
+def _say_what_to_try(settings: Settings) -> None:
+    base = f"http://127.0.0.1:{settings.port}"
+    sample = " (the sample network)" if _is_sample(settings.data_dir) else ""
+    lines = [f"  curl '{base}{target}'" for target in what_to_try(settings)]
     click.echo(
-        f"\nMirrorwise is serving the sample network. Try:\n"
-        f"  curl '{base}/mirrorlist/9/baseos?arch=x86_64'\n"
-        f"  curl '{base}/mirrorlist/9/baseos?arch=x86_64&ip=192.0.2.49'\n"
-        f"  curl '{base}/whoami'\n"
-        f"Ctrl-C ends it.\n"
+        "\n".join(
+            [
+                f"\nMirrorwise is serving {settings.data_dir.absolute()}{sample}. Try:",
+                *lines,
+                f"or see {base}/ in a browser. Ctrl-C ends it.\n",
+            ]
+        )
     )
+
+
+def _is_sample(data_dir: Path) -> bool:
+    return data_dir.resolve() == shipped_folder("data").resolve()
 
 
 def _stop(parts: list[subprocess.Popen[bytes]]) -> None:

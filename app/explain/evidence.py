@@ -21,7 +21,7 @@ from app.catalogue.catalogue import (
     iso_key,
     parse_question_key,
 )
-from app.model import Content, Family, Fate, MirrorState, Status
+from app.model import Content, Family, Fate, MirrorState, MirrorVerdict, Status
 from app.request.question import Question
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
@@ -48,6 +48,8 @@ class Case:
     country: str | None
     #: The key of the cloud region that the request names or the client is in; None if there is none.
     region: str | None
+    #: The mirrors of which the guard holds a verdict back.
+    held: frozenset[str] = frozenset()
     #: The names of the mirrors that are listed. In an exclusive list they own the client's network.
     owners: tuple[str, ...] = ()
     #: How many mirrors the list would have if its length were not limited.
@@ -96,6 +98,10 @@ def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
         found = {"there" for key in case.content_keys() if state and state.isos.get(key)}
     else:
         found = {state.content[key].value for key in case.content_keys() if state and key in state.content}
+    if state is not None and mirror.name in case.held:
+        against = found - {"there", Content.CURRENT, Content.PREVIOUS}
+        if state.status is not Status.OK or against:
+            return held_back(state, against)
     if fate is Fate.PARTIAL:
         return "some of its arches"
     if len(found) == 1 and fate is Fate.GOOD:
@@ -103,6 +109,15 @@ def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
     if fate is Fate.GOOD:
         return " or ".join(sorted(found)) or "taken as good, not probed"
     return "not looked at yet" if fate is Fate.UNKNOWN else "not known to be good"
+
+
+def held_back(verdict: MirrorVerdict, contents: Iterable[str] = ()) -> str:
+    """Says that a mirror is served as before, although the prober's last verdict is against it, or against
+    some of its contents."""
+    said = ", ".join(sorted(contents))
+    if verdict.status is not Status.OK:
+        said = verdict.status.value + (f": {verdict.reason}" if verdict.reason else "")
+    return f"as before: the prober's last verdict ({said}) is held back by the guard"
 
 
 def moment(when: datetime) -> str:
@@ -145,7 +160,7 @@ def _corrupt_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -
     damaged = _with_verdict(case, state, Content.CORRUPT)
     if state is None or not damaged:
         return Evidence(_NO_STATE)
-    return Evidence(f"its repomd.xml of {damaged} is damaged, last asked {moment(state.probed_at)}")
+    return Evidence(f"its repomd.xml of {damaged} is damaged, {_asked(case, state)}")
 
 
 def _failing(state: MirrorState, why: str) -> Evidence:
@@ -170,8 +185,15 @@ def _stale_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -> 
         return Evidence(_NO_STATE)
     return Evidence(
         f"its repomd.xml of {replaced} is one that the origin replaced more than "
-        f"{hours(case.snapshot.config.probe.grace_s)} ago, last asked {moment(state.probed_at)}"
+        f"{hours(case.snapshot.config.probe.grace_s)} ago, {_asked(case, state)}"
     )
+
+
+def _asked(case: Case, state: MirrorState) -> str:
+    """Returns words for when a mirror was last asked, and when it is asked again for what the question is
+    about."""
+    again = [state.asked_again[key] for key in case.content_keys() if key in state.asked_again]
+    return f"last asked {moment(state.probed_at)}" + (f", again about {moment(min(again))}" if again else "")
 
 
 def _with_verdict(case: Case, state: MirrorState | None, verdict: Content) -> str:
@@ -206,7 +228,7 @@ def _missing_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -
         missing = ", ".join(f"isos/ of {k}" for k in case.content_keys() if state.isos.get(k) is False)
     if state is None or not missing:
         return Evidence(_NO_STATE)
-    return Evidence(f"{missing} is missing there, last asked {moment(state.probed_at)}")
+    return Evidence(f"{missing} is missing there, {_asked(case, state)}")
 
 
 def _undeclared(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:

@@ -140,6 +140,11 @@ class Live:
     def verdicts(self) -> Mapping[str, MirrorVerdict]:
         return self.status.verdicts if self.status else {}
 
+    @property
+    def held(self) -> frozenset[str]:
+        """The mirrors of which the guard holds a verdict back."""
+        return frozenset(self.status.held if self.status else ())
+
 
 def explain(live: Live, client: ClientClass, facts: ClientFacts, inquiry: Inquiry) -> Explanation:
     """Explains the list that a client gets. Raises UnknownMirrorError for an unknown mirror in `inquiry`."""
@@ -166,7 +171,7 @@ def explain(live: Live, client: ClientClass, facts: ClientFacts, inquiry: Inquir
         },
         mirror=None
         if one is None
-        else mirror_report(snapshot, snapshot.number[one], live.states, live.cities),
+        else mirror_report(snapshot, snapshot.number[one], live.states, live.cities, live.held),
     )
 
 
@@ -205,6 +210,7 @@ class _Account:
             snapshot=live.snapshot,
             question=question,
             states=live.states,
+            held=live.held,
             country=live.snapshot.letters(self.walk.row)[0],
             region=region_of(live.snapshot, client, question),
             owners=tuple(self._mirrors[index].name for index in self.walk.served),

@@ -7,21 +7,31 @@ the status document. The module is pure: it does no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 
 from app.answer.privacy import shown_to_all
-from app.explain.evidence import hours, moment
+from app.explain.evidence import held_back, hours, moment
 from app.geo.database import CityDatabase
-from app.model import Coordinates, Exclusion, Fate, MirrorState, MirrorVerdict, Protocol, Record, about
+from app.model import (
+    Coordinates,
+    Exclusion,
+    Fate,
+    MirrorState,
+    MirrorVerdict,
+    Protocol,
+    Record,
+    Status,
+    about,
+)
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
 
-Overall = Literal["ok", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
+Overall = Literal["ok", "degraded", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
 
 _OF_THE_WHOLE = {
     Exclusion.DISABLED: "switched off in its file",
@@ -63,7 +73,7 @@ class MirrorSummary(Record, frozen=True, kw_only=True):
     """What is said of a mirror among all mirrors."""
 
     mirror: str
-    status: Annotated[Overall, about("What keeps the whole mirror out of all lists, or ok.")]
+    status: Annotated[Overall, about("Ok, degraded (not in all lists), or what keeps it out of all lists.")]
     reason: Annotated[str | None, about("Why, in words.")]
     since: Annotated[datetime | None, about("When this began.")]
     probed_at: datetime | None
@@ -92,18 +102,23 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
         about("The prober's verdict by release/repo/arch, on all that it is meant to have."),
     ]
     isos: Annotated[dict[str, bool], about("By release/arch, whether it has the ISO directory.")]
+    asked_again: Annotated[
+        dict[str, datetime], about("By the keys of both, about when it is asked again for what it lacks.")
+    ]
 
 
-def mirror_summary(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None) -> MirrorSummary:
+def mirror_summary(
+    snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, held: Collection[str] = ()
+) -> MirrorSummary:
     """Sums up the mirror with this index. `verdict` is the prober's, and None if it has not looked at the
-    mirror."""
+    mirror. `held` are the mirrors of which the guard holds a verdict back."""
     mirror = snapshot.mirrors[index]
     status = overall(snapshot, index, verdict is not None)
     return MirrorSummary(
         mirror=mirror.name,
         status=status,
-        reason=_reason(snapshot, index, verdict),
-        since=verdict.since if verdict and status != "disabled" else None,
+        reason=_reason(snapshot, index, verdict, mirror.name in held),
+        since=_since(status, verdict),
         probed_at=verdict.probed_at if verdict else None,
         age_s=content_age_s(verdict) if verdict else None,
         protocols=tuple(mirror.addresses),
@@ -116,13 +131,17 @@ def mirror_summary(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict 
 
 
 def mirror_report(
-    snapshot: LoadedSnapshot, index: int, states: Mapping[str, MirrorState], cities: CityDatabase | None
+    snapshot: LoadedSnapshot,
+    index: int,
+    states: Mapping[str, MirrorState],
+    cities: CityDatabase | None,
+    held: Collection[str] = (),
 ) -> MirrorReport:
     """Reports about the mirror with this index. `states` are by mirror name."""
     mirror = snapshot.mirrors[index]
     state = states.get(mirror.name)
     return MirrorReport(
-        **msgspec.structs.asdict(mirror_summary(snapshot, index, state)),
+        **msgspec.structs.asdict(mirror_summary(snapshot, index, state, held)),
         failures=state.failures if state else 0,
         measured=_measured(mirror, state, cities),
         weight=mirror.weight,
@@ -133,13 +152,16 @@ def mirror_report(
         sponsor_url=mirror.sponsor_url,
         content=_content(snapshot, index, state),
         isos=state.isos if state else {},
+        asked_again=state.asked_again if state else {},
     )
 
 
-def mirror_summaries(snapshot: LoadedSnapshot, verdicts: Mapping[str, MirrorVerdict]) -> list[MirrorSummary]:
+def mirror_summaries(
+    snapshot: LoadedSnapshot, verdicts: Mapping[str, MirrorVerdict], held: Collection[str] = ()
+) -> list[MirrorSummary]:
     """Sums up all mirrors but the private ones, sorted by name. `verdicts` are by mirror name."""
     return [
-        mirror_summary(snapshot, index, verdicts.get(snapshot.mirrors[index].name))
+        mirror_summary(snapshot, index, verdicts.get(snapshot.mirrors[index].name), held)
         for index in shown_to_all(snapshot)
     ]
 
@@ -151,22 +173,39 @@ def overall(snapshot: LoadedSnapshot, index: int, is_probed: bool) -> Overall:
     fate = Fate(snapshot.whole[index])
     if fate is Fate.UNKNOWN and not is_probed:
         return "not probed"
-    exclusion: Overall = fate.exclusion.value if fate.exclusion else "ok"  # type: ignore[assignment]  # see _OF_THE_WHOLE
+    if fate.exclusion is None:
+        return "degraded" if snapshot.is_lacking[index] else "ok"
+    exclusion: Overall = fate.exclusion.value  # type: ignore[assignment]  # see _OF_THE_WHOLE
     return exclusion
 
 
-def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None) -> str | None:
-    """Returns in words why a mirror has its status; None if the status is ok."""
+def _since(status: Overall, verdict: MirrorVerdict | None) -> datetime | None:
+    """Returns when a mirror's status began; None if the prober's verdict is about another status."""
+    if verdict is None or status == "disabled":
+        return None
+    is_up = status in ("ok", "degraded")
+    return None if is_up and verdict.status.value != status else verdict.since
+
+
+def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, held: bool) -> str | None:
+    """Returns in words why a mirror has its status; None if the status is ok, and the prober agrees."""
     fate = Fate(snapshot.whole[index])
+    if held and verdict is not None and verdict.status is not Status.OK and fate.exclusion is None:
+        return held_back(verdict)
     if fate is Fate.UNKNOWN and verdict is None:
         return "the prober has not looked at it; it is served after those known to be good"
     if fate.exclusion is None:
-        return None
+        return _lack(verdict) if snapshot.is_lacking[index] else None
     said = verdict.reason if verdict and fate not in (Fate.DISABLED, Fate.NOT_PROBED) else None
     age_s = content_age_s(verdict) if verdict else None
     if fate.exclusion is Exclusion.STALE and said is None and age_s is not None:
         said = f"{hours(age_s)} old, {hours(snapshot.config.allowed_outdate_s)} allowed"
     return said or _OF_THE_WHOLE[fate.exclusion]
+
+
+def _lack(verdict: MirrorVerdict | None) -> str:
+    said = verdict.reason if verdict and verdict.status is Status.DEGRADED else None
+    return said or "it lacks some of what it is meant to have"
 
 
 def _content(snapshot: LoadedSnapshot, index: int, state: MirrorState | None) -> dict[str, str]:

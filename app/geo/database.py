@@ -158,18 +158,22 @@ class AsnDatabase(_Database):
         damaged."""
         return list(self._prefixes.select(wanted))
 
+    @property
+    def scan_key(self) -> str:
+        """The key of its prefixes in the scan cache."""
+        return scan_cache.key_of(self.identity, PrefixTable.SCHEMA)
+
     @cached_property
     def _prefixes(self) -> PrefixTable:
         files = [source.file for source in self._ipv4]
         if self._cache_folder is None:
             return PrefixTable.scan(files)
-        key = scan_cache.key_of(self.identity, PrefixTable.SCHEMA)
-        content = scan_cache.load(self._cache_folder, "asn", key)
+        content = scan_cache.load(self._cache_folder, "asn", self.scan_key)
         if content is not None:
             return PrefixTable.decode(content)
         table = PrefixTable.scan(files)
         try:
-            scan_cache.save(self._cache_folder, "asn", key, table.encode())
+            scan_cache.save(self._cache_folder, "asn", self.scan_key, table.encode())
         except OSError as error:
             _logger.warning("the prefixes found in the ASN database are not kept: %s", error)
         return table

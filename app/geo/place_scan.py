@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, cast
 
+from app.files import own_module
 from app.geo import places
 from app.geo.places import PlaceTable
 from app.model import GeoError, MirrorwiseError
@@ -71,11 +72,10 @@ def start_scan(paths: Sequence[Path], cache_folder: Path) -> PlaceScan:
     """Starts a scan of these copies in a child process, which ends if no process reads its progress."""
     paths, cache_folder = [path.absolute() for path in paths], cache_folder.absolute()
     process = subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
-        [sys.executable, "-m", "app.geo.place_scan", cache_folder, *paths],
+        [*own_module("app.geo.place_scan"), cache_folder, *paths],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         bufsize=0,
-        cwd=Path(__file__).parents[2],  # where -m finds the package
     )
     return PlaceScan(process, paths, cache_folder)
 

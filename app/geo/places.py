@@ -109,7 +109,7 @@ def load(paths: Sequence[Path], cache_folder: Path) -> PlaceTable | None:
     """Returns the table of places that an earlier scan made of these city databases; None if there has been
     no scan of databases with the same content. `paths` are verified copies. Raises GeoError if the table is
     damaged."""
-    content = scan_cache.load(cache_folder, "places", _cache_key(paths))
+    content = scan_cache.load(cache_folder, "places", scan_key(paths))
     return None if content is None else PlaceTable.decode(content)
 
 
@@ -121,11 +121,12 @@ def load_or_scan(
     table = load(paths, cache_folder)
     if table is None:
         table = scan(paths, progress)
-        scan_cache.save(cache_folder, "places", _cache_key(paths), table.encode())
+        scan_cache.save(cache_folder, "places", scan_key(paths), table.encode())
     return table
 
 
-def _cache_key(paths: Sequence[Path]) -> str:
+def scan_key(paths: Sequence[Path]) -> str:
+    """Returns the key of a scan of these copies in the scan cache."""
     return scan_cache.key_of(identity_of(paths), SCHEMA, IPV4_CAP, IPV6_WEIGHT)
 
 

@@ -12,7 +12,7 @@ from app.model.words import escaped
 MAX_MESSAGE = 600
 """The greatest length of a finding's message in characters, which is enough for what a person has to know."""
 
-_MAX_NAME = 4096
+MAX_NAME = 4096
 
 
 class Severity(StrEnum):
@@ -38,7 +38,7 @@ class Finding(Record, frozen=True, kw_only=True):
     line: int | None = None
 
     def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "file", escaped(self.file, _MAX_NAME))
+        msgspec.structs.force_setattr(self, "file", escaped(self.file, MAX_NAME))
         msgspec.structs.force_setattr(self, "message", escaped(self.message, MAX_MESSAGE))
 
     def __str__(self) -> str:

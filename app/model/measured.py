@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from app.model.values import Family, Protocol, Record
+from app.model.values import Count, EpochSeconds, Family, Protocol, Record
 
 
 class Status(StrEnum):
     """The prober's verdict on a mirror as a whole."""
 
     OK = "ok"
+    #: It is up, but does not have something of what it is meant to have.
+    DEGRADED = "degraded"
     STALE = "stale"
     UNREACHABLE = "unreachable"
     BROKEN = "broken"
@@ -26,6 +28,11 @@ class Content(StrEnum):
     STALE = "stale"
     MISSING = "missing"
     CORRUPT = "corrupt"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the mirror may be served for the repo."""
+        return self in (Content.CURRENT, Content.PREVIOUS)
 
 
 class Endpoint(Record, frozen=True, kw_only=True):
@@ -62,6 +69,8 @@ class MirrorState(MirrorVerdict, frozen=True, kw_only=True):
     content: dict[str, Content] = {}
     #: Whether the mirror has the ISO directory, by "release/arch".
     isos: dict[str, bool] = {}
+    #: When the prober means to ask again for what the mirror lacks, by the keys of `content` and `isos`.
+    asked_again: dict[str, datetime] = {}
 
 
 class RepomdVersion(Record, frozen=True, kw_only=True):
@@ -84,3 +93,8 @@ class ProbeRound(Record, frozen=True, kw_only=True):
     probed"."""
 
     completed_at: datetime
+    started_at: datetime | None = None
+    #: The time from round to round; None if rounds are started by hand or by cron.
+    interval_s: EpochSeconds | None = None
+    mirrors: Count | None = None
+    requests: Count | None = None

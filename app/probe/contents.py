@@ -58,6 +58,7 @@ class Contents:
         self.held_back = False
         self._mirror = mirror
         self._repos = [target for target in around.repos if carries(mirror, target)]
+        self._isos = [target for target in around.isos if carries(mirror, target)]
         self._own = [target for target in self._repos if target.module == self.module]
         self._previous = previous
         self._was_down = is_down(previous)
@@ -81,6 +82,8 @@ class Contents:
         seen = self._observation
         if looks_well or (not seen.unread and (self.there() or not self._own)):
             await self._ask_each(client, key, base, list(self._pending.values()))
+            if self._is_mended():
+                await self._ask_each(client, key, base, self._others_lacking())
         seen.complete = not self._pending
 
     async def ask_again(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
@@ -114,6 +117,24 @@ class Contents:
         own = (target for target in self._own if target.key in found)
         return next((target for target in own if found[target.key] in (None, *USABLE)), None)
 
+    def asked(self) -> set[str]:
+        """Returns the keys of all directories that were asked for."""
+        seen = self._observation
+        return {*seen.contents, *seen.unread, *seen.isos}
+
+    def _is_mended(self) -> bool:
+        """Returns whether the mirror now has something that it lacked."""
+        seen = self._observation
+        return any(
+            seen.isos.get(key) or ((found := seen.contents.get(key)) is not None and found.is_good)
+            for key in self._notes.lacking
+        )
+
+    def _others_lacking(self) -> list[Directory]:
+        """Returns the directories that the mirror lacked, and for which it was not asked in this visit."""
+        lacking = self._notes.lacking.keys() - self.asked()
+        return [target for target in (*self._repos, *self._isos) if target.key in lacking]
+
     def _next_turn(self) -> Turn:
         around, previous = self._around, self._previous
         now, policy = around.now(), around.config.probe
@@ -128,8 +149,7 @@ class Contents:
             synced=previous is not None and self._observation.timestamp != previous.timestamp,
             anew_until_s=math.inf if around.full else self._notes.failed_at if self._was_down else 0.0,
         )
-        isos = [target for target in around.isos if carries(self._mirror, target)]
-        return next_turn(self._repos, isos, self._notes, situation)
+        return next_turn(self._repos, self._isos, self._notes, situation)
 
     def _first(self) -> list[Directory]:
         """Returns the repos that show whether the mirror has anything: one of each release and arch at the

@@ -3,13 +3,13 @@
 A mirror is *unreachable* if no endpoint gave any HTTP answer, and *broken* if there are answers, but not what
 a mirror must have. A mirror gets either status after two failures in a row, and loses it by one full success,
 contents included. A mirror is *stale* if its timestamp file is further behind the origin's than allowed.
-Besides, repos are judged one by one: a mirror that lacks an arch is a good mirror for the others. An endpoint
-is a protocol and an address family, such as https over IPv4.
+Besides, repos are judged one by one: a mirror that lacks some of what it is meant to have is *degraded*, and
+a good mirror for all else. An endpoint is a protocol and an address family, such as https over IPv4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeGuard
@@ -47,10 +47,11 @@ def judge(
     if not seen.endpoints:
         return None
     content = _content(previous, seen, expected)
+    isos = _isos(previous, seen, expected)
     failure = _failure(previous, seen, content, expected)
     failures = 0
     if failure is None:
-        status, reason = _freshness(seen, expected)
+        status, reason = _health(seen, content, isos, expected)
     else:
         failures = (previous.failures if previous else 0) + max(1, seen.failed_tries)
         status, reason = failure
@@ -61,7 +62,6 @@ def judge(
         elif seen.proven is None:
             reason = f"{reason}; failed {failures} times in a row"
     before = previous if previous and previous.status is status else None
-    isos = (previous.isos if previous else {}) | seen.isos
     return MirrorState(
         mirror=mirror,
         probed_at=expected.now,
@@ -74,7 +74,7 @@ def judge(
         origin_timestamp=expected.origin_timestamp,
         endpoints=_endpoints(previous, seen),
         content=content,
-        isos={key: has for key, has in isos.items() if key in expected.isos},
+        isos=isos,
     )
 
 
@@ -108,6 +108,11 @@ def _content(previous: MirrorState | None, seen: Observation, expected: Expectat
                 content[key] = verdict
         content |= dict.fromkeys(seen.unread, Content.CORRUPT)
     return {key: verdict for key, verdict in content.items() if key in expected.carried}
+
+
+def _isos(previous: MirrorState | None, seen: Observation, expected: Expectations) -> dict[str, bool]:
+    isos = (previous.isos if previous else {}) | seen.isos
+    return {key: has for key, has in isos.items() if key in expected.isos}
 
 
 def _failure(
@@ -153,15 +158,38 @@ def _full_success(seen: Observation) -> bool:
     return seen.complete and not seen.unread
 
 
-def _freshness(seen: Observation, expected: Expectations) -> tuple[Status, str | None]:
-    if seen.timestamp is None:
+def _health(
+    seen: Observation, content: dict[str, Content], isos: dict[str, bool], expected: Expectations
+) -> tuple[Status, str | None]:
+    """Returns the status of a mirror that can be used, and what is wrong with it."""
+    stale = _staleness(seen, expected)
+    if stale is not None:
+        return Status.STALE, stale
+    lacking = lacks(content, isos)
+    if not lacking:
         return Status.OK, None
+    named = [f"{key} ({what})" for key, what in sorted(lacking.items())[:_FEW]]
+    more = f" and {len(lacking) - _FEW} more" if len(lacking) > _FEW else ""
+    total = len(expected.carried) + len(expected.isos)
+    return Status.DEGRADED, f"it lacks {len(lacking)} of {total} directories: {', '.join(named)}{more}"
+
+
+def lacks(content: Mapping[str, Content], isos: Mapping[str, bool]) -> dict[str, str]:
+    """Returns what a mirror does not have although it is meant to: what is wrong with each directory, by its
+    key in a state's `content` or `isos`."""
+    lacking = {key: verdict.value for key, verdict in content.items() if not verdict.is_good}
+    return lacking | {key: "no ISOs" for key, has in isos.items() if not has}
+
+
+def _staleness(seen: Observation, expected: Expectations) -> str | None:
+    if seen.timestamp is None:
+        return None
     behind_s = ((expected.origin_timestamp or expected.now) - seen.timestamp).total_seconds()
     if behind_s <= expected.allowed_outdate_s:
-        return Status.OK, None
+        return None
     against = "behind the origin's" if expected.origin_timestamp else "old"
     behind = f"{behind_s / 3600:.1f} h {against}"
-    return Status.STALE, f"its timestamp is {behind}, {expected.allowed_outdate_s / 3600:g} h are allowed"
+    return f"its timestamp is {behind}, {expected.allowed_outdate_s / 3600:g} h are allowed"
 
 
 def _endpoints(previous: MirrorState | None, seen: Observation) -> dict[Protocol, dict[Family, Endpoint]]:

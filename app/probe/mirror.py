@@ -24,7 +24,7 @@ from app.probe.judgement import is_down
 from app.probe.observation import EndpointKey, Observation
 from app.probe.records import ProbeNotes
 from app.probe.repomd import repomd_timestamp
-from app.probe.schedule import REQUESTS_PER_ROUND
+from app.probe.schedule import REQUESTS_PER_ROUND, still_lacking
 from app.probe.surroundings import Surroundings
 from app.probe.timestamp import TIMESTAMP_FILE, read_timestamp
 
@@ -60,9 +60,14 @@ class MirrorVisit:
         """Returns the notes for the next round. `state` is how the mirror was judged in this round; None if
         nothing was learnt."""
         failed = self._failed() or (is_down(state) and not is_down(self._previous))
+        asked = self._contents.asked() if self.observation.proven else ()
+        lacking = self._notes.lacking
+        if state is not None:
+            lacking = still_lacking(lacking, state, asked, self._around.now_s())
         return ProbeNotes(
             contents=self._contents.seen,
             isos=self._contents.isos,
+            lacking=lacking,
             endpoints=self._endpoints,
             spent=self._around.hosts.spent_at(self._hosts_asked),
             failed_at=self._around.now_s() if failed else self._notes.failed_at,

@@ -37,12 +37,22 @@ class Seen(Record, frozen=True, kw_only=True):
     modified: str | None = None
 
 
+class Lacking(Record, frozen=True, kw_only=True):
+    """A directory that a mirror lacks."""
+
+    #: When it was first asked for in vain, and when last.
+    since: float
+    asked_at: float
+
+
 class ProbeNotes(Record, frozen=True, kw_only=True):
     """The prober's notes about one mirror, for the next round. Times are epoch seconds."""
 
     contents: dict[str, Seen] = {}
     #: When each ISO directory was asked for, by key.
     isos: dict[str, float] = {}
+    #: What the mirror lacks, by the keys of both.
+    lacking: dict[str, Lacking] = {}
     #: When each endpoint was last asked, by keys such as "https/ipv4".
     endpoints: dict[str, float] = {}
     #: When the mirror last failed, as a whole or in a part. A mirror that is down has to give all its
@@ -101,8 +111,8 @@ class Records:
         self._write(self.folder.repos, versions)
         self._write(self.folder.origin_notes, notes)
 
-    def save_round(self, completed_at: datetime) -> None:
-        self._write(self.folder.round, ProbeRound(completed_at=completed_at))
+    def save_round(self, done: ProbeRound) -> None:
+        self._write(self.folder.round, done)
 
     def _write(self, path: Path, value: object) -> None:
         """Writes a value to a JSON file. Does nothing while the whole data folder is missing, because a new

@@ -97,6 +97,14 @@ def progress(console: Console, total: int, tally: RoundTally) -> Iterator[Callab
         yield show
 
 
+def transition(before: MirrorState | None, now: MirrorState) -> str | None:
+    """Returns the line for the log about a mirror whose status has changed; None if it has not changed."""
+    if before is not None and before.status is now.status:
+        return None
+    was = before.status.value if before else "not probed"
+    return f"{now.mirror}: {was} → {now.status.value}" + (f": {now.reason}" if now.reason else "")
+
+
 def explain(console: Console, result: Result, verbose: bool) -> None:
     """Prints the verdict on a mirror for its admin, and with `verbose` everything that the verdict is based
     on."""

@@ -10,12 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import msgspec
+
 from app.catalogue.catalogue import carries, needs_probe, own_module
 from app.files import guarded, is_gone
 from app.model import Mirror, MirrorState, SourceError
 from app.probe.judgement import Expectations, is_disabled, judge
 from app.probe.mirror import MirrorVisit
-from app.probe.records import Records, RecordsError
+from app.probe.records import ProbeNotes, Records, RecordsError
+from app.probe.report import transition
+from app.probe.schedule import asked_again
 from app.probe.surroundings import Surroundings
 from app.probe.visits import Result, Visits
 from app.sources.probe_state import read_mirror_state
@@ -77,11 +81,25 @@ class Round:
                 slot.requests = visit.requests
                 await visit.second_try()
         state = judge(mirror.name, previous, visit.observation, self._expectations(mirror))
-        self.records.save_mirror(state, mirror.name, visit.notes(state))
+        notes = visit.notes(state)
+        if state is not None:
+            state = self._with_plan(state, notes)
+        self.records.save_mirror(state, mirror.name, notes)
+        if state is not None and (news := transition(previous, state)):
+            log.info("%s", news)
         stands = state or previous
         return Result(
             mirror.name, stands, visit.observation, disabled=is_disabled(stands, self.around.network.clock())
         )
+
+    def _with_plan(self, state: MirrorState, notes: ProbeNotes) -> MirrorState:
+        """Returns the state with the times when the mirror is asked again for what it lacks. Where rounds are
+        started by hand, these are not known."""
+        around = self.around
+        if around.interval_s is None:
+            return state
+        again = asked_again(notes.lacking, around.now_s(), around.interval_s)
+        return msgspec.structs.replace(state, asked_again=again)
 
     def _previous(self, mirror: Mirror) -> MirrorState | None:
         path = self.records.state(mirror.name)

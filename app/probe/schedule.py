@@ -5,22 +5,30 @@ current but may be now (the mirror has synced, and the change is recent), or if 
 would let more than `full_every` pass between two requests for it. If fewer directories are due than a quota,
 those with the nearest deadlines are added, so that requests are spread evenly over `full_every`. ISO
 directories change only with releases, so they are asked for about a fourth as often.
+
+What a mirror lacks is asked for again in the next round, and then more and more rarely: when the mirror has
+lacked it for twice as long as when it was last asked. Only a few of these are asked for in a round, and they
+count for the quota. If one of them has come, the mirror may have been mended, and all the others are asked
+for at once (`contents`).
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from app.catalogue.catalogue import Directory
-from app.model import Content, RepomdVersion
-from app.probe.records import ProbeNotes, Seen
+from app.model import Content, MirrorState, RepomdVersion
+from app.probe.judgement import lacks
+from app.probe.records import Lacking, ProbeNotes, Seen
 
 REQUESTS_PER_ROUND = 10
 """The largest number of requests to a mirror in a round in which nothing has changed."""
+ASKED_AGAIN_PER_ROUND = 2
+"""How many of the directories that a mirror lacks are asked for again in a round."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +64,13 @@ def next_turn(
     """Decides which of a mirror's repos and ISO directories are due now. Both kinds stay in the order
     given."""
     now_s = situation.now.timestamp()
-    deadlines: dict[str, float] = {}
-    for target in repos:
-        seen = notes.contents.get(target.key)
-        wait = seen is not None and not _at_once(target, seen, situation)
-        deadlines[target.key] = seen.asked_at + situation.full_every_s if seen and wait else 0.0
-    for target in isos:
-        deadlines[target.key] = _iso_deadline(target, notes, situation)
+    deadlines = _deadlines(repos, isos, notes, situation)
     next_turn_s = now_s + situation.interval_s
     chosen = {key for key, deadline in deadlines.items() if deadline < next_turn_s}
+    lacking = sorted((_again_s(lack), key) for key, lack in notes.lacking.items() if key in deadlines)
+    due = [key for again_s, key in lacking if again_s < now_s + situation.interval_s / 2]
+    room = max(0, REQUESTS_PER_ROUND - len(chosen) - 2)  # for the timestamp file, at two endpoints
+    chosen.update([key for key in due if key not in chosen][: min(ASKED_AGAIN_PER_ROUND, room)])
     for key in sorted(deadlines, key=lambda key: deadlines[key]):
         if len(chosen) >= _quota(len(repos), len(isos), situation):
             break
@@ -73,6 +79,55 @@ def next_turn(
         tuple(target for target in repos if target.key in chosen),
         tuple(target for target in isos if target.key in chosen),
     )
+
+
+def _deadlines(
+    repos: Sequence[Directory], isos: Sequence[Directory], notes: ProbeNotes, situation: Situation
+) -> dict[str, float]:
+    """Returns when each directory has to be asked for at the latest, in epoch seconds, by its key."""
+    deadlines: dict[str, float] = {}
+    for target in repos:
+        seen = notes.contents.get(target.key)
+        wait = seen is not None and not _at_once(target, seen, situation)
+        deadlines[target.key] = seen.asked_at + situation.full_every_s if seen and wait else 0.0
+    for target in isos:
+        deadlines[target.key] = _iso_deadline(target, notes, situation)
+    return deadlines
+
+
+# --- what the mirror lacks -------------------------------------------------------------------------
+
+
+def still_lacking(
+    before: Mapping[str, Lacking], state: MirrorState, asked: Collection[str], now_s: float
+) -> dict[str, Lacking]:
+    """Returns the notes about what a mirror in this state lacks. `asked` are the keys of the directories for
+    which it has just been asked."""
+    notes = {}
+    for key in lacks(state.content, state.isos):
+        known = before.get(key, Lacking(since=now_s, asked_at=now_s))
+        notes[key] = Lacking(since=known.since, asked_at=now_s if key in asked else known.asked_at)
+    return notes
+
+
+def asked_again(lacking: Mapping[str, Lacking], now_s: float, interval_s: float) -> dict[str, datetime]:
+    """Returns about when each of these directories is asked for again. It may be later, because others have
+    to be asked for first."""
+    ordered = sorted(lacking, key=lambda key: _again_s(lacking[key]))
+    times = {}
+    for number, key in enumerate(ordered):
+        turn_s = now_s + interval_s * (1 + number // ASKED_AGAIN_PER_ROUND)
+        times[key] = datetime.fromtimestamp(round(max(turn_s, _again_s(lacking[key]))), UTC)
+    return times
+
+
+def _again_s(lack: Lacking) -> float:
+    """Returns when a directory is due again: when it has been lacking for twice as long as at the last
+    request for it."""
+    return lack.asked_at + (lack.asked_at - lack.since)
+
+
+# --- what the mirror has, or may have --------------------------------------------------------------
 
 
 def _at_once(target: Directory, seen: Seen, situation: Situation) -> bool:

@@ -17,18 +17,20 @@ from rich.console import Console
 
 from app.catalogue.catalogue import expected_isos, expected_repos
 from app.files import guarded, is_gone
-from app.model import Mirror, ServiceConfig, Severity, SourceError, Status
+from app.model import Mirror, ProbeRound, ServiceConfig, Severity, SourceError, Status
 from app.probe.fetch import Network
 from app.probe.hosts import Hosts
 from app.probe.origin import Origin, RepoVersions
 from app.probe.records import Records, RecordsError
 from app.probe.report import RoundTally, explain, progress
 from app.probe.round import Round, chosen
+from app.probe.sharing import Sharing
 from app.probe.surroundings import MIRROR_S, Surroundings
 from app.probe.visits import Result, Visits
 from app.sources.folder import DataFolder
 from app.sources.people_files import PeopleFiles
 from app.sources.probe_state import read_repo_versions
+from app.store import Store
 
 log = logging.getLogger("mirrorwise.probe")
 
@@ -49,6 +51,10 @@ class ProbeOptions:
     #: If set, only these mirrors are asked, whatever their budget, private ones too.
     names: tuple[str, ...] = ()
     verbose: bool = False
+    #: The folder for what is measured, if that is to be kept apart from the data folder.
+    records_dir: Path | None = None
+    #: The name under which this machine shares what it found.
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Pace:
     reread_after_s: float = 5.0
     #: The time between two looks at the origin.
     origin_every_s: float = 60.0
+    #: The time between two moments at which what was found is shared.
+    share_every_s: float = 30.0
 
 
 def run_probe(
@@ -68,11 +76,12 @@ def run_probe(
     network: Network | None = None,
     pace: Pace | None = None,
     console: Console | None = None,
+    store: Store | None = None,
 ) -> int:
     """Runs the prober. Returns the exit code: 0 if all went well, 1 if the input is at fault or a mirror that
     was asked for by name is not ok, 2 if no mirror has that name. SIGTERM and Ctrl-C end it cleanly."""
     _allow_open_files()
-    prober = Prober(options, network or Network(), pace or Pace(), console or Console())
+    prober = Prober(options, network or Network(), pace or Pace(), console or Console(), store)
     try:
         return asyncio.run(prober.run())
     except (SourceError, RecordsError) as error:
@@ -98,17 +107,24 @@ class Prober:
     network: Network
     pace: Pace
     console: Console
+    #: The store through which workers on other machines learn what was found; None if there are none.
+    store: Store | None = None
     visits: Visits = field(default_factory=Visits)
     hosts: Hosts = field(default_factory=lambda: Hosts(None))
     records: Records = field(init=False)
     files: PeopleFiles = field(init=False)
     config: ServiceConfig = field(init=False)
     mirrors: dict[str, Mirror] = field(init=False)
+    #: The results of the last round, of a prober that runs only one.
+    results: list[Result] = field(default_factory=list)
+    sharing: Sharing | None = field(init=False)
 
     def __post_init__(self) -> None:
-        folder = DataFolder(self.options.data_dir)
+        options = self.options
+        folder = DataFolder(options.records_dir or options.data_dir)
         self.records = Records(folder)
-        self.files = PeopleFiles(folder)
+        self.files = PeopleFiles(DataFolder(options.data_dir))
+        self.sharing = Sharing(folder, self.store, options.machine) if self.store else None
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -128,6 +144,7 @@ class Prober:
         if self.config.origin is None:
             log.warning("config.yml names no origin: contents cannot be compared, only looked for")
         watch = asyncio.create_task(self._watch(origin, first := asyncio.Event()))
+        sharing = asyncio.create_task(self._share_again_and_again())
         try:
             if self.options.every_s is None:
                 await first.wait()
@@ -137,7 +154,9 @@ class Prober:
             return await self._rounds(origin)
         finally:
             watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            sharing.cancel()
+            await asyncio.gather(watch, sharing, return_exceptions=True)
+            await self._share()
 
     async def _rounds(self, origin: Origin) -> int:
         """Runs all rounds, and returns the exit code. Each round starts on time, however long mirrors take.
@@ -153,16 +172,16 @@ class Prober:
                 log.exception("the round could not be finished")
             await asyncio.sleep(next_s - time.monotonic())
             await self._read_files()
-        results = await self._round(origin)
+        self.results = await self._round(origin)
         if not self.options.names:
             return 0
-        return 0 if all(r.state is not None and r.state.status is Status.OK for r in results) else 1
+        return 0 if all(r.state is not None and r.state.status is Status.OK for r in self.results) else 1
 
     async def _round(self, origin: Origin, within_s: float | None = None) -> list[Result]:
         self.records.prepare()
         mirrors = chosen(self.mirrors.values(), self.options.names)
         tally = RoundTally()
-        started = time.monotonic()
+        started_at, started = self.network.clock(), time.monotonic()
         with progress(self.console, len(mirrors), tally) as on_result:
             results = await Round(
                 around=self._surroundings(origin),
@@ -176,8 +195,17 @@ class Prober:
         for result in results if self.options.names else ():
             explain(self.console, result, self.options.verbose)
         if not self.options.names and self.visits.have_ended(mirrors):
-            self.records.save_round(self.network.clock())
+            self.records.save_round(
+                ProbeRound(
+                    started_at=started_at,
+                    completed_at=self.network.clock(),
+                    interval_s=self.options.every_s,
+                    mirrors=tally.done,
+                    requests=tally.requests,
+                )
+            )
         log.info("%s", tally.line(time.monotonic() - started, origin.faults, self.visits.left()))
+        await self._share()
         return results
 
     def _surroundings(self, origin: Origin) -> Surroundings:
@@ -219,6 +247,19 @@ class Prober:
             log.info("the origin has new versions of %d repos", len(changed))
         if origin.faults != before:
             log.warning("origin: %s", "; ".join(origin.faults) or "all is well again")
+
+    async def _share_again_and_again(self) -> None:
+        while True:
+            await self._share()
+            await asyncio.sleep(self.pace.share_every_s)
+
+    async def _share(self) -> None:
+        """Shares what was found up to now. A bug in that stops no round."""
+        try:
+            if self.sharing is not None:
+                await asyncio.to_thread(self.sharing.share, self.mirrors.values())
+        except Exception:
+            log.exception("what was found could not be shared")
 
     async def _read_files(self) -> None:
         """Brings config and mirrors up to date. If a file is at fault, its last good definition counts, and

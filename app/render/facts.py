@@ -221,7 +221,7 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         rows.append(("serves", f"{', '.join(report.countries)} only"))
     if report.exclude_countries:
         rows.append(("keeps out", ", ".join(report.exclude_countries)))
-    return [*rows, *_contents(report.content)]
+    return [*rows, *_contents(report), *_isos(report.isos), *_again(report)]
 
 
 def _location(location: Location) -> str:
@@ -247,9 +247,10 @@ def _works(works: bool | None) -> str:
     return "not tried" if works is None else "works" if works else "does not work"
 
 
-def _contents(content: dict[str, str]) -> list[Row]:
+def _contents(report: MirrorReport) -> list[Row]:
     """Returns rows of a label and a text that say how many of a mirror's repos have each verdict, and which
     repos are at fault."""
+    content = report.content
     counts = Counter(content.values())
     rows = [("repos", ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()) or "none")]
     for verdict in ("stale", "missing", "corrupt"):
@@ -257,3 +258,20 @@ def _contents(content: dict[str, str]) -> list[Row]:
         if 0 < len(keys) < len(content):
             rows.append((verdict, ", ".join(keys)))
     return rows
+
+
+def _isos(isos: dict[str, bool]) -> list[Row]:
+    missing = [key for key, has in isos.items() if not has]
+    rows = [("ISOs", f"{len(isos) - len(missing)} of {len(isos)} directories")] if isos else []
+    return [*rows, ("no ISOs", ", ".join(missing))] if 0 < len(missing) < len(isos) else rows
+
+
+def _again(report: MirrorReport) -> list[Row]:
+    """Returns the row that says when the prober asks a mirror again for what it lacks."""
+    if not report.asked_again:
+        return []
+    first = min(report.asked_again.values())
+    keys = [key for key, again in report.asked_again.items() if again == first]
+    later = len(report.asked_again) - len(keys)
+    more = f"; for {later} more later" if later else ""
+    return [("asked again", f"for {', '.join(keys)} about {moment(first)}{more}")]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
 import click
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from app.logs import Faults
-from app.model import MirrorState, MirrorwiseError, SnapshotError, StoreError
+from app.model import MirrorwiseError, SnapshotError, StoreError
 from app.ranking import prices
 from app.ranking.ranking import Floats
 from app.settings import Settings
@@ -37,9 +36,9 @@ from app.snapshot.compile import Inputs, compile_snapshot
 from app.snapshot.demand import Market
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode, generation_of
-from app.snapshot.status import decode as decode_status
 from app.snapshot.status import decode_heartbeat
 from app.store import open_store
+from app.surveys.own import shared_tags
 from app.worker import memory as remembered
 from app.worker.memory import Memory
 from app.worker.reader import InputReader
@@ -77,10 +76,9 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
     MirrorwiseError."""
     notes: list[str] = []
     steps.step("reading the inputs")
-    published = _published(settings, notes)
-    memory = published.memory
     reader = _quiet_reader(settings)
-    reader.recall(memory, published.states)
+    published = _published(settings, reader, notes)
+    memory = published.memory
     try:
         inputs = _read(reader, memory.load_km, steps)
     finally:
@@ -118,25 +116,23 @@ class _Published(NamedTuple):
     """What the worker published last, as far as the store can be read."""
 
     memory: Memory = Memory()
-    #: The last states of mirrors, by mirror.
-    states: Mapping[str, MirrorState] = MappingProxyType({})
     #: The published snapshot; None if there is none. Then the network that the files describe counts as live.
     snapshot: LoadedSnapshot | None = None
     #: The reason why the worker holds a publication back; None if it does not.
     guard: str | None = None
 
 
-def _published(settings: Settings, notes: list[str]) -> _Published:
-    """Reads what the worker published last. If the store cannot be read, the result is empty, and a note says
-    so."""
+def _published(settings: Settings, reader: InputReader, notes: list[str]) -> _Published:
+    """Reads what the worker published last, and tells the reader what the worker knows from the store. If the
+    store cannot be read, the result is empty, and a note says so."""
     store = open_store(settings)
     try:
         memory, pointer, beat = remembered.decode(store.memory()), store.pointer(), store.heartbeat()
         data = store.snapshot(pointer.generation) if pointer else None
         snapshot = LoadedSnapshot(pointer.generation, data) if pointer and data else None
-        status = store.status()
-        states = decode_status(status).states if status else {}
-        return _Published(memory, states, snapshot, decode_heartbeat(beat).guard if beat else None)
+        reader.recall(memory)
+        reader.probe.fetch(store, shared_tags(store))
+        return _Published(memory, snapshot, decode_heartbeat(beat).guard if beat else None)
     except (StoreError, SnapshotError) as error:
         notes.append(f"store: {error}; so live is what the files say, with prices of a first publication")
         return _Published()
@@ -172,7 +168,7 @@ def _read(reader: InputReader, load_km: Mapping[str, float], steps: Steps) -> In
 
 
 def _compiled(inputs: Inputs) -> LoadedSnapshot:
-    data = encode(compile_snapshot(inputs).snapshot)
+    data = encode(compile_snapshot(inputs))
     return LoadedSnapshot(generation_of(data), data)
 
 

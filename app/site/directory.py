@@ -17,8 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import app
-from app.files import replace, said
+from app.files import replace, said, shipped_folder
 from app.geo import vendors
 from app.geo.copies import VerifiedCopies
 from app.geo.database import CityDatabase, city_layout_of
@@ -34,7 +33,7 @@ from app.store import Store
 
 log = logging.getLogger("mirrorwise.nginx")
 
-COMMITTED = Path(app.__file__).parent.parent / "nginx"
+COMMITTED = shipped_folder("nginx")
 COMMITTED_PLACE = "/etc/nginx/mirrorwise"
 """The path that stands for the directory in the committed files. It is replaced by the directory's real
 path."""
@@ -54,7 +53,8 @@ class Site:
     """The settings of the generated site that depend on the machine. Addresses are written as nginx's
     `listen` and `server` directives take them."""
 
-    upstream: str
+    #: The services, which take turns. One that fails is left out for some seconds.
+    upstreams: tuple[str, ...]
     listen: tuple[str, ...]
     #: The addresses for TLS, which are used only if there is a certificate.
     listen_tls: tuple[str, ...]
@@ -160,7 +160,7 @@ class SiteDirectory:
         """Returns the contents of all configuration files, by file name."""
         files = sorted(COMMITTED.glob("*.conf"))
         if not files:
-            raise MirrorwiseError(f"{COMMITTED}: the site's files are not there; run this from a clone")
+            raise MirrorwiseError(f"{COMMITTED}: the site's files are not there; install the program anew")
         texts = {file.name: file.read_text().replace(COMMITTED_PLACE, str(self._folder)) for file in files}
         if databases is not None:
             text = texts[databases.variant].replace("city-ipv4.mmdb", databases.city_ipv4.name)
@@ -172,18 +172,18 @@ class SiteDirectory:
         return texts
 
     def _http(self, databases: SiteDatabases | None) -> list[str]:
-        """Returns the lines outside the server section: service, cache, databases, trusted proxies."""
+        """Returns the lines outside the server section: services, cache, databases, trusted proxies."""
+        servers = self._site.upstreams
+        marked = [f"server {server} max_fails=1 fail_timeout=3s;" for server in servers]
         lines = [
             "# Written by `mirrorwise nginx`.",
-            *_upstream("mirrorwise", f"server {self._site.upstream} max_fails=0;"),
-            "# A service that has failed is left alone for some seconds. nginx does that only where there is",
-            "# another server; here it is one that is always down.",
-            *_upstream(
-                "mirrorwise_lists",
-                "zone mirrorwise_lists 64k;",
-                f"server {self._site.upstream} max_fails=1 fail_timeout=3s;",
-                "server 127.0.0.1:1 down;",
-            ),
+            "# A service that has failed is left alone for some seconds: for lists, or for all else, so that",
+            "# a flood of explanations does nothing to lists. nginx does that only where there is another",
+            "# server; lists always have one, which is down.",
+            *_upstream("mirrorwise_lists", "zone mirrorwise_lists 64k;", *marked, "server 127.0.0.1:1 down;"),
+            *_upstream("mirrorwise_others", "zone mirrorwise_others 64k;", *marked),
+            "# A request that none of them has answered waits here for any of them.",
+            *_upstream("mirrorwise", *(f"server {server} max_fails=0;" for server in servers)),
             f"proxy_cache_path {self._site.cache} levels=2 keys_zone=mirrorwise:64m max_size=2g",
             "    inactive=65m use_temp_path=off;",
             f"include {self._folder}/{databases.variant if databases else UNCLASSED};",
@@ -197,8 +197,8 @@ class SiteDirectory:
 
 
 def _upstream(name: str, *lines: str) -> list[str]:
-    """Returns the lines of an nginx `upstream` block, which names the service. Each nginx worker keeps idle
-    connections to the service, because a new connection for every request costs more."""
+    """Returns the lines of an nginx `upstream` block, which names the services. Each nginx worker keeps idle
+    connections to them, because a new connection for every request costs more."""
     return [f"upstream {name} {{", *(f"    {line}" for line in (*lines, "keepalive 32;")), "}"]
 
 

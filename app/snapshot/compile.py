@@ -19,7 +19,6 @@ from app.model import (
     FAMILIES,
     Coordinates,
     Family,
-    Fate,
     Mirror,
     MirrorState,
     ProbeRound,
@@ -53,15 +52,6 @@ class MirrorLocation(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """A snapshot before encoding, with the numbers of mirrors for each question. The worker's guard compares
-    these numbers with earlier ones."""
-
-    snapshot: Snapshot
-    counts: dict[str, eligibility.Counts]
-
-
-@dataclass(frozen=True)
 class Inputs:
     """All the values that decide which mirrors clients are served. All mappings but `repomd` have mirror
     names as keys."""
@@ -80,25 +70,41 @@ class Inputs:
     load_km: Mapping[str, float] = field(default_factory=dict)
 
 
-def compile_snapshot(inputs: Inputs) -> Compiled:
-    """Compiles a snapshot: decides each mirror's fate for each question, ranks the mirrors of each place, and
-    groups the mirrors of each network."""
-    config, mirrors = inputs.config, inputs.mirrors
-    questions = eligibility.Questions(config)
-    whole = _whole(inputs, inputs.states, inputs.last_round)
-    fates = eligibility.fates(questions, mirrors, whole, inputs.states)
-    unprobed = eligibility.fates(questions, mirrors, _whole(inputs, {}, None), {})
-    served = tuple(_served(mirror, inputs) for mirror in mirrors)
-    usable: npt.NDArray[np.bool_] = np.any(fates <= Fate.PARTIAL, axis=0)
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of each mirror, before any is ranked."""
+
+    questions: eligibility.Questions
+    #: Of shape (questions, mirrors).
+    fates: eligibility.Fates
+    #: As web needs them, in the order of the inputs.
+    mirrors: tuple[ServedMirror, ...]
+
+
+def decide(inputs: Inputs) -> Decision:
+    """Decides what follows from files and the prober's state."""
+    questions = eligibility.Questions(inputs.config)
+    return Decision(
+        questions=questions,
+        fates=eligibility.fates(questions, inputs.mirrors, inputs.states, inputs.last_round),
+        mirrors=tuple(_served(mirror, inputs) for mirror in inputs.mirrors),
+    )
+
+
+def compile_snapshot(inputs: Inputs, decision: Decision | None = None) -> Snapshot:
+    """Compiles the snapshot of a decision, or of what the inputs alone decide."""
+    decision = decision or decide(inputs)
+    fates, served = decision.fates, decision.mirrors
+    usable: npt.NDArray[np.bool_] = np.any(eligibility.is_served(fates), axis=0)
     rankable = tuple(i for i, mirror in enumerate(served) if mirror.public and usable[i])
     noise = ranking.noise_ranks([mirror.name for mirror in served])
     rows, distinct = _rows(fates)
     overlays, regions = inputs.networks.compile(served)
-    snapshot = Snapshot(
+    return Snapshot(
         schema=SCHEMA,
-        config=config,
+        config=inputs.config,
         mirrors=served,
-        questions=questions.keys,
+        questions=decision.questions.keys,
         rows=rows,
         fates=distinct,
         noise=noise.tobytes(),
@@ -107,20 +113,8 @@ def compile_snapshot(inputs: Inputs) -> Compiled:
         overlays=overlays,
         regions=regions,
         networks=inputs.networks.digest,
-        repomd=_by_question(_repomd(inputs), questions),
+        repomd=_by_question(_repomd(inputs), decision.questions),
     )
-    public = np.array([mirror.public for mirror in served], np.bool_)
-    well = np.array(whole, np.uint8) <= Fate.PARTIAL
-    return Compiled(snapshot, eligibility.counts(questions, fates, unprobed, public, well))
-
-
-def _whole(inputs: Inputs, states: Mapping[str, MirrorState], last_round: ProbeRound | None) -> list[Fate]:
-    """Returns each mirror's fate as a whole, before its repos are looked at, in the order of
-    `inputs.mirrors`."""
-    return [
-        eligibility.fate_of_whole(inputs.config, mirror, states.get(mirror.name), last_round)
-        for mirror in inputs.mirrors
-    ]
 
 
 def _rows(fates: eligibility.Fates) -> tuple[tuple[int, ...], bytes]:

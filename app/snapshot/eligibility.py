@@ -33,7 +33,6 @@ from app.model import (
     MirrorState,
     MirrorVerdict,
     ProbeRound,
-    Record,
     ServiceConfig,
     Status,
 )
@@ -56,11 +55,6 @@ class Questions:
             self.number[question_key(directory.release, directory.repo, directory.arch)] = number
             if directory.repo:
                 self.by_content.setdefault(directory.key, []).append(number)
-        #: The keys of the questions about directories that the config expects mirrors to have. Questions that
-        #: leave the arch open are left out.
-        self.expected = tuple(
-            key for key, directory in zip(self.number, self.directories, strict=True) if directory.expected
-        )
         for release in config.releases:
             for repo in config.repos:
                 if not repo.vault and has_arch(repo):
@@ -85,13 +79,16 @@ Fates = npt.NDArray[np.uint8]
 
 
 def fates(
-    questions: Questions, mirrors: Sequence[Mirror], whole: Sequence[Fate], states: Mapping[str, MirrorState]
+    questions: Questions,
+    mirrors: Sequence[Mirror],
+    states: Mapping[str, MirrorState],
+    last_round: ProbeRound | None,
 ) -> Fates:
-    """Returns the fate of every mirror for every question, shape (questions, mirrors). `whole` is the fate of
-    each mirror as a whole (`fate_of_whole`), in the order of `mirrors`. `states` are by mirror name."""
+    """Returns the fate of every mirror for every question, shape (questions, mirrors). `states` are by mirror
+    name."""
     table = np.empty((len(mirrors), len(questions.number)), np.uint8)
     declared: dict[object, npt.NDArray[np.bool_]] = {}
-    for row, mirror, fate in zip(table, mirrors, whole, strict=True):
+    for row, mirror in zip(table, mirrors, strict=True):
         carried_like = (
             bool(mirror.addresses),
             frozenset(mirror.module_addresses),
@@ -101,13 +98,20 @@ def fates(
         )
         if carried_like not in declared:
             declared[carried_like] = questions.declared_by(mirror)
-        row[:] = np.where(declared[carried_like], fate, Fate.UNDECLARED)
         state = states.get(mirror.name)
+        fate = fate_of_whole(questions.config, mirror, state, last_round)
+        row[:] = np.where(declared[carried_like], fate, Fate.UNDECLARED)
         if fate is Fate.UNKNOWN and state is not None:
             row[:] = np.frombuffer(_with_probe(bytearray(row), state, questions), np.uint8)
+    by_question = np.ascontiguousarray(table.T)
+    leave_arches_open(questions, by_question)
+    return by_question
+
+
+def leave_arches_open(questions: Questions, table: Fates) -> None:
+    """Decides the questions that leave the arch open, in a table of fates, from those about their arches."""
     for without, with_arch in questions.without_arch.items():
-        table[:, without] = _over_arches(table[:, with_arch])
-    return np.ascontiguousarray(table.T)
+        table[without] = _over_arches(table[with_arch].T)
 
 
 _OF_CONTENT = {
@@ -175,41 +179,28 @@ def content_age_s(state: MirrorVerdict) -> float | None:
     return max(0.0, (against - state.timestamp).total_seconds())
 
 
-# --- how many there are ----------------------------------------------------------------------------
-
-
-class Counts(Record, frozen=True, kw_only=True, array_like=True):
-    """The numbers of public mirrors for one question."""
-
-    #: Mirrors that might be served if nothing had been probed.
-    declared: int
-    #: Of these, the mirrors that are well as a whole, whatever was found of this repo.
-    well: int
-    #: Mirrors that may be served.
-    eligible: int
-    #: Of these, the mirrors that are known to have the repo, or are trusted to have it.
-    known: int
-
+# --- what a fate says of a mirror --------------------------------------------------------------------
 
 Marked = npt.NDArray[np.bool_]
 
+_WELL = np.zeros(256, np.bool_)
+_WELL[[Fate.GOOD, Fate.UNKNOWN, Fate.PARTIAL, *set(_OF_CONTENT.values())]] = True
 
-def counts(
-    questions: Questions, probed: Fates, unprobed: Fates, public: Marked, well: Marked
-) -> dict[str, Counts]:
-    """Returns the numbers of mirrors for each question about a directory that mirrors are expected to have,
-    by key; questions that leave the arch open are left out. `probed` and `unprobed` are the fates with and
-    without what the prober found, shape (questions, mirrors). `public` and `well` say which mirrors are
-    public, and which are well as a whole, shape (mirrors,)."""
-    declared = unprobed <= Fate.PARTIAL
-    tables = {
-        "declared": declared,
-        "well": declared & well,
-        "eligible": probed <= Fate.PARTIAL,
-        "known": probed == Fate.GOOD,
-    }
-    found = {name: (table & public).sum(axis=1).tolist() for name, table in tables.items()}
-    return {
-        key: Counts(**{name: numbers[questions.number[key]] for name, numbers in found.items()})
-        for key in questions.expected
-    }
+
+def is_served(table: Fates) -> Marked:
+    """Returns where a mirror may be served."""
+    served: Marked = table <= Fate.PARTIAL
+    return served
+
+
+def is_well(table: Fates) -> Marked:
+    """Returns where a mirror that is declared to carry what is asked for is well as a whole, whatever was
+    found of this repo."""
+    well: Marked = _WELL[table]
+    return well
+
+
+def is_allowed(table: Fates) -> Marked:
+    """Returns where a mirror might be served if nothing had been probed, because its file allows it."""
+    allowed: Marked = (table < Fate.UNDECLARED) & (table != Fate.DISABLED)
+    return allowed

@@ -27,6 +27,9 @@ from app.snapshot.tables import mirror_table, place_points
 Mask = npt.NDArray[np.bool_]
 """A boolean for each mirror, by index."""
 
+_OF_A_REPO = (Fate.CORRUPT_REPO, Fate.STALE_REPO, Fate.MISSING_REPO)
+"""Fates of a mirror for what it lacks, while it may be served for all else."""
+
 MAX_COST_ROWS = 64
 """The number of places for which the costs of all mirrors, four bytes each, are remembered."""
 
@@ -210,6 +213,14 @@ class LoadedSnapshot:
         for fates in {fates for _, fates in self.expected}:
             np.minimum(best, np.frombuffer(fates, np.uint8), out=best)
         return best.tobytes()
+
+    @cached_property
+    def is_lacking(self) -> Mask:
+        """Which mirrors lack something that they are declared to carry."""
+        lacking = np.zeros(len(self.mirrors), np.bool_)
+        for fates in {fates for _, fates in self.expected}:
+            lacking |= np.isin(np.frombuffer(fates, np.uint8), _OF_A_REPO)
+        return lacking
 
     @cached_property
     def is_rankable(self) -> Mask:

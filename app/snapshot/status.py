@@ -7,13 +7,23 @@ The heartbeat is a few numbers every few seconds, in JSON, so that redis-cli sho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Generic, TypeVar
 
 import msgspec
 
-from app.model import Count, EpochSeconds, MirrorState, MirrorVerdict, Record, SnapshotError
+from app.model import (
+    Content,
+    Count,
+    EpochSeconds,
+    MirrorState,
+    MirrorVerdict,
+    ProbeRound,
+    Record,
+    SnapshotError,
+    Status,
+)
 
 SCHEMA = 1
 
@@ -60,6 +70,10 @@ class StatusDocument(Record, frozen=True, kw_only=True):
     inputs_read_s: dict[str, EpochSeconds] = {}
     #: The worker's faults by subject, as in its log.
     faults: dict[str, str] = {}
+    #: How many mirrors have each verdict on a repo, by "release/repo/arch"; private ones are left out.
+    contents: dict[str, dict[Content, Count]] = {}
+    #: The mirrors of which the guard holds a verdict back.
+    held: tuple[str, ...] = ()
 
     @property
     def verdicts(self) -> Mapping[str, MirrorVerdict]:
@@ -76,6 +90,8 @@ class _Outline(Record, frozen=True, kw_only=True):
     states: dict[str, msgspec.Raw] = {}
     inputs_read_s: dict[str, EpochSeconds] = {}
     faults: dict[str, str] = {}
+    contents: dict[str, dict[Content, Count]] = {}
+    held: tuple[str, ...] = ()
 
 
 # They are made here, because two threads that make one for the same type at the same time crash the process.
@@ -99,7 +115,22 @@ def decode(data: bytes) -> StatusDocument:
         states=States(outline.states, _STATES),
         inputs_read_s=outline.inputs_read_s,
         faults=outline.faults,
+        contents=outline.contents,
+        held=outline.held,
     )
+
+
+def contents_of(states: Iterable[MirrorState]) -> dict[str, dict[Content, int]]:
+    """Returns how many of these mirrors have each verdict on a repo, by the repo's key. Mirrors that are down
+    do not count."""
+    found: dict[str, dict[Content, int]] = {}
+    for state in states:
+        if state.status in (Status.UNREACHABLE, Status.BROKEN):
+            continue
+        for key, verdict in state.content.items():
+            counts = found.setdefault(key, {})
+            counts[verdict] = counts.get(verdict, 0) + 1
+    return found
 
 
 def check(data: bytes) -> None:
@@ -115,7 +146,10 @@ def check(data: bytes) -> None:
 
 
 def _check_state(name: str, state: MirrorState) -> None:
-    moments = (state.probed_at, state.since, state.timestamp, state.origin_timestamp)
+    moments = (
+        *(state.probed_at, state.since, state.timestamp, state.origin_timestamp),
+        *state.asked_again.values(),
+    )
     if (
         state.mirror != name
         or not 0 <= state.failures < _MAX_FAILURES
@@ -128,6 +162,17 @@ def is_possible(moment: datetime) -> bool:
     """Returns whether a moment has a time zone and its year is from 1970 to 8999. Near the first and the last
     moment that datetime has, computing fails."""
     return moment.tzinfo is not None and moment.year in _YEARS
+
+
+class WorkerAnswer(Record, frozen=True, kw_only=True):
+    """The worker's answer to a request."""
+
+    #: The request's name.
+    request: str
+    #: Whether all was done that was asked for.
+    done: bool
+    #: What was done, or why not, in words.
+    text: str
 
 
 class Heartbeat(Record, frozen=True, kw_only=True):
@@ -147,8 +192,14 @@ class Heartbeat(Record, frozen=True, kw_only=True):
     faults: dict[str, Count] = {}
     #: How often a subject was found at fault, by source.
     failures: dict[str, Count] = {}
-    #: Why a snapshot is held back; None if none is.
+    #: What the guard holds back, in sentences; None if it holds nothing back.
     guard: str | None = None
+    #: The prober's last complete round, as far as the worker knows.
+    last_round: ProbeRound | None = None
+    #: Why this worker does not take over, or what it lacked when it did; None if nothing.
+    takeover: str | None = None
+    #: What it answered last.
+    answer: WorkerAnswer | None = None
 
 
 _HEARTBEATS = msgspec.json.Decoder(Heartbeat)
@@ -162,6 +213,11 @@ def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
 def decode_heartbeat(data: bytes) -> Heartbeat:
     """Decodes a heartbeat. Raises SnapshotError if it is unreadable."""
     try:
-        return _HEARTBEATS.decode(data)
+        heartbeat = _HEARTBEATS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable heartbeat: {error}") from error
+    last = heartbeat.last_round
+    moments = (last.completed_at, last.started_at) if last else ()
+    if not all(moment is None or is_possible(moment) for moment in moments):
+        raise SnapshotError("not a readable heartbeat: the times of its round are none")
+    return heartbeat

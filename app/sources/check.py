@@ -14,7 +14,7 @@ import msgspec
 from app.clouds.overlap import netblock_findings
 from app.clouds.read import read_cloud_folder
 from app.files import guarded, is_gone
-from app.model import Finding, Mirror, SourceError
+from app.model import Finding, Mirror, Record, ServiceConfig, SourceError
 from app.model.errors import fault, warning
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
@@ -30,17 +30,37 @@ AsnPrefixes = Callable[[Sequence[int]], Iterable[tuple[str, int]]]
 """A function that returns the (prefix, AS number) pairs of some ASes."""
 
 
+class CheckedFolder(Record, frozen=True, kw_only=True):
+    """The result of checking a data folder."""
+
+    #: What is wrong in it, sorted by file and line. Files are named by their paths in the folder.
+    findings: list[Finding]
+    #: None if the service config has a fault. Then nothing else can be judged.
+    config: ServiceConfig | None = None
+    #: The mirrors by the names of their files.
+    mirrors: Mapping[str, Mirror] = {}
+
+
 def check(data_dir: Path, asn_prefixes: AsnPrefixes | None = None) -> list[Finding]:
     """Checks a data folder. Returns the findings (faults and warnings), sorted by file (with `data_dir`
-    before it) and line. If the service config has a fault, nothing else can be judged, and only the findings
-    about it are returned. Without `asn_prefixes`, it is not checked how many addresses the AS numbers of a
-    mirror cover."""
+    before it) and line."""
+    return located(check_folder(data_dir, asn_prefixes).findings, data_dir)
+
+
+def check_folder(
+    data_dir: Path, asn_prefixes: AsnPrefixes | None = None, last: Mapping[str, Mirror] | None = None
+) -> CheckedFolder:
+    """Checks a data folder. If the service config has a fault, nothing else can be judged, and only the
+    findings about it are returned. Without `asn_prefixes`, it is not checked how many addresses the AS
+    numbers of a mirror cover. `last` are the mirrors that were known before, by file: if two files have the
+    same mirror, the one that had it before keeps it."""
     folder = DataFolder(data_dir)
     people, states = PeopleFiles(folder), StateFiles(folder)
+    people.definitions = dict(last or {})
     try:
         config = people.read()
     except SourceError as error:
-        return _sorted(located([*error.findings, *unread_config(folder)], data_dir))
+        return CheckedFolder(findings=_sorted([*error.findings, *unread_config(folder)]))
     mirrors_dir = folder.name_of(folder.mirrors(config))
     clouds, cloud_findings = read_cloud_folder(folder.cloud)
     declared = [(file, mirror.name, mirror.subnets) for file, mirror in people.definitions.items()]
@@ -60,7 +80,11 @@ def check(data_dir: Path, asn_prefixes: AsnPrefixes | None = None) -> list[Findi
     ]
     if not people.definitions and not any(finding.file == mirrors_dir for finding in found):
         found.append(fault(mirrors_dir, "there is no usable mirror file in this folder"))
-    return _sorted(located([_with_line(finding, folder, mirrors_dir) for finding in found], data_dir))
+    return CheckedFolder(
+        findings=_sorted([with_line(finding, folder, mirrors_dir) for finding in found]),
+        config=config,
+        mirrors=people.definitions,
+    )
 
 
 def _sorted(findings: list[Finding]) -> list[Finding]:
@@ -91,7 +115,7 @@ def _count_faults(folder: DataFolder) -> list[Finding]:
     return []
 
 
-def _with_line(finding: Finding, folder: DataFolder, mirrors_dir: str) -> Finding:
+def with_line(finding: Finding, folder: DataFolder, mirrors_dir: str) -> Finding:
     """Returns a finding about a mirror file with its line. A finding that was made after the file was read
     has no line yet, but its message begins with the key, which is looked up in the file."""
     if finding.line is not None or not finding.file.startswith(f"{mirrors_dir}/"):

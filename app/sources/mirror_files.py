@@ -151,7 +151,7 @@ def _country(geolocation: Fields) -> str | None:
     text = geolocation.text("country", describes=True)
     code = country_code(text) if text else None
     if text and code is None:
-        geolocation.warning("country", f"{quoted(text)} is not a country; write a two-letter code such as DE")
+        geolocation.fault("country", f"{quoted(text)} is not a country; write a two-letter code such as DE")
     return code
 
 

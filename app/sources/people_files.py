@@ -7,6 +7,8 @@ that named it before counts, so that a new file takes no mirror away.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +19,14 @@ from app.sources.folder import MIRROR_ENDINGS, DataFolder
 from app.sources.mirror_files import check_network, read_mirror
 from app.sources.report import located
 from app.sources.service_config import read_service_config
+
+
+@dataclass(frozen=True)
+class Written:
+    """What people have written: a service config, and a mirror in each file, by the file's name."""
+
+    config: ServiceConfig
+    definitions: Mapping[str, Mirror]
 
 
 class PeopleFiles:

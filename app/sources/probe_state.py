@@ -47,12 +47,19 @@ _T = TypeVar("_T")
 def read_mirror_state(path: Path) -> MirrorState:
     """Reads the state of a mirror. Raises SourceError if the file is damaged, or is about another mirror
     than its name says."""
-    raw = _decode(path, MAX_MIRROR_BYTES, dict[str, Any])
+    return mirror_state(path, _decode(path, MAX_MIRROR_BYTES, dict[str, Any]))
+
+
+def mirror_state(path: Path, raw: dict[str, Any]) -> MirrorState:
+    """Returns the state of a mirror, given the JSON object that the file at `path` holds, or that a survey
+    holds under its name. Raises SourceError as `read_mirror_state` does."""
     _leave_out_unknown(raw)
     state = _convert(path, raw, MirrorState)
     if state.mirror != path.stem:
         raise _damaged(path, f'it is about the mirror "{state.mirror}", which its name is not')
     for moment in (state.probed_at, state.since, state.timestamp, state.origin_timestamp):
+        _check_moment(path, moment)
+    for moment in state.asked_again.values():
         _check_moment(path, moment)
     _check_number(path, "failures", state.failures)
     _check_addresses(path, state.addresses)
@@ -61,7 +68,14 @@ def read_mirror_state(path: Path) -> MirrorState:
 
 def read_repo_versions(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
     """Reads the origin's versions of repomd.xml, newest first, by "release/repo/arch". Raises SourceError."""
-    by_repo = _decode(path, MAX_REPOS_BYTES, dict[str, tuple[RepomdVersion, ...]])
+    return repo_versions(path, _decode(path, MAX_REPOS_BYTES, dict[str, tuple[RepomdVersion, ...]]))
+
+
+def repo_versions(
+    path: Path, by_repo: dict[str, tuple[RepomdVersion, ...]]
+) -> dict[str, tuple[RepomdVersion, ...]]:
+    """Returns the origin's versions as they are, if all their values are possible. Raises SourceError if
+    not."""
     for repo, versions in by_repo.items():
         for version in versions:
             _check_moment(path, version.seen_at)
@@ -77,8 +91,13 @@ def read_repo_versions(path: Path) -> dict[str, tuple[RepomdVersion, ...]]:
 def read_round(path: Path) -> ProbeRound:
     """Reads round.json, which is about the prober's last complete round. Raises SourceError if the file is
     damaged."""
-    probe_round = _decode(path, MAX_ROUND_BYTES, ProbeRound)
-    _check_moment(path, probe_round.completed_at)
+    return checked_round(path, _decode(path, MAX_ROUND_BYTES, ProbeRound))
+
+
+def checked_round(path: Path, probe_round: ProbeRound) -> ProbeRound:
+    """Returns a round as it is, if its values are possible. Raises SourceError if not."""
+    for moment in (probe_round.completed_at, probe_round.started_at):
+        _check_moment(path, moment)
     return probe_round
 
 

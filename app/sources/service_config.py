@@ -23,6 +23,11 @@ from app.sources.yaml_file import Scalar, read_yaml
 
 CONFIG_VERSION = "3"
 
+_WITHOUT_ORIGIN = (
+    "is missing; without it the contents of mirrors are not compared with the originals, there are no "
+    "metalinks, and where no mirror is eligible, a list has mirrors that may be stale or down"
+)
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _REPO_PATH = re.compile(r"(?!/)(?:[A-Za-z0-9._+~/-]|\$basearch(?![A-Za-z0-9_]))+")
 
@@ -79,6 +84,8 @@ class _ConfigReader:
             repo_names=repo_names(fields, names),
             probe=probe_policy(fields),
         )
+        if "origin" not in fields:
+            fields.warning("origin", _WITHOUT_ORIGIN)
         fields.check_keys()
         return config
 

@@ -48,6 +48,12 @@ class StateFiles:
         folders = {**folder_mark(folder.state), **folder_mark(folder.mirror_states)}
         return {**singles, **folders, **marks(folder.mirror_states, *STATE_ENDINGS)}
 
+    def are_there(self) -> bool:
+        """Returns whether there is any state file, readable or not."""
+        folder = self._folder
+        singles = (folder.round, folder.repos, folder.mirmon)
+        return bool(marks(folder.mirror_states, *STATE_ENDINGS)) or not all(map(is_gone, singles))
+
     def read(self, mirrors: Iterable[Mirror]) -> None:
         """Reads the files that have changed. `mirrors` say to which mirror a URL in mirmon's file belongs. If
         both the prober and mirmon know a mirror, the prober counts."""
@@ -67,6 +73,15 @@ class StateFiles:
             self.last_round = self._read(folder.round, self._round, self.last_round)
         if not (keep and is_gone(folder.repos)):
             self.repomd = self._read(folder.repos, self._repos, self.repomd) or {}
+
+    def newest_round(self) -> ProbeRound | None:
+        """Returns the newer of the last complete round that was read and the one that its file has now."""
+        known, path = self.last_round, self._folder.round
+        try:
+            now = None if is_gone(path) else self._round.get(path)
+        except SourceError:
+            return known
+        return now if known is None or (now and now.completed_at > known.completed_at) else known
 
     def _listed(self, folder: Path, known: bool) -> list[Path] | None:
         """Returns the state files in a folder. If the folder cannot be listed, reports that and returns None.

@@ -2,7 +2,9 @@
 
     index.json        which objects are current (see `index`)
     objects/<sha256>  snapshots, blobs, memory and status document
+    shared/<name>     the values that machines share
     heartbeat
+    request           to the worker that publishes
     lease.lock        locked for as long as a worker lives; its owner is written in it
     write.lock        locked while the index is being replaced
 
@@ -22,8 +24,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote, unquote
 
-from app.files import remove_abandoned, replace
+from app.files import marks, remove_abandoned, replace
 from app.model import StoreError
 from app.store.index import (
     UNCLAIMED_S,
@@ -36,6 +39,7 @@ from app.store.index import (
     missing_objects,
 )
 from app.store.lock_file import LockFile
+from app.store.protocol import REQUEST_S
 
 LOCK_TIMEOUT_S = 10.0  # saving a snapshot on a slow disk takes a while
 
@@ -49,6 +53,7 @@ class FileStore(IndexedStore):
         self.directory = directory
         self.where = str(directory)
         self._objects = directory / "objects"
+        self._shared = directory / "shared"
         self._lease = LockFile(directory / "lease.lock")
         self._owner: str | None = None  # whose lease it is, while this process has it
         self._lease_guard = threading.Lock()
@@ -82,6 +87,40 @@ class FileStore(IndexedStore):
 
     def heartbeat(self) -> bytes | None:
         return _read(self.directory / "heartbeat")
+
+    def shared(self) -> dict[str, str]:
+        with _spoken(self._shared):
+            found = marks(self._shared, "")
+        return {unquote(Path(path).name): str(mark) for path, mark in found.items()}
+
+    def read_shared(self, name: str) -> bytes | None:
+        return _read(self._shared / quote(name, safe=""))
+
+    def share(self, name: str, data: bytes) -> None:
+        # Not durable: after a power cut, machines share what they know again.
+        path = self._shared / quote(name, safe="")
+        with _spoken(path):
+            replace(path, data)
+
+    def unshare(self, *names: str) -> None:
+        for name in names:
+            path = self._shared / quote(name, safe="")
+            with _spoken(path):
+                path.unlink(missing_ok=True)
+
+    def ask(self, request: bytes) -> None:
+        self._write(self.directory / "request", request)
+
+    def take_request(self) -> bytes | None:
+        path = self.directory / "request"
+        request = _read(path)
+        if request is None:
+            return None
+        with _spoken(path), suppress(FileNotFoundError):
+            left_s = time.time() - path.stat().st_mtime
+            path.unlink()
+            return request if left_s < REQUEST_S else None
+        return None
 
     def close(self) -> None:
         with self._lease_guard:
@@ -144,6 +183,7 @@ class FileStore(IndexedStore):
                 (self._objects / digest).unlink()
         old_s = time.time() - UNCLAIMED_S
         remove_abandoned(self.directory)
+        remove_abandoned(self._shared)
         for path in self._objects.iterdir():
             with suppress(OSError):
                 if path.name not in kept and path.stat().st_mtime < old_s:

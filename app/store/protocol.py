@@ -1,9 +1,9 @@
 """The interface of a store, to which the worker writes and from which web processes read.
 
 A store holds bytes and never looks into them: the snapshots of the last generations, the blobs (networks
-databases) that these need, the worker's memory, the status document and a heartbeat. It also knows which
-worker holds the lease. If anything goes wrong, a method raises StoreError, with a sentence for people
-that never contains a password. It returns None for what is not there.
+databases) that these need, the worker's memory, the status document, a heartbeat, and a request to the
+worker. It also knows which worker holds the lease. If anything goes wrong, a method raises StoreError, with
+a sentence for people that never contains a password. It returns None for what is not there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import Protocol
 from app.model import Record, StoreError
 
 KEPT_GENERATIONS = 3
+
+REQUEST_S = 60
+"""A request that no worker has taken for so many seconds is forgotten."""
 
 
 class LeaseLost(StoreError):  # noqa: N818 - says what happened, and the base says Error
@@ -105,6 +108,25 @@ class Store(Protocol):
 
     def heartbeat(self) -> bytes | None:
         """Returns the worker's last heartbeat, however old it is; None if there has been none."""
+
+    def shared(self) -> dict[str, str]:
+        """Returns the tags of the shared values, by name. Machines share values under names of their own,
+        outside of any publication. A tag changes whenever its value does."""
+
+    def read_shared(self, name: str) -> bytes | None:
+        """Returns a shared value; None if it is not there, or damaged."""
+
+    def share(self, name: str, data: bytes) -> None:
+        """Sets a shared value in one atomic step."""
+
+    def unshare(self, *names: str) -> None:
+        """Removes shared values. They may be gone already."""
+
+    def ask(self, request: bytes) -> None:
+        """Leaves a request to the worker that publishes. A former one is replaced."""
+
+    def take_request(self) -> bytes | None:
+        """Takes the request away, so that it is done once; None if there is none."""
 
     def close(self) -> None:
         """Closes connections, and gives up the lease if it ends with them."""

@@ -2,8 +2,9 @@
 
 All keys begin with `PREFIX`, whose number changes when their meaning does, so that two versions of
 Mirrorwise can share a server. An ACL has to allow `~{mirrorwise:1}:*` with GET, SET, APPEND, EXISTS, DEL,
-UNLINK, PERSIST, PTTL, WATCH, UNWATCH, MULTI and EXEC for the worker, and GET for web. Both need SELECT if
-the database is not 0.
+UNLINK, PERSIST, PTTL, HGET, HGETALL, HSET, HDEL, WATCH, UNWATCH, MULTI and EXEC for the worker, and GET for
+web. A prober only shares what it found: it needs SET, APPEND, HGETALL, HSET, MULTI and EXEC for the keys
+`SHARED` and `SHARED_VALUE`. All need SELECT if the database is not 0.
 
 The index is replaced in a WATCH/MULTI/EXEC that watches the lease too. So a worker whose lease has
 expired cannot publish, however late its commands arrive. A lease that is no string or never ends, because
@@ -33,7 +34,7 @@ from typing import TypeVar
 import redis
 from redis.client import Pipeline
 
-from app.model import StoreError
+from app.model import StoreError, digest_of
 from app.settings import SecretUrl
 from app.store.index import (
     UNCLAIMED_S,
@@ -45,7 +46,7 @@ from app.store.index import (
     lease_lost,
     missing_objects,
 )
-from app.store.protocol import NotOursError
+from app.store.protocol import REQUEST_S, NotOursError
 from app.store.redis_connect import client_at
 from app.store.redis_errors import code_of, sentence
 from app.store.succession import Succession
@@ -54,6 +55,9 @@ PREFIX = "{mirrorwise:1}:"  # the braces give all keys one slot in a cluster
 INDEX = PREFIX + "index"
 LEASE = PREFIX + "lease"
 HEARTBEAT = PREFIX + "heartbeat"
+SHARED = PREFIX + "shared"  # a hash of the SHA-256 of each shared value, by name
+SHARED_VALUE = SHARED + ":"  # + name
+REQUEST = PREFIX + "request"
 OBJECT = PREFIX + "object:"  # + SHA-256
 
 RENEW_S = 5.0
@@ -132,6 +136,65 @@ class RedisStore(IndexedStore):
         with self._spoken():
             return _get(self._client, HEARTBEAT)
 
+    def shared(self) -> dict[str, str]:
+        with self._spoken():
+            tags: dict[bytes, bytes] = self._client.hgetall(SHARED)  # type: ignore[assignment]  # not async here
+            return {name.decode(errors="replace"): tag.decode(errors="replace") for name, tag in tags.items()}
+
+    def read_shared(self, name: str) -> bytes | None:
+        with self._spoken(), self._client.pipeline() as pipe:
+            pipe.hget(SHARED, name)
+            pipe.get(SHARED_VALUE + name)
+            tag, data = pipe.execute(raise_on_error=False)
+            for answer in (tag, data):
+                if isinstance(answer, redis.RedisError) and code_of(answer) != "WRONGTYPE":
+                    raise answer
+        return data if isinstance(data, bytes) and tag == digest_of(data).encode() else None
+
+    def share(self, name: str, data: bytes) -> None:
+        def put(pipe: Pipeline) -> None:
+            _set_in_pieces(pipe, SHARED_VALUE + name, data)
+            pipe.hset(SHARED, name, digest_of(data))
+
+        self._change_shared(put)
+
+    def unshare(self, *names: str) -> None:
+        def remove(pipe: Pipeline) -> None:
+            for name in names:
+                pipe.hdel(SHARED, name)
+                pipe.unlink(SHARED_VALUE + name)
+
+        self._change_shared(remove)
+
+    def _change_shared(self, change: Callable[[Pipeline], None]) -> None:
+        """Makes a change in one step. If something else wrote the hash of tags, it is replaced."""
+        with self._spoken(), self._client.pipeline() as pipe:
+            try:
+                change(pipe)
+                pipe.execute()
+            except redis.ResponseError as error:
+                if code_of(error) != "WRONGTYPE":
+                    raise
+                self._client.unlink(SHARED)
+                change(pipe)
+                pipe.execute()
+
+    def ask(self, request: bytes) -> None:
+        with self._spoken():
+            self._client.set(REQUEST, request, ex=REQUEST_S)
+
+    def take_request(self) -> bytes | None:
+        with self._spoken():
+            try:
+                request = _get(self._client, REQUEST)
+            except redis.ResponseError as error:
+                if code_of(error) != "WRONGTYPE":
+                    raise
+                request = b""  # none of ours, and taken away like any other
+            if request is not None:
+                self._client.delete(REQUEST)
+            return request
+
     def close(self) -> None:
         if self._line:
             self._line.end()
@@ -150,15 +213,12 @@ class RedisStore(IndexedStore):
             return _get(self._client, OBJECT + digest)
 
     def _save_object(self, digest: str, data: bytes) -> None:
-        """Saves an object in pieces, because the socket's timeout holds for the whole of one argument."""
         key = OBJECT + digest
         with self._spoken():
             if self._holds(key, data):
                 return
             with self._client.pipeline() as pipe:
-                pipe.set(key, data[:PIECE_BYTES], ex=UNCLAIMED_S)
-                for start in range(PIECE_BYTES, len(data), PIECE_BYTES):
-                    pipe.append(key, data[start : start + PIECE_BYTES])
+                _set_in_pieces(pipe, key, data, ttl_s=UNCLAIMED_S)
                 pipe.execute()
 
     def _holds(self, key: str, data: bytes) -> bool:
@@ -262,6 +322,14 @@ def _holder(pipe: Pipeline) -> str | None:
         return None
     lasts_ms = pipe.pttl(LEASE) if holder is not None else 0
     return holder if 0 <= lasts_ms <= LONGEST_LEASE_S * 1000 else None
+
+
+def _set_in_pieces(pipe: Pipeline, key: str, data: bytes, ttl_s: int | None = None) -> None:
+    """Adds to a pipeline the commands that set a value in pieces, because the socket's timeout holds for the
+    whole of one argument."""
+    pipe.set(key, data[:PIECE_BYTES], ex=ttl_s)
+    for start in range(PIECE_BYTES, len(data), PIECE_BYTES):
+        pipe.append(key, data[start : start + PIECE_BYTES])
 
 
 def _text(value: bytes | None) -> str | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import TracebackType
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
+from app.logs import without_words
 from app.render.metalink import UnknownFactsError
 from app.request.address import TrustedProxies
 from app.request.clients import Clients
@@ -21,11 +24,21 @@ from app.web.routes import NoSnapshotError, Routes, respond
 METHODS = ("GET", "HEAD")
 
 
+class Application(Flask):
+    """A Flask application whose log has neither the path of a request that failed nor the error's message,
+    which may quote the request."""
+
+    def log_exception(
+        self, exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None]
+    ) -> None:
+        self.logger.error("a request failed: %s", without_words(exc_info[1]))
+
+
 def create_app(settings: Settings, store: Store, follow: bool = True, server: str | None = None) -> Flask:
     """Builds the application. With `follow`, a thread keeps up with the store; otherwise the caller refreshes
     `app.extensions["mirrorwise"]`. `server` is the name that all processes of one server share, if there are
     several."""
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # GET and HEAD only
     # With Redis as the store, the last good snapshot is kept in files beside it.
     kept = file_store(settings.var_dir) if settings.redis_url else None

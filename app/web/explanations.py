@@ -129,7 +129,9 @@ class MirrorAnswers:
         if known is None:
             raise UnknownMirrorError(name, network.names)
         live = network.live
-        report = mirror_report(live.snapshot, live.snapshot.number[known], live.states, live.cities)
+        report = mirror_report(
+            live.snapshot, live.snapshot.number[known], live.states, live.cities, live.held
+        )
         if wanted.kind == "html":
             return _answer("html", html.mirror_page(report, wanted.url()))
         return _answer("json", json.document(report))
@@ -177,7 +179,7 @@ class _Network:
         return _Shared("html", html.mirrors_page(self._summaries()))
 
     def _summaries(self) -> list[MirrorSummary]:
-        return mirror_summaries(self.live.snapshot, self.live.verdicts)
+        return mirror_summaries(self.live.snapshot, self.live.verdicts, self.live.held)
 
 
 def _answer(kind: Kind, body: bytes, *headers: tuple[str, str]) -> Answer:

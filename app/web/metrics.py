@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import get_args
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -24,6 +25,7 @@ from prometheus_client.core import (
 
 from app.answer.privacy import shown_to_all
 from app.explain.mirror_report import Overall, overall
+from app.model import Content, Fate, ProbeRound
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.serving.tally import BUCKETS_S, Counted, Key
@@ -68,6 +70,7 @@ class _Collector:
                 self._age_s(serving.published_at_s),
             )
             yield _mirrors(serving)
+            yield from _repos(serving)
         yield self._databases()
         heartbeat = self._current.heartbeat
         if heartbeat is not None:
@@ -162,6 +165,34 @@ def _mirrors(serving: Serving) -> Metric:
     return mirrors
 
 
+def _repos(serving: Serving) -> Iterator[Metric]:
+    """Yields how many mirrors each list may have, and what the prober found there. The labels have few
+    values, because only what config.yml expects of mirrors counts."""
+    snapshot, document = serving.snapshot, serving.status_document
+    found = document.contents if document else {}
+    shown = np.zeros(len(snapshot.mirrors), np.bool_)
+    shown[shown_to_all(snapshot)] = True
+    listed = GaugeMetricFamily(
+        "mirrorwise_list_mirrors",
+        "Public mirrors that may be listed, for all that config.yml expects mirrors to have (repo is empty"
+        " for ISOs, arch where none matters).",
+        labels=["release", "repo", "arch"],
+    )
+    contents = GaugeMetricFamily(
+        "mirrorwise_repo_mirrors",
+        "Public mirrors that are up, by the prober's verdict on their repo.",
+        labels=["release", "repo", "arch", "content"],
+    )
+    for directory, fates in snapshot.expected:
+        labels = [directory.release, directory.repo or "", directory.arch]
+        may_be_listed = (np.frombuffer(fates, np.uint8) <= Fate.PARTIAL) & shown
+        listed.add_metric(labels, int(may_be_listed.sum()))
+        for content in Content if directory.repo else ():
+            contents.add_metric([*labels, content.value], found.get(directory.key, {}).get(content, 0))
+    yield listed
+    yield contents
+
+
 # --- what the worker counted -----------------------------------------------------------------------
 
 
@@ -208,6 +239,30 @@ def _worker(heartbeat: Heartbeat, now: float) -> Iterator[Metric]:
         "How often the worker found something at fault, new or still, by source.",
         heartbeat.failures,
     )
+    if heartbeat.last_round is not None:
+        yield from _prober(heartbeat.last_round, now)
+
+
+def _prober(last: ProbeRound, now: float) -> Iterator[Metric]:
+    completed_s = last.completed_at.timestamp()
+    yield GaugeMetricFamily(
+        "mirrorwise_prober_round_age_seconds",
+        "Since the prober's last complete round ended, as far as the worker knows.",
+        max(0.0, now - completed_s),
+    )
+    known = (
+        ("interval_seconds", "The time from round to round.", last.interval_s),
+        (
+            "round_seconds",
+            "How long the last complete round took.",
+            completed_s - last.started_at.timestamp() if last.started_at else None,
+        ),
+        ("round_mirrors", "Mirrors that were asked in it.", last.mirrors),
+        ("round_requests", "Requests that were sent to mirrors in it.", last.requests),
+    )
+    for name, text, value in known:
+        if value is not None:
+            yield GaugeMetricFamily(f"mirrorwise_prober_{name}", text, value)
 
 
 # --- families --------------------------------------------------------------------------------------

@@ -49,11 +49,14 @@ def front(base: str) -> Answer:
     return Answer(200, html.CONTENT_TYPE, body.encode(), page_headers())
 
 
-def ready(current: Current) -> Answer:
-    """Returns a 200 if this process has a snapshot to serve, and otherwise a 503; the body says what is
-    wrong. A dead worker is no reason for a 503: every node would be taken out of service, which is worse
-    than an older list."""
+def ready(current: Current, in_full: bool) -> Answer:
+    """Returns a 200 if this process has a snapshot to serve, and otherwise a 503; `in_full`, the body says
+    what is wrong. A dead worker is no reason for a 503: every node would be taken out of service, which is
+    worse than an older list."""
     serving, now = current.serving, time.time()
+    if not in_full:
+        word = b"ready\n" if serving else b"not ready\n"
+        return Answer(200 if serving else 503, text.CONTENT_TYPE, word, (NO_STORE,))
     if serving is None:
         lines = ["no snapshot yet"]
     else:

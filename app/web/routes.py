@@ -20,6 +20,7 @@ from app.web.answers import Answer
 from app.web.explanations import Kind, MirrorAnswers, Wanted
 from app.web.fastpath import ABOUT_THE_CLIENT, remember
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
+from app.web.operators import is_operator
 
 Parameters = Mapping[str, str]
 
@@ -157,7 +158,7 @@ class Routes:
         return respond(answers.plain(200, "alive"))
 
     def readyz(self) -> Response:
-        return respond(pages.ready(self.current))
+        return respond(pages.ready(self.current, is_operator(request.environ)))
 
     def metrics(self) -> Response:
         body = metrics.exposition(self.current)

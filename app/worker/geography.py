@@ -75,6 +75,12 @@ class GeoFiles:
         self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
         self._copies.delete_unused(now)
 
+    @property
+    def scans(self) -> dict[str, str]:
+        """The keys that the results of scanning the databases in use have in the scan cache, by kind."""
+        found = {"places": places.scan_key(self.cities.paths)} if self.cities else {}
+        return {**found, "asn": self.asns.scan_key} if self.asns else found
+
     def scan(self, wait: bool = False) -> bool:
         """Starts a place scan if one is needed, or takes over its result if it has ended. Returns whether
         there are new places. With `wait`, it waits for the end of the scan."""
@@ -88,7 +94,7 @@ class GeoFiles:
             if known is not None:
                 self.places = known
                 return True
-            log.info("looking for the places in the city database; until then, lists go by country")
+            log.info("looking for the places in the city database; until then, %s", self._until_then)
             try:
                 self._scan = start_scan(self._scanned, self._cache_folder)
             except OSError as error:
@@ -96,6 +102,10 @@ class GeoFiles:
         if self._scan is not None and (wait or self._scan.done()):
             return self._finish(self._scan)
         return False
+
+    @property
+    def _until_then(self) -> str:
+        return "the former ones count" if self.places else "lists go by country"
 
     @property
     def scan_progress(self) -> float | None:
@@ -141,6 +151,11 @@ class NetworkFiles:
         self._refused_asns: set[str] = set()
         self._remarks = Faults(log)
         self.networks = Networks(b"", ())
+
+    @property
+    def providers(self) -> int:
+        """The number of cloud providers whose ranges are known."""
+        return len(self._ranges)
 
     def marks(self) -> Marks:
         return {**folder_mark(self._folder), **marks(self._folder, *RANGE_ENDINGS)}

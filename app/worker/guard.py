@@ -1,121 +1,168 @@
-"""The guard holds back a snapshot in which a list would lose more than half of its mirrors.
+"""The guard keeps a broken prober, or a slip of a person, from emptying lists.
 
-For every question the guard remembers the largest numbers of mirrors in the last 24 hours. The numbers of the
-last publication count however old they are, because they are what clients get. If a snapshot has less than
-half of the mirrors that were known to have what a question asks for, the cause decides. If people's files
-explain the loss, the snapshot is published after 30 minutes, in which a mistake can be taken back; the new
-numbers count from then on. If the prober's state causes the loss, the snapshot waits until the prober
-recovers, or for `worker --force`: a broken prober must not empty the lists.
-
-Mirrors that have not been probed yet are served too. If such a mirror turns out to be well, but not to have
-what it was served for, that is no loss: this happens to many mirrors in the first round, and on the day of a
-release.
+What is compiled is people's files (`edits`) times the prober's verdicts (`verdicts`). Of each, the guard
+holds back only what takes too many mirrors from a list; all else goes out at once. So an edit never waits
+because of the prober. It compares with what is published (`accepted`) and with the largest numbers of the
+last 24 hours (`numbers`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from app.snapshot.eligibility import Counts
-from app.worker.memory import HourCounts
+from app.snapshot.compile import Inputs, decide
+from app.snapshot.schema import Snapshot
+from app.sources.people_files import Written
+from app.worker.accepted import Accepted, Baseline
+from app.worker.comparison import CONFIG, Measured
+from app.worker.edits import PATIENCE_S, Admission, Leeway, Waiting, admit
+from app.worker.losses import Force, Loss, worst
+from app.worker.memory import Memory
+from app.worker.numbers import LargestNumbers
+from app.worker.verdicts import Judgement, judge, taken_offers
 
-WINDOW_HOURS = 24
-SMALL_LOSS = 2  # mirrors: so many of a rare arch may be lost, if any is left, without holding back the rest
-PATIENCE_S = 30 * 60
-
-
-class Loss(NamedTuple):
-    """A question that would keep less than half of its mirrors. `declared` says whether people's files cause
-    this, and not the prober's state."""
-
-    question: str
-    had: int
-    keeps: int
-    declared: bool
-
-    def __str__(self) -> str:
-        cause = "files of people" if self.declared else "the probe's state"
-        return f"{self.question} would keep {self.keeps} of {self.had} mirrors (because of {cause})"
+FORCE = "`mirrorwise worker --force`"
+TO_ORIGIN = "`mirrorwise worker --force --to-origin`"
 
 
+@dataclass(frozen=True)
 class Guard:
-    """Compares the numbers of mirrors in a new snapshot with those of the last 24 hours (`hours`)."""
+    """The guard after one publication. It never changes; `after` is the one after the next."""
 
-    def __init__(self, hours: Iterable[HourCounts] = ()) -> None:
-        self._hours = {counts.hour: counts for counts in hours}
-        self._waiting_since: float | None = None
+    accepted: Accepted | None = None
+    numbers: LargestNumbers = field(default_factory=LargestNumbers)
+    #: The edits that wait, by mirror, or CONFIG.
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    #: Since when verdicts have been held back, in epoch seconds; None if none are.
+    verdicts_held_since_s: float | None = None
+    #: The mirrors that keep an accepted verdict.
+    held: frozenset[str] = frozenset()
+    #: What is held back, in sentences that name no file, by the subject of the fault.
+    faults: Mapping[str, str] = field(default_factory=dict)
+    #: When the guard has to look again although nothing has changed, in epoch seconds.
+    look_again_s: float = math.inf
 
-    def losses(self, counts: Mapping[str, Counts], now: float) -> list[Loss]:
-        """Returns the questions that would lose more than half of the mirrors that they had in the last 24
-        hours. A question that was taken out of the config is no loss. `now` is in epoch seconds."""
-        losses = []
-        for question, most in _largest(hour.largest for hour in self._recent(now)).items():
-            there = counts.get(question)
-            if there is None:
-                continue
-            declared = 2 * there.declared < most.declared
-            if _is_grave(most.known, there.eligible):
-                losses.append(Loss(question, most.known, there.eligible, declared))
-            elif _is_grave(most.well, there.well):
-                losses.append(Loss(question, most.well, there.eligible, declared))
-        return losses
+    def admit(self, written: Written, measured: Measured, leeway: Leeway) -> Admission:
+        """Decides which of people's edits are compiled."""
+        return admit(written, measured, self._baseline(self.numbers, leeway.now), self.waiting, leeway)
 
-    def holds_back(self, losses: list[Loss], now: float) -> bool:
-        """Returns whether a snapshot with these losses must not be published now."""
-        if not losses:
-            self._waiting_since = None
-            return False
-        if self._waiting_since is None or now < self._waiting_since:  # a clock set back
-            self._waiting_since = now
-        waited_s = now - self._waiting_since
-        return not all(loss.declared for loss in losses) or waited_s < PATIENCE_S
+    def judge(self, inputs: Inputs, admission: Admission, leeway: Leeway) -> Ruling:
+        """Decides which of the prober's verdicts are accepted. `inputs` have the admitted edits."""
+        numbers = self._less(admission, inputs)
+        baseline = self._baseline(numbers, leeway.now)
+        judgement = judge(decide(inputs), inputs.mirrors, admission.taken, baseline, leeway.force)
+        return Ruling(admission, judgement, numbers if leeway.force is Force.NO else LargestNumbers())
 
-    def after(self, counts: Mapping[str, Counts], accepted: Iterable[Loss], now: float) -> Guard:
-        """Returns the guard to use after a publication with these numbers. For questions in `accepted` it
-        forgets the former numbers, so that these losses do not count again."""
-        lost = {loss.question for loss in accepted}
-        guard = Guard(_without(hour, lost) for hour in self._recent(now))
-        hour = int(now // 3600)
-        known = guard._hours[hour].largest if hour in guard._hours else {}
-        guard._hours[hour] = HourCounts(hour=hour, largest=_largest([known, counts]))
-        return guard
+    def after(self, snapshot: Snapshot, ruling: Ruling, now: float) -> Guard:
+        """Returns the guard to use once the snapshot that follows from this ruling is published."""
+        admission, judgement = ruling.admission, ruling.judgement
+        since_s = None
+        if judgement.held:
+            before_s = self.verdicts_held_since_s
+            since_s = now if before_s is None or before_s > now else before_s
+        looks = [edit.since_s + PATIENCE_S for edit in admission.bounded]
+        if judgement.held or admission.waiting:
+            looks.append(3600 * (now // 3600 + 1))  # then other hours are the last 24
+        return Guard(
+            accepted=Accepted(snapshot, admission.written),
+            numbers=ruling.numbers.after(judgement.counts, admission.shrunk, now),
+            waiting=admission.waiting,
+            verdicts_held_since_s=since_s,
+            held=judgement.held,
+            faults=_faults(admission, judgement, since_s),
+            look_again_s=min((at_s for at_s in looks if at_s > now), default=math.inf),
+        )
 
-    def remembered(self, now: float) -> tuple[HourCounts, ...]:
-        """Returns the hours to keep across a restart, oldest first."""
-        return tuple(self._recent(now))
+    def _baseline(self, numbers: LargestNumbers, now: float) -> Baseline | None:
+        return Baseline(self.accepted, numbers.of_day(now)) if self.accepted else None
 
-    def _recent(self, now: float) -> list[HourCounts]:
-        """Returns the counts of the last 24 hours, and in any case those of the last hour that has any. Hours
-        in the future count too, because the clock was set back."""
-        oldest = min(int(now // 3600) - WINDOW_HOURS, max(self._hours, default=0))
-        return [counts for hour, counts in sorted(self._hours.items()) if hour >= oldest]
-
-
-def _is_grave(had: int, keeps: int) -> bool:
-    lost = had - keeps
-    return 2 * keeps < had and (lost > SMALL_LOSS or (keeps == 0 and lost == SMALL_LOSS))
-
-
-def _without(counts: HourCounts, questions: Collection[str]) -> HourCounts:
-    rest = {question: most for question, most in counts.largest.items() if question not in questions}
-    return HourCounts(hour=counts.hour, largest=rest)
+    def _less(self, admission: Admission, inputs: Inputs) -> LargestNumbers:
+        """Returns the numbers without the mirrors that people's files take away."""
+        if admission.taken is None or self.accepted is None:
+            return self.numbers
+        return self.numbers.less({**admission.taken.counts, **taken_offers(self.accepted, inputs.mirrors)})
 
 
-def _largest(several: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
-    """Returns the largest numbers of each question. Each of the numbers is taken by itself, so they may come
-    from different hours."""
-    largest: dict[str, Counts] = {}
-    for counts in several:
-        for question, found in counts.items():
-            largest[question] = _larger(found, largest.get(question, found))
-    return largest
+@dataclass(frozen=True)
+class Ruling:
+    """What the guard has decided of edits and verdicts."""
+
+    admission: Admission
+    judgement: Judgement
+    #: What the next lists are measured by, without those that follow from this ruling.
+    numbers: LargestNumbers
 
 
-def _larger(one: Counts, other: Counts) -> Counts:
-    return Counts(
-        declared=max(one.declared, other.declared),
-        well=max(one.well, other.well),
-        eligible=max(one.eligible, other.eligible),
-        known=max(one.known, other.known),
+def guard_of(memory: Memory, snapshot: Snapshot | None) -> Guard:
+    """Returns the guard that goes on from what was published last; `snapshot` is None if that is lost."""
+    written = Written(memory.config, memory.definitions) if memory.config else None
+    return Guard(
+        accepted=Accepted(snapshot, written) if snapshot else None,
+        numbers=LargestNumbers(memory.hours),
+        waiting=memory.waiting,
+        verdicts_held_since_s=memory.verdicts_held_since_s,
     )
+
+
+# --- what people are told ------------------------------------------------------------------------------
+
+
+def _faults(admission: Admission, judgement: Judgement, since_s: float | None) -> dict[str, str]:
+    faults = {}
+    if admission.waiting:
+        faults["guard/files"] = _of_files(admission)
+    if judgement.held and since_s is not None:
+        faults["guard/verdicts"] = _of_verdicts(judgement, since_s)
+    return faults
+
+
+def _of_files(admission: Admission) -> str:
+    waiting, stranding = admission.waiting, len(admission.stranding)
+    parts = [_several(n, "mirror file")] if (n := len(waiting.keys() - {CONFIG})) else []
+    parts += ["config.yml"] if CONFIG in waiting else []
+    said = [
+        f"edits of {' and '.join(parts)} are held back since "
+        f"{_clock(min(edit.since_s for edit in waiting.values()))}, because {_lists(admission.losses)}",
+        "all other edits are published; the worker's log names the files; take back what was a mistake",
+    ]
+    if admission.bounded:
+        until_s = max(edit.since_s for edit in admission.bounded) + PATIENCE_S
+        said.append(f"they are published at {_clock(until_s)}, or now with {FORCE}")
+    if stranding:
+        which = f"{stranding} of them" if admission.bounded else "they"
+        said.append(
+            f"{which} would leave a list that had mirrors with the origin alone, and wait for {TO_ORIGIN}"
+        )
+    return "; ".join(said)
+
+
+def _of_verdicts(judgement: Judgement, since_s: float) -> str:
+    emptied = any(loss.keeps == 0 for loss in judgement.losses)
+    said = [
+        f"the prober's verdicts on {_several(len(judgement.held), 'mirror')} are held back since "
+        f"{_clock(since_s)}, because {_lists(judgement.losses)}",
+        "these mirrors are served there as before; all else is published",
+        "it ends when the prober finds them well: see whether its own network is",
+        f"if they are really down, {FORCE} accepts it",
+    ]
+    return "; ".join(said) + (f", and {TO_ORIGIN} where no mirror is left" if emptied else "")
+
+
+def _lists(losses: tuple[Loss, ...]) -> str:
+    if not losses:
+        return "lists would lose too many mirrors"
+    lists = "1 list would keep less than half of its mirrors"
+    if len(losses) > 1:
+        lists = f"{len(losses)} lists would keep less than half of their mirrors"
+    return f"{lists}: {worst(losses)}"
+
+
+def _several(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _clock(at_s: float) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M} UTC"

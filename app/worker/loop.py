@@ -1,6 +1,6 @@
 """Decides when to read, compile and publish.
 
-`Worker.step(now)` looks once at everything and does what is due; `run` calls it every `REFRESH_SECONDS`.
+`Worker.step(now)` looks once at everything and does what is due; `running` calls it every `REFRESH_SECONDS`.
 Of several workers, one holds the lease; the others stand by and take over when it ends. The name of a
 generation depends only on what decides lists, so a file that changes without changing its meaning causes
 no publication. What people write is published at once. The prober writes file by file during a round, and
@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,22 +19,26 @@ from contextlib import contextmanager, suppress
 
 from app.answer.privacy import is_for_all
 from app.files import Marks
-from app.logs import Faults, pause_s
-from app.model import MirrorState, SnapshotError, SourceError, StoreError, digest_of
+from app.logs import Faults
+from app.model import SnapshotError, SourceError, StoreError, digest_of
 from app.settings import Settings
-from app.snapshot import schema, soundness
-from app.snapshot.compile import Compiled, compile_snapshot
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.status import StatusDocument, encode_heartbeat
-from app.snapshot.status import check as check_status
-from app.snapshot.status import decode as decode_status
+from app.snapshot.status import StatusDocument, contents_of, encode_heartbeat
 from app.snapshot.status import encode as encode_status
 from app.store import NotOursError, Publication, Store
 from app.worker import memory as remembered
-from app.worker.guard import Guard
+from app.worker.compiling import Ready, compile_admitted
+from app.worker.edits import Leeway
+from app.worker.exchange import Exchange
+from app.worker.guard import Guard, guard_of
+from app.worker.handover import RETRY_S, Handover
+from app.worker.journal import Journal
+from app.worker.legacy import Copy, copy_of, generation_in, read_legacy
+from app.worker.losses import Force
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
+from app.worker.request import answer_to, decode_request
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -43,7 +46,6 @@ LEASE_S = 15.0
 STATE_EVERY_S = 60.0
 BEAT_EVERY_S = 5.0
 CHECK_EVERY_S = 60.0
-STOP_S = 5.0
 
 
 class Worker:
@@ -51,13 +53,16 @@ class Worker:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.faults = Faults(log)
-        self.owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+        self.owner = f"{settings.machine}/{os.getpid()}/{secrets.token_hex(4)}"
         self.generation: str | None = None
         self.reader = InputReader(settings, self.faults)
-        self._store = store
+        self._store, self._var_dir = store, settings.var_dir
         self._guard = Guard()
         self._pulse = Pulse()
+        self._journal = Journal(settings.data_dir)
         self._pricing = Pricing({}, None)
+        self._handover = Handover(self.faults)
+        self._exchange = Exchange(store, self.reader, settings.var_dir)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
@@ -65,22 +70,40 @@ class Worker:
         self._status_at = float("-inf")
         self._beat_at = float("-inf")
         self._checked_at = float("-inf")
-        self._ready: tuple[Compiled, bytes, str] | None = None  # compiled, waiting to be published
+        self._tried_at = float("-inf")
+        self._ready: Ready | None = None
+        self._copy: Copy | None = None  # of what is published, in case the store loses it
+        self._waiting = ""  # the edits that the guard holds back, as the log has them
+        self._copied: str | None = None
+        self._copied_at = float("-inf")
         self._published: Publication | None = None
         self._published_blobs: tuple[bytes, ...] = ()
         self._status: bytes | None = None
 
     # --- one step --------------------------------------------------------------------------------
 
-    def step(self, now: float, force: bool = False) -> None:
+    def step(self, now: float, force: Force = Force.NO) -> None:
         """Looks once at inputs and store, and does what is due. `now` is in epoch seconds. With `force`,
-        publishes in spite of the guard. Faults are noted in `faults`; only a bug raises."""
+        publishes what the guard would hold back. Faults are noted in `faults`; only a bug raises."""
         started = time.monotonic()
         try:
-            if self._lead():
-                self._attempt("read", lambda: self._read(now))
-                self._attempt("publish", lambda: self._publish(now, force))
-                self._attempt("status", lambda: self._publish_status(now))
+            if self._lead(now, force):
+                request = decode_request(self._store.take_request())
+                allowed = max(force, request.force) if request else force
+                self._attempt("read", lambda: self._read(now, allowed))
+                try:  # first, so that a worker that takes over knows at least what is published
+                    self._attempt("share", lambda: self._exchange.share(now, self._state_read_at))
+                finally:  # but a store that is too full to share may have room for what people wrote
+                    self._attempt("publish", lambda: self._publish(now))
+                    if request:
+                        self._pulse.answer = answer_to(request, self.generation, self.faults.current)
+                        self._beat_at = float("-inf")
+                    self._attempt("status", lambda: self._publish_status(now))
+            else:
+                self._follow(now)
+                self._attempt("share", lambda: self._exchange.stand_by(now))
+                if self._handover.waits:
+                    self._beat(now)
             self.faults.clear("store")
         except StoreError as error:
             self.faults.set("store", str(error))
@@ -107,8 +130,10 @@ class Worker:
     def wait(self, now: float) -> bool:
         """Waits for a running place scan, or else for load prices. Returns whether there is something new."""
         scanned = self.reader.geo.scan(wait=True)
-        if scanned or self._pricing.collect(now, wait=True):
-            self._seen = None
+        priced = not scanned and self._pricing.collect(now, wait=True)
+        if scanned or priced:
+            self._note_news(scanned, priced)
+            self._seen, self._tried_at = None, float("-inf")
             return True
         return False
 
@@ -122,133 +147,127 @@ class Worker:
         except StoreError as error:
             log.warning("the lease was not given back: %s", error)
 
-    def _lead(self) -> bool:
+    def _lead(self, now: float, force: Force) -> bool:
+        if self._handover.waits and 0 <= now - self._tried_at < RETRY_S and not force:
+            return False
         leading = self._store.lease(self.owner, LEASE_S)
-        if leading and not self.leading:
-            self._take_over()
+        if not leading:
+            self._handover.end()
+        elif not self.leading:
+            with self._renewing():
+                leading = self._take_over(now, force)
+            if not leading:
+                self._store.release(self.owner)
+                self._tried_at, self.leading = now, False
         if leading != self.leading:
             holder = "" if leading else self._store.holder() or "another worker"
             log.info("publishing as %s" if leading else "standing by: %s is publishing", holder or self.owner)
         self.leading = leading
         return leading
 
-    def _take_over(self) -> None:
-        """Begins with the memory and the states that were published last, by another worker or by this one
-        before a restart."""
-        memory = remembered.decode(self._readable("memory", self._store.memory))
-        self._guard = Guard(memory.hours)
+    def _take_over(self, now: float, force: Force) -> bool:
+        """Begins with what was published last, by another worker or by this one before a restart, and with
+        what other machines share. Returns whether this worker may take over."""
+        legacy = read_legacy(self._store, self._copy, self._var_dir)
+        memory = legacy.memory
+        self._guard = guard_of(memory, legacy.snapshot)
         self._pricing.close()
         self._pricing = Pricing(memory.load_km, memory.priced_at_s)
-        self.reader.recall(memory, self._published_states())
-        self._seen = None
+        self.reader.recall(memory)
+        self._seen = self._ready = None
         self._published = self._status = None
-        self.generation = self._generation_there()
+        self.generation = legacy.generation
+        self._journal.begin(legacy.snapshot)
+        self._exchange.begin(now)
+        if force:
+            self._handover.end()
+            return True
+        return self._handover.begin(memory.known, self.reader.stock, now)
 
-    def _published_states(self) -> dict[str, MirrorState]:
-        """Returns the published states of mirrors, for those whose state file is at fault now; none if the
-        status document is damaged."""
-        data = self._readable("status document", self._store.status)
-        try:
-            if data is None:
-                return {}
-            check_status(data)
-            states = decode_status(data).states
-        except SnapshotError as error:
-            log.warning("the last worker's status document is of no use: %s", error)
-            return {}
-        return dict(states)
-
-    @staticmethod
-    def _readable(what: str, read: Callable[[], bytes | None]) -> bytes | None:
-        """Returns what `read` finds of the last worker in the store. Returns None if that is damaged, so that
-        publishing can repair the store. `what` is its name in the log."""
-        try:
-            return read()
-        except NotOursError as error:
-            log.warning("the last worker's %s is lost: %s", what, error)
-            return None
-
-    def _generation_there(self) -> str | None:
-        """Returns the current generation of the store; None if there is none, or something that is not
-        ours."""
-        try:
-            pointer = self._store.pointer()
-        except NotOursError:
-            return None
-        return pointer.generation if pointer else None
+    def _follow(self, now: float) -> None:
+        """Keeps a copy of what the other worker publishes, in case that the store loses it."""
+        generation = generation_in(self._store)
+        if generation == self._copied and 0 <= now - self._copied_at < CHECK_EVERY_S:
+            return
+        self._copy = copy_of(self._store, generation) or self._copy
+        self._copied, self._copied_at = generation, now
 
     # --- reading and compiling ---------------------------------------------------------------------
 
-    def _read(self, now: float) -> None:
-        """Reads all inputs and compiles a snapshot, if an input has changed."""
+    def _read(self, now: float, force: Force) -> None:
+        """Reads all inputs and compiles, if an input has changed, or the guard has to look again."""
         seen, state = self.reader.marks(), self.reader.probe.marks()
-        state_due = state != self._seen_state and not 0 <= now - self._state_read_at < STATE_EVERY_S
+        is_time = not 0 <= now - self._state_read_at < STATE_EVERY_S
+        state_due = is_time and (self._exchange.has_news() or state != self._seen_state)
+        guard_due = not self._state_read_at <= now < self._guard.look_again_s
         scanned = self.reader.geo.scan()
         priced = self._pricing.collect(now)
-        if seen == self._seen and not state_due and not scanned and not priced:
+        if seen == self._seen and not (state_due or guard_due or scanned or priced or force):
             return
         started = time.monotonic()
         try:
-            inputs = self.reader.read(now, self._pricing.load_km)
+            written = self.reader.refresh(now)
         except SourceError:
             return  # no config has ever been good; the fault is named
-        compiled = compile_snapshot(inputs)
-        self._seen, self._seen_state, self._state_read_at = seen, state, now
-        data = schema.encode(compiled.snapshot)
+        self._journal.changed(self._seen, seen)
+        self._journal.changed(self._seen_state, state)
+        self._note_news(scanned, priced)
+        self._exchange.was_read()
+        self._handover.look(self.reader.stock)
+        leeway, load_km = Leeway(now, force), self._pricing.load_km
         try:
-            soundness.verified(data)
+            self._ready = compile_admitted(self.reader, self._guard, written, load_km, leeway)
         except SnapshotError as error:  # web would refuse it; the one before stays published
             self.faults.set("snapshot", f"not published: {error}")
             self._ready = None
+        self._seen, self._seen_state, self._state_read_at = seen, state, now
+        if self._ready is None:
             return
         self.faults.clear("snapshot")
-        self._ready = (compiled, data, schema.generation_of(data))
-        self._pulse.compiled(time.monotonic() - started)
-        log.info(
-            "compiled %d mirrors for %d places in %.1f s: %.1f MB, generation %s",
-            len(compiled.snapshot.mirrors),
-            compiled.snapshot.places.count,
-            time.monotonic() - started,
-            len(data) / 1e6,
-            self._ready[2],
-        )
+        took_s = time.monotonic() - started
+        self._pulse.compiled(took_s)
+        log.info("compiled in %.1f s: %s", took_s, self._ready)
+
+    def _note_news(self, scanned: bool, priced: bool) -> None:
+        """Notes why there may be something else to publish, besides files."""
+        if scanned:
+            self._journal.note("the places of a city database")
+        if priced:
+            self._journal.note("load prices")
 
     # --- publishing ----------------------------------------------------------------------------------
 
-    def _publish(self, now: float, force: bool) -> None:
+    def _publish(self, now: float) -> None:
         if self._ready is not None:
-            self._publish_compiled(*self._ready, now=now, force=force)
+            self._publish_compiled(self._ready, now)
         self._restore(now)
         if self._published is not None and self._pricing.is_due(now):
             self._consider_prices(self._published)
 
-    def _publish_compiled(
-        self, compiled: Compiled, data: bytes, generation: str, now: float, force: bool
-    ) -> None:
-        guard = Guard() if force else self._guard
-        losses = guard.losses(compiled.counts, now)
-        if guard.holds_back(losses, now):
-            worst = min(losses, key=lambda loss: loss.keeps / loss.had)
-            self.faults.set("guard", f"not published: {len(losses)} lists would be halved; {worst}")
-            return
-        self.faults.clear("guard")
-        guard = guard.after(compiled.counts, losses, now)
+    def _publish_compiled(self, ready: Ready, now: float) -> None:
         blobs = tuple(blob for blob in [self.reader.networks.networks.mmdb] if blob)
         publication = Publication(
-            generation=generation,
-            snapshot=data,
-            memory=remembered.encode(self._memory(guard, now)),
+            generation=ready.generation,
+            snapshot=ready.data,
+            memory=remembered.encode(self._memory(ready.guard, now)),
             blobs=tuple(map(digest_of, blobs)),
             published_at_s=now,
         )
-        if generation != self.generation or self._generation_there() is None:
+        if ready.generation != self.generation or generation_in(self._store) is None:
             self._put(publication, blobs)
             self._pulse.publications += 1
-            log.info("published generation %s", generation)
+            log.info("published generation %s: %s", ready.generation, self._journal.line(ready.snapshot))
         else:
             self._store.remember(publication.memory)
-        self.generation, self._published, self._ready = generation, publication, None
-        self._published_blobs, self._guard = blobs, guard
+            self._journal.forget()
+        self.generation, self._published, self._ready = ready.generation, publication, None
+        self._published_blobs, self._guard = blobs, ready.guard
+        self._copy = Copy(publication.snapshot, publication.memory)
+        self.faults.replace("guard/", ready.guard.faults)
+        waiting = ", ".join(sorted(name or "config.yml" for name in ready.guard.waiting))
+        if waiting not in ("", self._waiting):
+            log.warning("edits that wait: %s", waiting)
+        self._waiting = waiting
 
     def _consider_prices(self, published: Publication) -> None:
         """Begins to compute prices for the published snapshot, once the places in the city database are
@@ -298,7 +317,7 @@ class Worker:
         stopped."""
         if self._published is None:
             return
-        there = self._generation_there() or "nothing"
+        there = generation_in(self._store) or "nothing"
         if there == self._published.generation:
             if 0 <= now - self._checked_at < CHECK_EVERY_S:
                 return
@@ -308,85 +327,44 @@ class Worker:
             there = "not all of it"
         self._put(self._published, self._published_blobs)
         self._status, self._status_at = None, float("-inf")
+        self._exchange.was_lost()
         log.info("published generation %s again: the store had %s", self.generation, there)
 
     def _memory(self, guard: Guard, now: float) -> remembered.Memory:
+        written = guard.accepted.written if guard.accepted else None
         return remembered.Memory(
-            config=self.reader.people.config,
-            definitions=self.reader.people.definitions,
-            last_round=self.reader.probe.last_round,
-            repomd=self.reader.probe.repomd,
-            hours=guard.remembered(now),
+            config=written.config if written else None,
+            definitions=dict(written.definitions) if written else {},
+            known=self.reader.stock,
+            hours=guard.numbers.remembered(now),
+            waiting=dict(guard.waiting),
+            verdicts_held_since_s=guard.verdicts_held_since_s,
             load_km=self._pricing.load_km,
             priced_at_s=self._pricing.moved_at_s,
         )
 
     def _publish_status(self, now: float) -> None:
-        if not 0 <= now - self._beat_at < BEAT_EVERY_S:
-            self._store.beat(encode_heartbeat(self._pulse.beat(self.owner, now, self.faults)))
-            self._beat_at = now
+        self._beat(now)
         if self._status_at >= self._state_read_at and 0 <= now - self._status_at < STATE_EVERY_S:
             return
+        published = self._guard.accepted.mirrors if self._guard.accepted else {}
         hidden = {m.name for m in self.reader.people.definitions.values() if not is_for_all(m)}
+        hidden |= {m.name for m in published.values() if not is_for_all(m)}
+        states = {name: state for name, state in self.reader.probe.states.items() if name not in hidden}
         status = StatusDocument(
-            states={name: state for name, state in self.reader.probe.states.items() if name not in hidden},
+            states=states,
             inputs_read_s=self.reader.read_s,
             faults=self.faults.current,
+            contents=contents_of(states.values()),
+            held=tuple(sorted(self._guard.held - hidden)),
         )
         data = encode_status(status)
         if data != self._status:
             self._store.publish_status(data)
         self._status, self._status_at = data, now
 
-
-def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> None:
-    """Runs steps until `stopping` is set. `force` is for the first publication. If a step fails because of a
-    bug, this is logged, and the worker goes on; after failures, the pauses between steps are longer."""
-    failures = 0
-    try:
-        while not stopping.is_set():
-            try:
-                worker.step(time.time(), force)
-                worker.faults.clear("worker")
-            except Exception as error:
-                worker.faults.set("worker", f"a step failed: {error!r}", trace=True)
-            force = force and not worker.has_published
-            failures = failures + 1 if {"store", "worker"} & set(worker.faults.by_source) else 0
-            stopping.wait(pause_s(refresh_s, failures))
-    finally:
-        worker.stop()
-
-
-def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force: bool) -> bool:
-    """Calls `run` in a thread, so that the process can end while a step still waits: a server's answer that
-    comes byte by byte may take minutes. When `stopping` is set, a step under way has `STOP_S` seconds to end.
-    If it does not, nothing is half published, as when a process is killed. Returns whether the thread has
-    ended."""
-
-    def go() -> None:
-        try:
-            run(worker, refresh_s, stopping, force)
-        finally:
-            stopping.set()
-
-    thread = threading.Thread(target=go, name="mirrorwise-worker", daemon=True)
-    thread.start()
-    stopping.wait()
-    thread.join(STOP_S)
-    if thread.is_alive():
-        log.warning("ended within a step, which has not come to its end in %.0f s", STOP_S)
-    return not thread.is_alive()
-
-
-def run_once(worker: Worker, force: bool) -> bool:
-    """Compiles and publishes once, and waits for a place scan and prices if they are due. Returns whether
-    the result was published."""
-    try:
-        worker.step(time.time(), force)
-        while worker.wait(time.time()):
-            worker.step(time.time(), force)
-        if worker.leading is False:
-            worker.faults.set("lease", "another worker holds it and publishes; end that one first")
-        return worker.has_published and not {"store", "config", "guard"} & set(worker.faults.current)
-    finally:
-        worker.stop()
+    def _beat(self, now: float) -> None:
+        if not 0 <= now - self._beat_at < BEAT_EVERY_S:
+            beat = self._pulse.beat(self.owner, now, self.faults, self.reader.probe.newest_round())
+            self._store.beat(encode_heartbeat(beat))
+            self._beat_at = now

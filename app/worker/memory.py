@@ -5,30 +5,26 @@ from __future__ import annotations
 
 import msgspec
 
-from app.model import Count, EpochSeconds, Mirror, ProbeRound, Record, RepomdVersion, ServiceConfig
-from app.snapshot.eligibility import Counts
+from app.model import Count, EpochSeconds, Mirror, Record, ServiceConfig
 from app.snapshot.schema import Kilometres
-from app.snapshot.status import is_possible
-
-
-class HourCounts(Record, frozen=True, kw_only=True):
-    """The largest numbers of mirrors of each question in one hour. `hour` counts hours from the epoch."""
-
-    hour: Count
-    largest: dict[str, Counts]
+from app.worker.edits import Waiting
+from app.worker.numbers import HourCounts
 
 
 class Memory(Record, frozen=True, kw_only=True):
     """All that the worker remembers."""
 
+    #: The config that was compiled last.
     config: ServiceConfig | None = None
-    #: The last good mirror of each file, by file name.
+    #: The mirror of each file that was compiled last, by file name.
     definitions: dict[str, Mirror] = {}
-    #: The last good contents of the prober's round.json. Those of its repos.json are in `repomd`.
-    last_round: ProbeRound | None = None
-    repomd: dict[str, tuple[RepomdVersion, ...]] = {}
+    #: How much the worker knew of each kind of input, with which the next one compares what it knows.
+    known: dict[str, Count] = {}
     #: The numbers of the last hours, with which the guard compares a new snapshot.
     hours: tuple[HourCounts, ...] = ()
+    #: The edits that it holds back, and since when it holds verdicts back.
+    waiting: dict[str, Waiting] = {}
+    verdicts_held_since_s: EpochSeconds | None = None
     #: The published load prices, by mirror.
     load_km: dict[str, Kilometres] = {}
     #: When the load prices were last decided, in epoch seconds.
@@ -46,9 +42,6 @@ def decode(data: bytes | None) -> Memory:
     if data is None:
         return Memory()
     try:
-        memory = msgspec.msgpack.decode(data, type=Memory)
+        return msgspec.msgpack.decode(data, type=Memory)
     except (ValueError, RecursionError):  # msgspec's errors, and texts that are not UTF-8
         return Memory()
-    moments = [version.seen_at for versions in memory.repomd.values() for version in versions]
-    moments += [memory.last_round.completed_at] if memory.last_round else []
-    return memory if all(map(is_possible, moments)) else Memory()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.logs import Faults
-from app.snapshot.status import Heartbeat
+from app.model import ProbeRound
+from app.snapshot.status import Heartbeat, WorkerAnswer
 
 
 class Pulse:
@@ -16,6 +17,8 @@ class Pulse:
         self.compiles = 0
         self.compile_seconds = 0.0
         self.publications = 0
+        #: What the worker answered last.
+        self.answer: WorkerAnswer | None = None
 
     def stepped(self, now: float, seconds: float) -> None:
         """Counts a step that began at `now` (in epoch seconds) and took `seconds`."""
@@ -28,7 +31,7 @@ class Pulse:
         self.compiles += 1
         self.compile_seconds += seconds
 
-    def beat(self, worker: str, now: float, faults: Faults) -> Heartbeat:
+    def beat(self, worker: str, now: float, faults: Faults, last_round: ProbeRound | None) -> Heartbeat:
         """Makes the heartbeat of this moment. `worker` is the worker's name, `now` is in epoch seconds."""
         return Heartbeat(
             worker=worker,
@@ -41,5 +44,8 @@ class Pulse:
             publications=self.publications,
             faults=faults.by_source,
             failures=dict(faults.failures),
-            guard=faults.current.get("guard"),
+            guard="; ".join(t for s, t in sorted(faults.current.items()) if s.startswith("guard/")) or None,
+            last_round=last_round,
+            takeover=faults.current.get("takeover"),
+            answer=self.answer,
         )

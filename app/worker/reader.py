@@ -16,9 +16,9 @@ from app.snapshot.compile import Inputs, MirrorLocation
 from app.snapshot.networks import ClientNetworks
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
-from app.sources.people_files import PeopleFiles
+from app.sources.people_files import PeopleFiles, Written
 from app.sources.place_counts import read_place_counts
-from app.sources.state_files import StateFiles
+from app.surveys.known import Known
 from app.worker.geography import GeoFiles, NetworkFiles
 from app.worker.locate import Locator
 from app.worker.memory import Memory
@@ -34,7 +34,7 @@ class InputReader:
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self._folder = folder = DataFolder(settings.data_dir)
         self.people = PeopleFiles(folder)
-        self.probe = StateFiles(folder)
+        self.probe = Known(folder, faults, settings.machine)
         self.geo = GeoFiles(settings, faults)
         self.networks = NetworkFiles(folder.cloud, settings.var_dir, faults)
         self.clients: Mapping[str, float] = {}
@@ -50,14 +50,10 @@ class InputReader:
         """Says in words what is wrong with which input now, by the input's name, such as "mirrors/a.yml"."""
         return self._faults.current
 
-    def recall(self, memory: Memory, states: Mapping[str, MirrorState]) -> None:
-        """Takes over the last good inputs from a memory and from the published states of mirrors. They count
-        for files that are at fault now."""
+    def recall(self, memory: Memory) -> None:
+        """Takes over the last good inputs from a memory. They count for files that are at fault now."""
         self.people.config = memory.config or self.people.config
         self.people.definitions = {**self.people.definitions, **memory.definitions}
-        self.probe.last_round = memory.last_round or self.probe.last_round
-        self.probe.repomd = memory.repomd or self.probe.repomd
-        self.probe.states |= states
 
     def locator(self) -> Locator:
         """Returns a locator with the databases that were read last."""
@@ -76,6 +72,11 @@ class InputReader:
     def read(self, now: float, load_km: Mapping[str, float]) -> Inputs:
         """Reads all inputs as they are now. `now` is in epoch seconds, and `load_km` are the load prices to
         put in, by mirror name. Raises SourceError while there has never been a good config."""
+        return self.inputs(self.refresh(now), load_km)
+
+    def refresh(self, now: float) -> Written:
+        """Reads all files, and returns what people have written. Raises SourceError while there has never
+        been a good config."""
         try:
             config = self.people.read()
         finally:
@@ -85,20 +86,45 @@ class InputReader:
         with self._at_its_own_cost("geoip"):
             self.geo.read(now)
             self.geo.scan()
-        claims = self.networks.refuse(self.people.definitions, self.geo.asns)
-        mirrors = sorted(claims, key=lambda mirror: mirror.name)
-        with self._at_its_own_cost("state"):
-            self.probe.read(mirrors)
-        self._faults.replace("state", _by_file(self.probe.findings, Severity.FAULT))
-        self._remarks.replace("state", _by_file(self.probe.findings, Severity.WARNING))
+        self.read_state()
         self.clients = self._read_clients()
         self.read_s = dict.fromkeys(("config", "mirrors", "state", "cloud", "geoip"), now)
+        return Written(config, self.people.definitions)
+
+    def read_state(self) -> None:
+        """Reads the prober's files alone."""
+        with self._at_its_own_cost("state"):
+            self.probe.read(self.people.definitions.values())
+        self._faults.replace("state", _by_file(self.probe.findings, Severity.FAULT))
+        self._remarks.replace("state", _by_file(self.probe.findings, Severity.WARNING))
+
+    def open_databases(self, now: float) -> None:
+        """Opens the GeoIP databases alone, without looking for the places in them."""
+        with self._at_its_own_cost("geoip"):
+            self.geo.read(now)
+
+    @property
+    def stock(self) -> dict[str, int]:
+        """How much there is of each kind of input that other programs than people make."""
+        return {
+            "verdicts on mirrors": len(self.probe.states),
+            "repos at the origin": len(self.probe.repomd),
+            "places of clients": len(self.geo.places.names) if self.geo.places else 0,
+            "city databases": int(self.geo.cities is not None),
+            "ASN databases": int(self.geo.asns is not None),
+            "cloud providers": self.networks.providers,
+        }
+
+    def inputs(self, written: Written, load_km: Mapping[str, float]) -> Inputs:
+        """Puts together what was read last, with `written` as what people have written."""
+        claims = self.networks.refuse(written.definitions, self.geo.asns)
+        mirrors = sorted(claims, key=lambda mirror: mirror.name)
         states = self.probe.states
         locations = self._located(mirrors, states)
         measured = {name: location.asns for name, location in locations.items()}
         networks = self.networks.build(mirrors, measured, self.geo.asns)
         return Inputs(
-            config=config,
+            config=written.config,
             mirrors=mirrors,
             locations=locations,
             states=states,

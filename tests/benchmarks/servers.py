@@ -89,7 +89,7 @@ def warm(nginx: NginxServer, url: str, addresses: Path, sweep_s: int) -> int:
 def hits(nginx: NginxServer, since: int) -> float:
     """The share of requests that the cache answered, of those in the log after its first `since` bytes."""
     found = total = 0
-    with (nginx.folder / "mirrorwise.json").open("rb") as lines:
+    with (nginx.folder / "mirrorwise-access.log").open("rb") as lines:
         lines.seek(since)
         for line in lines:
             total += 1
@@ -98,7 +98,7 @@ def hits(nginx: NginxServer, since: int) -> float:
 
 
 def logged_bytes(nginx: NginxServer) -> int:
-    return (nginx.folder / "mirrorwise.json").stat().st_size
+    return (nginx.folder / "mirrorwise-access.log").stat().st_size
 
 
 def private_mb(server: GunicornServer) -> float:

@@ -41,7 +41,7 @@ def test_acceptable(seen_h_ago: tuple[float, ...], kept: int) -> None:
 
 
 def compiled(network: Network) -> tuple[RepomdVersion, ...]:
-    return network.compile().snapshot.repomd.get(KEY, ())
+    return network.compile().repomd.get(KEY, ())
 
 
 def network(
@@ -58,7 +58,7 @@ def test_judged_at_the_last_round() -> None:
     assert compiled(network(known, ProbeRound(completed_at=NOW))) == known
     assert compiled(network(known, later)) == known[:1]
     between = [ProbeRound(completed_at=NOW + timedelta(minutes=minutes)) for minutes in (0, 15, 30)]
-    assert len({encode(network(known, done).compile().snapshot) for done in between}) == 1
+    assert len({encode(network(known, done).compile()) for done in between}) == 1
 
 
 def test_judged_without_a_complete_round() -> None:

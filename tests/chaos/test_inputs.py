@@ -18,6 +18,7 @@ from app.geo.copies import VerifiedCopies
 from app.model import GeoError, RepomdVersion, Status, digest_of
 from app.serving.current import Current
 from app.store import FileStore, Publication
+from app.worker.losses import Force
 from tests.conftest import ROOT
 from tests.spoiling import deep, directory, emptied, endless, huge, loop, pipe, truncated
 from tests.worker.conftest import StartWorker
@@ -210,8 +211,9 @@ def test_folder_taken_away_while_it_is_read(
 def test_mirrors_folder_gone(
     network: Network, store: FileStore, start: StartWorker, names: list[str]
 ) -> None:
-    """A folder that is not there (its disk is not mounted) takes nobody out, however long; one that is
-    there and empty is people's word, after the guard's half hour."""
+    """A folder that is not there (its disk is not mounted) takes no mirror out, however long. One that is
+    there and empty takes none out either, private and unreachable ones included, until a person asks for it:
+    lists would be left with the origin alone."""
     worker = start()
     worker.step(NOON)
     before = generation(store)
@@ -223,7 +225,9 @@ def test_mirrors_folder_gone(
     network.mirrors.mkdir()
     worker.step(NOON + 90 * MINUTE)
     worker.step(NOON + 121 * MINUTE)
-    assert listed(store) == []
+    assert generation(store) == before
+    worker.step(NOON + 122 * MINUTE, Force.TO_ORIGIN)
+    assert listed(store) == [] and not loaded(store).mirrors
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_clock_set_back_a_day(
     assert decode_heartbeat(store.heartbeat() or b"").at_s == back + MINUTE
     network.remove(*names)
     worker.step(back + 2 * MINUTE)
-    assert "guard" in worker.faults.current
+    assert "guard/files" in worker.faults.current
     worker.step(back + 33 * MINUTE)
     assert listed(store) == ["new.example.org"]
     assert worker.reader.geo.cities is not None

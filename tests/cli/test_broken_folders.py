@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.probe import Pace
-from app.worker.loop import run_once
+from app.worker.running import run_once
 from tests.conftest import ROOT, free_port
 from tests.geo.databases import maxmind, write_database
 from tests.servers import environ
@@ -117,14 +117,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (network.data / "places.csv").write_text("place,clients\nDE/50/8,40\n")
     (network.data / "geoip").mkdir()
     city = write_database(network.data / "geoip" / "city.mmdb", {"192.0.2.0/24": maxmind("DE", 50.1, 8.6)})
-    assert run_once(network.worker(cities=(city,)), force=False)
+    assert run_once(network.worker(cities=(city,)))
     (folder / "out").mkdir()
     return folder
 
 
 @pytest.fixture
 def hasty_prober(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.probe.service.Pace", lambda: Pace(retry_after_s=0.0, reread_after_s=0.0))
+    monkeypatch.setattr("app.probe.service.Pace", lambda **_: Pace(retry_after_s=0.0, reread_after_s=0.0))
 
 
 def ends_well(folder: Path, command: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from app.store import file_store
 from tests.conftest import ROOT
 from tests.geo.databases import write_database
 from tests.servers import environ
+from tests.test_documents import DOCUMENTS
 from tests.worker.network import Network, generation
 
 COMMANDS = sorted(main.commands)
@@ -90,7 +92,12 @@ def test_version() -> None:
         pytest.param(["worker", "--twice"], id="unknown option"),
         pytest.param(["up", "--port", "http"], id="port that is no number"),
         pytest.param(["up", "--port", "70000"], id="port that is none"),
-        pytest.param(["check", "one", "two"], id="too many arguments"),
+        pytest.param(["init", "one", "two"], id="too many arguments"),
+        pytest.param(["check", "--format", "xml"], id="unknown format"),
+        pytest.param(["web", "--bind", "127.0.0.1:http"], id="address without a number"),
+        pytest.param(["web", "--bind", "127.0.0.1:99999"], id="address with an impossible port"),
+        pytest.param(["web", "--bind", "127.0.0.1"], id="address without a port"),
+        pytest.param(["web", "--bind", "[::1]:8080", "--bind", ""], id="empty address"),
     ],
 )
 def test_wrong_usage(arguments: list[str]) -> None:
@@ -100,16 +107,43 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert "Usage:" in result.output
 
 
-@pytest.mark.parametrize("command", ["worker", "web", "up", "check"])
+@pytest.mark.parametrize(
+    "command",
+    ["worker", "web", "up", "check", "explain 192.0.2.49", "probe", "simulate", "nginx", "ranges update"],
+)
 def test_bad_settings(variables: dict[str, str], command: str) -> None:
     """A bad variable stops every command at once: its name, what was found, what is allowed; no
-    traceback."""
-    done = run_process({**variables, "REFRESH_SECONDS": "often", "PORT": "0"}, command)
-    assert done.returncode == 1
+    traceback, also where gunicorn would read the same variable."""
+    bad = {"REFRESH_SECONDS": "often", "PORT": "0", "WEB_CONCURRENCY": "x"}
+    done = run_process({**variables, **bad}, *command.split())
+    assert (done.returncode, done.stdout) == (1, "")
     lines = done.stderr.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert lines[0].startswith("REFRESH_SECONDS: 'often'") and "0.05 to 3600" in lines[0]
     assert lines[1].startswith("PORT: '0'")
+    assert lines[2].startswith("WEB_CONCURRENCY: 'x'") and "1 to 256" in lines[2]
+
+
+def documented_commands() -> Iterator[str]:
+    """What stands behind `mirrorwise` in the shell commands of the documents."""
+    for document in DOCUMENTS:
+        for block in re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                yield from re.findall(r"(?:^|[ /])mirrorwise ([^#&|]*)", line)
+
+
+@pytest.mark.parametrize("arguments", sorted(set(documented_commands())))
+def test_documented_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str) -> None:
+    """Every command of the documents is understood as it is typed, in a clone with what `init` writes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    assert run("init", "network").exit_code == 0
+    command: click.Command = main
+    name, *rest = "mirrorwise", *shlex.split(arguments)
+    while isinstance(command, click.Group):
+        name, *rest = rest
+        command = command.commands[name]
+    command.make_context(name, rest)
 
 
 # --- check --------------------------------------------------------------------------------------------
@@ -140,7 +174,7 @@ def test_check_with_faults(network: Network) -> None:
 
 def test_check_of_nothing(tmp_path: Path) -> None:
     """A folder without a config is a fault, not a traceback."""
-    result = run("check", str(tmp_path / "nothing"))
+    result = run("check", str(tmp_path))
     assert result.exit_code == 1
     assert "config.yml" in result.output
     assert not result.exception or isinstance(result.exception, SystemExit)

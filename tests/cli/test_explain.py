@@ -14,7 +14,8 @@ from app.cli import main
 from app.explain.explanation import Explanation
 from app.settings import read_settings
 from app.store import file_store
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.running import run_once
 from tests.conftest import ROOT
 from tests.web.asking import FRANKFURT, application, asking
 
@@ -27,7 +28,7 @@ def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the sample network is published."""
     folder = tmp_path_factory.mktemp("var")
     settings = read_settings({"MIRRORWISE_DATA": str(ROOT / "data"), "MIRRORWISE_VAR": str(folder)})
-    assert run_once(Worker(settings, file_store(folder)), force=False)
+    assert run_once(Worker(settings, file_store(folder)))
     return folder
 
 

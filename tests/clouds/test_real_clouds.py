@@ -63,7 +63,7 @@ class Clouds:
             states=states,
             networks=ClientNetworks(overlays=self.overlays),
         )
-        data = encode(compile_snapshot(inputs).snapshot)
+        data = encode(compile_snapshot(inputs))
         return LoadedSnapshot(generation_of(data), data)
 
     def clients(self, provider: str) -> list[tuple[CloudRange, ClientClass]]:

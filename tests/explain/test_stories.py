@@ -37,6 +37,7 @@ import pytest
 from app.explain.client_facts import Databases, client_facts
 from app.explain.explanation import Live, explain
 from app.explain.inquiry import Inquiry
+from app.explain.mirror_report import mirror_report
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup, build_networks
 from app.model import ClientClass, Content, Coordinates, Endpoint, MirrorState, Status
@@ -87,6 +88,43 @@ def told(
 def probed(*states: MirrorState, mirrors: Iterable[object] = (OURS, OTHER)) -> Network:
     """Ours and another, which the prober found as it did."""
     return Network(list(mirrors), states=[*states, a_state("other")], last_round=ROUND)  # type: ignore[arg-type]  # mirrors they are
+
+
+# --- our mirror is listed, and should not be ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        pytest.param(
+            a_state("ours", Status.UNREACHABLE, reason="connection refused"),
+            "unreachable: connection refused",
+            id="unreachable",
+        ),
+        pytest.param(
+            a_state("ours", content={"9.8/baseos/x86_64": Content.MISSING}),
+            "missing",
+            id="the repo is missing",
+        ),
+    ],
+)
+def test_00_held_back(found: MirrorState, said: str) -> None:
+    """A mirror that is served although the prober's last word is against it says so, in the list and on its
+    page; one that the prober agrees with does not."""
+    snapshot = probed(a_state("ours", content={"9.8/baseos/x86_64": Content.CURRENT})).load()
+    status = StatusDocument(states={found.mirror: found}, held=(found.mirror,))
+    live = Live(lists_of(snapshot), status, None, NOW.timestamp(), NOW.timestamp() + 90)
+    address = ClientAddress("192.0.2.1", bytes([192, 0, 2, 1]), "socket")
+    asked = Inquiry(question(snapshot.config))
+    explanation = explain(live, FRANKFURT, client_facts(address, FRANKFURT, Databases()), asked)
+    content = {entry.mirror: entry.content for entry in explanation.served}
+    words = f"as before: the prober's last verdict ({said}) is held back by the guard"
+    assert content["ours.example.org"] == words
+    assert content["other.example.org"] != words
+    index = snapshot.number["ours.example.org"]
+    report = mirror_report(snapshot, index, live.states, None, live.held)
+    assert (report.status, report.reason) == ("ok", words if found.status is not Status.OK else None)
+    assert mirror_report(snapshot, index, live.states, None).reason is None
 
 
 # --- our mirror is gone ------------------------------------------------------------------------------

@@ -62,9 +62,10 @@ def write_database(
     ip_version: int = 4,
     record_size: int = 24,
     aliases: bool = False,
+    built_at_s: int | None = None,
 ) -> Path:
-    """An MMDB file of these prefixes and records. In an IPv6 one, `aliases` shows the IPv4 networks
-    at ::ffff:0:0/96 and 2002::/16 as well, as MaxMind's do."""
+    """An MMDB file of these prefixes and records, built now unless said otherwise. In an IPv6 one, `aliases`
+    shows the IPv4 networks at ::ffff:0:0/96 and 2002::/16 as well, as MaxMind's do."""
     writer = MMDBWriter(ip_version, database_type, ipv4_compatible=ip_version == 6, float_type="f64")
     for prefix, record in networks.items():
         writer.insert_network(IPSet([prefix]), record)
@@ -77,7 +78,8 @@ def write_database(
             for bit in bits[:-1]:
                 node = node.get_or_create(int(bit))
             node[int(bits[-1])] = root
-    _TreeOfSize(writer.tree, writer._build_meta(), record_size).write(str(path))
+    meta = writer._build_meta() | ({} if built_at_s is None else {"build_epoch": built_at_s})
+    _TreeOfSize(writer.tree, meta, record_size).write(str(path))
     return path
 
 

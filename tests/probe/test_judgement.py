@@ -107,7 +107,7 @@ def test_answers_without_use_are_broken_and_none_unreachable() -> None:
         ),
         pytest.param(
             success(contents={"9/a/x86_64": Content.CURRENT, "9/b/x86_64": Content.CORRUPT}),
-            Status.OK,
+            Status.DEGRADED,
             id="all of it, one damaged",
         ),
     ],
@@ -117,7 +117,7 @@ def test_one_full_success_brings_a_mirror_back(seen: Observation, status: Status
     down = judged(OK_STATE, failure(2))
     state = judged(down, seen)
     assert state.status is status
-    assert (state.failures == 0) is (status is Status.OK)
+    assert (state.failures == 0) is (status is not Status.UNREACHABLE)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_one_full_success_brings_a_mirror_back(seen: Observation, status: Status
         pytest.param(dict.fromkeys(KEYS, Content.CORRUPT), {}, Status.BROKEN, id="all damaged"),
         pytest.param({}, dict.fromkeys(KEYS, "HTTP 500"), Status.BROKEN, id="all unreadable"),
         pytest.param(dict.fromkeys(KEYS, Content.MISSING), {}, Status.BROKEN, id="nothing there"),
-        pytest.param({"9/a/x86_64": Content.CORRUPT}, {}, Status.OK, id="one damaged"),
-        pytest.param({"9/a/x86_64": Content.MISSING}, {}, Status.OK, id="one missing"),
+        pytest.param({"9/a/x86_64": Content.CORRUPT}, {}, Status.DEGRADED, id="one damaged"),
+        pytest.param({"9/a/x86_64": Content.MISSING}, {}, Status.DEGRADED, id="one missing"),
         pytest.param(dict.fromkeys(KEYS), {}, Status.OK, id="nothing to compare with"),
     ],
 )
@@ -136,6 +136,47 @@ def test_a_mirror_whose_contents_are_of_no_use_is_broken(
 ) -> None:
     """A fresh timestamp file does not make up for that."""
     assert judged(OK_STATE, success(contents=contents, unread=unread)).status is status
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({}, None, id="nothing is lacking"),
+        pytest.param({"contents": {"9/a/x86_64": Content.PREVIOUS}}, None, id="an allowed version"),
+        pytest.param(
+            {"contents": {"9/a/x86_64": Content.MISSING}},
+            "it lacks 1 of 4 directories: 9/a/x86_64 (missing)",
+            id="a repo is missing",
+        ),
+        pytest.param(
+            {"contents": {"9/a/x86_64": Content.STALE}, "unread": {"9/b/x86_64": "HTTP 500"}},
+            "it lacks 2 of 4 directories: 9/a/x86_64 (stale), 9/b/x86_64 (corrupt)",
+            id="one is stale, and one cannot be read",
+        ),
+        pytest.param(
+            {"isos": {"9/x86_64": False}}, "it lacks 1 of 4 directories: 9/x86_64 (no ISOs)", id="no ISOs"
+        ),
+    ],
+)
+def test_a_mirror_that_lacks_something_is_degraded(changes: dict[str, object], reason: str | None) -> None:
+    """It is up, and neither plainly ok nor out of all lists; since when, and what it lacks, is said."""
+    expected = replace(EXPECTED, isos={"9/x86_64"})
+    before = msgspec.structs.replace(OK_STATE, isos={"9/x86_64": True})
+    state = judged(before, success(**{"contents": {}} | changes), expected)
+    assert (state.status, state.reason) == (Status.DEGRADED if reason else Status.OK, reason)
+    assert state.since == (NOW if reason else OK_STATE.since)
+    assert state.failures == 0
+
+
+def test_what_is_stale_as_a_whole_is_not_called_degraded() -> None:
+    """The worse status counts, and it names many things by three of them."""
+    behind = success(contents=dict.fromkeys(KEYS, Content.STALE), timestamp=NOW - 20 * HOUR)
+    assert judged(OK_STATE, behind).status is Status.STALE
+    many = {f"9/{name}/x86_64" for name in "abcdefg"}
+    expected = replace(EXPECTED, carried=many, own=many)
+    found = dict.fromkeys(sorted(many)[1:], Content.MISSING) | {"9/a/x86_64": Content.CURRENT}
+    reason = judged(OK_STATE, success(contents=found), expected).reason or ""
+    assert reason.endswith("9/b/x86_64 (missing), 9/c/x86_64 (missing), 9/d/x86_64 (missing) and 3 more")
 
 
 def test_a_repo_that_fails_twice_is_as_bad_as_a_damaged_one() -> None:

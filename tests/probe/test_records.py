@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.model import ProbeRound
 from app.probe.records import OriginNotes, ProbeNotes, Records
 from app.sources.folder import DataFolder
 from tests.spoiling import deep, directory, emptied, loop, pipe
@@ -16,7 +17,7 @@ def test_a_data_folder_that_is_away_is_not_made(tmp_path: Path) -> None:
     """While people replace the data folder, a running prober puts nothing in its place: `mv new data` would
     end up inside it."""
     records = Records(DataFolder(tmp_path / "data"))
-    records.save_round(datetime(2026, 11, 20, tzinfo=UTC))
+    records.save_round(ProbeRound(completed_at=datetime(2026, 11, 20, tzinfo=UTC)))
     records.save_mirror(None, "mirror.example.org", ProbeNotes())
     records.save_origin({}, OriginNotes())
     assert list(tmp_path.iterdir()) == []

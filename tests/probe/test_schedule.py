@@ -11,9 +11,16 @@ import msgspec
 import pytest
 
 from app.catalogue.catalogue import Directory, carries, expected_isos, expected_repos
-from app.model import Content, Mirror, Repo, RepomdVersion, ServiceConfig
-from app.probe.records import ProbeNotes, Seen
-from app.probe.schedule import REQUESTS_PER_ROUND, Situation, Turn, next_turn
+from app.model import Content, Mirror, MirrorState, Repo, RepomdVersion, ServiceConfig, Status
+from app.probe.records import Lacking, ProbeNotes, Seen
+from app.probe.schedule import (
+    REQUESTS_PER_ROUND,
+    Situation,
+    Turn,
+    asked_again,
+    next_turn,
+    still_lacking,
+)
 from app.sources.service_config import read_service_config
 
 START = dt.datetime(2026, 11, 20, 10, 0, tzinfo=dt.UTC)
@@ -33,10 +40,15 @@ REPOS, ISOS = targets("repo", 151), targets("iso", 18)
 
 
 def asked(keys: Turn, notes: ProbeNotes, now: dt.datetime) -> ProbeNotes:
-    """The notes after a plan was carried out."""
+    """The notes after a plan was carried out, at a mirror where nothing has changed."""
     now_s = int(now.timestamp())
     contents = notes.contents | {t.key: Seen(asked_at=now_s, sha256="a", timestamp=1) for t in keys.repos}
-    return ProbeNotes(contents=contents, isos=notes.isos | {t.key: now_s for t in keys.isos})
+    again = {target.key for target in (*keys.repos, *keys.isos)}
+    lacking = {
+        key: msgspec.structs.replace(lack, asked_at=now_s) if key in again else lack
+        for key, lack in notes.lacking.items()
+    }
+    return ProbeNotes(contents=contents, isos=notes.isos | {t.key: now_s for t in keys.isos}, lacking=lacking)
 
 
 def all_asked(at: dt.datetime) -> ProbeNotes:
@@ -53,10 +65,21 @@ def test_a_mirror_never_asked_is_asked_for_everything() -> None:
     assert (len(due.repos), len(due.isos)) == (151, 18)
 
 
-def test_rounds_are_light_and_every_repo_is_seen_in_time() -> None:
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        pytest.param([], id="nothing is lacking"),
+        pytest.param(REPOS[70:71], id="a repo is lacking"),
+        pytest.param([REPOS[3], ISOS[5], REPOS[140]], id="ISOs too"),
+        pytest.param([*REPOS[90:], *ISOS[9:]], id="an arch is lacking"),
+        pytest.param([*REPOS, *ISOS], id="all is lacking"),
+    ],
+)
+def test_rounds_are_light_and_every_repo_is_seen_in_time(lacking: list[Directory]) -> None:
     """Two days of quarter-hourly rounds after a full one: together with the timestamp file never
-    more than the round's allowance, and no repo is ever older than six hours."""
-    notes = all_asked(START)
+    more than the round's allowance, and no repo is ever older than six hours, whatever the mirror lacks."""
+    since = Lacking(since=START.timestamp(), asked_at=START.timestamp())
+    notes = msgspec.structs.replace(all_asked(START), lacking={target.key: since for target in lacking})
     for turn in range(1, 192):
         now = START + dt.timedelta(minutes=15 * turn)
         due = next_turn(REPOS, ISOS, notes, situation_with(now=now))
@@ -65,6 +88,57 @@ def test_rounds_are_light_and_every_repo_is_seen_in_time() -> None:
         oldest = min(seen.asked_at for seen in notes.contents.values())
         assert now.timestamp() - oldest <= 6 * 3600
     assert START.timestamp() < min(notes.isos.values())
+
+
+@pytest.mark.parametrize("target", [REPOS[70], ISOS[5]], ids=["a repo", "ISOs"])
+def test_what_is_lacking_is_asked_again_more_and_more_rarely(target: Directory) -> None:
+    """In the next round, and then after as many rounds as it has been lacking for, whenever these begin
+    within a minute. What comes later is within the ordinary deadline."""
+    since = Lacking(since=START.timestamp(), asked_at=START.timestamp())
+    notes = msgspec.structs.replace(all_asked(START), lacking={target.key: since})
+    turns = []
+    for turn in range(1, 24):
+        now = START + dt.timedelta(minutes=15 * turn, seconds=(7 * turn) % 60)
+        due = next_turn(REPOS, ISOS, notes, situation_with(now=now))
+        if target in (*due.repos, *due.isos):
+            turns.append(turn)
+        notes = asked(due, notes, now)
+    assert turns[:5] == [1, 2, 4, 8, 16]
+
+
+def test_what_many_lack_takes_turns() -> None:
+    """Two in a round, the one that has waited longest first; and the times that a page shows are those."""
+    since = Lacking(since=START.timestamp(), asked_at=START.timestamp())
+    notes = msgspec.structs.replace(
+        all_asked(START), lacking={target.key: since for target in REPOS[100:105]}
+    )
+    said = asked_again(notes.lacking, START.timestamp(), 900)
+    for turn in range(1, 4):
+        now = START + dt.timedelta(minutes=15 * turn)
+        due = next_turn(REPOS, ISOS, notes, situation_with(now=now))
+        found = [target.key for target in due.repos if target.key in notes.lacking]
+        assert [key for key, at in said.items() if at == now] == found
+        notes = msgspec.structs.replace(
+            asked(due, notes, now), lacking={k: v for k, v in notes.lacking.items() if k not in found}
+        )
+    assert notes.lacking == {}
+
+
+def test_notes_of_what_is_lacking() -> None:
+    """They begin when something is found lacking, stay while it is not asked for, and end when it comes."""
+    state = MirrorState(
+        mirror="a",
+        probed_at=START,
+        status=Status.DEGRADED,
+        content={"9/a/x": Content.MISSING, "9/b/x": Content.STALE, "9/c/x": Content.PREVIOUS},
+        isos={"9/x": False, "9/y": True},
+    )
+    before = {key: Lacking(since=1.0, asked_at=2.0) for key in ("9/b/x", "9/c/x", "9/gone/x")}
+    assert still_lacking(before, state, {"9/a/x", "9/c/x"}, 5.0) == {
+        "9/a/x": Lacking(since=5.0, asked_at=5.0),
+        "9/b/x": Lacking(since=1.0, asked_at=2.0),
+        "9/x": Lacking(since=5.0, asked_at=5.0),
+    }
 
 
 def test_after_a_pause_everything_overdue_is_asked() -> None:

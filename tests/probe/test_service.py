@@ -96,7 +96,7 @@ def test_release_day(fleet: Fleet, probing: Probing) -> None:
     probing()
     found = {name: probing.state(name).content["10.0/baseos/x86_64"] for name in (has_it, has_not)}
     assert found == {has_it: Content.CURRENT, has_not: Content.MISSING}
-    assert probing.state(has_not).status is Status.OK
+    assert [probing.state(name).status for name in (has_it, has_not)] == [Status.OK, Status.DEGRADED]
 
 
 def test_only_mirrors_that_need_a_state_are_asked(fleet: Fleet, probing: Probing) -> None:
@@ -170,7 +170,9 @@ def test_a_round_leaves_one_line(fleet: Fleet, probing: Probing, caplog: pytest.
     with caplog.at_level(logging.INFO, "mirrorwise.probe"):
         probing()
     line = caplog.messages[-1]
-    assert "2 mirrors in " in line and "1 ok, 0 stale, 1 unreachable, 0 broken; 7 requests" in line
+    assert (
+        "2 mirrors in " in line and "1 ok, 0 degraded, 0 stale, 1 unreachable, 0 broken; 7 requests" in line
+    )
     assert "slowest: good.example.org" in line
     assert "disabled after 14 days unreachable: gone.example.org" in line
     assert probing.state(gone) == down, "a disabled mirror is left alone for a day"
@@ -184,10 +186,10 @@ def test_a_round_leaves_one_line(fleet: Fleet, probing: Probing, caplog: pytest.
 def test_a_mirror_s_admin_is_told_everything(fleet: Fleet, probing: Probing) -> None:
     """By name and verbosely: verdict, endpoints, dates, and each repo that is not current."""
     name = fleet.add("a.example.org", f.without("s390x"))
-    assert probing(name, full=True, verbose=True) == 0
+    assert probing(name, full=True, verbose=True) == 1
     said = probing.output.getvalue()
     for line in (
-        "a.example.org: ok\n",
+        "a.example.org: degraded: it lacks 3 of 6 directories: 9.8/appstream/s390x (missing), ",
         "  addresses: 127.0.0.1\n",
         "  http over IPv4: ok, ",
         "  timestamp: 2026-11-20 09:50:00+00:00; the origin's: 2026-11-20 09:50:00+00:00\n",
@@ -239,7 +241,7 @@ def test_a_terminal_shows_how_far_the_round_is(fleet: Fleet) -> None:
     assert run_probe(ProbeOptions(data_dir=fleet.folder), fleet.network(), PACE, console) == 0
     shown = output.getvalue()
     assert "2/2" in shown
-    assert "1 ok, 0 stale, 1 unreachable, 0 broken" in shown
+    assert "1 ok, 0 degraded, 0 stale, 1 unreachable, 0 broken" in shown
     assert "slowest: " in shown
 
 

@@ -249,7 +249,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedSnapshot, di
     reader.geo.scan(wait=True)
     load = prices_for([mirror.name for mirror in reader.people.definitions.values()])
     inputs = reader.read(NOW.timestamp(), load)
-    return LoadedSnapshot("sample", encode(compile_snapshot(inputs).snapshot)), load
+    return LoadedSnapshot("sample", encode(compile_snapshot(inputs))), load
 
 
 def test_first_mirrors_of_the_sample(sample: tuple[LoadedSnapshot, dict[str, float]]) -> None:

@@ -65,7 +65,7 @@ class Priced:
 
 
 def snapshot_of(inputs: Inputs) -> LoadedSnapshot:
-    data = encode(compile_snapshot(inputs).snapshot)
+    data = encode(compile_snapshot(inputs))
     return LoadedSnapshot(generation_of(data), data)
 
 
@@ -231,7 +231,7 @@ class Asking:
     """The application with the priced network published, asked without a server in between."""
 
     def __init__(self, priced: Priced, folder: Path) -> None:
-        snapshot = compile_snapshot(replace(priced.inputs, load_km=priced.by_name)).snapshot
+        snapshot = compile_snapshot(replace(priced.inputs, load_km=priced.by_name))
         snapshot = msgspec.structs.replace(snapshot, networks=None)  # nobody's network is looked up
         data = encode(snapshot)
         store = file_store(folder)

@@ -79,7 +79,7 @@ def real(real_data: Path, dbip: list[Path], tmp_path_factory: pytest.TempPathFac
     assert places is not None
     inputs = replace(inputs, places=places)
     began = time.perf_counter()
-    data = encode(compile_snapshot(inputs).snapshot)
+    data = encode(compile_snapshot(inputs))
     compile_s = time.perf_counter() - began
     snapshot = LoadedSnapshot(generation_of(data), data)
     parser = Parser(snapshot.config, ParameterReader(snapshot.policy))

@@ -16,7 +16,9 @@ from app.cli import main
 from app.model import Status
 from app.simulation.what_if import policy_changes
 from app.store import FileStore
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.losses import Force
+from app.worker.running import run_once
 from tests.conftest import ROOT
 from tests.servers import OURS
 from tests.worker.network import MIRROR, Network
@@ -32,7 +34,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.several(24)
     network.mirror(LONE, "AU")
     (network.data / "places.csv").write_text("place,clients\nDE/50/8,40\nAU/-34/151,60\n")
-    assert run_once(network.worker(cities=(network.city_database(),)), force=False)
+    assert run_once(network.worker(cities=(network.city_database(),)))
     return folder
 
 
@@ -104,7 +106,9 @@ def test_what_is_away(published: Network, away: str) -> None:
     names = [path.stem for path in published.mirrors.iterdir()]
     published.probed(names)
     published.state("m00.example.org", Status.STALE)
-    assert run_once(published.worker(cities=(published.data / "geoip" / "city.mmdb",)), force=True)
+    assert run_once(
+        published.worker(cities=(published.data / "geoip" / "city.mmdb",)), force=Force.PAST_GUARD
+    )
     before = simulated()
     (published.data / away).rename(published.data / "elsewhere")
     after = simulated()
@@ -191,13 +195,13 @@ def test_what_is_not_published_is_not_live(published: Network) -> None:
     worker = published.worker(cities=(city,))
     worker.step(time.time())
     worker.stop()
-    assert "guard" in worker.faults.current
+    assert "guard/files" in worker.faults.current
     found = simulated()
     assert found["live"] == live
     assert len(shares(found["live"])) == 25 and len(shares(found["then"])) == 5
     assert found["changed"] > 0
     assert any("not published yet" in note for note in found["notes"])
-    assert any(note.startswith("guard: not published: ") for note in found["notes"])
+    assert any(note.startswith("guard: edits of 20 mirror files are held back") for note in found["notes"])
     found = simulated("--without", LONE)
     assert found["live"] == live and len(shares(found["then"])) == 4
 

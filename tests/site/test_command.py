@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from app.serving.current import Current
 from app.settings import read_settings
 from app.store import file_store
 from app.worker.geography import GeoFiles
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.running import run_once
 from tests.conftest import ROOT
 from tests.geo.databases import dbip, write_database
 from tests.servers import environ
@@ -24,7 +26,7 @@ from tests.servers import environ
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     var = tmp_path_factory.mktemp("published")
-    assert run_once(Worker(read_settings(environ(ROOT / "data", var)), file_store(var)), force=False)
+    assert run_once(Worker(read_settings(environ(ROOT / "data", var)), file_store(var)))
     return var
 
 
@@ -49,10 +51,28 @@ def test_everything_is_in_the_directory(published: Path, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert "server unix:/run/web.sock max_fails=0;" in (out / "local-http.conf").read_text()
     assert "server_name mirrors.example.org;" in (out / "local-server.conf").read_text()
+    for address in ("80", "[::]:80"):
+        assert f"listen {address} default_server;" in (out / "local-server.conf").read_text()
     assert "/etc/nginx/mirrorwise" not in text(out)
     used = (out / "local-http.conf").read_text() + (out / "geoip-maxmind.conf").read_text()
     assert len(databases(out)) == 2
     assert all(name in used for name in databases(out))
+
+
+def test_several_services(published: Path, tmp_path: Path) -> None:
+    """Each is asked, for lists and for all else; without any it is the one on this machine's port."""
+    out = tmp_path / "site"
+    for options, wanted in (
+        (
+            ["--upstream", "unix:/run/web.sock", "--upstream", "192.0.2.7:8080"],
+            ["unix:/run/web.sock", "192.0.2.7:8080"],
+        ),
+        ([], ["127.0.0.1:8123"]),
+    ):
+        assert nginx(published, out, *options, PORT="8123").exit_code == 0
+        http = (out / "local-http.conf").read_text()
+        groups = [re.findall(r"server (\S+) max_fails", group) for group in http.split("upstream ")[1:]]
+        assert groups == [wanted] * 3
 
 
 def test_nothing_changes_without_a_cause(published: Path, tmp_path: Path) -> None:

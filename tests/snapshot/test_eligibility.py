@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app.model import Content, Exclusion, Fate, Mirror, MirrorState, ProbeRound, Repo, ServiceConfig, Status
 from app.snapshot.eligibility import (
     Questions,
     content_age_s,
-    fate_of_whole,
     fates,
+    is_allowed,
+    is_served,
+    is_well,
 )
 from tests.builders import NOW, ROUND, a_config, a_mirror, a_state, in_cloud
 
@@ -39,8 +42,7 @@ def verdicts(
     """What is decided of one mirror, by question."""
     questions = Questions(config or a_config())
     states = {mirror.name: state} if state else {}
-    as_a_whole = [fate_of_whole(questions.config, mirror, state, last_round)]
-    column = map(Fate, fates(questions, [mirror], as_a_whole, states)[:, 0].tolist())
+    column = map(Fate, fates(questions, [mirror], states, last_round)[:, 0].tolist())
     return {key: fate.exclusion or fate for key, fate in zip(questions.keys, column, strict=True)}
 
 
@@ -131,8 +133,7 @@ def test_one_state_file_alone() -> None:
     mirrors = [whole("a"), whole("b")]
     state = a_state("a", content={BASEOS: Content.CURRENT})
     states = {state.mirror: state}
-    as_a_whole = [fate_of_whole(questions.config, m, states.get(m.name), None) for m in mirrors]
-    table = fates(questions, mirrors, as_a_whole, states)
+    table = fates(questions, mirrors, states, None)
     assert table[questions.number[BASEOS]].tolist() == [GOOD, UNKNOWN]
     assert set(table[:, 1].tolist()) == {UNKNOWN}
 
@@ -354,3 +355,31 @@ def test_codes_and_reasons_are_each_others_inverse() -> None:
     assert [fate for fate in Fate if fate.exclusion is None] == [GOOD, UNKNOWN, PARTIAL]
     assert {fate.exclusion for fate in Fate} == {None, *Exclusion}
     assert min(fate for fate in Fate if fate.exclusion) > PARTIAL
+
+
+@pytest.mark.parametrize(
+    ("fate", "served", "well", "allowed"),
+    [
+        (Fate.GOOD, True, True, True),
+        (Fate.UNKNOWN, True, True, True),
+        (Fate.PARTIAL, True, True, True),
+        (Fate.DISABLED, False, False, False),
+        (Fate.NOT_PROBED, False, False, True),
+        (Fate.UNREACHABLE, False, False, True),
+        (Fate.BROKEN, False, False, True),
+        (Fate.CORRUPT_REPO, False, True, True),
+        (Fate.STALE, False, False, True),
+        (Fate.STALE_REPO, False, True, True),
+        (Fate.MISSING_REPO, False, True, True),
+        (Fate.UNDECLARED, False, False, False),
+        (Fate.IN_VAULT, False, False, False),
+    ],
+)
+def test_what_a_fate_says(fate: Fate, served: bool, well: bool, allowed: bool) -> None:
+    """Whether a mirror is served, whether it is well as a whole, and whether its file lets it be served."""
+    table = np.array([[fate]], np.uint8)
+    assert [is_served(table).item(), is_well(table).item(), is_allowed(table).item()] == [
+        served,
+        well,
+        allowed,
+    ]

@@ -27,7 +27,6 @@ from app.model import (
 from app.model.countries import CONTINENTS, countries
 from app.ranking import ranking
 from app.ranking.ranking import CANDIDATES
-from app.snapshot.eligibility import Counts
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import SCHEMA, decode, encode, generation_of
 from tests.builders import (
@@ -64,7 +63,7 @@ NETWORK = Network(
     repomd={"9.8/baseos/x86_64": (a_repomd(),), "9.8/sources/": (a_repomd(7),)},
     load_km={"berlin.example.org": 12.5},
 )
-DATA = encode(NETWORK.compile().snapshot)
+DATA = encode(NETWORK.compile())
 
 
 # --- encoding ------------------------------------------------------------------------------------------
@@ -72,7 +71,7 @@ DATA = encode(NETWORK.compile().snapshot)
 
 def test_round_trip() -> None:
     """What is read is what was compiled."""
-    assert decode(DATA) == NETWORK.compile().snapshot
+    assert decode(DATA) == NETWORK.compile()
 
 
 def test_the_same_input_is_the_same_generation() -> None:
@@ -89,7 +88,7 @@ def test_the_same_input_is_the_same_generation() -> None:
         repomd={key: NETWORK.repomd[key] for key in sorted(NETWORK.repomd, reverse=True)},
         load_km=NETWORK.load_km,
     )
-    data = encode(shuffled.compile().snapshot)
+    data = encode(shuffled.compile())
     assert data == DATA
     assert generation_of(data) == generation_of(DATA)
     assert len(generation_of(DATA)) == 16
@@ -115,14 +114,14 @@ def test_what_changes_no_list_makes_no_generation(changes: dict[str, Any]) -> No
         states=[a_state("berlin", endpoints=endpoints(ipv4=True, ipv6=True))],
         last_round=ROUND,
     )
-    assert encode(network.compile().snapshot) == encode(before.compile().snapshot)
+    assert encode(network.compile()) == encode(before.compile())
 
 
 def test_what_changes_a_list_makes_a_generation() -> None:
     """A mirror that has gone stale is another snapshot."""
     states = [a_state("berlin", age=timedelta(hours=14)), a_state("cloud")]
     stale = Network(mirrors=NETWORK.mirrors, states=states, last_round=ROUND)
-    assert generation_of(encode(stale.compile().snapshot)) != generation_of(DATA)
+    assert generation_of(encode(stale.compile())) != generation_of(DATA)
 
 
 def test_another_schema_is_refused_by_its_number() -> None:
@@ -341,49 +340,7 @@ def test_any_number_of_mirrors(number: int) -> None:
     assert len(near) <= min(number, CANDIDATES)
 
 
-# --- the guard's counts, repomd --------------------------------------------------------------------------
-
-
-def test_counts_for_the_guard() -> None:
-    """Of the public mirrors: how many carry a question by declaration, how many of these are well, how
-    many may be served, and of how many the prober knows that they have it. Questions without an arch
-    follow from the others."""
-    x86 = "9.8/baseos/x86_64"
-    states = [
-        a_state("a", content={x86: Content.CURRENT}),
-        a_state("b", age=timedelta(days=1)),
-        a_state("c"),
-        a_state("f", content={x86: Content.MISSING}),
-        a_state("g"),
-    ]
-    mirrors = [a_mirror("a"), a_mirror("b"), a_mirror("c", disabled=True), a_mirror("d", private=True)]
-    mirrors += [in_cloud("e", None, "aws"), a_mirror("f"), a_mirror("g")]
-    counts = Network(mirrors, states=states, last_round=ROUND).compile().counts
-    assert counts[x86] == Counts(declared=4, well=3, eligible=2, known=1)
-    assert counts["10-kitten/baseos/x86_64"] == Counts(declared=0, well=0, eligible=0, known=0)
-    assert x86.removesuffix("x86_64") not in counts
-
-
-def test_counts_are_of_what_is_expected() -> None:
-    """A module's release is expected to have what its major version has; elsewhere, repos are served,
-    and are no loss when they are not."""
-    repos = (
-        Repo(name="crb", path="CRB/$basearch/os/", releases=("10.2",), arches=("x86_64",)),
-        Repo(name="sources", path="sources/", releases=("10.2",)),
-    )
-    config = a_config(
-        releases=("9.8", "10.2", "10-kitten"),
-        repos=repos,
-        arches=dict.fromkeys(("9.8", "9.7", "10.2", "10-kitten"), ("x86_64", "aarch64")),
-    )
-    compiled = Network([a_mirror("a")], config=config).compile()
-    assert [key for key in compiled.counts if "//" not in key] == [
-        "10.2/crb/x86_64",
-        "10.2/sources/",
-        "10-kitten/crb/x86_64",
-        "10-kitten/sources/",
-    ]
-    assert "9.8/crb/aarch64" in compiled.snapshot.questions
+# --- equal rows, repomd -------------------------------------------------------------------------------
 
 
 def test_equal_rows_are_stored_once() -> None:
@@ -396,7 +353,7 @@ def test_equal_rows_are_stored_once() -> None:
         *(Repo(name=f"more{n}", path=f"more{n}/$basearch/", releases=("9.7",)) for n in range(50)),
     )
     one, other = (
-        Network(mirrors, config=a_config(repos=some), states=states, last_round=ROUND).compile().snapshot
+        Network(mirrors, config=a_config(repos=some), states=states, last_round=ROUND).compile()
         for some in (repos, more)
     )
     assert len(other.questions) > len(one.questions) + 50

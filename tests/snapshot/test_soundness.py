@@ -23,21 +23,17 @@ replace = msgspec.structs.replace
 @cache
 def sound() -> Snapshot:
     """With one of everything that refers to something else."""
-    return (
-        Network(
-            mirrors=[
-                a_mirror("a", "frankfurt"),
-                a_mirror("b", "paris", countries=("FR",), asns=(64500,)),
-                a_mirror("c", "tokyo", weight=2.0),
-                a_mirror("corp", "munich", private=True),
-                in_cloud("cloud", "frankfurt", "aws", "eu-central-1"),
-            ],
-            overlays=[AWS, an_overlay("net-3f2a1c", netblocks=(netblock("10.20.0.0/16", "corp"),))],
-            repomd={"9.8/baseos/x86_64": (a_repomd(), a_repomd(sha512=None))},
-        )
-        .compile()
-        .snapshot
-    )
+    return Network(
+        mirrors=[
+            a_mirror("a", "frankfurt"),
+            a_mirror("b", "paris", countries=("FR",), asns=(64500,)),
+            a_mirror("c", "tokyo", weight=2.0),
+            a_mirror("corp", "munich", private=True),
+            in_cloud("cloud", "frankfurt", "aws", "eu-central-1"),
+        ],
+        overlays=[AWS, an_overlay("net-3f2a1c", netblocks=(netblock("10.20.0.0/16", "corp"),))],
+        repomd={"9.8/baseos/x86_64": (a_repomd(), a_repomd(sha512=None))},
+    ).compile()
 
 
 def of_first_mirror(**changes: Any) -> Callable[[Snapshot], Snapshot]:
@@ -159,5 +155,5 @@ def test_impossible(case: str) -> None:
 def test_sound() -> None:
     """What a worker compiles is taken, also where there is hardly anything."""
     LoadedSnapshot("full", encode(sound()))
-    LoadedSnapshot("without mirrors", encode(Network(mirrors=[]).compile().snapshot))
-    LoadedSnapshot("without places", encode(Network(mirrors=[a_mirror("a")], cells={}).compile().snapshot))
+    LoadedSnapshot("without mirrors", encode(Network(mirrors=[]).compile()))
+    LoadedSnapshot("without places", encode(Network(mirrors=[a_mirror("a")], cells={}).compile()))

@@ -15,13 +15,13 @@ duplicated_versions: {"8": "8.10", "9": "9.8"}
 optional_module_versions: {kitten: ["10"]}
 vault_versions: ["9.7", "9.8-beta"]
 vault_mirror: http://vault.example.org
+origin: http://repo.example.org
 arches:
   "8": [x86_64, aarch64]
   "9": [x86_64, aarch64, s390x]
   "10-kitten": [x86_64]
 repos:
-  - name: baseos
-    path: BaseOS/$basearch/os/
+  - {name: baseos, path: BaseOS/$basearch/os/}
   - name: nfv
     path: NFV/$basearch/os
     arches: [x86_64]

@@ -159,12 +159,12 @@ def test_geolocation(
     assert findings == [] if words is None else the_finding(findings, Severity.WARNING, words).line == 4
 
 
-def test_a_country_that_is_none_is_no_location(tmp_path: Path) -> None:
-    """Both are said: that the country is unknown, and that now nothing tells where the mirror is."""
+def test_a_country_that_is_none_is_a_fault(tmp_path: Path) -> None:
+    """It decides which clients the mirror gets, so that it is no slip to pass over."""
     mirror, findings = read_sample(tmp_path, f"{MIRROR}geolocation: {{country: Atlantis}}\n")
-    assert mirror is not None
-    assert mirror.country is None
-    assert severities(findings) == [Severity.WARNING] * 2
+    assert mirror is None
+    assert severities(findings) == [Severity.FAULT, Severity.WARNING]
+    assert findings[0].message.startswith('geolocation.country: "Atlantis" is not a country')
 
 
 @pytest.mark.parametrize(

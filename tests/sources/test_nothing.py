@@ -77,13 +77,13 @@ def test_namibia_is_not_nothing(tmp_path: Path) -> None:
 
 def test_the_config_is_read_alike(tmp_path: Path) -> None:
     """An empty entry in any of its lists costs no release."""
-    text = (
-        CONFIG.replace('"9.8"]\ndup', '"9.8", ]\ndup').replace("s390x]", "s390x, '']") + "  -\norigin: None\n"
-    )
+    text = CONFIG.replace('"9.8"]\ndup', '"9.8", ]\ndup').replace("s390x]", "s390x, '']") + "  -\n"
+    text = text.replace("http://repo.example.org", "None")
     config, findings = read_config(tmp_path, text)
     assert (config.arches["9.8"], config.origin) == (("x86_64", "aarch64", "s390x"), None)
     assert [(finding.line, finding.severity) for finding in findings] == [
-        (9, Severity.WARNING),
+        (10, Severity.WARNING),
         (21, Severity.WARNING),
-        (22, Severity.WARNING),
+        (7, Severity.WARNING),
+        (7, Severity.WARNING),
     ]

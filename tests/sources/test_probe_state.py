@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.model import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, SourceError, Status
+from app.sources.folder import DataFolder
 from app.sources.probe_state import (
     MAX_ROUND_BYTES,
     MAX_WORDS,
@@ -18,6 +19,7 @@ from app.sources.probe_state import (
     read_repo_versions,
     read_round,
 )
+from app.sources.state_files import StateFiles
 
 STATE: dict[str, Any] = {
     "mirror": "mirror.example.org",
@@ -85,6 +87,11 @@ def test_what_a_newer_prober_adds_is_left_out(tmp_path: Path) -> None:
         pytest.param({**STATE, "probed_at": "yesterday"}, "probed_at", id="time"),
         pytest.param({**STATE, "probed_at": "2026-11-20T10:15:00"}, "time zone", id="time without zone"),
         pytest.param({**STATE, "timestamp": "2026-11-20T10:15:00"}, "time zone", id="timestamp without zone"),
+        pytest.param(
+            {**STATE, "asked_again": {"9.8/nfv/x86_64": "2026-11-20T10:15:00"}},
+            "time zone",
+            id="asked again without zone",
+        ),
         pytest.param({**STATE, "endpoints": {"http": True}}, "endpoints", id="endpoints"),
         pytest.param({**STATE, "content": {"9.8/baseos/x86_64": 1}}, "content", id="content"),
         pytest.param({k: v for k, v in STATE.items() if k != "status"}, "status", id="no status"),
@@ -141,6 +148,42 @@ def test_the_last_round(tmp_path: Path) -> None:
     """When it was complete; unknown keys are ignored."""
     path = written(tmp_path, {"completed_at": "2026-11-20T10:15:00+01:00", "took_s": 300}, "round.json")
     assert read_round(path) == ProbeRound(completed_at=datetime(2026, 11, 20, 9, 15, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"started_at": "2026-11-20T10:00:00"}, id="no zone"),
+        pytest.param({"interval_s": -1}, id="no interval"),
+        pytest.param({"requests": "many"}, id="no number"),
+    ],
+)
+def test_a_damaged_round_is_an_error(tmp_path: Path, wrong: dict[str, object]) -> None:
+    """Whatever is computed with."""
+    with pytest.raises(SourceError, match="not what the prober writes"):
+        read_round(written(tmp_path, {"completed_at": "2026-11-20T10:15:00Z", **wrong}, "round.json"))
+
+
+@pytest.mark.parametrize(
+    ("known", "minute"),
+    [(None, 15), (10, 15), (20, 20)],
+    ids=["none is known", "an older one", "a newer one"],
+)
+def test_the_newest_round(tmp_path: Path, known: int | None, minute: int) -> None:
+    """Of what the file says now and what is known of the last round; a damaged file says nothing."""
+    files = StateFiles(DataFolder(tmp_path))
+    files.last_round = None if known is None else at_minute(known)
+    (tmp_path / "state").mkdir()
+    written(tmp_path / "state", {"completed_at": "2026-11-20T10:15:00Z"}, "round.json")
+    assert files.newest_round() == at_minute(minute)
+    for content in ("{", None):
+        path = tmp_path / "state" / "round.json"
+        path.unlink() if content is None else path.write_text(content)
+        assert files.newest_round() == files.last_round
+
+
+def at_minute(minute: int) -> ProbeRound:
+    return ProbeRound(completed_at=datetime(2026, 11, 20, 10, minute, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("read", [read_mirror_state, read_repo_versions, read_round])

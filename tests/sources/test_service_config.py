@@ -8,7 +8,10 @@ import pytest
 
 from app.model import ProbePolicy, Repo, RepoName, SelectionPolicy, Severity, SourceError
 from app.sources.service_config import read_service_config
-from tests.sources.samples import CONFIG, read_config
+from tests.sources.samples import CONFIG, read_config, the_finding
+
+ALMALINUX = CONFIG.replace("origin: http://repo.example.org\n", "")
+"""Without any key of our own."""
 
 
 def test_versions_become_releases_aliases_and_modules(tmp_path: Path) -> None:
@@ -47,7 +50,8 @@ def test_repos_keep_their_limits(tmp_path: Path) -> None:
 
 def test_without_our_own_keys_the_defaults_hold(tmp_path: Path) -> None:
     """AlmaLinux's config as it stands is enough."""
-    config, _ = read_config(tmp_path)
+    config, findings = read_config(tmp_path, ALMALINUX)
+    assert the_finding(findings, Severity.WARNING, "origin: is missing", "no metalinks").line == 1
     assert config.selection == SelectionPolicy()
     assert config.probe == ProbePolicy()
     assert (config.origin, config.module_origins, config.repo_names) == (None, {}, {})
@@ -60,7 +64,7 @@ def test_our_own_keys_are_read(tmp_path: Path) -> None:
     """Policy that belongs in review lives here."""
     config, findings = read_config(
         tmp_path,
-        CONFIG
+        ALMALINUX
         + """
 allowed_outdate: 1d
 mirrors_dir: mirrors/active
@@ -124,7 +128,7 @@ def test_versions_without_quotes_are_their_text(tmp_path: Path) -> None:
         pytest.param(
             "arches: [x86_64]", "arches: [x86_64, x86-64]", 16, '"x86_64"', id="repo's unknown arch"
         ),
-        pytest.param('  "9": [', '  "7": [i686]\n  "9": [', 9, "7", id="arches of no release"),
+        pytest.param('  "9": [', '  "7": [i686]\n  "9": [', 10, "7", id="arches of no release"),
         pytest.param(
             "vault_mirror:",
             "allowed_outdate: 6h\nallowed_outdate: 12h\nvault_mirror:",
@@ -172,9 +176,9 @@ def test_what_can_be_passed_over_is_a_warning(
         pytest.param(
             "http://vault.example.org", "vault.example.org", 6, "must begin with", id="URL without scheme"
         ),
-        pytest.param("[x86_64, aarch64]", "x86_64 aarch64", 8, "not a name", id="arch with a blank"),
+        pytest.param("[x86_64, aarch64]", "x86_64 aarch64", 9, "not a name", id="arch with a blank"),
         pytest.param(
-            "arches:\n  ", "arches: [x86_64]\nx:\n  ", 7, "must be a mapping", id="arches as a list"
+            "arches:\n  ", "arches: [x86_64]\nx:\n  ", 8, "must be a mapping", id="arches as a list"
         ),
         pytest.param("    vault: true", "    vault: maybe", 20, "true or false", id="flag that is none"),
         pytest.param("repos:", "repositories:", None, "at least one repo", id="no repos"),

@@ -110,5 +110,5 @@ def readme_users() -> dict[str, list[str]]:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = re.search(r"- \*\*Redis\*\*:.*?(?=\n- )", text, re.DOTALL)
     assert section is not None
-    rules = re.findall(r"(worker|web|sentinels): `([^`]+)`", section[0], re.IGNORECASE)
+    rules = re.findall(r"(worker|web|prober|sentinels): `([^`]+)`", section[0], re.IGNORECASE)
     return {user.lower(): allowed.split() for user, allowed in rules}

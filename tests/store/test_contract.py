@@ -31,6 +31,7 @@ def test_an_empty_store_has_nothing(place: Place) -> None:
     assert store.memory() is None
     assert store.status() is None
     assert store.heartbeat() is None
+    assert store.take_request() is None
 
 
 def test_what_is_published_is_seen_by_others(place: Place) -> None:
@@ -255,9 +256,67 @@ def test_only_the_holder_publishes(place: Place) -> None:
     assert current(first) == "c"
 
 
+def test_a_request_is_taken_once(place: Place) -> None:
+    """What was asked last is there for one taker, whichever process asks and whichever takes."""
+    asking, taking = place.open(), place.open()
+    asking.ask(b"first")
+    asking.ask(b"second")
+    assert taking.take_request() == b"second"
+    assert taking.take_request() is None
+    assert asking.take_request() is None
+
+
 def test_a_heartbeat_stays_until_the_next(place: Place) -> None:
     """The last one is seen by others."""
     store = place.open()
     store.beat(b"1")
     store.beat(b"2")
     assert place.open().heartbeat() == b"2"
+
+
+# --- what machines share -------------------------------------------------------------------------------
+
+NAMES = ("survey/web1.example.org", "survey/../ä b", "scan/places-0f")
+
+
+def test_what_is_shared_is_seen_by_others(place: Place) -> None:
+    """A value is under its name until it is replaced or removed, and publications do not touch it."""
+    writer, reader = place.open(), place.open()
+    assert reader.shared() == {}
+    assert reader.read_shared(NAMES[0]) is None
+    for name in NAMES:
+        writer.share(name, f"value of {name}".encode())
+    assert set(reader.shared()) == set(NAMES)
+    for generation in "abcd":
+        writer.publish(publication(generation), owner=None)
+    assert {name: reader.read_shared(name) for name in NAMES} == {
+        name: f"value of {name}".encode() for name in NAMES
+    }
+    writer.unshare(NAMES[0], NAMES[1])
+    writer.unshare(NAMES[0])
+    assert set(reader.shared()) == {NAMES[2]}
+    assert reader.read_shared(NAMES[0]) is None
+
+
+def test_the_tag_of_a_shared_value_changes_with_it(place: Place) -> None:
+    """Others need not read what has not changed."""
+    writer, reader = place.open(), place.open()
+    tags = []
+    for value in (b"one", b"two and more"):
+        for name in NAMES[:2]:
+            writer.share(name, value)
+        tags.append(reader.shared())
+        assert reader.shared() == tags[-1]
+    assert tags[0].keys() == tags[1].keys()
+    assert not tags[0].items() & tags[1].items()
+
+
+def test_large_values_can_be_shared(place: Place) -> None:
+    """15 MB of noise, and nothing at all."""
+    noise = random.Random(1).randbytes(15_000_000)
+    store = place.open()
+    store.share("scan/asn-1", noise)
+    store.share("scan/asn-2", b"")
+    assert place.open().read_shared("scan/asn-1") == noise
+    assert place.open().read_shared("scan/asn-2") == b""
+    assert set(store.shared()) == {"scan/asn-1", "scan/asn-2"}

@@ -19,7 +19,18 @@ from app.model import StoreError
 from app.settings import SecretUrl, read_settings
 from app.store import FileStore, LeaseLost, Store, open_store
 from app.store.index import Index, Swap, encode_index
-from app.store.redis import HEARTBEAT, INDEX, LEASE, OBJECT, PREFIX, RedisStore
+from app.store.redis import (
+    HEARTBEAT,
+    INDEX,
+    LEASE,
+    OBJECT,
+    PIECE_BYTES,
+    PREFIX,
+    REQUEST,
+    SHARED,
+    SHARED_VALUE,
+    RedisStore,
+)
 from app.store.redis_errors import TIMEOUT_S
 from tests.conftest import RedisServer, free_port, wait_until
 from tests.store.conftest import ClusterNode, publication, readme_users
@@ -63,6 +74,12 @@ def every_method(store: Store) -> dict[str, Callable[[], object]]:
         "release": lambda: store.release("one"),
         "beat": lambda: store.beat(b""),
         "heartbeat": store.heartbeat,
+        "shared": store.shared,
+        "read_shared": lambda: store.read_shared("survey/a"),
+        "share": lambda: store.share("survey/a", b"new"),
+        "unshare": lambda: store.unshare("survey/b"),
+        "ask": lambda: store.ask(b""),
+        "take_request": store.take_request,
     }
 
 
@@ -325,11 +342,13 @@ def test_a_read_only_replica(redis_server: RedisServer, empty_redis: RedisServer
 def test_keys_of_another_type(store: RedisStore, client: redis.Redis, method: str) -> None:
     """Somebody else's lists under our names: a sentence that names the keys, or simply mended."""
     store.publish(publication("a"), owner=None)
-    keys = [*client.keys(OBJECT + "*"), INDEX, LEASE, HEARTBEAT, OBJECT + "0" * 64]
+    keys = [*client.keys(OBJECT + "*"), INDEX, LEASE, HEARTBEAT, REQUEST, OBJECT + "0" * 64]
+    keys += [SHARED, SHARED_VALUE + "survey/a"]
     for key in keys:
         client.delete(key)
         client.lpush(key, "not", "ours")
-    mended = ("put_blob", "publish", "remember", "publish_status", "beat", "lease", "holder", "release")
+    mended = {"put_blob", "publish", "remember", "publish_status", "beat", "lease", "holder", "release"}
+    mended |= {"read_shared", "share", "unshare", "ask", "take_request"}
     if method in mended:
         every_method(store)[method]()
     else:
@@ -356,6 +375,23 @@ def test_a_damaged_object_is_not_believed(store: RedisStore, client: redis.Redis
         store.snapshot("a")
     store.publish(publication("a"), owner=None)
     assert store.snapshot("a") == b"snapshot of a"
+
+
+def test_a_damaged_shared_value_is_not_believed(store: RedisStore, client: redis.Redis) -> None:
+    """It counts as none, like one that was evicted, until it is shared again; the others stay."""
+    for name in ("survey/a", "survey/b"):
+        store.share(name, b"value")
+    for spoil in (
+        lambda key: client.append(key, "junk"),
+        client.delete,
+        lambda key: client.lpush(key, "junk"),
+    ):
+        client.delete(SHARED_VALUE + "survey/a")
+        spoil(SHARED_VALUE + "survey/a")
+        assert store.read_shared("survey/a") is None
+    client.delete(SHARED_VALUE + "survey/a")
+    store.share("survey/a", b"again")
+    assert (store.read_shared("survey/a"), store.read_shared("survey/b")) == (b"again", b"value")
 
 
 def test_an_evicted_snapshot_is_gone(store: RedisStore, client: redis.Redis) -> None:
@@ -397,10 +433,10 @@ def test_something_else_listens_there(answer: bytes) -> None:
 
 @pytest.mark.parametrize("db", [0, 3])
 def test_the_users_of_the_readme(redis_server: RedisServer, db: int) -> None:
-    """The worker's user can do everything and web's can read everything; for a database other than 0
-    each needs SELECT, and its absence is called what it is."""
+    """The worker's user can do everything, web's can read everything, and the prober's can share surveys
+    alone; for a database other than 0 each needs SELECT, and its absence is called what it is."""
     at = f"127.0.0.1:{redis_server.port}/{db}"
-    rules = {user: readme_users()[user] for user in ("worker", "web")}
+    rules = {user: readme_users()[user] for user in ("worker", "web", "prober")}
     with redis.Redis(port=redis_server.port) as client:
         for user, allowed in rules.items():
             client.execute_command("ACL", "SETUSER", user, "on", ">s3cret", *allowed)
@@ -419,6 +455,16 @@ def test_the_users_of_the_readme(redis_server: RedisServer, db: int) -> None:
         assert web.memory() is not None
         with pytest.raises(StoreError, match=r"it does not allow the user to do this \(NOPERM: "):
             web.publish_status(b"")
+    with opened(f"redis://prober:s3cret@{at}") as prober:
+        prober.share("survey/a", bytes(2 * PIECE_BYTES))
+        assert set(prober.shared()) == {"survey/a"}
+        assert prober.read_shared("survey/a") == bytes(2 * PIECE_BYTES)
+        for name, method in every_method(prober).items():
+            if name not in ("shared", "read_shared", "share"):
+                with pytest.raises(StoreError, match=r"it does not allow the user to do this \(NOPERM: "):
+                    method()
+        with pytest.raises(StoreError, match="NOPERM"):
+            prober.share("scan/a", b"")
 
 
 def test_passwords(redis_server: RedisServer) -> None:
@@ -543,5 +589,7 @@ def test_a_slot_on_its_way(two_nodes: tuple[ClusterNode, ClusterNode]) -> None:
 def test_all_keys_have_one_slot(empty_cluster: ClusterNode) -> None:
     """So that they may be watched and changed together."""
     with redis.Redis(port=empty_cluster.port) as client:
-        slots = {client.cluster("KEYSLOT", key) for key in (INDEX, LEASE, HEARTBEAT, OBJECT + "0" * 64)}
+        slots = {
+            client.cluster("KEYSLOT", key) for key in (INDEX, LEASE, HEARTBEAT, OBJECT + "0" * 64, SHARED)
+        }
     assert len(slots) == 1

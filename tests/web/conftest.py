@@ -9,7 +9,8 @@ import pytest
 
 from app.settings import SERVERS, read_settings
 from app.store import file_store
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.running import run_once
 from tests.servers import Answer, GunicornServer
 from tests.web.asking import PROXY, Ask, application, asking, kept, variables
 
@@ -19,7 +20,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `var` folder in which the sample network is published."""
     var = tmp_path_factory.mktemp("published")
     sample = read_settings(variables(var))
-    assert run_once(Worker(sample, file_store(var)), force=False)
+    assert run_once(Worker(sample, file_store(var)))
     return var
 
 

@@ -61,7 +61,7 @@ class Deployed:
 
     @property
     def log(self) -> Path:
-        return self.nginx_folder / "mirrorwise.json"
+        return self.nginx_folder / "mirrorwise-access.log"
 
     def logged(self, count: int) -> list[dict[str, object]]:
         """The last lines of the log, once they are written: nginx does that after it has answered."""

@@ -347,7 +347,7 @@ def test_log_lines(server: GunicornServer) -> None:
     """Every line of the log is one JSON object, gunicorn's own too; nothing that clients sent is in it."""
     raw(server, b"GET /canary\x00 HTTP/1.1\r\n" + HOST + END)
     lines = [json.loads(line) for line in server.said().splitlines()]
-    assert {"gunicorn.error", "mirrorwise.web"} <= {line["logger"] for line in lines}
+    assert {"mirrorwise.server", "mirrorwise.web"} <= {line["logger"] for line in lines}
     for line in lines:
         assert line.keys() >= {"time", "level", "logger", "process", "message"}
         assert line["level"] == "info", line

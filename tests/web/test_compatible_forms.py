@@ -10,7 +10,8 @@ import pytest
 
 from app.settings import read_settings
 from app.store import file_store
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
+from app.worker.running import run_once
 from tests.conftest import ROOT
 from tests.servers import Answer, GunicornServer, environ
 from tests.web.asking import FRANKFURT, TOKYO, mirrors_in
@@ -37,7 +38,7 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         config.write(REPO_NAMES)
     var = tmp_path_factory.mktemp("var")
     variables = environ(data, var)
-    assert run_once(Worker(read_settings(variables), file_store(var)), force=False)
+    assert run_once(Worker(read_settings(variables), file_store(var)))
     return variables
 
 

@@ -11,15 +11,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.logs import Faults
+from app.model import Content, MirrorState, ProbeRound, Status
 from app.serving.current import Current
 from app.serving.tally import BUCKETS_S, Counted, Tally, TallyFiles, server_name
-from app.snapshot.status import Heartbeat
+from app.snapshot.status import Heartbeat, decode_heartbeat
 from app.store import file_store
 from app.web.metrics import exposition
 from app.web.readiness import reasons
@@ -256,8 +259,75 @@ def test_snapshot_and_mirrors(ask_app: Ask) -> None:
     assert 0 <= found["mirrorwise_snapshot_age_seconds", ()] < 600
     assert found["mirrorwise_geoip_database_age_seconds", (("database", "city"),)] >= 0
     mirrors = {labels[0][1]: n for (name, labels), n in found.items() if name == "mirrorwise_mirrors"}
-    assert mirrors["ok"] > 30 and mirrors["stale"] == mirrors["unreachable"] == 1
+    assert mirrors["ok"] > 30 and mirrors["stale"] == mirrors["unreachable"] == mirrors["degraded"] == 1
     assert sum(mirrors.values()) == ask_app("/mirrors").body.count(b'"mirror":')
+
+
+def test_lists_and_repos(ask_app: Ask) -> None:
+    """How many public mirrors each list may have, and what the prober found of each repo."""
+    found = samples(ask_app("/metrics"))
+    names = {
+        arch: (("arch", arch), ("release", "9.8"), ("repo", "highavailability"))
+        for arch in ("x86_64", "s390x")
+    }
+    listed = {arch: found["mirrorwise_list_mirrors", labels] for arch, labels in names.items()}
+    seen = {
+        (arch, content): found[
+            "mirrorwise_repo_mirrors", tuple(sorted((*labels, ("content", content.value))))
+        ]
+        for arch, labels in names.items()
+        for content in Content
+    }
+    assert seen["s390x", Content.MISSING] == 1 and seen["x86_64", Content.MISSING] == 0
+    others = [mirror for mirror in msgspec.json.decode(ask_app("/mirrors").body) if mirror["status"] == "ok"]
+    assert listed["x86_64"] >= len(others) > 30 and 0 < listed["s390x"] < listed["x86_64"]
+    isos = (("arch", "x86_64"), ("release", "9.8"), ("repo", ""))
+    assert found["mirrorwise_list_mirrors", isos] >= listed["x86_64"]
+
+
+def test_only_what_is_expected_is_counted(network: Network) -> None:
+    """However many keys state files have, the metrics have those of config.yml; what a mirror had that is
+    down does not count."""
+    names = network.several(3)
+    content = {f"9.8/{repo}/x86_64": Content.CURRENT for repo in ("baseos", "canary")}
+    for name, status in zip(names, (Status.OK, Status.OK, Status.BROKEN), strict=True):
+        state = MirrorState(mirror=name, probed_at=ended(1).completed_at, status=status, content=content)
+        network.states.mkdir(parents=True, exist_ok=True)
+        (network.states / f"{name}.json").write_bytes(msgspec.json.encode(state))
+    worker = network.worker()
+    worker.step(NOON)
+    worker.stop()
+    current = Current(network.settings(), file_store(network.var), None)
+    current.refresh()
+    text = exposition(current).decode()
+    line = 'mirrorwise_repo_mirrors{arch="x86_64",content="current",release="9.8",repo="baseos"} 2.0\n'
+    assert line in text and "canary" not in text
+
+
+def test_prober(network: Network) -> None:
+    """Its last complete round, as its file says."""
+    network.probed(network.several(3))
+    network.round(NOON - 300, took_s=120, interval_s=900)
+    worker = network.worker()
+    worker.step(NOON)
+    current = Current(network.settings(), file_store(network.var), None)
+    current.refresh()
+    text = exposition(current).decode()
+    for line in (
+        "mirrorwise_prober_round_seconds 120.0",
+        "mirrorwise_prober_interval_seconds 900.0",
+        "mirrorwise_prober_round_mirrors 1.0",
+        "mirrorwise_prober_round_requests 10.0",
+    ):
+        assert f"{line}\n" in text
+    assert "mirrorwise_prober_round_age_seconds" in text
+    network.round(NOON, interval_s=600)
+    worker.step(NOON + 6)  # states are read once a minute
+    worker.stop()
+    assert current.heartbeat is not None
+    assert decode_heartbeat(file_store(network.var).heartbeat() or b"").last_round == msgspec.structs.replace(
+        ended(0, interval_s=600), started_at=ended(0).completed_at, mirrors=1, requests=10
+    )
 
 
 def test_worker(network: Network) -> None:
@@ -286,10 +356,15 @@ def test_worker(network: Network) -> None:
     ):
         assert f"{line}\n" in text
     said = "\n".join(reasons(current, NOON + 25))
-    assert "guard: not published: " in said and "would keep 2 of 10 mirrors" in said
+    assert "guard: edits of 8 mirror files are held back" in said and "would keep 2 of 10 mirrors" in said
     assert "worker: faults in what it reads: 1 in mirrors" in said
     assert "no sign of life" not in said
     assert "secret" not in text + said
+
+
+def ended(minutes_ago: float, interval_s: float | None = 900) -> ProbeRound:
+    moment = datetime.fromtimestamp(NOON, UTC) - timedelta(minutes=minutes_ago)
+    return ProbeRound(completed_at=moment, interval_s=interval_s)
 
 
 @pytest.mark.parametrize(
@@ -303,6 +378,22 @@ def test_worker(network: Network) -> None:
             ["worker: no sign of life for 93 s from host/1/ab; no worker holds the lease"],
             id="silent",
         ),
+        pytest.param(Heartbeat(at_s=NOON, last_round=ended(44)), 60, [], id="a round is late"),
+        pytest.param(
+            Heartbeat(at_s=NOON, last_round=ended(52)),
+            60,
+            ["prober: the last round ended 52 min ago; they come every 15 min"],
+            id="the prober has stopped",
+        ),
+        pytest.param(
+            Heartbeat(at_s=NOON, last_round=ended(9999, interval_s=None)), 60, [], id="rounds by hand"
+        ),
+        pytest.param(
+            Heartbeat(worker="host/1/ab", at_s=NOON - 7200, last_round=ended(121)),
+            60,
+            ["worker: no sign of life for 7200 s from host/1/ab; no worker holds the lease"],
+            id="a silent worker knows nothing of the prober",
+        ),
         pytest.param(
             None,
             60,
@@ -313,10 +404,10 @@ def test_worker(network: Network) -> None:
             Heartbeat(at_s=NOON), 26 * 3600, ["snapshot: nothing new has been published for 26 h"], id="old"
         ),
         pytest.param(
-            Heartbeat(at_s=NOON, faults={"state": 2, "guard": 1, "geoip": 1}, guard="not published: x"),
+            Heartbeat(at_s=NOON, faults={"state": 2, "guard": 1, "geoip": 1}, guard="held back: x"),
             60,
             [
-                "guard: not published: x",
+                "guard: held back: x",
                 "worker: faults in what it reads: 1 in geoip, 2 in state; its log says more",
             ],
             id="guard and faults",

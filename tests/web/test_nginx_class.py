@@ -363,7 +363,7 @@ def test_databases_that_nginx_cannot_use(
         write_database(tmp_path / "2.mmdb", second, ip_version=6),
     ]
     settings = settings_of(published, *cities)
-    site = Site("127.0.0.1:1", ("80",), (), "_", tmp_path / "cache")
+    site = Site(("127.0.0.1:1",), ("80",), (), "_", tmp_path / "cache")
     directory = SiteDirectory(tmp_path / "out", site, settings, open_store(settings))
     assert "local-http.conf" in directory.update()
     assert message in directory.fault

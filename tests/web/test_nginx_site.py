@@ -5,19 +5,18 @@ from __future__ import annotations
 import gzip
 import http.client
 import re
-import shutil
 import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from app.settings import read_settings
-from tests.conftest import need_program
-from tests.servers import GunicornServer, NginxOptions, NginxServer
+from tests.conftest import need_program, wait_until
+from tests.servers import GunicornServer, NginxOptions, NginxServer, make_certificate
 from tests.servers import ask as ask_on
 from tests.web.asking import LIST, PROXY, STRANGER, TEXT, variables
 from tests.web.deployed import CLIENT, Deployed, compared
@@ -206,19 +205,35 @@ def test_log_is_json_in_utf_8_always(site: Deployed) -> None:
     assert len(site.logged(len(sent))) == len(sent)
 
 
+DEBIANS = Path("/etc/logrotate.d/nginx")
+
+
 @pytest.mark.slow
-def test_errors_that_are_logged_name_no_client(published: Path, tmp_path: Path) -> None:
-    """nginx writes the client's address beside every error of a request, such as a cache in which it cannot
-    make a folder."""
+def test_logs_are_rotated(published: Path, tmp_path: Path) -> None:
+    """What Debian ships rotates the site's logs, and nginx goes on in new files."""
+    program = need_program("logrotate")
+    if not DEBIANS.exists():
+        pytest.skip(f"{DEBIANS}, which comes with Debian's nginx, is not there")
     site = Deployed(tmp_path, published)
     try:
-        shutil.rmtree(site.nginx_folder / "cache")
-        (site.nginx_folder / "cache").write_text("a file in the way")
-        with suppress(http.client.RemoteDisconnected):
-            site.through(LIST, "203.0.113.77")
-        assert site.through("/mirrors", "203.0.113.77").status == 200
-        logs = [path.read_text() for path in site.nginx_folder.glob("*.log")]
-        assert not any("203.0.113.77" in log or "client:" in log for log in logs)
+        folder, rules = site.nginx_folder, DEBIANS.read_text()
+        site.through("/before")
+        assert [line["request"] for line in site.logged(1)] == ["/before"]
+        owner = f"{folder.owner()} {folder.group()}"
+        for debians, ours in (
+            ("/var/log/nginx/", f"{folder}/"),
+            ("www-data adm", owner),
+            ("invoke-rc.d nginx rotate", f"kill -USR1 {site.nginx.process.pid}"),
+        ):
+            assert debians in rules
+            rules = rules.replace(debians, ours)
+        (tmp_path / "rules").write_text(rules)
+        command = [program, "--force", "--state", str(tmp_path / "state"), str(tmp_path / "rules")]
+        subprocess.run(command, check=True)
+        wait_until(lambda: site.log.exists() and site.through("/after").status == 404, "a new log")
+        wait_until(lambda: '"/after"' in site.log.read_text(), "nginx writes to the new log")
+        assert '"/before"' not in site.log.read_text()
+        assert '"/before"' in (folder / f"{site.log.name}.1").read_text()
     finally:
         site.stop()
 
@@ -251,12 +266,8 @@ def test_who_is_believed_to_have_come_by_https(
 
 def test_tls_and_http2(published: Path, tmp_path: Path) -> None:
     """With a certificate the site speaks TLS and HTTP/2 beside plain HTTP, and downloads stay on https."""
-    openssl, curl = need_program("openssl"), need_program("curl")
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    command += ["-nodes", "-subj", "/CN=localhost", "-days", "2"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
+    curl = need_program("curl")
+    certificate, key = make_certificate(tmp_path)
     environ = variables(published)
     (tmp_path / "nginx").mkdir()
     settings = read_settings(environ)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import stat
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 from gunicorn.config import Config
 
+from app.model import MirrorwiseError
+from app.web.server import activation
 from app.web.server.internals import missing_internals
 from app.web.server.run import RootLogger, worker_class
 from app.web.server.worker import QuickWorker
@@ -33,12 +36,11 @@ def test_nothing_is_missing() -> None:
 
 
 def test_the_stock_worker_logs_no_address(caplog: pytest.LogCaptureFixture) -> None:
-    """What gunicorn's own worker would log of a client and its request is left out; the rest stays."""
+    """What gunicorn's own worker would log of a client is left out; the rest stays."""
     logger = RootLogger(Config())
     logger.warning("Invalid request from ip={ip}: {error}".format(ip="192.0.2.7", error="Invalid Method"))
-    logger.exception("Error handling request %s %s", "GET", "/explain?ip=192.0.2.8")
     logger.warning("No keepalived connections can be handled.")
-    assert caplog.messages == ["a request failed", "No keepalived connections can be handled."]
+    assert caplog.messages == ["No keepalived connections can be handled."]
 
 
 def test_the_stock_worker_can_be_chosen() -> None:
@@ -142,6 +144,34 @@ def test_a_reload_leaves_no_client_alone(published: Path, tmp_path: Path) -> Non
         server.stop()
     assert len(after) == len(before) and not after & before
     assert longest_s < 1  # 1.5 s, if any client had to wait for a new process
+
+
+@pytest.mark.parametrize(
+    ("wanted", "missing"),
+    [
+        pytest.param([], None, id="none"),
+        pytest.param(["unix:{path}"], None, id="the one that is passed"),
+        pytest.param(["unix:{path}.other"], "{path}.other", id="another one"),
+        pytest.param(["unix:{path}", "127.0.0.1:9"], "127.0.0.1:9", id="one more"),
+    ],
+)
+def test_addresses_beside_passed_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: list[str], missing: str | None
+) -> None:
+    """Where systemd passes sockets, an address that is not among them stops the start: gunicorn would not
+    listen there, and not say so."""
+    path = tmp_path / "web.sock"
+    addresses = [each.format(path=path) for each in wanted]
+    with socket.socket(socket.AF_UNIX) as held:
+        held.bind(str(path))
+        monkeypatch.setattr(activation, "FIRST_FD", held.fileno())
+        environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+        if missing is None:
+            activation.check_passed(environ, addresses)
+        else:
+            with pytest.raises(MirrorwiseError, match=f"ListenStream={missing.format(path=path)}, or"):
+                activation.check_passed(environ, addresses)
+        activation.check_passed({**environ, "LISTEN_PID": "1"}, addresses)  # they are for another process
 
 
 @pytest.mark.parametrize("mask", [0o007, pytest.param(0o077, marks=pytest.mark.slow)])

@@ -266,8 +266,8 @@ def test_nobody_but_a_private_mirror(tmp_path: Path) -> None:
     from outside is a 404 as often as it is asked."""
     corp = a_mirror("corp", "frankfurt", private=True, subnets=("10.20.0.0/16",))
     overlay = KnownNetwork(name="net-c0de", netblocks=(netblock("10.20.0.0/16", "corp"),))
-    compiled = Network(mirrors=[corp], config=without_origin(), overlays=[overlay]).compile()
-    data = encode(compiled.snapshot)
+    snapshot = Network(mirrors=[corp], config=without_origin(), overlays=[overlay]).compile()
+    data = encode(snapshot)
     store = file_store(tmp_path)
     publication = Publication(
         generation=generation_of(data), snapshot=data, memory=b"", blobs=(), published_at_s=1.0

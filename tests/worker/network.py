@@ -4,8 +4,10 @@ and a worker that is stepped through it by hand."""
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -81,7 +83,9 @@ class Network:
 
     # --- what the prober writes ----------------------------------------------------------------------
 
-    def state(self, name: str, status: Status = Status.OK, at_s: float = NOON, age_s: float = 0) -> Path:
+    def state(
+        self, name: str, status: Status = Status.OK, at_s: float = NOON, age_s: float = 0, **more: Any
+    ) -> Path:
         """Probed at `at_s`, with content that is `age_s` old."""
         self.states.mkdir(parents=True, exist_ok=True)
         probed_at = datetime.fromtimestamp(at_s, UTC)
@@ -91,17 +95,27 @@ class Network:
             status=status,
             timestamp=datetime.fromtimestamp(at_s - age_s, UTC),
             origin_timestamp=probed_at,
+            **more,
         )
         return replaced(self.states / f"{name}.json", msgspec.json.encode(state))
 
-    def round(self, at_s: float = NOON) -> None:
+    def round(self, at_s: float = NOON, took_s: float = 0, interval_s: float | None = None) -> None:
         """A complete round of probing ended."""
-        done = ProbeRound(completed_at=datetime.fromtimestamp(at_s, UTC))
+        done = ProbeRound(
+            completed_at=datetime.fromtimestamp(at_s, UTC),
+            started_at=datetime.fromtimestamp(at_s - took_s, UTC),
+            interval_s=interval_s,
+            mirrors=1,
+            requests=10,
+        )
         replaced(self.data / "state" / "round.json", msgspec.json.encode(done))
 
-    def probed(self, names: list[str], status: Status = Status.OK, at_s: float = NOON) -> None:
+    def probed(
+        self, names: Iterable[str], status: Status = Status.OK, at_s: float = NOON, **more: Any
+    ) -> None:
+        """A round that found the same of all these mirrors."""
         for name in names:
-            self.state(name, status, at_s)
+            self.state(name, status, at_s, **more)
         self.round(at_s)
 
     # --- GeoIP ---------------------------------------------------------------------------------------

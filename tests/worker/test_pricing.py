@@ -10,8 +10,9 @@ import pytest
 from app.ranking.prices import KM_PER_HOUR
 from app.store import FileStore
 from app.worker import memory
-from app.worker.loop import Worker, run_once
+from app.worker.loop import Worker
 from app.worker.pricing import EVERY_S
+from app.worker.running import run_once
 from tests.conftest import wait_until
 from tests.worker.conftest import StartWorker
 from tests.worker.network import CITY, CONFIG, NOON, Network, generation, loaded
@@ -162,5 +163,5 @@ def test_a_mirror_that_is_down_keeps_its_price(crowd: Network, store: FileStore,
 
 def test_once_publishes_with_prices(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """`worker --once` waits for them."""
-    assert run_once(start(cities=(CITY,)), force=False)
+    assert run_once(start(cities=(CITY,)))
     assert prices(store)[LONE] > 1000

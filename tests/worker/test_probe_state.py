@@ -285,14 +285,14 @@ def test_everybody_unreachable_at_once(
     for at_s in (MINUTE, 2 * MINUTE, 31 * MINUTE, HOUR, 23 * HOUR, 25 * HOUR, 49 * HOUR):
         worker.step(NOON + at_s)
         assert generation(store) == first
-    assert set(worker.faults.current) == {"guard"}
-    assert "8 mirrors" in worker.faults.current["guard"]
+    assert set(worker.faults.current) == {"guard/verdicts"}
+    assert "on 8 mirrors" in worker.faults.current["guard/verdicts"]
     network.probed(names, Status.OK, NOON + 50 * HOUR)
     network.state(names[0], Status.UNREACHABLE)
     worker.step(NOON + 50 * HOUR)
     assert sorted(listed(store)) == names[1:]
     assert worker.faults.current == {}
-    assert len([m for m in caplog.messages if m.startswith("guard: ")]) == 2
+    assert len([m for m in caplog.messages if m.startswith("guard/verdicts: ")]) == 2
 
 
 def test_everybody_unreachable_after_a_quiet_week(
@@ -309,7 +309,7 @@ def test_everybody_unreachable_after_a_quiet_week(
     after_restart = start()
     after_restart.step(NOON + 8 * DAY)
     assert sorted(listed(store)) == names
-    assert set(after_restart.faults.current) == {"guard"}
+    assert set(after_restart.faults.current) == {"guard/verdicts"}
 
 
 def test_state_folder_of_strangers(
@@ -322,7 +322,7 @@ def test_state_folder_of_strangers(
         path.unlink()
     worker.step(NOON + HOUR)
     assert sorted(listed(store)) == names
-    assert set(worker.faults.current) == {"guard"}
+    assert set(worker.faults.current) == {"guard/verdicts"}
 
 
 def test_state_folder_emptied(
@@ -338,74 +338,3 @@ def test_state_folder_emptied(
     worker.step(NOON + HOUR)
     assert sorted(listed(store)) == names
     assert worker.faults.current == {}
-
-
-def test_force(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
-    """`--force` publishes what the guard holds back, and the guard measures by that from then on."""
-    worker = start()
-    worker.step(NOON)
-    network.probed(names[1:], Status.UNREACHABLE, NOON)
-    worker.step(NOON + MINUTE)
-    assert len(listed(store)) == 8
-    worker.step(NOON + MINUTE + 1, force=True)
-    assert listed(store) == [names[0]]
-    assert worker.faults.current == {}
-    network.state(names[1], at_s=NOON + 90)
-    worker.step(NOON + 3 * MINUTE)
-    assert sorted(listed(store)) == names[:2]
-
-
-def test_people_take_most_mirrors_out(
-    network: Network, store: FileStore, start: StartWorker, names: list[str]
-) -> None:
-    """What people take out goes after 30 minutes, and then their next edit is not held up again."""
-    worker = start()
-    worker.step(NOON)
-    network.remove(*names[2:])
-    worker.step(NOON + 1)
-    worker.step(NOON + 30 * MINUTE)
-    assert sorted(listed(store)) == names
-    assert set(worker.faults.current) == {"guard"}
-    worker.step(NOON + 30 * MINUTE + 1)
-    assert sorted(listed(store)) == names[:2]
-    assert worker.faults.current == {}
-    network.mirror("new.example.org", more="probe: false\n")
-    worker.step(NOON + 31 * MINUTE)
-    assert sorted(listed(store)) == [*names[:2], "new.example.org"]
-
-
-def test_people_take_their_mistake_back(
-    network: Network,
-    store: FileStore,
-    start: StartWorker,
-    names: list[str],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Within the 30 minutes nobody learns of a mistake but the log."""
-    worker = start()
-    worker.step(NOON)
-    first = generation(store)
-    network.remove(*names)
-    worker.step(NOON + 1)
-    for name in names:
-        network.mirror(name)
-    worker.step(NOON + 20 * MINUTE)
-    worker.step(NOON + HOUR)
-    assert generation(store) == first
-    assert worker.faults.current == {}
-    assert caplog.messages.count("guard: well again") == 1
-
-
-def test_both_at_once(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
-    """People's files do not explain what the prober took: if they took out less than half, the rest waits
-    for recovery."""
-    worker = start()
-    worker.step(NOON)
-    network.remove(*names[5:])
-    network.probed(names[:5], Status.UNREACHABLE, NOON)
-    worker.step(NOON + MINUTE)
-    worker.step(NOON + HOUR)
-    assert sorted(listed(store)) == names
-    network.probed(names[:5], Status.OK, NOON + HOUR)
-    worker.step(NOON + 2 * HOUR)
-    assert sorted(listed(store)) == names[:5]

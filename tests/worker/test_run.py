@@ -13,14 +13,16 @@ import pytest
 from app.logs import Faults
 from app.model import Status
 from app.store import FileStore
-from app.worker.loop import Worker, run, run_once
+from app.worker.loop import Worker
+from app.worker.losses import Force
+from app.worker.running import run, run_once
 from tests.conftest import wait_until
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, Network, generation, listed, loaded
 
 
 @contextmanager
-def running(worker: Worker, force: bool = False) -> Iterator[None]:
+def running(worker: Worker, force: Force = Force.NO) -> Iterator[None]:
     """The worker's loop in a thread, ended and waited for."""
     stopping = threading.Event()
     thread = threading.Thread(target=run, args=(worker, 0.01, stopping, force))
@@ -57,7 +59,7 @@ class Flawed:
         self.faults = Faults(logging.getLogger("mirrorwise.worker"))
         self.steps = 0
 
-    def step(self, now: float, force: bool) -> None:
+    def step(self, now: float, force: Force) -> None:
         self.steps += 1
         if self.steps < 5:
             raise RuntimeError("a bug")
@@ -86,7 +88,7 @@ def test_force_waits_for_the_lease(
     former.step(NOON)
     network.probed(names[1:], Status.UNREACHABLE)
     forcing = start()
-    with running(forcing, force=True):
+    with running(forcing, force=Force.PAST_GUARD):
         wait_until(lambda: forcing.leading is False, "standing by")
         assert len(listed(store)) == 8
         former.stop()
@@ -98,16 +100,16 @@ def test_force_is_for_one_publication(
 ) -> None:
     """After what `--force` was meant for, the guard is back."""
     worker = start()
-    with running(worker, force=True):
+    with running(worker, force=Force.PAST_GUARD):
         wait_until(lambda: worker.has_published, "the first publication")
         network.remove(*names[1:])
-        wait_until(lambda: "guard" in worker.faults.current, "the guard holds back")
+        wait_until(lambda: "guard" in worker.faults.by_source, "the guard holds back")
     assert sorted(listed(store)) == names
 
 
 def test_once(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
     """`worker --once` waits for the place scan, publishes and gives the lease back."""
-    assert run_once(start(cities=(network.city_database(),)), force=False)
+    assert run_once(start(cities=(network.city_database(),)))
     assert "DE/50/8" in loaded(store).rows
     assert store.lease("somebody else", 1)
     store.close()
@@ -128,6 +130,13 @@ def take_all_mirrors_out(network: Network, start: StartWorker) -> None:
     network.remove(*(f"m{number:02}.example.org" for number in range(8)))
 
 
+def lose_all_mirrors_by_probe(network: Network, start: StartWorker) -> None:
+    worker = start()
+    worker.step(NOON)
+    worker.stop()
+    network.probed([f"m{number:02}.example.org" for number in range(8)], Status.UNREACHABLE)
+
+
 def spoil_the_store(network: Network, start: StartWorker) -> None:
     network.var.mkdir()
     (network.var / "store").write_text("a file where a folder should be")
@@ -138,7 +147,8 @@ def spoil_the_store(network: Network, start: StartWorker) -> None:
     [
         pytest.param(hold_the_lease, "lease", id="another worker"),
         pytest.param(spoil_the_config, "config", id="config"),
-        pytest.param(take_all_mirrors_out, "guard", id="guard"),
+        pytest.param(take_all_mirrors_out, "guard", id="edits are held back"),
+        pytest.param(lose_all_mirrors_by_probe, "guard", id="verdicts are held back"),
         pytest.param(spoil_the_store, "store", id="store"),
     ],
 )
@@ -152,12 +162,15 @@ def test_once_in_vain(
     """`worker --once` that could not publish says so, and why."""
     obstacle(network, start)
     worker = start()
-    assert not run_once(worker, force=False)
-    assert set(worker.faults.current) == {subject}
+    assert not run_once(worker)
+    assert set(worker.faults.by_source) == {subject}
 
 
 def test_once_by_force(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
-    """`worker --once --force` publishes past the guard."""
+    """`worker --once --force` publishes past the guard; to leave a list with the origin alone takes
+    `--to-origin`."""
     take_all_mirrors_out(network, start)
-    assert run_once(start(), force=True)
+    assert not run_once(start(), Force.PAST_GUARD)
+    assert sorted(listed(store)) == names
+    assert run_once(start(), Force.TO_ORIGIN)
     assert listed(store) == []

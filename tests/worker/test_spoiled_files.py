@@ -20,6 +20,7 @@ from app.sources.check import check
 from app.sources.folder import DataFolder
 from app.store import FileStore
 from app.worker.loop import Worker
+from app.worker.losses import Force
 from tests.conftest import ROOT
 from tests.spoiling import ODD_NAMES, spoiled
 from tests.worker.conftest import StartWorker
@@ -114,7 +115,7 @@ class Trial:
         self.steps += 1
         sources = {source, "mirrors"} if source == "config" else {source}  # it decides what mirror files mean
         self.network.mirror(KEPT, more=f"weight: {1 + self.steps / 1000}\nprobe: false\n")
-        self.worker.step(NOON + self.steps * 61, force=True)
+        self.worker.step(NOON + self.steps * 61, force=Force.PAST_GUARD)
         faulty = set(self.worker.faults.by_source)
         assert faulty <= {*sources, "netblocks"}, (case, self.worker.faults.current)
         assert generation(self.store) == self.worker.generation, case

@@ -9,6 +9,7 @@ from gunicorn.http import errors, wsgi
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
+from app.logs import without_words
 from app.render import text
 from app.web.server.connection import Connection, Reply
 from app.web.server.response import Response
@@ -37,8 +38,8 @@ class Replies:
             return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         except (errors.ParseException, errors.NoMoreData):
             return refusal(HTTPStatus.BAD_REQUEST)
-        except Exception:
-            self._log.exception("a request failed")
+        except Exception as error:
+            self._log.error("a request failed: %s", without_words(error))
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _applied(self, connection: Connection, request: Any, may_stay: bool) -> Reply:

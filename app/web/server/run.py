@@ -7,6 +7,9 @@ remember.
 
 With `MIRRORWISE_SERVER=gthread`, or on a gunicorn in which our worker could not run, gunicorn's own thread
 worker serves the same application, with `THREADS` threads.
+
+Where systemd passes sockets (`mirrorwise-web.socket`), gunicorn listens on these and no others. Connections
+that come while no process runs wait in them, so that a restart refuses none.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -22,10 +26,12 @@ import gunicorn
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
+from app.logs import without_words
 from app.serving.tally import server_name
 from app.settings import ServerKind, Settings
 from app.store import open_store
 from app.web.application import create_app
+from app.web.operators import OperatorsListener
 from app.web.server.arrival import MAX_FIELD_BYTES, MAX_FIELDS, MAX_LINE_BYTES
 from app.web.server.internals import missing_internals
 
@@ -36,7 +42,8 @@ log = logging.getLogger("mirrorwise.web")
 
 THREADS = 4
 KEEP_ALIVE_S = 75  # longer than nginx's upstream keep-alive, so that nginx closes first
-BACKLOG = 2048
+BACKLOG = 4096
+"""The number of connections that may wait to be accepted, as during a restart. Linux allows no more."""
 
 
 def worker_class(wanted: ServerKind) -> type | str:
@@ -59,9 +66,11 @@ def worker_class(wanted: ServerKind) -> type | str:
 
 
 class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's logger, which writes to the root logger's handlers instead of its own."""
+    """gunicorn's logger, which writes to the root logger's handlers instead of its own, and under a name that
+    does not call each of its lines an error."""
 
     def setup(self, cfg: Any) -> None:
+        self.error_log = logging.getLogger("mirrorwise.server")
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
@@ -78,19 +87,23 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     def exception(self, msg: Any, *args: Any, **more: Any) -> None:
         """Logs an exception. If a request failed, gunicorn's message is left out, because it has the URI, in
         which an address may be asked for (`ip=`)."""
-        failed = str(msg).startswith("Error handling request")
-        super().exception(*(("a request failed",) if failed else (msg, *args)), **more)
+        if str(msg).startswith("Error handling request"):
+            super().error("a request failed: %s", without_words(sys.exception()))
+        else:
+            super().exception(msg, *args, **more)
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # as above
     """gunicorn with our settings. `bind` are the addresses that it listens on; if there are none, it listens
-    on loopback and the settings' port. `make` makes another application than ours, for comparison."""
+    on loopback and the settings' port. `metrics` is the address (host and port) of the listener for
+    operators, if there is to be one. `make` makes another application than ours, for comparison."""
 
     def __init__(
         self,
         settings: Settings,
         bind: tuple[str, ...] = (),
         make: Callable[[], WSGIApplication] | None = None,
+        metrics: tuple[str, int] | None = None,
     ) -> None:
         self._settings = settings
         self._name = server_name()
@@ -98,6 +111,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
         #: Returns whether a request for this target takes next to no time, because the same was asked before.
         self.remembers: Callable[[str], bool] = lambda target: True
         self._bind = list(bind) or [f"127.0.0.1:{settings.port}"]
+        self._metrics_port = metrics[1] if metrics else None
+        if metrics:
+            self._bind.append(f"{metrics[0]}:{metrics[1]}")
         super().__init__()
 
     def load_config(self) -> None:
@@ -151,7 +167,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # as above
         gc.collect()
         gc.freeze()
         self.remembers = app.wsgi_app.remembers  # type: ignore[attr-defined]  # a `FastPath`
-        return app
+        return OperatorsListener(app.wsgi_app, self._metrics_port) if self._metrics_port else app
 
 
 def umask() -> int:

@@ -1,0 +1,146 @@
+"""What the worker's log says of each publication."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.model import Status
+from app.worker.loop import Worker
+from tests.worker.network import CONFIG, NOON, Network
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Network:
+    return Network(tmp_path)
+
+
+class Log:
+    """The lines about publications, as steps of a worker leave them."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture, worker: Worker) -> None:
+        self._caplog = caplog
+        self.worker = worker
+        self._now = NOON
+
+    def after_a_step(self) -> list[str]:
+        """The next step is a minute later, so that what the prober found counts."""
+        self._caplog.clear()
+        self._now += 61
+        self.worker.step(self._now)
+        found = (line.partition(": ") for line in self._caplog.messages)
+        return [text for said, _, text in found if said.startswith("published generation ")]
+
+
+@pytest.fixture
+def log(network: Network, caplog: pytest.LogCaptureFixture) -> Log:
+    caplog.set_level(logging.INFO, "mirrorwise.worker")
+    network.probed(network.several(4))
+    log = Log(caplog, network.worker())
+    assert log.after_a_step() == ["4 mirrors in 8 lists, because of the start of this worker"]
+    return log
+
+
+def new_mirror(network: Network) -> None:
+    network.mirror("new.example.org", more="probe: false\n")
+
+
+def private_mirror(network: Network) -> None:
+    network.mirror("corp.example.org", more="private: true\nasn: 64500\n")
+
+
+def one_goes_another_comes(network: Network) -> None:
+    network.remove("m01.example.org")
+    new_mirror(network)
+
+
+def weight(network: Network) -> None:
+    network.mirror("m02.example.org", more="weight: 3\n")
+
+
+def another_repo(network: Network) -> None:
+    network.config.write_text(CONFIG.replace("origin:", "  - {name: crb, path: CRB/$basearch/os/}\norigin:"))
+
+
+def found_dead(network: Network) -> None:
+    network.state("m03.example.org", Status.UNREACHABLE, at_s=NOON + 30)
+
+
+def many_new(network: Network) -> None:
+    for number in range(10, 15):
+        network.mirror(f"m{number}.example.org", more="probe: false\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        pytest.param(
+            new_mirror,
+            "+1 mirror (new.example.org), 8 lists changed, because of mirrors.d/new.example.org.yml",
+            id="a new mirror",
+        ),
+        pytest.param(
+            private_mirror,
+            "+1 mirror (corp.example.org), 8 lists changed, because of mirrors.d/corp.example.org.yml",
+            id="a private one, in the operator's own log",
+        ),
+        pytest.param(
+            one_goes_another_comes,
+            "+1 mirror (new.example.org), -1 mirror (m01.example.org), 8 lists changed, because of"
+            " mirrors.d/m01.example.org.yml, mirrors.d/new.example.org.yml",
+            id="one goes, and another comes",
+        ),
+        pytest.param(
+            weight,
+            "no list has other mirrors than before, because of mirrors.d/m02.example.org.yml",
+            id="an order alone",
+        ),
+        pytest.param(another_repo, "3 lists changed, because of config.yml", id="lists of a new repo"),
+        pytest.param(
+            found_dead,
+            "-1 mirror (m03.example.org), 8 lists changed, because of what the prober found",
+            id="found dead",
+        ),
+        pytest.param(
+            many_new,
+            "+5 mirrors (m10.example.org, m11.example.org, m12.example.org and 2 more), 8 lists changed,"
+            " because of mirrors.d/m10.example.org.yml, mirrors.d/m11.example.org.yml,"
+            " mirrors.d/m12.example.org.yml and 2 more",
+            id="many",
+        ),
+    ],
+)
+def test_each_publication_leaves_a_line(
+    network: Network, log: Log, change: Callable[[Network], None], line: str
+) -> None:
+    """Which mirrors came and went, how many lists have other mirrors, and which files are the cause; where
+    nothing is published, there is none."""
+    assert log.after_a_step() == []
+    change(network)
+    assert log.after_a_step() == [line]
+    assert log.after_a_step() == []
+
+
+def test_what_changed_nothing_is_no_cause(network: Network, log: Log) -> None:
+    """A comment, or a round in which all is as before, is not blamed for a later publication."""
+    path = network.mirrors / "m00.example.org.yml"
+    path.write_text(f"# reviewed\n{path.read_text()}")
+    network.probed([f"m{number:02}.example.org" for number in range(4)], at_s=NOON + 60)
+    assert log.after_a_step() == []
+    new_mirror(network)
+    assert log.after_a_step() == [
+        "+1 mirror (new.example.org), 8 lists changed, because of mirrors.d/new.example.org.yml"
+    ]
+
+
+def test_a_restart_compares_with_what_is_published(network: Network, log: Log) -> None:
+    """Whichever worker published it."""
+    log.worker.stop()
+    new_mirror(network)
+    log.worker = network.worker()
+    assert log.after_a_step() == [
+        "+1 mirror (new.example.org), 8 lists changed, because of the start of this worker"
+    ]
