@@ -135,16 +135,17 @@ def rounds(days: float) -> range:
 @pytest.mark.slow
 def test_a_fortnight_of_trouble(fortnight: Fortnight) -> None:
     """Trouble of each kind, one after the other, with edits at each step, restarts, and recovery between."""
-    quiet(fortnight)
+    quiet(fortnight, 2)
     without_a_network(fortnight)
     half_of_the_fleet_flaps(fortnight)
     a_slow_loss(fortnight)
     release_day(fortnight)
     a_mass_removal(fortnight)
+    assert fortnight.now - NOON > 14 * DAY
 
 
-def quiet(one: Fortnight) -> None:
-    for _ in rounds(0.5):
+def quiet(one: Fortnight, days: float) -> None:
+    for _ in rounds(days):
         one.step()
         one.edit()
     assert one.worker.faults.current == {}
@@ -173,9 +174,9 @@ def without_a_network(one: Fortnight) -> None:
 
 
 def half_of_the_fleet_flaps(one: Fortnight) -> None:
-    """For two days about half of the fleet is down, another half each time."""
+    """For four days about half of the fleet is down, another half each time."""
     before = one.served_of_fleet()
-    for _ in rounds(2):
+    for _ in rounds(4):
         one.down = set(one.draw.sample(one.names, FLEET // 2 + one.draw.randint(-2, 2)))
         one.step()
         one.edit()
@@ -207,7 +208,7 @@ def release_day(one: Fortnight) -> None:
     one.probe(one.names)
     one.questions.append(NEW)
     assert one.served_of_fleet()[NEW] == set(one.names[::3])
-    quiet(one)
+    quiet(one, 1)
 
 
 def a_mass_removal(one: Fortnight) -> None:
@@ -227,5 +228,5 @@ def a_mass_removal(one: Fortnight) -> None:
     assert "with the origin alone" in one.worker.faults.current["guard/files"]
     one.down, one.declared = set(), set(left)
     one.step()
-    quiet(one)
+    quiet(one, 2)
     assert one.served_of_fleet()[QUESTION] == set(left)
