@@ -188,10 +188,12 @@ class Effect:
 
     @cached_property
     def _gone(self) -> Marked:
-        """Where the edits take a mirror that is well."""
+        """Where the edits take a mirror that is well, or served."""
         theirs = ~is_allowed(self.then) | is_well(self.without)
-        gone: Marked = is_well(self.was) & ~is_well(self.then) & theirs
-        return gone
+        well: Marked = is_well(self.was) & ~is_well(self.then) & theirs
+        # Such as a mirror without the repo that was taken as good without being probed.
+        served: Marked = is_served(self.was) & ~is_served(self.then) & is_served(self.without)
+        return well | served
 
     @cached_property
     def _was_open(self) -> Marked:

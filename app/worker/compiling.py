@@ -23,10 +23,11 @@ class Ready:
     generation: str
     guard: Guard
 
-    def __str__(self) -> str:
+    def account(self, took_s: float) -> str:
+        """Says what was compiled in how many seconds."""
         mirrors, places = len(self.snapshot.mirrors), self.snapshot.places.count
-        size_mb = len(self.data) / 1e6
-        return f"{mirrors} mirrors for {places} places, {size_mb:.1f} MB, generation {self.generation}"
+        what = f"{mirrors} mirrors for {places} places in {took_s:.1f} s"
+        return f"{what}: {len(self.data) / 1e6:.1f} MB, generation {self.generation}"
 
 
 def compile_admitted(

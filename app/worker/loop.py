@@ -226,7 +226,7 @@ class Worker:
         self.faults.clear("snapshot")
         took_s = time.monotonic() - started
         self._pulse.compiled(took_s)
-        log.info("compiled in %.1f s: %s", took_s, self._ready)
+        log.info("compiled %s", self._ready.account(took_s))
 
     def _note_news(self, scanned: bool, priced: bool) -> None:
         """Notes why there may be something else to publish, besides files."""

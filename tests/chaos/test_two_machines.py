@@ -235,8 +235,9 @@ def test_the_second_machine_lacks_its_databases(regions: Regions) -> None:
     why, and the worker takes over as soon as the databases are there."""
     fra, nyc = regions.fra, regions.nyc
     fra.probed(NOON)
-    city = nyc.folder / "city.mmdb"
-    nyc.of_worker["GEOIP_CITY"] = str(city)
+    city = nyc.network.data / "geoip" / "city.mmdb"  # where it is unless a path is named, and may be missing
+    city.parent.mkdir()
+    nyc.of_worker["GEOIP_CITY"] = ""
     before, published = regions.begin(), generation(regions.store)
     fra.worker.signal(signal.SIGKILL)
     words = "takeover: this worker has 0 of "

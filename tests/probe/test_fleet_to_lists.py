@@ -207,10 +207,10 @@ def test_a_prober_cut_off_from_the_network_takes_no_mirror_away(
             served.refresh()
         assert {probing.state(name).status for name in names} == {Status.UNREACHABLE}
         assert served.hosts("x86_64") == before == names
-        assert "would be halved" in served.worker.faults.current["guard"]
+        assert "would keep 0 of 10 mirrors" in served.worker.faults.current["guard/verdicts"]
         fleet.addresses.clear()
         fleet.now += QUARTER
         probing()
         served.refresh()
         assert served.hosts("x86_64") == names
-        assert "guard" not in served.worker.faults.current
+        assert "guard" not in served.worker.faults.by_source
