@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -185,6 +184,7 @@ class Containers:
         need_program("runc")
         self.folder = folder
         self.compose_file = compose
+        self.project = f"mw{os.getpid()}"
         engine, storage = folder / "containers.conf", folder / "storage.conf"
         # What works on a machine without systemd, and with the limits that it has.
         engine.write_text(
@@ -199,14 +199,15 @@ class Containers:
             **variables,
             "CONTAINERS_CONF": str(engine),
             "CONTAINERS_STORAGE_CONF": str(storage),
-            "COMPOSE_PROJECT_NAME": f"mw{os.getpid()}",
         }
 
     def podman(self, *arguments: str | Path) -> str:
         return run("podman", *arguments, env=self.environ)
 
     def compose(self, *arguments: str) -> str:
-        return run("podman-compose", *arguments, env=self.environ, cwd=self.compose_file.parent)
+        return run(
+            "podman-compose", "-p", self.project, *arguments, env=self.environ, cwd=self.compose_file.parent
+        )
 
     def build(self, context: Path, file: Path, name: str) -> None:
         """Builds an image. pip in it may use what this machine trusts."""
@@ -215,7 +216,7 @@ class Containers:
 
     def name(self, part: str) -> str:
         """The name of the container of a part."""
-        return f"{self.environ['COMPOSE_PROJECT_NAME']}_{part}_1"
+        return f"{self.project}_{part}_1"
 
     def is_well(self, part: str) -> bool:
         """Asks the health check of a part."""
@@ -232,5 +233,7 @@ class Containers:
         return self.podman("exec", self.name(part), "sh", "-c", script)
 
     def remove(self) -> None:
+        """Ends the parts and takes away all that they have left."""
+        self.compose("down", "--volumes")
         self.podman("rm", "--all", "--force", "--time=5")
-        shutil.rmtree(self.folder / "run", ignore_errors=True)
+        self.podman("network", "rm", "--force", *(f"{self.project}_{name}" for name in ("inside", "outside")))

@@ -71,12 +71,20 @@ def test_the_image_is_built_and_all_parts_run(containers: Containers) -> None:
     through nginx, and every part says that it is well. The prober has no round behind it yet."""
     for part in sorted(PARTS - {"probe"}):
         wait_until(lambda part=part: containers.is_well(part), f"{part} is well", 120)  # type: ignore[misc]
-    asked = f"curl -fsS 'http://127.0.0.1:{containers.environ['PORT']}/mirrorlist/9/baseos?arch=x86_64'"
-    wait_until(lambda: "/9.8/BaseOS/x86_64/os/" in run("sh", "-c", f"{asked} || :"), "a list", 60)
-    metrics = run("curl", "-fsS", f"http://127.0.0.1:{containers.environ['METRICS_PORT']}/metrics")
-    assert "mirrorwise_worker_heartbeat_age_seconds" in metrics
-    assert '"request":"/mirrorlist/9/baseos?arch=x86_64"' in containers.podman(
-        "logs", containers.name("nginx")
+    port, metrics_port = containers.environ["PORT"], containers.environ["METRICS_PORT"]
+
+    def answer(url: str) -> str:
+        return run("sh", "-c", f"curl -fsS 'http://127.0.0.1:{url}' || :")
+
+    wait_until(
+        lambda: "/9.8/BaseOS/x86_64/os/" in answer(f"{port}/mirrorlist/9/baseos?arch=x86_64"), "a list", 60
+    )
+    wait_until(
+        lambda: "mirrorwise_worker_heartbeat_age_seconds" in answer(f"{metrics_port}/metrics"), "metrics", 60
+    )
+    logged = '"request":"/mirrorlist/9/baseos?arch=x86_64"'
+    wait_until(
+        lambda: logged in containers.podman("logs", containers.name("nginx")), "the log is written", 60
     )
 
 
