@@ -80,8 +80,11 @@ class MmdbFile:
             with maxminddb.Reader(path, maxminddb.MODE_MMAP) as reader:
                 self.metadata = reader.metadata()
             self.reader = maxminddb.open_database(path)
-        except (OSError, *LOOKUP_ERRORS) as error:
-            raise GeoError(f"{self.name}: cannot be opened as a MaxMind database: {error}") from error
+        except OSError as error:
+            raise GeoError(f"{self.name}: cannot be opened: {error.strerror or error}") from error
+        except LOOKUP_ERRORS as error:  # whose words name the path of the copy that is looked at
+            problem = "is no MaxMind database, or is cut short or damaged"
+            raise GeoError(f"{self.name}: {problem} ({path.stat().st_size:,} bytes)") from error
         self._node_bytes = self.metadata.record_size // 4
         self._tree_bytes = self.metadata.node_count * self._node_bytes
         self._check_metadata()

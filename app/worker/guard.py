@@ -123,14 +123,16 @@ def _of_files(admission: Admission) -> str:
     waiting, stranding = admission.waiting, len(admission.stranding)
     parts = [_several(n, "mirror file")] if (n := len(waiting.keys() - {CONFIG})) else []
     parts += ["config.yml"] if CONFIG in waiting else []
+    since = _clock(min(edit.since_s for edit in waiting.values()))
+    held = f"edits of {' and '.join(parts)} are held back since {since}"
+    if admission.bounded:
+        held += f" until {_clock(max(edit.since_s for edit in admission.bounded) + PATIENCE_S)}"
     said = [
-        f"edits of {' and '.join(parts)} are held back since "
-        f"{_clock(min(edit.since_s for edit in waiting.values()))}, because {_lists(admission.losses)}",
+        f"{held}, because {_lists(admission.losses)}",
         "all other edits are published; the worker's log names the files; take back what was a mistake",
     ]
     if admission.bounded:
-        until_s = max(edit.since_s for edit in admission.bounded) + PATIENCE_S
-        said.append(f"they are published at {_clock(until_s)}, or now with {FORCE}")
+        said.append(f"{FORCE} publishes them now")
     if stranding:
         which = f"{stranding} of them" if admission.bounded else "they"
         said.append(

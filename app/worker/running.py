@@ -13,6 +13,7 @@ from app.worker.losses import Force
 log = logging.getLogger("mirrorwise.worker")
 
 STOP_S = 5.0
+LOOK_UP_S = 0.5
 
 
 def run(worker: Worker, refresh_s: float, stopping: threading.Event, force: Force) -> None:
@@ -47,7 +48,11 @@ def run_until(worker: Worker, refresh_s: float, stopping: threading.Event, force
 
     thread = threading.Thread(target=go, name="mirrorwise-worker", daemon=True)
     thread.start()
-    stopping.wait()
+    # Python handles a signal in the main thread. If the system gave it to another one, the main thread must
+    # look up from its wait to notice.
+    while not stopping.wait(LOOK_UP_S):
+        continue
+    log.info("ends")
     thread.join(STOP_S)
     if thread.is_alive():
         log.warning("ended within a step, which has not come to its end in %.0f s", STOP_S)

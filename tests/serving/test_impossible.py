@@ -115,8 +115,8 @@ def networks_of(name: str) -> bytes:
     [
         pytest.param(lambda: networks_of("net-0\r\nX:1"), "does not know", id="a line break"),
         pytest.param(lambda: networks_of("net-00000f"), "does not know", id="an unknown network"),
-        pytest.param(lambda: b"", "cannot be opened", id="empty"),
-        pytest.param(lambda: networks_of("net-00000f")[:-40], "cannot be opened", id="cut"),
+        pytest.param(lambda: b"", "no MaxMind database", id="empty"),
+        pytest.param(lambda: networks_of("net-00000f")[:-40], "no MaxMind database", id="cut"),
         pytest.param(
             lambda: networks_of("net-00000f").replace(b"overlay", b"overlie"), "without a name", id="no name"
         ),

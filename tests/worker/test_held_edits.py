@@ -303,9 +303,11 @@ def test_what_is_said(
     network.remove(*names[3:])
     worker.step(NOON + MINUTE)
     said = worker.faults.current["guard/files"]
-    assert said.startswith("edits of 9 mirror files are held back since 2027-01-15 08:01 UTC, because ")
+    assert said.startswith(
+        "edits of 9 mirror files are held back since 2027-01-15 08:01 UTC until 2027-01-15 08:31 UTC, "
+    )
     assert "9.8/baseos/x86_64 would keep 3 of 12 mirrors" in said
-    assert "they are published at 2027-01-15 08:31 UTC, or now with `mirrorwise worker --force`" in said
+    assert "`mirrorwise worker --force` publishes them now" in said
     assert "example.org" not in said
     [logged] = [m for m in caplog.messages if m.startswith("edits that wait: ")]
     assert all(name in logged for name in names[3:])

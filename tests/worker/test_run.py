@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import platform
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -17,8 +21,12 @@ from app.worker.loop import Worker
 from app.worker.losses import Force
 from app.worker.running import run, run_once
 from tests.conftest import wait_until
+from tests.servers import WorkerProcess, environ
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, Network, generation, listed, loaded
+
+TGKILL = {"x86_64": 234, "aarch64": 131}.get(platform.machine(), 0)
+"""The number of Linux' system call that sends a signal to one thread."""
 
 
 @contextmanager
@@ -174,3 +182,20 @@ def test_once_by_force(network: Network, store: FileStore, start: StartWorker, n
     assert sorted(listed(store)) == names
     assert run_once(start(), Force.TO_ORIGIN)
     assert listed(store) == []
+
+
+def test_ends_whichever_thread_gets_the_signal(tmp_path: Path, network: Network) -> None:
+    """The system may give SIGTERM to any thread of the process, as it does after the process was stopped."""
+    network.several(3)
+    network.city_database()
+    worker = WorkerProcess(tmp_path, environ(network.data, network.var))
+    try:
+        wait_until(lambda: "published generation" in worker.said(), "the first publication")
+        pid = worker.process.pid
+        others = {int(entry.name) for entry in Path(f"/proc/{pid}/task").iterdir()} - {pid}
+        assert others
+        for thread in others:
+            ctypes.CDLL(None).syscall(TGKILL, pid, thread, signal.SIGTERM)
+        assert worker.process.wait(timeout=20) == 0
+    finally:
+        worker.stop()
