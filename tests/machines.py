@@ -118,6 +118,7 @@ class Machine:
     def _inside(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["nsenter", f"--target={self._pid}", "--all", *command],
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

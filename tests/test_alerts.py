@@ -371,7 +371,7 @@ def test_a_dead_prober_is_reported(tmp_path: Path) -> None:
         (fleet.folder / "config.yml").write_text(yaml.safe_dump({**config, "origin": origin}))
         fleet.synced_at = datetime.now(UTC)
         fleet.add("a.example.org", address={"http": origin})
-        variables = environ(fleet.folder, tmp_path / "var", GEOIP_CITY=str(tmp_path / "none.mmdb"))
+        variables = environ(fleet.folder, tmp_path / "var", GEOIP_CITY="")
         prober = Command(tmp_path / "probe.log", ["probe", "--every", f"{interval_s}s"], variables)
         processes: list[Command] = [prober, WorkerProcess(tmp_path, variables)]
         try:

@@ -131,6 +131,7 @@ def test_an_upgrade_loses_no_request(nodes: list[Machine]) -> None:
     [upgrade] = shell_blocks(section(HANDBOOK, "## Upgrade"))
     asked = "curl -s -o /dev/null -w '%{http_code}\\n' 'http://127.0.0.1/mirrorlist/9/baseos?ip=192.0.2.49'"
     said = nodes[1].run(
+        f"trap 'touch /run/upgraded' EXIT\n"
         f"while [ ! -e /run/upgraded ]; do {asked} || :; done >/run/statuses &\n"
         f"{upgrade}\ntouch /run/upgraded\nwait\nsort /run/statuses | uniq --count"
     )
