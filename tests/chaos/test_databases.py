@@ -35,6 +35,7 @@ def city_of(server: GunicornServer) -> str:
 
 
 @pytest.mark.parametrize("replace", [pytest.param(by_rename, marks=pytest.mark.slow), in_place])
+@pytest.mark.slow
 def test_database_replaced(service: Service, replace: Callable[[Path], None]) -> None:
     """Under load, a new build is taken up by the processes that run; everybody is always answered by the
     right place, before, while and after. (One mapped file cut short would end a process.)"""

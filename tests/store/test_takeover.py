@@ -35,6 +35,7 @@ SILENT = ("READONLY", "READONLY and stale", "NOREPLICAS", "MISCONF")
         for reading in (False, True)
     ],
 )
+@pytest.mark.slow
 def test_one_error_at_most(tmp_path: Path, takeover: Takeover, reading: bool) -> None:
     """After one error, or after `RENEW_S` where there is none, the store is at the new server: with
     several connections in its pool, all of which led to the former one."""

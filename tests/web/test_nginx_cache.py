@@ -156,6 +156,7 @@ def test_service_answers_for_the_class_of_a_trusted_peer_only(site: Deployed, tm
         server.stop()
 
 
+@pytest.mark.slow
 def test_answers_for_another_class_are_not_stored(published: Path, tmp_path: Path) -> None:
     """If the service does not believe nginx's class, its answers are passed on, and never kept."""
     site = Deployed(tmp_path, published)
@@ -179,6 +180,7 @@ def test_answers_for_another_class_are_not_stored(published: Path, tmp_path: Pat
 # --- changes and failures ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_change_is_seen_when_answers_expire(own_var: Path, tmp_path: Path) -> None:
     """Every class gets the new list as soon as its answer is no longer valid: also the first who asks after
     nobody did for a while, whose old answer is still there."""

@@ -155,6 +155,7 @@ def test_equal_for_random_clients(site: Deployed, count: int) -> None:
     assert outcomes.count("HIT") > 1.3 * count  # it was the cache that was tested
 
 
+@pytest.mark.slow
 def test_equal_for_poisoned_requests(site: Deployed) -> None:
     """Parameters twice, in upper case, encoded, too long: whatever was asked before by the same client, each
     question gets its own answer."""
