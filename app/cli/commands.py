@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import signal
 import sys
 import threading
@@ -22,15 +21,13 @@ from typing import Any, Literal
 import click
 
 from app.cli.folder import check, init
+from app.cli.values import addresses, host_and_port, policy, seconds
 from app.files import is_gone, said
 from app.logs import set_up_logging
 from app.model import GeoError, MirrorwiseError, SettingsError
 from app.settings import Settings, read_settings
 
 _PATH = click.Path(path_type=Path)
-_ADDRESS = re.compile(
-    r"unix:.+|fd://[0-9]+|(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})"
-)
 # nginx notes connections that become no request in the log of a port's default server: that is the site's.
 _LISTEN = ("80 default_server", "[::]:80 default_server")
 _LISTEN_TLS = ("443 default_server", "[::]:443 default_server")
@@ -79,18 +76,6 @@ def settings_of_a_service(environ: Mapping[str, str] = os.environ) -> Settings:
     if gone:
         raise SettingsError("\n".join(gone))
     return settings
-
-
-def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
-    """Reads a duration such as 90s, 15m or 6h as seconds."""
-    from app.sources.fields import duration_s
-
-    if text is None:
-        return None
-    seconds = duration_s(text)
-    if seconds is None:
-        raise click.BadParameter(f"{text!r} is no duration; write 90s, 15m or 6h", ctx, param)
-    return float(seconds)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -166,41 +151,17 @@ def worker(once: bool, force: bool, to_origin: bool) -> None:
         os._exit(0)  # an orderly end would wait for what hangs
 
 
-def _addresses(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Checks addresses to listen on: gunicorn would end with a traceback over a bad one."""
-    for text in texts:
-        if _address(text) is None:
-            problem = f"{text!r} is none; write host:port, [::1]:port or unix:/path"
-            raise click.BadParameter(problem, ctx, param)
-    return texts
-
-
-def _host_and_port(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[str, int] | None:
-    """Reads an address such as 127.0.0.1:9100 or [::1]:9100."""
-    if text is None:
-        return None
-    match = _address(text)
-    if match is None or not match["host"]:
-        raise click.BadParameter(f"{text!r} is no address; write 127.0.0.1:9100 or [::1]:9100", ctx, param)
-    return match["host"], int(match["port"])
-
-
-def _address(text: str) -> re.Match[str] | None:
-    match = _ADDRESS.fullmatch(text)
-    return match if match and 0 < int(match["port"] or 1) < 65536 else None
-
-
 @main.command()
 @click.option(
     "--bind",
     multiple=True,
-    callback=_addresses,
+    callback=addresses,
     metavar="ADDRESS",
     help="host:port or unix:/path (repeatable); default 127.0.0.1:PORT.",
 )
 @click.option(
     "--metrics",
-    callback=_host_and_port,
+    callback=host_and_port,
     metavar="HOST:PORT",
     help="A listener of its own for /metrics, /readyz and /healthz alone.",
 )
@@ -258,7 +219,7 @@ def explain(ip: str, private: bool, as_json: bool, **parameters: str | None) -> 
 
 @main.command()
 @click.argument("mirrors", nargs=-1, metavar="[MIRROR]...")
-@click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, with a round each time (15m).")
+@click.option("--every", callback=seconds, metavar="DURATION", help="Go on, with a round each time (15m).")
 @click.option("--full", is_flag=True, help="Ask for everything, unconditionally.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what was asked and answered.")
 def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bool) -> None:
@@ -278,16 +239,6 @@ def probe(mirrors: tuple[str, ...], every: float | None, full: bool, verbose: bo
     sys.exit(run_probe(options, store=store))
 
 
-def _policy(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, object]:
-    """Reads new values for keys of `selection` from texts such as `selection.border_km=800`, by key."""
-    from app.simulation.what_if import policy_changes
-
-    try:
-        return policy_changes(texts) if texts else {}
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
-
-
 @main.command()
 @click.option("--without", multiple=True, metavar="MIRROR", help="Without this mirror (repeatable).")
 @click.option(
@@ -301,7 +252,7 @@ def _policy(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) 
     "--set",
     "policy",
     multiple=True,
-    callback=_policy,
+    callback=policy,
     metavar="selection.KEY=VALUE",
     help="With another value of this key of config.yml (repeatable).",
 )
@@ -349,7 +300,7 @@ def simulate(
 @click.option("--certificate-key", type=_PATH)
 @click.option("--cache", type=_PATH, default="/var/cache/mirrorwise", show_default=True, help="For answers.")
 @click.option("--open-files", type=click.IntRange(0, 10**6), default=0, help="Of the cache, kept open (0).")
-@click.option("--every", callback=_seconds, metavar="DURATION", help="Go on, and look again each time (15s).")
+@click.option("--every", callback=seconds, metavar="DURATION", help="Go on, and look again each time (15s).")
 @click.option("--reload", metavar="COMMAND", help="Run this when anything has changed: 'nginx -s reload'.")
 def nginx(
     out: Path, upstream: tuple[str, ...], every: float | None, reload: str | None, **machine: Any
