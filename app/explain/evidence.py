@@ -22,6 +22,7 @@ from app.catalogue.catalogue import (
     parse_question_key,
 )
 from app.model import Content, Family, Fate, MirrorState, MirrorVerdict, Status
+from app.model.words import moment
 from app.request.question import Question
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
@@ -118,11 +119,6 @@ def held_back(verdict: MirrorVerdict, contents: Iterable[str] = ()) -> str:
     if verdict.status is not Status.OK:
         said = verdict.status.value + (f": {verdict.reason}" if verdict.reason else "")
     return f"as before: the prober's last verdict ({said}) is held back by the guard"
-
-
-def moment(when: datetime) -> str:
-    """Returns a time as text for people, to the minute, in UTC."""
-    return f"{when:%Y-%m-%d %H:%M} UTC"
 
 
 def hours(seconds: float) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from app.answer.privacy import shown_to_all
-from app.explain.evidence import held_back, hours, moment
+from app.explain.evidence import held_back, hours
 from app.geo.database import CityDatabase
 from app.model import (
     Coordinates,
@@ -27,6 +27,7 @@ from app.model import (
     Status,
     about,
 )
+from app.model.words import moment
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror

@@ -1,9 +1,11 @@
-"""Helpers for messages: the name that was probably meant, and text from outside that is safe to print."""
+"""Helpers for messages: the name that was probably meant, moments, and text from outside that is safe to
+print."""
 
 from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from difflib import get_close_matches
 
 SHOWN_CHARACTERS = 80
@@ -80,3 +82,10 @@ def printable(text: str) -> str:
     """Returns text from outside in a form that is safe on a line of its own: nothing is cut, but each control
     character becomes "?"."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def moment(when: datetime | float) -> str:
+    """Returns a time as text for people, to the minute, in UTC. A number is in epoch seconds."""
+    if not isinstance(when, datetime):
+        when = datetime.fromtimestamp(when, UTC)
+    return f"{when:%Y-%m-%d %H:%M} UTC"

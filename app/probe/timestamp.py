@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from app.model.words import moment
+
 TIMESTAMP_FILE = "TIME"
 
 _AHEAD_ALLOWED = timedelta(hours=1)
@@ -30,12 +32,12 @@ def read_timestamp(body: bytes, now: datetime) -> datetime | str:
     if not lines:
         return "its timestamp file is empty"
     first = lines[0].strip()
-    moment = _epoch(first) or _iso(first) or _mail(first) or _date(first)
-    if moment is None or moment < _EARLIEST:
+    found = _epoch(first) or _iso(first) or _mail(first) or _date(first)
+    if found is None or found < _EARLIEST:
         return f"its timestamp file holds no time ({first[:40]!r})"
-    if moment > now + _AHEAD_ALLOWED:
-        return f"its timestamp file is ahead of the clock ({moment:%Y-%m-%d %H:%M} UTC)"
-    return moment
+    if found > now + _AHEAD_ALLOWED:
+        return f"its timestamp file is ahead of the clock ({moment(found)})"
+    return found
 
 
 def _epoch(text: str) -> datetime | None:

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from app.explain.client_facts import ClientFacts, GeoipDatabase
-from app.explain.evidence import hours, moment
+from app.explain.evidence import hours
 from app.explain.explanation import Explanation, QuestionFacts, Rank
 from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, probed
 from app.model import Exclusion
 from app.model.place import region_in
+from app.model.words import moment
 
 Row = tuple[str, str]
 TERMS = ("distance", "border", "continent", "load", "weight", "spread")

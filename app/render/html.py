@@ -10,9 +10,10 @@ from hashlib import sha256
 
 import jinja2
 
-from app.explain.evidence import hours, moment
+from app.explain.evidence import hours
 from app.explain.explanation import Explanation
 from app.explain.mirror_report import MirrorReport, MirrorSummary
+from app.model.words import moment
 from app.render import facts
 
 CONTENT_TYPE = "text/html; charset=utf-8"

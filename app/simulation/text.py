@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 
 import click
@@ -12,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from app.model.words import moment
 from app.simulation.outcome import LoneMirror, MirrorOutcome, Outcome, Simulation
 
 SHOWN_MIRRORS = 20
@@ -43,8 +43,7 @@ def _headings(simulation: Simulation) -> Iterator[str]:
     if simulation.priced_at_s is None:
         yield "prices: none are published yet; these are what a first publication would have"
     else:
-        at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(simulation.priced_at_s))
-        yield f"prices: as published, last decided {at}"
+        yield f"prices: as published, last decided {moment(simulation.priced_at_s)}"
 
 
 def _figures(simulation: Simulation) -> Table:

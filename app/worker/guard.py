@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
+from app.model.words import moment
 from app.snapshot.compile import Inputs, decide
 from app.snapshot.schema import Snapshot
 from app.sources.people_files import Written
@@ -123,10 +123,10 @@ def _of_files(admission: Admission) -> str:
     waiting, stranding = admission.waiting, len(admission.stranding)
     parts = [_several(n, "mirror file")] if (n := len(waiting.keys() - {CONFIG})) else []
     parts += ["config.yml"] if CONFIG in waiting else []
-    since = _clock(min(edit.since_s for edit in waiting.values()))
+    since = moment(min(edit.since_s for edit in waiting.values()))
     held = f"edits of {' and '.join(parts)} are held back since {since}"
     if admission.bounded:
-        held += f" until {_clock(max(edit.since_s for edit in admission.bounded) + PATIENCE_S)}"
+        held += f" until {moment(max(edit.since_s for edit in admission.bounded) + PATIENCE_S)}"
     said = [
         f"{held}, because {_lists(admission.losses)}",
         "all other edits are published; the worker's log names the files; take back what was a mistake",
@@ -145,7 +145,7 @@ def _of_verdicts(judgement: Judgement, since_s: float) -> str:
     emptied = any(loss.keeps == 0 for loss in judgement.losses)
     said = [
         f"the prober's verdicts on {_several(len(judgement.held), 'mirror')} are held back since "
-        f"{_clock(since_s)}, because {_lists(judgement.losses)}",
+        f"{moment(since_s)}, because {_lists(judgement.losses)}",
         "these mirrors are served there as before; all else is published",
         "it ends when the prober finds them well: see whether its own network is",
         f"if they are really down, {FORCE} accepts it",
@@ -164,7 +164,3 @@ def _lists(losses: tuple[Loss, ...]) -> str:
 
 def _several(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _clock(at_s: float) -> str:
-    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M} UTC"

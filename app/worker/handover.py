@@ -9,9 +9,9 @@ be served."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from app.logs import Faults
+from app.model.words import moment
 
 PATIENCE_S = 15 * 60.0
 RETRY_S = 5.0
@@ -41,13 +41,13 @@ class Handover:
             self._since = now
         until_s = self._since + PATIENCE_S
         self.waits = now < until_s
-        moment = f"{datetime.fromtimestamp(until_s, UTC):%F %R} UTC"
+        until = moment(until_s)
         there = f"{lacking(known, stock)} that the last publication was made of"
         text = (
-            f"this worker has {there}, so it leaves that in place until {moment}; "
+            f"this worker has {there}, so it leaves that in place until {until}; "
             "give it the rest, or run mirrorwise worker --force"
             if self.waits
-            else f"this worker took over at {moment} with {there}; give it the rest"
+            else f"this worker took over at {until} with {there}; give it the rest"
         )
         self._faults.set("takeover", text)
         return not self.waits

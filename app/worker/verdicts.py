@@ -123,17 +123,21 @@ def _with_accepted(decision: Decision, accepted: Accepted, held: Marked) -> Deci
 # --- what mirrors offer --------------------------------------------------------------------------------
 
 
+def _protocols(mirror: ServedMirror | Mirror) -> set[Protocol]:
+    return {*mirror.addresses, *(p for urls in mirror.module_addresses.values() for p in urls)}
+
+
 def _offers(mirror: ServedMirror | None) -> list[bool]:
     """Returns which of _FACETS a mirror offers. A family that was not tried counts as it does for clients."""
     if mirror is None:
         return [False] * len(_FACETS)
-    protocols = {*mirror.addresses, *(p for urls in mirror.module_addresses.values() for p in urls)}
+    protocols = _protocols(mirror)
     return [mirror.ipv4 is not False, mirror.ipv6 is True, *(p in protocols for p in PROTOCOLS)]
 
 
 def _may_offer(mirror: Mirror) -> list[bool]:
     """Returns which of _FACETS its file lets a mirror offer."""
-    protocols = {*mirror.addresses, *(p for urls in mirror.module_addresses.values() for p in urls)}
+    protocols = _protocols(mirror)
     return [True, True, *(p in protocols for p in PROTOCOLS)]
 
 
