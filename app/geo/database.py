@@ -9,7 +9,6 @@ Every request calls `place`: it makes one lookup in the C extension, and no obje
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
@@ -19,6 +18,7 @@ from typing import Any
 from app.geo import scan_cache, vendors
 from app.geo.asn_prefixes import PrefixTable
 from app.geo.copies import identity_of
+from app.geo.lookup_file import LookupFile
 from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile, holds_ipv4
 from app.geo.vendors import Details, GeoipLocation, Layout
 from app.model import GeoError
@@ -34,30 +34,6 @@ _COUNTRIES_ONLY = (
 _logger = logging.getLogger(__name__)
 
 
-class _Source:
-    """One file of a database, and how often a lookup in it failed."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = MmdbFile(path)
-        self.get = self.file.reader.get
-        self.database_type = self.file.metadata.database_type
-        self.failures = 0
-        if not self.file.by_extension:
-            _logger.warning("maxminddb's C extension is missing: lookups in %s are ten times slower", path)
-
-    def failed(self, address: str, error: BaseException) -> None:
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            return  # it was no address, so the database is not at fault
-        self.failures += 1
-        if self.failures == 1:  # neither the client's address nor the error, which may repeat it
-            kind = type(error).__name__
-            _logger.error(
-                "%s (%s) is damaged: a lookup failed (%s)", self.file.name, self.database_type, kind
-            )
-
-
 class _Database:
     """The base of both kinds of databases. `identity` names the content of the files, and `failures` counts
     the lookups that failed. Raises GeoError if a file is unusable."""
@@ -69,7 +45,7 @@ class _Database:
         self.identity = identity_of(paths)
         #: What is odd about a file that can be used, by its path.
         self.remarks: dict[Path, str] = {}
-        self._ipv4 = [_Source(path) for path in paths]
+        self._ipv4 = [LookupFile(path) for path in paths]
         self._ipv6 = [source for source in self._ipv4 if source.file.metadata.ip_version == 6]
 
     @property
@@ -80,7 +56,7 @@ class _Database:
     def failures(self) -> int:
         return sum(source.failures for source in self._ipv4)
 
-    def _find(self, address: str) -> tuple[_Source, Any] | None:
+    def _find(self, address: str) -> tuple[LookupFile, Any] | None:
         if holds_ipv4(address):
             return None
         for source in self._ipv6 if ":" in address else self._ipv4:

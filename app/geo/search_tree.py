@@ -101,7 +101,7 @@ class Grower(Generic[S, C]):
 def encode_mmdb(
     nodes: Nodes,
     root: int,
-    records: Sequence[Mapping[str, str]],
+    records: Sequence[str | dict[str, str]],
     metadata: Mapping[str, object],
     smallest_record: int = 24,
 ) -> bytes:
@@ -112,7 +112,7 @@ def encode_mmdb(
         nodes = [*nodes, (root, root)]
     count = len(nodes)
     encoder = Encoder(cache=False)
-    pieces = [encoder.encode(dict(record)) for record in records]
+    pieces = [encoder.encode(record) for record in records]
     offsets = [count]
     position = count + len(_SEPARATOR)
     for piece in pieces:

@@ -12,6 +12,10 @@ from typing import Any
 from mmdb_writer import MMDBWriter, TreeWriter
 from netaddr import IPSet
 
+from app.geo.place_lookup import DATABASE_TYPE
+from app.geo.search_tree import Grower, encode_mmdb
+from app.model.prefixes import parse_prefix
+
 
 def maxmind(country: str, latitude: float, longitude: float, **more: Any) -> dict[str, Any]:
     """A city record of MaxMind's; `more` adds or replaces top-level parts."""
@@ -80,6 +84,23 @@ def write_database(
             node[int(bits[-1])] = root
     meta = writer._build_meta() | ({} if built_at_s is None else {"build_epoch": built_at_s})
     _TreeOfSize(writer.tree, meta, record_size).write(str(path))
+    return path
+
+
+def write_places(path: Path, places: Mapping[str, str], built_at_s: int = 1) -> Path:
+    """A places database of these prefixes and places, of which the longest prefix counts."""
+    changes: dict[int, dict[tuple[int, int], str]] = {4: {}, 6: {}}
+    for text, place in places.items():
+        prefix = parse_prefix(text)
+        changes[prefix.version][prefix.address, prefix.length] = place
+    names = sorted(set(places.values()))
+    grower: Grower[str, str] = Grower(
+        lambda _, place: place, lambda place: 0 if place == "" else names.index(place) + 1
+    )
+    ipv4 = grower.grow(32, changes[4], "")
+    root = grower.grow(128, changes[6], "", {(0, 96): ipv4, (0xFFFF << 32, 96): ipv4})
+    about = {"database_type": DATABASE_TYPE, "description": {"en": "Test"}, "build_epoch": built_at_s}
+    path.write_bytes(encode_mmdb(grower.nodes, root, names, about))
     return path
 
 
