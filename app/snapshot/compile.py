@@ -64,6 +64,8 @@ class Inputs:
     last_round: ProbeRound | None = None
     #: None while the GeoIP database has not been scanned.
     places: PlaceTable | None = None
+    #: The digest of the places database; None while there is none.
+    place_database: str | None = None
     networks: ClientNetworks = field(default_factory=ClientNetworks)
     #: The versions of each repo's repomd.xml, the current one first, by "release/repo/arch".
     repomd: Mapping[str, tuple[RepomdVersion, ...]] = field(default_factory=dict)
@@ -112,6 +114,7 @@ def compile_snapshot(inputs: Inputs, decision: Decision | None = None) -> Snapsh
         places=_place_rows(inputs, served, rankable),
         overlays=overlays,
         regions=regions,
+        place_database=inputs.place_database,
         networks=inputs.networks.digest,
         repomd=_by_question(_repomd(inputs), decision.questions),
     )

@@ -64,6 +64,7 @@ class LoadedSnapshot:
         self.overlays = snapshot.overlays
         self.regions = snapshot.regions
         self.networks = snapshot.networks
+        self.place_database = snapshot.place_database
         self.repomd = snapshot.repomd
         self.rows = {name: row for row, name in enumerate(places.names.split("\n"))}
         width = len(self.mirrors)

@@ -23,7 +23,7 @@ from app.model import (
     digest_of,
 )
 
-SCHEMA = 3
+SCHEMA = 4
 
 Kilometres = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Asn = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
@@ -140,6 +140,9 @@ class Snapshot(Record, frozen=True, kw_only=True):
     places: PlaceRows
     overlays: dict[str, Overlay] = {}
     regions: dict[str, Region] = {}
+    #: The digest of the places database in the store; None until the GeoIP databases have been scanned for
+    #: the first time, and then no client has a place.
+    place_database: str | None
     #: The digest of the networks database in the store.
     networks: str | None = None
     #: The versions of repomd.xml that metalinks name, by the keys of `questions`.

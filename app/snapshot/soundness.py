@@ -255,9 +255,8 @@ def _table(packed: bytes, kind: type[np.generic], rows: int, columns: int) -> np
 def _check_networks(snapshot: Snapshot) -> None:
     mirrors, places = len(snapshot.mirrors), set(snapshot.places.names.split("\n"))
     _require_all(CHARACTERS, (*snapshot.overlays, *snapshot.regions), "network")
-    _require(
-        re.fullmatch("[0-9a-f]{64}", snapshot.networks or "0" * 64), "its networks database has no digest"
-    )
+    for what, digest in (("networks", snapshot.networks), ("places", snapshot.place_database)):
+        _require(re.fullmatch("[0-9a-f]{64}", digest or "0" * 64), f"its {what} database has no digest")
     for name, overlay in snapshot.overlays.items():
         _require(
             overlay.region is None or overlay.region in snapshot.regions, f"the region of {name} is not in it"
