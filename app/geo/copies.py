@@ -15,10 +15,11 @@ process may hold copies in memory instead.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class VerifiedCopies:
         its path."""
         #: Why the folder did not take the last copy, so that the copy is held in memory; None if it did.
         self.problem: str | None = None
-        self._folder = folder
+        self.folder = self._folder = folder
         self._or_memory = or_memory
         self._good: dict[Path, tuple[FileMark, Path]] = {}
         self._bad: dict[Path, tuple[FileMark, str]] = {}
@@ -82,7 +83,7 @@ class VerifiedCopies:
     def keep(self, digest: str, content: bytes) -> Path:
         """Writes a database that came through the store, and returns the path of its file in the folder.
         `digest` is the SHA-256 of the content in hex. Raises GeoError if the file cannot be written."""
-        target = self._folder / f"{digest[:32]}.mmdb"
+        target = self._path(digest)
 
         try:
             if not _holds(target, digest):
@@ -95,6 +96,35 @@ class VerifiedCopies:
             raise GeoError(f"{target}: cannot be written: {error}") from error
         self._kept = target
         return target
+
+    def build(self, write: Callable[[Path], None], name: str) -> str:
+        """Has `write` write a new database, verifies it, and keeps it like one that came through the store.
+        Returns its digest. Messages call it by `name`. Raises GeoError if it is no usable database, and
+        OSError if the disk does not take it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        building = self._folder / f".{secrets.token_hex(8)}.tmp"
+        try:
+            write(building)
+            verify(building, name)
+            digest = digest_of_file(building)
+            building.chmod(_FOR_ALL)
+            target = self._path(digest)
+            with replacing(target, durable=True) as temporary:
+                building.replace(temporary)
+        finally:
+            building.unlink(missing_ok=True)
+        self._kept = target
+        return digest
+
+    def use(self, digest: str) -> Path | None:
+        """Returns the path of a database that was built or kept before; None if the folder does not have it,
+        or if it is damaged."""
+        target = self._path(digest)
+        with suppress(OSError):
+            if _holds(target, digest):
+                self._kept = target
+                return target
+        return None
 
     def remember(self, source: Path, copy: Path) -> None:
         """Notes that this copy of the source is in use, so that later processes can go back to it. A copy in
@@ -133,6 +163,9 @@ class VerifiedCopies:
                 elif file.lstat().st_mtime < now - UNUSED_S:
                     file.unlink()
 
+    def _path(self, digest: str) -> Path:
+        return self._folder / f"{digest[:32]}.mmdb"
+
     def _link(self, source: Path) -> Path:
         return self._folder / f"{digest_of(os.fsencode(source))[:16]}.last"
 
@@ -152,7 +185,7 @@ class VerifiedCopies:
         return copy
 
     def _copy_to_folder(self, source: Path, digest: str) -> Path:
-        target = self._folder / f"{digest[:32]}.mmdb"
+        target = self._path(digest)
         if _holds(target, digest):
             with suppress(OSError):  # a read-only disk is no reason to refuse it
                 os.utime(target)

@@ -62,6 +62,15 @@ class Level(NamedTuple):
     walked: float
 
 
+class Alias(NamedTuple):
+    """A prefix of an IPv6 tree in which its IPv4 networks are once more. `high` and `low` are the halves of
+    the first address."""
+
+    high: int
+    low: int
+    length: int
+
+
 def holds_ipv4(address: str) -> bool:
     """Returns whether an IPv6 address, in its canonical text, lies in ::/96, where MMDB files have IPv4. No
     client has such an address, and a lookup must not find what is known of the IPv4 address in it. The
@@ -127,17 +136,18 @@ class MmdbFile:
                     records.append(record)
         return records
 
-    def walk(self, sample: int | None = None) -> Iterator[Level]:
+    def walk(self, sample: int | None = None, aliases: list[Alias] | None = None) -> Iterator[Level]:
         """Yields all networks of the database, in no particular order. With `sample`, at most that many nodes
         are followed on each level of the tree.
 
         If an IPv6 tree contains its IPv4 networks again (::ffff:0:0/96, 2002::/16), they are walked only
-        once. Raises GeoError if the tree is damaged.
+        once, and the prefixes where that is so are added to `aliases`. Raises GeoError if the tree is
+        damaged.
         """
         count = self.metadata.node_count
         tree = np.memmap(self.path, np.uint8, "r", shape=(count, self._node_bytes))
         ipv6 = self.metadata.ip_version == 6
-        alias = self._ipv4_root(tree) if ipv6 else None
+        ipv4 = self._ipv4_root(tree) if ipv6 else None
         start = np.zeros(1, np.uint32), np.zeros(1, np.uint64), np.zeros(1, np.uint64)
         pending = [(1 if ipv6 else 97, *start)]
         visited = 0
@@ -153,8 +163,10 @@ class MmdbFile:
                 raise GeoError(f"{self.name}: its search tree has a loop")
             children = _children(tree[nodes]).ravel()
             high, low = _addresses_below(high, low, depth)
-            if alias is not None:
-                own = (children != alias) | ((high | low) == 0)
+            if ipv4 is not None:
+                own = (children != ipv4) | ((high | low) == 0)
+                if aliases is not None and not own.all():
+                    aliases += [Alias(*at, depth) for at in _pairs(high[~own], low[~own])]
                 children, high, low = children[own], high[own], low[own]
             leaf = children > count
             if leaf.any():
@@ -209,11 +221,6 @@ class DistinctRecords:
                 self._known[positions[index]] = 0
         return np.array([self._known[position] for position in positions], np.int64), inverse
 
-    def counted(self, level: Level) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Returns the numbers of the level's distinct records, and how many networks have each record."""
-        numbers, inverse = self.of_networks(level)
-        return numbers, np.bincount(inverse, minlength=len(numbers))
-
 
 def texts(ip_version: int, high: Halves, low: Halves) -> list[str]:
     """Returns addresses as the texts by which a database of this IP version is asked for them."""
@@ -254,6 +261,10 @@ def _addresses_below(high: Halves, low: Halves, depth: int) -> tuple[Halves, Hal
     else:
         low[1::2] |= np.uint64(1 << (128 - depth))
     return high, low
+
+
+def _pairs(high: Halves, low: Halves) -> list[tuple[int, int]]:
+    return list(zip(high.tolist(), low.tolist(), strict=True))
 
 
 def _levels(

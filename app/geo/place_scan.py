@@ -1,8 +1,8 @@
 """Scans a city database for its places in a child process beside the worker.
 
 A scan takes seconds of one core, in which the worker must go on publishing. So a child process
-(`python -m app.geo.place_scan CACHE_FOLDER DATABASE…`) scans, writes its progress as lines of text, and
-leaves the table in the cache folder.
+(`python -m app.geo.place_scan CACHE_FOLDER COPIES_FOLDER DATABASE…`) scans, writes its progress as lines of
+text, and leaves the table in the cache folder and the places database among the copies.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import IO, cast
 
 from app.files import own_module
 from app.geo import places
+from app.geo.copies import VerifiedCopies
 from app.geo.places import PlaceTable
 from app.model import GeoError, MirrorwiseError
 
@@ -25,12 +26,19 @@ _FAULT = "fault: "
 class PlaceScan:
     """A place scan that is running; `start_scan` starts it. Call `result` or `cancel` in the end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], paths: Sequence[Path], cache_folder: Path) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        paths: Sequence[Path],
+        cache_folder: Path,
+        copies: VerifiedCopies,
+    ) -> None:
         self._process = process
         self._output = cast("IO[bytes]", process.stdout)  # start_scan made it a pipe
         os.set_blocking(self._output.fileno(), False)
         self._paths = paths
         self._cache_folder = cache_folder
+        self._copies = copies
         self._text = ""
 
     def done(self) -> bool:
@@ -47,7 +55,7 @@ class PlaceScan:
         faults = [line.removeprefix(_FAULT) for line in self._lines() if line.startswith(_FAULT)]
         status = self._process.wait()
         self._output.close()
-        table = places.load(self._paths, self._cache_folder)
+        table = places.load(self._paths, self._cache_folder, self._copies)
         if status < 0:
             raise GeoError(f"the place scan was killed by signal {-status}: is a database damaged?")
         if status != 0 or table is None:
@@ -68,16 +76,16 @@ class PlaceScan:
         return [line for line in self._text.split("\n")[:-1] if line]
 
 
-def start_scan(paths: Sequence[Path], cache_folder: Path) -> PlaceScan:
+def start_scan(paths: Sequence[Path], cache_folder: Path, copies: VerifiedCopies) -> PlaceScan:
     """Starts a scan of these copies in a child process, which ends if no process reads its progress."""
     paths, cache_folder = [path.absolute() for path in paths], cache_folder.absolute()
     process = subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
-        [*own_module("app.geo.place_scan"), cache_folder, *paths],
+        [*own_module("app.geo.place_scan"), cache_folder, copies.folder.absolute(), *paths],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         bufsize=0,
     )
-    return PlaceScan(process, paths, cache_folder)
+    return PlaceScan(process, paths, cache_folder, copies)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -85,9 +93,10 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 
-    cache_folder, *paths = map(Path, arguments)
+    cache_folder, copies_folder, *paths = map(Path, arguments)
     try:
-        places.load_or_scan(paths, cache_folder, lambda share: say(f"{share:.4f}"))
+        copies = VerifiedCopies(copies_folder)
+        places.load_or_scan(paths, cache_folder, copies, lambda share: say(f"{share:.4f}"))
     except (MirrorwiseError, OSError) as error:
         say(_FAULT + " ".join(str(error).split("\n")))
         return 1

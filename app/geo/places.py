@@ -1,8 +1,10 @@
-"""Finds all places in a city database, and how many clients each of them probably has.
+"""Finds all places in a city database, and how many clients each of them probably has, and has the places
+database made (`place_database`).
 
-The worker ranks mirrors for every place before a client asks, and prices crowded mirrors by how many
-clients they would get; both need this scan. It goes over all networks of all files, once for each build
-of the database (`place_scan` runs it beside the worker), and its result is kept on disk.
+The worker ranks mirrors for every place before a client asks, prices crowded mirrors by how many clients they
+would get, and tells web and nginx which addresses are in which place; all of it needs this scan. It goes over
+all networks of all files, once for each build of the database (`place_scan` runs it beside the worker), and
+its results are kept on disk.
 
 The database does not tell how many clients a place has, and the number of its addresses is a poor
 measure. Whole /8s are unused, and all addresses of a company may be in one city: 7 % of DB-IP's IPv4
@@ -23,23 +25,29 @@ from dataclasses import dataclass
 from functools import partial
 from math import nan
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from app.geo import scan_cache
-from app.geo.copies import identity_of
+from app.geo.copies import VerifiedCopies, identity_of
 from app.geo.database import city_layout_of
 from app.geo.mmdb import DistinctRecords, Level, MmdbFile
+from app.geo.place_database import BUILDER, NO_RECORD, NetworkCollector, Values, write_database
 from app.geo.vendors import Layout
 from app.model import GeoError
 from app.model.place import UNKNOWN_PLACE, Place, country_of, is_exact, place_of
 
 IPV4_CAP = 2.0**14
 IPV6_WEIGHT = 32.0
-SCHEMA = 2
+SCHEMA = 3
+
+_WALK = 0.75
+"""The share of a scan that goes over networks. In the rest, the places database is made of them."""
+_NO_ROW, _NOWHERE = 0, 1
+"""The rows of records that cannot be read, and of those that tell no place."""
 
 Floats = NDArray[np.float64]
 
@@ -60,10 +68,13 @@ class PlaceTable:
     ipv4_addresses: Floats
     ipv6_netblocks: Floats
     clients: Floats
+    #: The digest of the places database that was made in the same scan.
+    database: str
 
     def encode(self) -> bytes:
         columns = {name: getattr(self, name).tobytes() for name in _COLUMNS}
-        return msgspec.msgpack.encode(_Stored(names=self.names, columns=columns))
+        stored = _Stored(names=self.names, columns=columns, database=self.database)
+        return msgspec.msgpack.encode(stored)
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
@@ -75,84 +86,113 @@ class PlaceTable:
             raise GeoError(f"a place table is damaged: {error}") from error
         if any(len(column) != len(stored.names) for column in arrays.values()):
             raise GeoError("a place table is damaged: its columns are not equally long")
-        return cls(names=stored.names, **arrays)
+        return cls(names=stored.names, database=stored.database, **arrays)
 
 
 class _Stored(msgspec.Struct):
     names: list[Place]
     columns: dict[str, bytes]
+    database: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
-def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None) -> PlaceTable:
-    """Makes the place table out of all networks of these files. Tells `progress` the share that is done, 0 to
-    1.
+def scan(
+    paths: Sequence[Path], copies: VerifiedCopies, progress: Callable[[float], None] | None = None
+) -> PlaceTable:
+    """Makes the place table out of all networks of these files, and the places database among the copies.
+    Tells `progress` the share that is done, 0 to 1.
 
     Addresses that are in two files count twice. A record that cannot be read is left out. Raises GeoError if
-    a file or its search tree is damaged.
+    a file or its search tree is damaged, and OSError if the disk does not take the database.
     """
     files = [MmdbFile(path) for path in paths]
     total = sum(file.metadata.node_count for file in files)
     done = 0
-    tally = _Tally()
+    tally, maps = _Tally(), []
     for file in files:
-        layout = city_layout_of(file)
-        records = DistinctRecords(file, partial(tally.row_of, layout))
-        for level in file.walk():
-            tally.count(level, *records.counted(level))
+        records = DistinctRecords(file, partial(tally.row_of, city_layout_of(file)))
+        networks = NetworkCollector()
+        for level in file.walk(aliases=networks.aliases):
+            rows, row_of_network = records.of_networks(level)
+            tally.count(level, rows, np.bincount(row_of_network, minlength=len(rows)))
+            networks.add(level, tally.values(rows)[row_of_network])
             if progress is not None:
-                progress((done + level.walked * file.metadata.node_count) / total)
+                progress(_WALK * (done + level.walked * file.metadata.node_count) / total)
         done += file.metadata.node_count
-    return tally.table()
+        maps.append(networks.map(file))
+    build_epoch = max(1, min(file.metadata.build_epoch for file in files))  # 0 is not valid
+    digest = copies.build(
+        lambda path: write_database(path, maps, tally.places, build_epoch), "the places database"
+    )
+    table = tally.table(digest)
+    if progress is not None:
+        progress(1.0)
+    return table
 
 
-def load(paths: Sequence[Path], cache_folder: Path) -> PlaceTable | None:
+def load(paths: Sequence[Path], cache_folder: Path, copies: VerifiedCopies) -> PlaceTable | None:
     """Returns the table of places that an earlier scan made of these city databases; None if there has been
-    no scan of databases with the same content. `paths` are verified copies. Raises GeoError if the table is
-    damaged."""
+    no scan of databases with the same content, or its places database is not among the copies (any more).
+    `paths` are verified copies. Raises GeoError if the table is damaged."""
     content = scan_cache.load(cache_folder, "places", scan_key(paths))
-    return None if content is None else PlaceTable.decode(content)
+    if content is None:
+        return None
+    table = PlaceTable.decode(content)
+    return None if copies.use(table.database) is None else table
 
 
 def load_or_scan(
-    paths: Sequence[Path], cache_folder: Path, progress: Callable[[float], None] | None = None
+    paths: Sequence[Path],
+    cache_folder: Path,
+    copies: VerifiedCopies,
+    progress: Callable[[float], None] | None = None,
 ) -> PlaceTable:
     """Returns the table of an earlier scan, or else of a new one, which is kept. Raises GeoError or
     OSError."""
-    table = load(paths, cache_folder)
+    table = load(paths, cache_folder, copies)
     if table is None:
-        table = scan(paths, progress)
+        table = scan(paths, copies, progress)
         scan_cache.save(cache_folder, "places", scan_key(paths), table.encode())
     return table
 
 
 def scan_key(paths: Sequence[Path]) -> str:
     """Returns the key of a scan of these copies in the scan cache."""
-    return scan_cache.key_of(identity_of(paths), SCHEMA, IPV4_CAP, IPV6_WEIGHT)
+    return scan_cache.key_of(identity_of(paths), SCHEMA, BUILDER, IPV4_CAP, IPV6_WEIGHT)
 
 
 class _Tally:
     """Counts clients in a scan: first by distinct record, because many networks share one, and at the end by
-    place. Each record has a row. Row 0 is for records that tell no place; they are not counted."""
+    place. Each record that tells one has a row of its own."""
 
     def __init__(self) -> None:
-        self._places = {UNKNOWN_PLACE: 0}
+        self._numbers = {UNKNOWN_PLACE: 0}
         self._continents: dict[str, str | None] = {}
-        self._place_of_row = array("q", [0])
-        self._latitudes = array("d", [nan])
-        self._longitudes = array("d", [nan])
+        self._place_of_row = array("q", [0, 0])  # of _NO_ROW and _NOWHERE
+        self._latitudes = array("d", [nan, nan])
+        self._longitudes = array("d", [nan, nan])
         self._counts: list[tuple[NDArray[np.int64], Floats]] = []
+
+    @property
+    def places(self) -> list[Place]:
+        """The places by number. Number 0 is the unknown place."""
+        return list(self._numbers)
 
     def row_of(self, layout: Layout, record: object) -> int:
         location = layout.locate(record)
         place = location.place
         if not place:
-            return 0
+            return _NOWHERE
         if location.country is not None:
             self._continents[location.country] = location.continent
-        self._place_of_row.append(self._places.setdefault(place, len(self._places)))
+        self._place_of_row.append(self._numbers.setdefault(place, len(self._numbers)))
         self._latitudes.append(nan if location.latitude is None else location.latitude)
         self._longitudes.append(nan if location.longitude is None else location.longitude)
         return len(self._place_of_row) - 1
+
+    def values(self, rows: NDArray[np.int64]) -> Values:
+        """Returns what records say of places, as values of the places database."""
+        places = np.frombuffer(self._place_of_row, np.int64)[rows]
+        return np.where(rows == _NO_ROW, NO_RECORD, places + 1).astype(np.uint32)
 
     def count(self, level: Level, rows: NDArray[np.int64], networks: NDArray[np.int64]) -> None:
         """Counts networks of a level: `networks[i]` of them have the record of row `rows[i]`."""
@@ -164,22 +204,21 @@ class _Tally:
             clients = IPV6_WEIGHT * min(netblocks, 1.0)
         self._counts.append((rows, np.outer((addresses, netblocks, clients), networks)))
 
-    def table(self) -> PlaceTable:
+    def table(self, database: str) -> PlaceTable:
+        """Returns the table of all that was counted. `database` is the digest of the places database."""
         rows = np.concatenate([np.zeros(0, np.int64), *(rows for rows, _ in self._counts)])
         counts = np.concatenate([np.zeros((3, 0)), *(counts for _, counts in self._counts)], axis=1)
-        places = np.array(self._place_of_row)
+        places, names = np.array(self._place_of_row), self.places
         vectors = _vectors(np.array(self._latitudes), np.array(self._longitudes))
-        addresses, netblocks, clients = (_sums(places[rows], column, len(self._places)) for column in counts)
+        addresses, netblocks, clients = (_sums(places[rows], column, len(names)) for column in counts)
         weights = np.where(np.isnan(vectors[0]), 0.0, _sums(rows, counts[2], len(places)))
-        totals = np.stack(
-            [_sums(places, np.nan_to_num(axis) * weights, len(self._places)) for axis in vectors]
-        )
-        names = list(self._places)
+        totals = np.stack([_sums(places, np.nan_to_num(axis) * weights, len(names)) for axis in vectors])
         latitude, longitude = _degrees(self._of_whole_countries(names, totals))
         order = sorted(range(1, len(names)), key=names.__getitem__)
         return PlaceTable(
             [names[place] for place in order],
             *(column[order] for column in (latitude, longitude, addresses, netblocks, clients)),
+            database,
         )
 
     def _of_whole_countries(self, names: list[Place], totals: Floats) -> Floats:

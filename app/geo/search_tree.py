@@ -1,10 +1,10 @@
 """Builds a binary search tree over address prefixes, and writes it as an MMDB file.
 
-Only the encoder of values is taken from the library mmdb_writer. In the library's own tree, a network
-replaces what was inserted before, but here, what nested prefixes say has to be combined; and that tree is ten
-times slower. The tree here is grown from sorted prefixes: their list is cut in two at each bit, and the state
-(what is known so far) is handed down. Two equal leaves become one. So a tree depends only on what it says,
-not on the order of its input, and its leaves are the disjoint pieces of all prefixes.
+In the tree of the library mmdb_writer, a network replaces what was inserted before, but here, what nested
+prefixes say has to be combined; and that tree is ten times slower. The tree here is grown from sorted
+prefixes: their list is cut in two at each bit, and the state (what is known so far) is handed down. Two equal
+leaves become one. So a tree depends only on what it says, not on the order of its input, and its leaves are
+the disjoint pieces of all prefixes.
 
 While the tree grows, the root is the last node; in the file it is the first. A node is a pair of references.
 A reference to a node is the node's number. A reference to a leaf is -1 minus the leaf's value, where the
@@ -13,18 +13,16 @@ value 0 means that nothing is known. The format is in https://maxmind.github.io/
 
 from __future__ import annotations
 
-import sys
-from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from mmdb_writer import METADATA_MAGIC, Encoder
+import numpy as np
+
+from app.geo.mmdb_encoding import MmdbEncoding
 
 S = TypeVar("S")  # a state: what is known of an address; it is handed down, and given to `leaf` at the end
 C = TypeVar("C")  # what a prefix changes in the state
-
-_SEPARATOR = b"\0" * 16  # between the tree and the data section
 
 Nodes = list[tuple[int, int]]
 
@@ -106,57 +104,13 @@ def encode_mmdb(
     smallest_record: int = 24,
 ) -> bytes:
     """Returns an IPv6 tree as the bytes of an MMDB file. The value of a leaf is the number of its record in
-    `records`, counted from 1. `metadata` has what does not follow from the tree: database_type, description,
-    build_epoch. The record size is `smallest_record` bits, or more if the tree needs it."""
+    `records`, counted from 1. `metadata` and `smallest_record` are those of `MmdbEncoding`."""
     if root < 0:  # the same everywhere; a file has at least one node
         nodes = [*nodes, (root, root)]
     count = len(nodes)
-    encoder = Encoder(cache=False)
-    pieces = [encoder.encode(record) for record in records]
-    offsets = [count]
-    position = count + len(_SEPARATOR)
-    for piece in pieces:
-        offsets.append(position)
-        position += len(piece)
-    size = next(size for size in (24, 28, 32) if size >= smallest_record and position < 1 << size)
-    numbers = array(
-        "Q",
-        (count - 1 - side if side >= 0 else offsets[-1 - side] for node in reversed(nodes) for side in node),
-    )
-    facts = {
-        "binary_format_major_version": 2,
-        "binary_format_minor_version": 0,
-        "ip_version": 6,
-        "languages": [],
-        "node_count": count,
-        "record_size": size,
-        **metadata,
-    }
-    tree = _pack(numbers, size)
-    return b"".join([tree, _SEPARATOR, *pieces, METADATA_MAGIC, encoder.encode_meta(facts)])
-
-
-def _pack(numbers: array[int], size: int) -> bytes:
-    """Packs the numbers of all nodes, two for each node, as big-endian integers of `size` bits (24, 28 or
-    32). With 28 bits, a node has seven bytes, and the middle one holds the highest four bits of both
-    numbers."""
-    big_endian = array("Q", numbers)
-    if sys.byteorder == "little":
-        big_endian.byteswap()
-    raw = big_endian.tobytes()
-    if size == 32:
-        packed = bytearray(len(numbers) * 4)
-        for byte in range(4):
-            packed[byte::4] = raw[4 + byte :: 8]
-        return bytes(packed)
-    if size == 24:
-        packed = bytearray(len(numbers) * 3)
-        for byte in range(3):
-            packed[byte::3] = raw[5 + byte :: 8]
-        return bytes(packed)
-    packed = bytearray(len(numbers) // 2 * 7)
-    for byte in range(3):
-        packed[byte::7] = raw[5 + byte :: 16]
-        packed[4 + byte :: 7] = raw[13 + byte :: 16]
-    packed[3::7] = bytes(left << 4 | right for left, right in zip(raw[4::16], raw[12::16], strict=True))
-    return bytes(packed)
+    encoding = MmdbEncoding(count, records, metadata, smallest_record)
+    children = np.array(nodes[::-1], np.int64)
+    is_leaf = children < 0
+    numbers = count - 1 - children
+    numbers[is_leaf] = encoding.references[-1 - children[is_leaf]]
+    return encoding.nodes(numbers) + encoding.tail
