@@ -83,7 +83,7 @@ class VerifiedCopies:
     def keep(self, digest: str, content: bytes) -> Path:
         """Writes a database that came through the store, and returns the path of its file in the folder.
         `digest` is the SHA-256 of the content in hex. Raises GeoError if the file cannot be written."""
-        target = self._path(digest)
+        target = self.path_of(digest)
 
         try:
             if not _holds(target, digest):
@@ -108,7 +108,7 @@ class VerifiedCopies:
             verify(building, name)
             digest = digest_of_file(building)
             building.chmod(_FOR_ALL)
-            target = self._path(digest)
+            target = self.path_of(digest)
             with replacing(target, durable=True) as temporary:
                 building.replace(temporary)
         finally:
@@ -116,10 +116,14 @@ class VerifiedCopies:
         self._kept = target
         return digest
 
+    def path_of(self, digest: str) -> Path:
+        """Returns the path that a database with this digest has in the folder, if it is there."""
+        return self._folder / f"{digest[:32]}.mmdb"
+
     def use(self, digest: str) -> Path | None:
         """Returns the path of a database that was built or kept before; None if the folder does not have it,
         or if it is damaged."""
-        target = self._path(digest)
+        target = self.path_of(digest)
         with suppress(OSError):
             if _holds(target, digest):
                 self._kept = target
@@ -158,13 +162,12 @@ class VerifiedCopies:
             self._in_memory.pop(copy).close()
         for file in map(Path, marks(self._folder, ".mmdb")):
             with suppress(OSError):  # another process was faster, or the disk is read-only
+                unused_s = now - file.lstat().st_mtime
                 if file in current:
-                    os.utime(file, (now, now))
-                elif file.lstat().st_mtime < now - UNUSED_S:
+                    if not 0 <= unused_s < UNUSED_S / 4:  # not each time, because its mark changes
+                        os.utime(file, (now, now))
+                elif unused_s > UNUSED_S:
                     file.unlink()
-
-    def _path(self, digest: str) -> Path:
-        return self._folder / f"{digest[:32]}.mmdb"
 
     def _link(self, source: Path) -> Path:
         return self._folder / f"{digest_of(os.fsencode(source))[:16]}.last"
@@ -185,7 +188,7 @@ class VerifiedCopies:
         return copy
 
     def _copy_to_folder(self, source: Path, digest: str) -> Path:
-        target = self._path(digest)
+        target = self.path_of(digest)
         if _holds(target, digest):
             with suppress(OSError):  # a read-only disk is no reason to refuse it
                 os.utime(target)

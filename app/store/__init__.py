@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.settings import Settings
+from app.store.blob import Blob, BlobError
 from app.store.file import FileStore
 from app.store.protocol import LeaseLost, NotOursError, Pointer, Publication, Store
 
 __all__ = [
+    "Blob",
+    "BlobError",
     "FileStore",
     "LeaseLost",
     "NotOursError",

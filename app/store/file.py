@@ -50,6 +50,7 @@ class FileStore(IndexedStore):
     """A store in a directory. The first write makes the directory; until then, nothing is found in it."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         self.directory = directory
         self.where = str(directory)
         self._objects = directory / "objects"
@@ -139,6 +140,12 @@ class FileStore(IndexedStore):
         if not _DIGEST.fullmatch(digest):  # it becomes a file name
             raise StoreError(f"{self.where}: {digest!r} is not a SHA-256 in lower-case hex")
         return _read(self._objects / digest)
+
+    def _look_at_object(self, digest: str, start: int, size: int) -> tuple[int, bytes] | None:
+        path = self._objects / digest
+        with _spoken(path), suppress(FileNotFoundError), path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size, os.pread(file.fileno(), size, start)
+        return None
 
     def _save_object(self, digest: str, data: bytes) -> None:
         path = self._objects / digest

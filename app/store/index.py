@@ -7,17 +7,19 @@ whole. The name of an object is the digest of its content, so a reader can verif
 same object twice does no harm. Objects to which the new index no longer refers are removed in the same step.
 Objects that never got into an index, because their writer died, are removed after `UNCLAIMED_S`.
 
-A store implements the four abstract methods of `IndexedStore`; all rules are here.
+A store implements the five abstract methods of `IndexedStore`; all rules are here.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from itertools import count
 
 import msgspec
 
 from app.model import EpochSeconds, Record, StoreError, digest_of
+from app.store.blob import Blob
 from app.store.protocol import KEPT_GENERATIONS, LeaseLost, NotOursError, Pointer, Publication
 
 UNCLAIMED_S = 3600
@@ -100,6 +102,9 @@ class IndexedStore(ABC):
 
     where: str  # for messages
 
+    def __init__(self) -> None:
+        self._looks = count()
+
     def pointer(self) -> Pointer | None:
         index = decode_index(self._load_index(), self.where)
         if not index.kept:
@@ -129,6 +134,10 @@ class IndexedStore(ABC):
         if data is not None and digest_of(data) != digest:
             raise NotOursError(f"{self.where}: the object {digest[:12]}… does not hold what its name says")
         return data
+
+    def has_blob(self, blob: Blob) -> bool:
+        start, piece = blob.piece(next(self._looks))
+        return self._look_at_object(blob.digest, start, len(piece)) == (blob.size, piece)
 
     def put_blob(self, data: bytes) -> str:
         digest = digest_of(data)
@@ -186,6 +195,10 @@ class IndexedStore(ABC):
 
     @abstractmethod
     def _load_object(self, digest: str) -> bytes | None: ...
+
+    @abstractmethod
+    def _look_at_object(self, digest: str, start: int, size: int) -> tuple[int, bytes] | None:
+        """Returns the size of an object and a piece of it; None if it is not there."""
 
     @abstractmethod
     def _save_object(self, digest: str, data: bytes) -> None:

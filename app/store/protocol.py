@@ -1,9 +1,9 @@
 """The interface of a store, to which the worker writes and from which web processes read.
 
-A store holds bytes and never looks into them: the snapshots of the last generations, the blobs (networks
-databases) that these need, the worker's memory, the status document, a heartbeat, and a request to the
-worker. It also knows which worker holds the lease. If anything goes wrong, a method raises StoreError, with
-a sentence for people that never contains a password. It returns None for what is not there.
+A store holds bytes and never looks into them: the snapshots of the last generations, the blobs (places and
+networks databases) that these need, the worker's memory, the status document, a heartbeat, and a request to
+the worker. It also knows which worker holds the lease. If anything goes wrong, a method raises StoreError,
+with a sentence for people that never contains a password. It returns None for what is not there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from app.model import Record, StoreError
+from app.store.blob import Blob
 
 KEPT_GENERATIONS = 3
 
@@ -65,6 +66,10 @@ class Store(Protocol):
     def blob(self, digest: str) -> bytes | None:
         """Returns the bytes whose SHA-256 is `digest` (in lower-case hex), verified; None if they are not
         there."""
+
+    def has_blob(self, blob: Blob) -> bool:
+        """Returns whether the store has a blob, as far as a quick look tells: the size is right, and so is
+        one piece, another one at each look. It reads no more than this piece, however large the blob is."""
 
     def put_blob(self, data: bytes) -> str:
         """Stores a blob, which may be there already, and returns its digest. A blob to which no publication

@@ -1,10 +1,10 @@
 """The store in Redis or Valkey, of any version since 6.0.9, without scripts or modules.
 
 All keys begin with `PREFIX`, whose number changes when their meaning does, so that two versions of
-Mirrorwise can share a server. An ACL has to allow `~{mirrorwise:1}:*` with GET, SET, APPEND, EXISTS, DEL,
-UNLINK, PERSIST, PTTL, HGET, HGETALL, HSET, HDEL, WATCH, UNWATCH, MULTI and EXEC for the worker, and GET for
-web. A prober only shares what it found: it needs SET, APPEND, HGETALL, HSET, MULTI and EXEC for the keys
-`SHARED` and `SHARED_VALUE`. All need SELECT if the database is not 0.
+Mirrorwise can share a server. An ACL has to allow `~{mirrorwise:1}:*` with GET, SET, APPEND, STRLEN,
+GETRANGE, EXISTS, DEL, UNLINK, PERSIST, PTTL, HGET, HGETALL, HSET, HDEL, WATCH, UNWATCH, MULTI and EXEC for
+the worker, and GET for web. A prober only shares what it found: it needs SET, APPEND, HGETALL, HSET, MULTI
+and EXEC for the keys `SHARED` and `SHARED_VALUE`. All need SELECT if the database is not 0.
 
 The index is replaced in a WATCH/MULTI/EXEC that watches the lease too. So a worker whose lease has
 expired cannot publish, however late its commands arrive. A lease that is no string or never ends, because
@@ -78,6 +78,7 @@ class RedisStore(IndexedStore):
         sentinels: list[redis.Redis] | None = None,
         line: Succession | None = None,
     ) -> None:
+        super().__init__()
         self.where = f"Redis at {where}"
         self._line = line
         self._client = client
@@ -211,6 +212,19 @@ class RedisStore(IndexedStore):
     def _load_object(self, digest: str) -> bytes | None:
         with self._spoken():
             return _get(self._client, OBJECT + digest)
+
+    def _look_at_object(self, digest: str, start: int, size: int) -> tuple[int, bytes] | None:
+        key = OBJECT + digest
+        with self._spoken(), self._client.pipeline(transaction=False) as pipe:
+            pipe.strlen(key)
+            pipe.getrange(key, start, start + max(size, 1) - 1)
+            length, piece = pipe.execute(raise_on_error=False)
+            for answer in (length, piece):
+                if isinstance(answer, redis.RedisError):
+                    if code_of(answer) != "WRONGTYPE":
+                        raise answer
+                    return None
+        return (length, piece[:size]) if length else None
 
     def _save_object(self, digest: str, data: bytes) -> None:
         key = OBJECT + digest

@@ -9,7 +9,7 @@ from app.model import SourceError
 from app.store import FileStore, Store
 from app.surveys.own import shared_tags
 from app.worker.reader import InputReader
-from app.worker.scans import SharedScans, shared_places
+from app.worker.scans import SharedScans
 
 EVERY_S = 60.0
 
@@ -21,7 +21,9 @@ class Exchange:
         self._store = store
         self._reader = reader
         # Where the store is in files, all workers have the same scan cache.
-        self._scans = None if isinstance(store, FileStore) else SharedScans(var_dir / "scans")
+        self._scans = (
+            None if isinstance(store, FileStore) else SharedScans(var_dir / "scans", reader.geo.copies)
+        )
         self._at_s = float("-inf")
         self._has_news = False
 
@@ -35,8 +37,10 @@ class Exchange:
             self._scans.fetch(self._store, tags, self._reader.geo.scans)
         with suppress(SourceError):  # no config has ever been good; reading names the fault
             self._reader.refresh(now)
-        if self._reader.geo.places is None:
-            self._reader.geo.places = shared_places(self._store, tags)
+        if self._scans is not None and self._reader.geo.places is None:
+            table = self._scans.fetch_places(self._store, tags)
+            if table is not None:
+                self._reader.geo.take(table)
 
     def has_news(self) -> bool:
         """Returns whether other machines have found out anything since the inputs were read last."""

@@ -1,8 +1,9 @@
 """Reads the inputs that say where clients are: GeoIP databases, their places, and cloud ranges.
 
 If a database file becomes bad, its last good copy stays in use. A new city database is scanned for its
-places in a child process. Until that is done, the places of the former database are used, or, before the
-first one, countries alone. The networks database is built anew only when one of its inputs has changed.
+places in a child process, which also makes the places database. Until that is done, the places of the former
+database are used. Before the first scan has ended, no client has a place. The networks database is built anew
+only when one of its inputs has changed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,7 +20,7 @@ from app.clouds import PROVIDERS
 from app.clouds.overlap import netblock_findings
 from app.clouds.ranges import CloudRanges, decode_ranges, encode_ranges
 from app.clouds.read import RANGE_ENDINGS, read_cloud_folder
-from app.files import Marks, folder_mark, listing_error, mark, marks
+from app.files import FileMark, Marks, folder_mark, listing_error, mark, marks
 from app.geo import places, scan_cache
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
@@ -33,8 +35,12 @@ from app.model.prefixes import CloudRange
 from app.settings import Settings
 from app.sources.reach import asn_findings, by_asn
 from app.sources.report import located
+from app.store import Blob
 
 log = logging.getLogger("mirrorwise.worker")
+
+_PLACES = Path("places.mmdb")
+"""What stands for the source of the places database among the copies."""
 
 RESCAN_S = 300.0
 """The pause after a place scan that failed because the disk was full or the child process was killed."""
@@ -48,15 +54,18 @@ class GeoFiles:
         self.cities: CityDatabase | None = None
         self.asns: AsnDatabase | None = None
         self.places: PlaceTable | None = None
+        #: The places database that was made together with `places`.
+        self.database: Blob | None = None
+        self.copies = VerifiedCopies(settings.var_dir / "geoip")
         self._faults = faults
         self._remarks = Faults(log)
         self._cache_folder = settings.var_dir / "scans"
-        self._copies = VerifiedCopies(settings.var_dir / "geoip")
-        self._followed_cities = follow_cities(settings.geoip_city, self._copies)
-        self._followed_asns = follow_asns(settings.geoip_asn, self._copies, self._cache_folder)
+        self._followed_cities = follow_cities(settings.geoip_city, self.copies)
+        self._followed_asns = follow_asns(settings.geoip_asn, self.copies, self._cache_folder)
         self._scan: PlaceScan | None = None
         self._scanned: Sequence[Path] = ()
         self._scan_again_s: float | None = None  # of the monotonic clock
+        self._database_mark: FileMark | None = None
 
     def marks(self) -> Marks:
         sources = (*self._followed_cities.sources, *self._followed_asns.sources)
@@ -73,7 +82,7 @@ class GeoFiles:
         remarks = {f"geoip/{source.name}": text for source, text in self._followed_cities.remarks.items()}
         self._remarks.replace("geoip/", remarks)
         self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
-        self._copies.delete_unused(now)
+        self.copies.delete_unused(now)
 
     @property
     def scans(self) -> dict[str, str]:
@@ -88,15 +97,16 @@ class GeoFiles:
             return False
         if self._scan_again_s is not None and time.monotonic() > self._scan_again_s:
             self._scan_again_s, self._scanned = None, ()
+        self._look_at_database()
         if self._scan is None and self._scanned != self.cities.paths:
             self._scanned = self.cities.paths
-            known = places.load(self._scanned, self._cache_folder)
+            known = places.load(self._scanned, self._cache_folder, self.copies)
             if known is not None:
-                self.places = known
+                self.take(known)
                 return True
             log.info("looking for the places in the city database; until then, %s", self._until_then)
             try:
-                self._scan = start_scan(self._scanned, self._cache_folder)
+                self._scan = start_scan(self._scanned, self._cache_folder, self.copies)
             except OSError as error:
                 self._scan_failed(f"the place scan cannot be started: {error}")
         if self._scan is not None and (wait or self._scan.done()):
@@ -105,7 +115,34 @@ class GeoFiles:
 
     @property
     def _until_then(self) -> str:
-        return "the former ones count" if self.places else "lists go by country"
+        return "the former ones count" if self.places else "no client has a place"
+
+    def take(self, table: PlaceTable) -> None:
+        """Takes up a table of places, whose places database is among the copies. Raises OSError."""
+        path = self.copies.path_of(table.database)
+        self.database, self._database_mark = Blob.in_file(path, table.database), mark(path)
+        self.copies.remember(_PLACES, path)
+        self.places = table
+        self._faults.clear("geoip/places")
+
+    def doubt_database(self) -> None:
+        """Has the places database verified at the next look."""
+        self._database_mark = None
+
+    def _look_at_database(self) -> None:
+        """Notices if the places database was damaged or has gone, and then has it made again."""
+        if self.database is None:
+            return
+        path = self.copies.path_of(self.database.digest)
+        seen = mark(path)
+        if seen is not None and seen == self._database_mark:
+            return
+        self._database_mark = seen
+        if self.copies.use(self.database.digest) is None and self._scan is None:
+            with suppress(OSError):  # what is damaged is not compared with what the store has
+                path.unlink()
+            self._faults.set("geoip/places", f"{path} is damaged or gone, so it is made again")
+            self._scanned = ()
 
     @property
     def scan_progress(self) -> float | None:
@@ -120,12 +157,12 @@ class GeoFiles:
     def _finish(self, scan: PlaceScan) -> bool:
         self._scan = None
         try:
-            self.places = scan.result()
-        except GeoError as error:
+            found = scan.result()
+            self.take(found)
+        except (GeoError, OSError) as error:
             self._scan_failed(str(error))
             return False
-        self._faults.clear("geoip/places")
-        log.info("found %d places in the city database", len(self.places.names))
+        log.info("found %d places in the city database", len(found.names))
         return True
 
     def _scan_failed(self, problem: str) -> None:

@@ -20,12 +20,12 @@ from contextlib import contextmanager, suppress
 from app.answer.privacy import is_for_all
 from app.files import Marks
 from app.logs import Faults
-from app.model import SnapshotError, SourceError, StoreError, digest_of
+from app.model import SnapshotError, SourceError, StoreError
 from app.settings import Settings
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument, contents_of, encode_heartbeat
 from app.snapshot.status import encode as encode_status
-from app.store import NotOursError, Publication, Store
+from app.store import Blob, BlobError, NotOursError, Publication, Store
 from app.worker import memory as remembered
 from app.worker.compiling import Ready, compile_admitted
 from app.worker.edits import Leeway
@@ -77,7 +77,7 @@ class Worker:
         self._copied: str | None = None
         self._copied_at = float("-inf")
         self._published: Publication | None = None
-        self._published_blobs: tuple[bytes, ...] = ()
+        self._published_blobs: tuple[Blob, ...] = ()
         self._status: bytes | None = None
 
     # --- one step --------------------------------------------------------------------------------
@@ -238,19 +238,24 @@ class Worker:
     # --- publishing ----------------------------------------------------------------------------------
 
     def _publish(self, now: float) -> None:
-        if self._ready is not None:
-            self._publish_compiled(self._ready, now)
-        self._restore(now)
+        try:
+            if self._ready is not None:
+                self._publish_compiled(self._ready, now)
+            self._restore(now)
+            self.faults.clear("geoip/places database")
+        except BlobError as error:  # and the store has lost it too
+            self.faults.set("geoip/places database", f"{error}, so it is made again")
+            self.reader.geo.doubt_database()
         if self._published is not None and self._pricing.is_due(now):
             self._consider_prices(self._published)
 
     def _publish_compiled(self, ready: Ready, now: float) -> None:
-        blobs = tuple(blob for blob in [self.reader.networks.networks.mmdb] if blob)
+        blobs = self.reader.blobs
         publication = Publication(
             generation=ready.generation,
             snapshot=ready.data,
             memory=remembered.encode(self._memory(ready.guard, now)),
-            blobs=tuple(map(digest_of, blobs)),
+            blobs=tuple(blob.digest for blob in blobs),
             published_at_s=now,
         )
         if ready.generation != self.generation or generation_in(self._store) is None:
@@ -277,10 +282,11 @@ class Worker:
             snapshot = LoadedSnapshot(published.generation, published.snapshot)
             self._pricing.solve(snapshot, self.reader.clients)
 
-    def _put(self, publication: Publication, blobs: Iterable[bytes]) -> None:
+    def _put(self, publication: Publication, blobs: Iterable[Blob]) -> None:
         with self._renewing():
             for blob in blobs:
-                self._store.put_blob(blob)
+                if not self._store.has_blob(blob):
+                    self._store.put_blob(blob.load())
             self._store.publish(publication, self.owner)
 
     @contextmanager
@@ -306,7 +312,7 @@ class Worker:
         """Returns whether the store really has all of a publication: a server may have evicted a part."""
         try:
             snapshot, memory = self._store.snapshot(published.generation), self._store.memory()
-            blobs = all(self._store.blob(digest) is not None for digest in published.blobs)
+            blobs = all(map(self._store.has_blob, self._published_blobs))
             return snapshot == published.snapshot and memory is not None and blobs
         except NotOursError:
             return False

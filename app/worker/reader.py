@@ -18,6 +18,7 @@ from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
 from app.sources.people_files import PeopleFiles, Written
 from app.sources.place_counts import read_place_counts
+from app.store import Blob
 from app.surveys.known import Known
 from app.worker.geography import GeoFiles, NetworkFiles
 from app.worker.locate import Locator
@@ -115,6 +116,12 @@ class InputReader:
             "cloud providers": self.networks.providers,
         }
 
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """The databases that are published together with a snapshot of what was read last."""
+        networks = self.networks.networks.mmdb
+        return tuple(blob for blob in (self.geo.database, Blob.of(networks) if networks else None) if blob)
+
     def inputs(self, written: Written, load_km: Mapping[str, float]) -> Inputs:
         """Puts together what was read last, with `written` as what people have written."""
         claims = self.networks.refuse(written.definitions, self.geo.asns)
@@ -130,6 +137,7 @@ class InputReader:
             states=states,
             last_round=self.probe.last_round,
             places=self.geo.places,
+            place_database=self.geo.database.digest if self.geo.database else None,
             networks=ClientNetworks(
                 digest=digest_of(networks.mmdb) if networks.mmdb else None,
                 overlays=networks.overlays,
