@@ -166,6 +166,7 @@ def place_table(cells: Mapping[str, tuple[float, float]]) -> PlaceTable:
         ipv4_addresses=ones,
         ipv6_netblocks=ones,
         clients=ones,
+        database="0" * 64,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from app.geo import places
+from app.geo.copies import VerifiedCopies
 from app.geo.place_scan import main, start_scan
 from app.geo.places import IPV4_CAP, IPV6_WEIGHT, PlaceTable, load, load_or_scan, scan
 from app.model import GeoError
@@ -20,6 +22,15 @@ def row(table: PlaceTable, name: str) -> dict[str, float]:
     index = table.names.index(name)
     columns = ("latitude", "longitude", "ipv4_addresses", "ipv6_netblocks", "clients")
     return {column: float(getattr(table, column)[index]) for column in columns}
+
+
+def scanned(path: Path) -> PlaceTable:
+    return scan([path], VerifiedCopies(path.parent / "geoip"))
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> VerifiedCopies:
+    return VerifiedCopies(tmp_path / "geoip")
 
 
 @pytest.fixture
@@ -45,7 +56,7 @@ def database(tmp_path: Path) -> Path:
 def test_places_and_counts(database: Path) -> None:
     """Every place with its own addresses, each once however often the tree shows them; what says
     nothing about where it is, is not a place."""
-    table = scan([database])
+    table = scanned(database)
     assert table.names == ["DE", "DE/50/8", "LU/49/6", "~EU", "~OC"]
     assert table.ipv4_addresses.tolist() == [16, 256, 192, 16, 16]
     assert table.ipv6_netblocks.tolist() == [0, 0, 16, 0, 0]
@@ -54,7 +65,7 @@ def test_places_and_counts(database: Path) -> None:
 def test_coordinates_are_the_mean_of_clients(database: Path) -> None:
     """A cell is where its clients are; a country known by name only is where its clients are known to
     be, and so is a continent; without any of those, there are no coordinates."""
-    table = scan([database])
+    table = scanned(database)
     lu = row(table, "LU/49/6")
     heavy = 128 + IPV6_WEIGHT
     assert lu["latitude"] == pytest.approx((heavy * 49.6 + 64 * 49.8) / (heavy + 64), abs=1e-3)
@@ -72,7 +83,7 @@ def test_the_mean_is_right_at_the_date_line(tmp_path: Path) -> None:
         "192.0.2.64/26": dbip("FJ", -17.0, -179.0),
         "192.0.2.128/26": dbip("FJ", 0.0, 0.0),
     }
-    table = scan([write_database(tmp_path / "x.mmdb", networks)])
+    table = scanned(write_database(tmp_path / "x.mmdb", networks))
     assert abs(row(table, "FJ")["longitude"]) == pytest.approx(180)
 
 
@@ -81,7 +92,7 @@ def test_dark_networks_do_not_count_as_people(tmp_path: Path) -> None:
     have as many as they have addresses."""
     networks: dict[str, Any] = {"11.0.0.0/8": dbip("US", 39.9, -82.9, city="Columbus")}
     networks |= {f"192.0.{net}.0/24": dbip("US", 40.7, -74.0, postcode=str(net)) for net in range(128)}
-    table = scan([write_database(tmp_path / "x.mmdb", networks)])
+    table = scanned(write_database(tmp_path / "x.mmdb", networks))
     dark, used = row(table, "US/39/-83"), row(table, "US/40/-74")
     assert (dark["ipv4_addresses"], dark["clients"]) == (2**24, IPV4_CAP)
     assert (used["ipv4_addresses"], used["clients"]) == (2**15, 2**15)
@@ -90,7 +101,7 @@ def test_dark_networks_do_not_count_as_people(tmp_path: Path) -> None:
 def test_ipv6_networks_count_little(tmp_path: Path) -> None:
     """A /16 registered somewhere is one /48's worth of clients there, a /56 a part of one."""
     networks = {"2a02::/16": dbip("CH", 46.9, 7.2), "2001:db8::/56": dbip("LU", 49.6, 6.1)}
-    table = scan([write_database(tmp_path / "x.mmdb", networks, ip_version=6)])
+    table = scanned(write_database(tmp_path / "x.mmdb", networks, ip_version=6))
     assert row(table, "CH/46/7")["ipv6_netblocks"] == 2**32
     assert row(table, "CH/46/7")["clients"] == IPV6_WEIGHT
     assert row(table, "LU/49/6")["clients"] == IPV6_WEIGHT / 2**8
@@ -103,7 +114,7 @@ def test_files_add_up(tmp_path: Path) -> None:
         write_database(tmp_path / "6.mmdb", {"2001:db8::/47": dbip("LU", 49.6, 6.1)}, ip_version=6),
     ]
     shares: list[float] = []
-    table = scan(paths, shares.append)
+    table = scan(paths, VerifiedCopies(tmp_path / "geoip"), shares.append)
     assert row(table, "LU/49/6")["clients"] == 256 + IPV6_WEIGHT
     assert shares == sorted(shares)
     assert (shares[0] < 1, shares[-1]) == (True, 1.0)
@@ -111,7 +122,7 @@ def test_files_add_up(tmp_path: Path) -> None:
 
 def test_encoding(database: Path) -> None:
     """A table comes back as it was; anything else is a GeoError."""
-    table = scan([database])
+    table = scanned(database)
     content = table.encode()
     again = PlaceTable.decode(content)
     assert again.names == table.names
@@ -119,18 +130,19 @@ def test_encoding(database: Path) -> None:
     for damaged in (b"", content[:-1], b"\x81\xa5names\x90", content.replace(b"clients", b"customs")):
         with pytest.raises(GeoError, match="place table is damaged"):
             PlaceTable.decode(damaged)
-    shorter = PlaceTable(table.names[1:], *(getattr(table, name) for name in places._COLUMNS))
+    shorter = replace(table, names=table.names[1:])
     with pytest.raises(GeoError, match="not equally long"):
         PlaceTable.decode(shorter.encode())
 
 
 def test_a_scan_is_kept_until_something_changes(
-    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Path, copies: VerifiedCopies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Scanned once per content and parameters; a damaged file is scanned again."""
+    """Scanned once per content and parameters; with a damaged file, or without its places database, it is
+    scanned again."""
     folder = tmp_path / "scans"
-    assert load([database], folder) is None
-    table = load_or_scan([database], folder)
+    assert load([database], folder, copies) is None
+    table = load_or_scan([database], folder, copies)
     (kept,) = folder.iterdir()
 
     def no_scan(*_: object) -> PlaceTable:
@@ -138,44 +150,50 @@ def test_a_scan_is_kept_until_something_changes(
 
     with monkeypatch.context() as patch:
         patch.setattr(places, "scan", no_scan)
-        assert load_or_scan([database], folder).encode() == table.encode()
-        assert load([database.with_name("y.mmdb")], folder) is None
+        assert load_or_scan([database], folder, copies).encode() == table.encode()
+        assert load([database.with_name("y.mmdb")], folder, copies) is None
         patch.setattr(places, "IPV4_CAP", 256.0)
-        assert load([database], folder) is None
+        assert load([database], folder, copies) is None
+    copies.path_of(table.database).write_bytes(b"junk")
+    assert load([database], folder, copies) is None
+    assert load_or_scan([database], folder, copies).encode() == table.encode()
+    assert load([database], folder, copies) is not None
     kept.write_bytes(kept.read_bytes()[:-9])
-    assert load([database], folder) is None
-    assert load_or_scan([database], folder).encode() == table.encode()
+    assert load([database], folder, copies) is None
+    assert load_or_scan([database], folder, copies).encode() == table.encode()
 
 
-def test_a_scan_beside(database: Path, tmp_path: Path) -> None:
+def test_a_scan_beside(database: Path, copies: VerifiedCopies, tmp_path: Path) -> None:
     """The child process finds what a scan here finds, keeps it on disk, and says when it is done."""
     folder = tmp_path / "scans"
-    running = start_scan([database], folder)
+    running = start_scan([database], folder, copies)
     assert 0 <= running.progress() <= 1
     wait_until(running.done, "the end of the scan")
     assert running.progress() == 1
-    assert running.result().encode() == scan([database]).encode()
-    assert load([database], folder) is not None
+    assert running.result().encode() == scanned(database).encode()
+    assert load([database], folder, copies) is not None
 
 
 def test_a_failing_scan_says_why(tmp_path: Path) -> None:
     """What the child found wrong is the parent's error."""
     path = write_database(tmp_path / "asn.mmdb", {"192.0.2.0/24": {"asn": 64500}})
     with pytest.raises(GeoError, match=r"asn\.mmdb: is not a city or country database"):
-        start_scan([path], tmp_path / "scans").result()
+        start_scan([path], tmp_path / "scans", VerifiedCopies(tmp_path / "geoip")).result()
 
 
-def test_a_scan_killed_by_its_database_is_an_error(database: Path, tmp_path: Path) -> None:
+def test_a_scan_killed_by_its_database_is_an_error(
+    database: Path, copies: VerifiedCopies, tmp_path: Path
+) -> None:
     """A child that dies (the C extension crashes on some damaged records) takes nobody with it."""
-    running = start_scan([database], tmp_path / "scans")
+    running = start_scan([database], tmp_path / "scans", copies)
     running._process.kill()
     with pytest.raises(GeoError, match="killed by signal 9"):
         running.result()
 
 
-def test_a_scan_can_be_cancelled(database: Path, tmp_path: Path) -> None:
+def test_a_scan_can_be_cancelled(database: Path, copies: VerifiedCopies, tmp_path: Path) -> None:
     """At any time, and twice; nothing is left running."""
-    running = start_scan([database], tmp_path / "scans")
+    running = start_scan([database], tmp_path / "scans", copies)
     running.cancel()
     assert running.done()
     running.cancel()
@@ -186,15 +204,15 @@ def test_the_child_reports_a_folder_it_cannot_write(
 ) -> None:
     """A cache folder that is a file is a fault in words, not a traceback."""
     (tmp_path / "file").write_text("")
-    assert main([str(tmp_path / "file"), str(database)]) == 1
+    assert main([str(tmp_path / "file"), str(tmp_path / "geoip"), str(database)]) == 1
     assert "fault: " in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_dbip(dbip: list[Path]) -> None:
+def test_dbip(dbip: list[Path], copies: VerifiedCopies) -> None:
     """The real world, its IPv4 half: some 8,300 places; nearly no address without a town; and the 7 %
     of all addresses that are dark in Columbus, Ohio, are less than 1 % of the clients."""
-    table = scan(dbip[:1])
+    table = scan(dbip[:1], copies)
     assert 7_000 < len(table.names) < 12_000
     coarse = [index for index, name in enumerate(table.names) if "/" not in name]
     assert table.ipv4_addresses[coarse].sum() < 0.01 * table.ipv4_addresses.sum()
