@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from app.geo.mmdb import Halves
 
 NOTHING = 0
+_SAMPLED, _PART = 1 << 10, 1 << 19  # one of so many networks is looked at to cut them into parts
+
 PORTAL = 1 << 30
 """The values from here on stand for a whole subtree each (`address_tree`), so that the same value in the next
 network does not make one network of both."""
@@ -51,7 +53,21 @@ def nothing() -> AddressMap:
 
 
 def map_of_networks(high: Halves, low: Halves, lengths: NDArray[np.uint8], values: Values) -> AddressMap:
-    """Returns the map of networks that are disjoint, in any order. Outside of them nothing holds."""
+    """Returns the map of networks that are disjoint, in any order. Outside of them nothing holds. Many
+    networks are mapped part by part, because that takes much less memory."""
+    key = high * 2.0**64 + low  # not exact, but in the order of the addresses
+    cuts = np.sort(key[::_SAMPLED])[_PART // _SAMPLED :: _PART // _SAMPLED]
+    part_of = np.searchsorted(cuts, key, "right").astype(np.uint16)
+    del key
+    maps = [nothing()]
+    for number in range(len(cuts) + 1):
+        rows = part_of == number
+        maps.append(_map_of_part(high[rows], low[rows], lengths[rows], values[rows]))
+    return _merged(AddressMap(*map(np.concatenate, zip(*maps, strict=True))))
+
+
+def _map_of_part(high: Halves, low: Halves, lengths: NDArray[np.uint8], values: Values) -> AddressMap:
+    """Returns the steps at which these networks begin and end."""
     order = _order(high, low)
     high, low, values = high[order], low[order], values[order]
     end_high, end_low = _ends(high, low, lengths[order])
@@ -59,8 +75,8 @@ def map_of_networks(high: Halves, low: Halves, lengths: NDArray[np.uint8], value
     gap = np.empty(len(high), np.bool_)
     gap[:-1] = (end_high[:-1] != high[1:]) | (end_low[:-1] != low[1:])
     gap[-1:] = (end_high[-1:] | end_low[-1:]) != 0
-    size = 1 + len(high) + int(gap.sum())
-    at = np.arange(1, len(high) + 1)
+    size = len(high) + int(gap.sum())
+    at = np.arange(len(high))
     at[1:] += np.cumsum(gap[:-1])
     joined = AddressMap(np.zeros(size, np.uint64), np.zeros(size, np.uint64), np.zeros(size, np.uint32))
     for column, starts, ends in ((joined.high, high, end_high), (joined.low, low, end_low)):
