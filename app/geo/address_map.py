@@ -63,7 +63,7 @@ def map_of_networks(high: Halves, low: Halves, lengths: NDArray[np.uint8], value
     for number in range(len(cuts) + 1):
         rows = part_of == number
         maps.append(_map_of_part(high[rows], low[rows], lengths[rows], values[rows]))
-    return _merged(AddressMap(*map(np.concatenate, zip(*maps, strict=True))))
+    return _merged(_joined(maps))
 
 
 def _map_of_part(high: Halves, low: Halves, lengths: NDArray[np.uint8], values: Values) -> AddressMap:
@@ -110,8 +110,7 @@ def _overlay(above: AddressMap, below: AddressMap) -> AddressMap:
 
 def ipv4_part(whole: AddressMap) -> AddressMap:
     """Returns what a map says of ::/96, as a map of its own."""
-    size = whole.position(0, 1 << 32)
-    return AddressMap(whole.high[:size], whole.low[:size], whole.values[:size])
+    return _steps(whole, None, whole.position(0, 1 << 32))
 
 
 def with_part(whole: AddressMap, high: int, low: int, length: int, part: AddressMap) -> AddressMap:
@@ -119,13 +118,12 @@ def with_part(whole: AddressMap, high: int, low: int, length: int, part: Address
     in this prefix, and its first address is that of the prefix."""
     end = (high << 64 | low) + (1 << (128 - length))
     first, last = whole.position(high, low), len(whole.values)
-    parts = [AddressMap(*(column[:first] for column in whole)), part]
+    parts = [_steps(whole, None, first), part]
     if end <= _LAST:
         last = whole.position(end >> 64, end & _HALF)
         # What held before the prefix's end holds after it, unless a step begins there, which then counts.
         parts.append(constant(end >> 64, end & _HALF, int(whole.values[last - 1])))
-    parts.append(AddressMap(*(column[last:] for column in whole)))
-    return _merged(AddressMap(*map(np.concatenate, zip(*parts, strict=True))))
+    return _merged(_joined([*parts, _steps(whole, last, None)]))
 
 
 def part(whole: AddressMap, high: int, low: int, length: int) -> AddressMap:
@@ -134,8 +132,7 @@ def part(whole: AddressMap, high: int, low: int, length: int) -> AddressMap:
     first = whole.position(high, low + 1)
     last = whole.position(end >> 64, end & _HALF) if end <= _LAST else len(whole.values)
     begin = constant(high, low, int(whole.values[first - 1]))
-    columns = (np.concatenate([b, w[first:last]]) for b, w in zip(begin, whole, strict=True))
-    return AddressMap(*columns)
+    return _joined([begin, _steps(whole, first, last)])
 
 
 def translated(steps: AddressMap, table: NDArray[np.uint32]) -> AddressMap:
@@ -161,6 +158,16 @@ def shifted(ipv4: AddressMap, high: int, low: int, length: int) -> AddressMap:
         upper = number >> np.uint64(64 - shift) if shift > 32 else none
         lower = number << np.uint64(shift)
     return AddressMap(upper | np.uint64(high), lower | np.uint64(low), ipv4.values)
+
+
+def _steps(whole: AddressMap, first: int | None, last: int | None) -> AddressMap:
+    part = slice(first, last)
+    return AddressMap(whole.high[part], whole.low[part], whole.values[part])
+
+
+def _joined(maps: Sequence[AddressMap]) -> AddressMap:
+    high, low, values = zip(*maps, strict=True)
+    return AddressMap(np.concatenate(high), np.concatenate(low), np.concatenate(values))
 
 
 def _order(high: Halves, low: Halves) -> NDArray[np.intp]:

@@ -9,6 +9,10 @@ subtree before the right one. That is quick to look up, as the nodes of a small 
 
 Only the links between chains are left to find, level by level: a node's right child may begin the chain of a
 later step, and where a node has no child, the value of the map is there.
+
+Many small subtrees are equal, such as those of providers that cut all their networks in the same way. In the
+end each subtree is kept once: that makes the database of a vendor less than half as large, and quicker, as
+more of it is in the processor's cache.
 """
 
 from __future__ import annotations
@@ -67,6 +71,38 @@ def grow(steps: AddressMap, width: int) -> Children:
     return children
 
 
+def shared(children: Children) -> Children:
+    """Returns the same tree with each subtree in it only once. The root is node 0 again. Changes `children`,
+    because they are large."""
+    order, counts = _by_height(children)
+    same = np.arange(len(children), dtype=np.int32)  # the first node with an equal subtree
+    for nodes in np.split(order, np.cumsum(counts)[:-1]):  # first those whose children are leaves
+        below = children[nodes]
+        below = np.where(below < 0, below, same[np.maximum(below, 0)])
+        children[nodes] = below
+        keys = below[:, 0].astype(np.int64) << 32 | below[:, 1].astype(np.uint32)
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        same[nodes] = nodes[first][which]
+    kept = same == np.arange(len(children))
+    numbers = np.cumsum(kept, dtype=np.int32) - 1
+    children = children[kept]
+    return np.where(children < 0, children, numbers[np.maximum(children, 0)])
+
+
+def _by_height(children: Children) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Returns the nodes in the order of their height, which is how deep the tree goes below them, and how
+    many nodes there are of each height."""
+    levels = [np.zeros(min(len(children), 1), np.int32)]
+    while len(levels[-1]):
+        below = children[levels[-1]].ravel()
+        levels.append(below[below >= 0])
+    heights = np.zeros(len(children), np.uint8)
+    for nodes in reversed(levels):
+        below = children[nodes]
+        heights[nodes] = np.where(below < 0, 0, heights[np.maximum(below, 0)] + 1).max(axis=1, initial=0)
+    return np.argsort(heights, kind="stable"), np.bincount(heights)
+
+
 def _chains(steps: AddressMap, width: int) -> _Chains:
     high, low = steps.high[1:], steps.low[1:]
     end = width - _trailing_zeros(high, low)
@@ -86,8 +122,10 @@ def _bit(high: Halves, low: Halves, position: int) -> NDArray[np.intp]:
 def _trailing_zeros(high: Halves, low: Halves) -> NDArray[np.int16]:
     """Returns the number of zero bits at the end of each address. No address may be 0."""
     half = np.where(low != 0, low, high)
-    below = np.bitwise_count((half & (~half + np.uint64(1))) - np.uint64(1)).astype(np.int16)
-    return below + np.where(low != 0, np.int16(0), np.int16(64))
+    lowest = half & (~half + np.uint64(1))
+    below: NDArray[np.int16] = np.bitwise_count(lowest - np.uint64(1)).astype(np.int16)
+    below[low == 0] += 64
+    return below
 
 
 def _bit_length(high: Halves, low: Halves) -> NDArray[np.int16]:
@@ -95,4 +133,6 @@ def _bit_length(high: Halves, low: Halves) -> NDArray[np.int16]:
     half = np.where(high != 0, high, low)
     for shift in (1, 2, 4, 8, 16, 32):
         half |= half >> np.uint64(shift)
-    return np.bitwise_count(half).astype(np.int16) + np.where(high != 0, np.int16(64), np.int16(0))
+    length: NDArray[np.int16] = np.bitwise_count(half).astype(np.int16)
+    length[high != 0] += 64
+    return length

@@ -14,19 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.geo import address_map
 from app.geo.address_map import NOTHING, PORTAL, AddressMap, Values
-from app.geo.address_tree import grow
-from app.geo.mmdb import Alias, Level, MmdbFile
+from app.geo.address_tree import grow, shared
+from app.geo.mmdb import Alias, Halves, Level, MmdbFile
 from app.geo.mmdb_encoding import MmdbEncoding
 from app.geo.place_lookup import DATABASE_TYPE
 from app.model.place import Place
 from app.model.prefixes import WIDTHS
+
+N = TypeVar("N", bound=np.generic)
 
 BUILDER = 1
 """The version of what is built here. A database of another version is built anew."""
@@ -54,24 +56,36 @@ class NetworkCollector:
     def __init__(self) -> None:
         #: To be filled by the walk.
         self.aliases: list[Alias] = []
-        self._columns: list[list[NDArray[Any]]] = [[], [], [], []]
+        self._high: list[Halves] = []
+        self._low: list[Halves] = []
+        self._lengths: list[NDArray[np.uint8]] = []
+        self._values: list[Values] = []
 
     def add(self, level: Level, values: Values) -> None:
         """Adds networks of one level, each with its value."""
         length = level.length + (96 if level.version == 4 else 0)
-        lengths = np.full(len(values), length, np.uint8)
-        for column, part in zip(self._columns, (level.high, level.low, lengths, values), strict=True):
-            column.append(part)
+        self._high.append(level.high)
+        self._low.append(level.low)
+        self._lengths.append(np.full(len(values), length, np.uint8))
+        self._values.append(values)
 
     def map(self, file: MmdbFile) -> FileMap:
-        """Returns what was collected of a file, once, because it is large."""
-        if not self._columns[0]:
-            whole = address_map.nothing()
-        else:
-            whole = address_map.map_of_networks(*(np.concatenate(self._columns.pop(0)) for _ in range(4)))
+        """Returns what was collected of a file. Only the first call does so, because that is large."""
+        whole = address_map.nothing()
+        if self._values:
+            whole = address_map.map_of_networks(
+                _taken(self._high), _taken(self._low), _taken(self._lengths), _taken(self._values)
+            )
         aliases = frozenset(alias for alias in self.aliases if alias.length <= _MAPPED.length)
         is_ipv6 = file.metadata.ip_version == 6
         return FileMap(address_map.ipv4_part(whole), whole if is_ipv6 else None, aliases)
+
+
+def _taken(parts: list[NDArray[N]]) -> NDArray[N]:
+    """Joins arrays, and empties the list that they are in."""
+    joined = np.concatenate(parts)
+    parts.clear()
+    return joined
 
 
 def write_database(path: Path, files: Sequence[FileMap], names: Sequence[Place], build_epoch: int) -> None:
@@ -85,7 +99,7 @@ def write_database(path: Path, files: Sequence[FileMap], names: Sequence[Place],
     records[numbers] = np.arange(1, len(numbers) + 1)
     maps = [address_map.translated(steps, records) for steps in (whole, *ipv4s)]
     del whole, ipv4s
-    trees = [grow(steps, WIDTHS[4 if number else 6]) for number, steps in enumerate(maps)]
+    trees = [shared(grow(steps, WIDTHS[4 if number else 6])) for number, steps in enumerate(maps)]
     encoding = MmdbEncoding(
         sum(map(len, trees)),
         [names[value - 1] for value in numbers],

@@ -32,10 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.geo import scan_cache
+from app.geo.address_map import Values
 from app.geo.copies import VerifiedCopies, identity_of
 from app.geo.database import city_layout_of
 from app.geo.mmdb import DistinctRecords, Level, MmdbFile
-from app.geo.place_database import BUILDER, NO_RECORD, NetworkCollector, Values, write_database
+from app.geo.place_database import BUILDER, NO_RECORD, NetworkCollector, write_database
 from app.geo.vendors import Layout
 from app.model import GeoError
 from app.model.place import UNKNOWN_PLACE, Place, country_of, is_exact, place_of
@@ -118,6 +119,7 @@ def scan(
             if progress is not None:
                 progress(_WALK * (done + level.walked * file.metadata.node_count) / total)
         done += file.metadata.node_count
+        file.reader.close()
         maps.append(networks.map(file))
     build_epoch = max(1, min(file.metadata.build_epoch for file in files))  # 0 is not valid
     digest = copies.build(
@@ -170,7 +172,7 @@ class _Tally:
         self._place_of_row = array("q", [0, 0])  # of _NO_ROW and _NOWHERE
         self._latitudes = array("d", [nan, nan])
         self._longitudes = array("d", [nan, nan])
-        self._counts: list[tuple[NDArray[np.int64], Floats]] = []
+        self._counts: Floats = np.zeros((3, 2))  # IPv4 addresses, IPv6 netblocks and clients of each row
 
     @property
     def places(self) -> list[Place]:
@@ -202,24 +204,25 @@ class _Tally:
         else:
             addresses, netblocks = 0.0, 2.0 ** (48 - level.length)
             clients = IPV6_WEIGHT * min(netblocks, 1.0)
-        self._counts.append((rows, np.outer((addresses, netblocks, clients), networks)))
+        missing = len(self._place_of_row) - self._counts.shape[1]
+        if missing > 0:
+            self._counts = np.pad(self._counts, ((0, 0), (0, missing + len(self._place_of_row))))
+        for column, each in zip(self._counts, (addresses, netblocks, clients), strict=True):
+            np.add.at(column, rows, each * networks)
 
     def table(self, database: str) -> PlaceTable:
         """Returns the table of all that was counted. `database` is the digest of the places database."""
-        rows = np.concatenate([np.zeros(0, np.int64), *(rows for rows, _ in self._counts)])
-        counts = np.concatenate([np.zeros((3, 0)), *(counts for _, counts in self._counts)], axis=1)
         places, names = np.array(self._place_of_row), self.places
+        counts = self._counts[:, : len(places)]
         vectors = _vectors(np.array(self._latitudes), np.array(self._longitudes))
-        addresses, netblocks, clients = (_sums(places[rows], column, len(names)) for column in counts)
-        weights = np.where(np.isnan(vectors[0]), 0.0, _sums(rows, counts[2], len(places)))
+        addresses, netblocks, clients = (_sums(places, column, len(names)) for column in counts)
+        weights = np.where(np.isnan(vectors[0]), 0.0, counts[2])
         totals = np.stack([_sums(places, np.nan_to_num(axis) * weights, len(names)) for axis in vectors])
         latitude, longitude = _degrees(self._of_whole_countries(names, totals))
         order = sorted(range(1, len(names)), key=names.__getitem__)
-        return PlaceTable(
-            [names[place] for place in order],
-            *(column[order] for column in (latitude, longitude, addresses, netblocks, clients)),
-            database,
-        )
+        columns = (latitude, longitude, addresses, netblocks, clients)
+        ordered = {name: column[order] for name, column in zip(_COLUMNS, columns, strict=True)}
+        return PlaceTable(names=[names[place] for place in order], database=database, **ordered)
 
     def _of_whole_countries(self, names: list[Place], totals: Floats) -> Floats:
         """Returns `totals`, a column for each place, in which a country or continent now has the sum of all

@@ -99,8 +99,8 @@ def some_networks(record: Layout, seed: int, ipv6: bool = True) -> dict[str, Any
 
     def somewhere() -> dict[str, Any]:
         north, east = rng.choice(((50.1, 8.6), (50.9, 8.1), (-33.9, 151.2), (-17.0, -179.9), (0.5, -0.5)))
-        north, east = (str(north), str(east)) if record is ipinfo else (north, east)
-        return record(rng.choice(("DE", "AU", "FJ")), north, east)
+        country = rng.choice(("DE", "AU", "FJ"))
+        return record(country, str(north), str(east)) if record is ipinfo else record(country, north, east)
 
     for block in range(60):
         networks[f"{rng.choice((9, 81, 198))}.{block}.{rng.randrange(256)}.0/24"] = somewhere()

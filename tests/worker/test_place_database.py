@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from app.files import mark
 from app.geo import place_scan
 from app.geo.copies import VerifiedCopies
 from app.geo.place_lookup import PlaceLookup
@@ -171,7 +172,7 @@ def test_damaged_and_lost(store: FileStore, start: StartWorker, city: Path) -> N
     seen = path.stat()
     path.write_bytes(path.read_bytes().replace(b"DE/50/8", b"FR/50/8"))
     os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    worker.reader.geo._database_mark = geography.mark(path)  # a disk that lost a page leaves the mark
+    worker.reader.geo._database_mark = mark(path)  # a disk that lost a page leaves the mark
     worker.step(NOON + CHECK_EVERY_S + 2)
     assert "damaged" in worker.faults.current["geoip/places database"]
     assert store.blob(database.digest) is None
