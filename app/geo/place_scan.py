@@ -21,6 +21,8 @@ from app.geo.places import PlaceTable
 from app.model import GeoError, MirrorwiseError
 
 _FAULT = "fault: "
+# A scan makes arrays of many sizes, of which glibc would keep a sixth of the memory for itself.
+_RETURN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
 class PlaceScan:
@@ -81,6 +83,7 @@ def start_scan(paths: Sequence[Path], cache_folder: Path, copies: VerifiedCopies
     paths, cache_folder = [path.absolute() for path in paths], cache_folder.absolute()
     process = subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
         [*own_module("app.geo.place_scan"), cache_folder, copies.folder.absolute(), *paths],
+        env={**os.environ, **_RETURN_MEMORY},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         bufsize=0,

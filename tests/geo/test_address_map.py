@@ -11,7 +11,7 @@ import pytest
 
 from app.geo import address_map
 from app.geo.address_map import NOTHING, PORTAL, AddressMap
-from app.geo.address_tree import Children, grow
+from app.geo.address_tree import Children, grow, shared
 
 WIDTH = 128
 
@@ -90,17 +90,21 @@ def found(tree: Children, address: int, width: int) -> int:
 @pytest.mark.parametrize("ipv4", [False, True])
 @pytest.mark.parametrize("seed", range(25))
 def test_a_map_and_its_tree_say_what_the_networks_say(seed: int, *, ipv4: bool) -> None:
-    """Of each address, and nothing where there is no network. Neighbours in the map are different, and no
-    node of the tree has two equal leaves."""
+    """Of each address, and nothing where there is no network. Neighbours in the map are different, no node of
+    the tree has two equal leaves, and no two nodes are equal once subtrees are shared."""
     rng = random.Random(seed)
     networks = disjoint(rng, ipv4)
     steps = map_of(networks)
-    tree = grow(address_map.ipv4_part(steps), 32) if ipv4 else grow(steps, WIDTH)
+    width = 32 if ipv4 else WIDTH
+    tree = grow(address_map.ipv4_part(steps) if ipv4 else steps, width)
+    small = shared(tree.copy())
     for address in asked(rng, networks):
         expected = next((net.value for net in networks if net.holds(address)), NOTHING)
         assert value_at(steps, address) == expected
-        if len(tree) and (not ipv4 or address < 2**32):
-            assert found(tree, address, 32 if ipv4 else WIDTH) == expected
+        if len(tree) and address < 1 << width:
+            assert found(tree, address, width) == found(small, address, width) == expected
+    assert len(small) <= len(tree)
+    assert len(set(map(tuple, small.tolist()))) == len(small)
     assert (steps.values[1:] != steps.values[:-1]).all()
     assert not ((tree[:, 0] == tree[:, 1]) & (tree[:, 0] < 0)).any()
 

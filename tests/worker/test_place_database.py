@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -222,8 +223,10 @@ def test_a_publication_sends_only_what_is_new(
     looks whether the store still has everything."""
     worker = start(in_redis, cities=(city,))
     scanned(worker)
-    large = Blob.of(os.urandom(20_000_000))
-    worker.reader.geo.database = large
+    geo, large = worker.reader.geo, Blob.of(os.urandom(20_000_000))
+    geo.copies.keep(large.digest, large.load())
+    assert geo.places is not None
+    geo.take(replace(geo.places, database=large.digest))
     network.mirror("m98.example.org")
     first = Traffic(client)
     worker.step(NOON + 2)
