@@ -9,7 +9,8 @@ from pathlib import Path
 
 from app.model import MirrorwiseError, digest_of
 
-PIECE_BYTES = 1 << 18
+LOOK_BYTES = 1 << 18
+"""The size of the pieces by which a store is asked whether it has a blob."""
 
 
 class BlobError(MirrorwiseError):
@@ -44,10 +45,10 @@ class Blob:
     def piece(self, number: int) -> tuple[int, bytes]:
         """Returns a piece of the blob, and where it begins. After the last piece comes the first one again.
         What cannot be read is missing in it."""
-        pieces = max(1, -(-self.size // PIECE_BYTES))
-        start = number % pieces * PIECE_BYTES
+        pieces = max(1, -(-self.size // LOOK_BYTES))
+        start = number % pieces * LOOK_BYTES
         try:
-            return start, self.read(start, PIECE_BYTES)
+            return start, self.read(start, LOOK_BYTES)
         except OSError:
             return start, b""
 

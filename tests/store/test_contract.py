@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from app.model import StoreError
-from app.store import LeaseLost, Pointer, Store
+from app.store import Blob, BlobError, LeaseLost, Pointer, Store
+from app.store.blob import LOOK_BYTES
 from tests.store.conftest import Place, publication
 
 
@@ -182,6 +185,46 @@ def test_a_blob_is_its_hash(place: Place) -> None:
     assert digest == hashlib.sha256(b"networks").hexdigest()
     assert store.put_blob(b"networks") == digest
     assert place.open().blob(digest) == b"networks"
+
+
+def test_a_quick_look_finds_what_is_wrong_with_a_blob(place: Place) -> None:
+    """A store has a blob only if all of it is there: another size is seen at once, and a damaged byte when
+    its piece is looked at, as all are in turn. No more than a piece of the blob is read."""
+    store = place.open()
+    data = random.Random(1).randbytes(3 * LOOK_BYTES + 5)
+    read: list[int] = []
+
+    def read_piece(start: int, size: int) -> bytes:
+        read.append(size)
+        return data[start : start + size]
+
+    blob = Blob(Blob.of(data).digest, len(data), read_piece)
+    assert not store.has_blob(blob)
+    assert store.put_blob(data) == blob.digest
+    assert all(store.has_blob(blob) for _ in range(9))
+    assert set(read) == {LOOK_BYTES}
+    for damaged in (0, LOOK_BYTES, 2 * LOOK_BYTES + 7, len(data) - 1):
+        wrong = data[:damaged] + bytes([data[damaged] ^ 1]) + data[damaged + 1 :]
+        other = replace(Blob.of(wrong), digest=blob.digest)
+        assert [store.has_blob(other) for _ in range(4)].count(False) == 1
+    assert not store.has_blob(replace(Blob.of(data[:-1]), digest=blob.digest))
+
+
+def test_a_blob_that_cannot_be_read_any_more(place: Place, tmp_path: Path) -> None:
+    """While its file is away, its size decides whether the store has it; and it is not stored anew."""
+    store = place.open()
+    path = tmp_path / "blob"
+    path.write_bytes(b"networks")
+    blob = Blob.in_file(path, store.put_blob(b"networks"))
+    assert blob.load() == b"networks"
+    path.unlink()
+    assert store.has_blob(blob)
+    with pytest.raises(BlobError, match="cannot be read"):
+        blob.load()
+    path.write_bytes(b"netw0rks")
+    assert not store.has_blob(blob)
+    with pytest.raises(BlobError, match="damaged"):
+        blob.load()
 
 
 def test_a_publication_without_its_blobs_is_refused(place: Place) -> None:

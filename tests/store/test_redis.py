@@ -17,7 +17,7 @@ import redis
 import app.store.redis
 from app.model import StoreError
 from app.settings import SecretUrl, read_settings
-from app.store import FileStore, LeaseLost, Store, open_store
+from app.store import Blob, FileStore, LeaseLost, Store, open_store
 from app.store.index import Index, Swap, encode_index
 from app.store.redis import (
     HEARTBEAT,
@@ -63,6 +63,7 @@ def every_method(store: Store) -> dict[str, Callable[[], object]]:
         "pointer": store.pointer,
         "snapshot": lambda: store.snapshot("a"),
         "blob": lambda: store.blob("0" * 64),
+        "has_blob": lambda: store.has_blob(Blob.of(b"old")),
         "put_blob": lambda: store.put_blob(b"new"),
         "publish": lambda: store.publish(publication("b"), owner=None),
         "memory": store.memory,
@@ -348,7 +349,7 @@ def test_keys_of_another_type(store: RedisStore, client: redis.Redis, method: st
         client.delete(key)
         client.lpush(key, "not", "ours")
     mended = {"put_blob", "publish", "remember", "publish_status", "beat", "lease", "holder", "release"}
-    mended |= {"read_shared", "share", "unshare", "ask", "take_request"}
+    mended |= {"has_blob", "read_shared", "share", "unshare", "ask", "take_request"}
     if method in mended:
         every_method(store)[method]()
     else:
