@@ -7,10 +7,12 @@ text, and leaves the table in the cache folder and the places database among the
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -21,8 +23,7 @@ from app.geo.places import PlaceTable
 from app.model import GeoError, MirrorwiseError
 
 _FAULT = "fault: "
-# A scan makes arrays of many sizes, of which glibc would keep a sixth of the memory for itself.
-_RETURN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+_M_MMAP_THRESHOLD = -3  # of glibc's mallopt
 
 
 class PlaceScan:
@@ -83,7 +84,6 @@ def start_scan(paths: Sequence[Path], cache_folder: Path, copies: VerifiedCopies
     paths, cache_folder = [path.absolute() for path in paths], cache_folder.absolute()
     process = subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
         [*own_module("app.geo.place_scan"), cache_folder, copies.folder.absolute(), *paths],
-        env={**os.environ, **_RETURN_MEMORY},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         bufsize=0,
@@ -108,5 +108,13 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _return_memory() -> None:
+    """Has glibc give memory back as soon as an array is freed. A scan makes arrays of many sizes, and a sixth
+    of its memory would be kept in case of others."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 16)
+
+
 if __name__ == "__main__":
+    _return_memory()
     sys.exit(main(sys.argv[1:]))
