@@ -1,6 +1,6 @@
 """Shares the results of database scans among the workers, so that a takeover does not begin with a scan.
 
-A scan takes from seconds to a minute, in which lists would go by country alone. Results are shared under the
+A scan takes from seconds to a minute, in which no client would have a place. Results are shared under the
 key that the scan cache has for them, which stands for the content of the database: another machine with the
 same database finds them there. While a machine has another database, it begins with the places of the shared
 one. The places database itself is a blob of the publication, under the digest that the table of places

@@ -46,8 +46,8 @@ def has_places(store: FileStore) -> bool:
 
 
 def test_country_lists_come_first(store: FileStore, start: StartWorker, city: Path) -> None:
-    """The first publication does not wait for the place scan: lists go by country until it is done, and
-    then by place."""
+    """The first publication does not wait for the place scan: it has countries alone until the scan is done,
+    and then places."""
     worker = start(cities=(city,))
     worker.step(NOON)
     assert "DE" in loaded(store).rows
