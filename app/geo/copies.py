@@ -14,13 +14,15 @@ process may hold copies in memory instead.
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
 import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.files import FileMark, digest_of_file, mark_of, marks, remove_abandoned, replacing
@@ -31,8 +33,12 @@ from app.model import GeoError, digest_of
 UNUSED_S = 3600.0
 AGAIN_S = 60.0
 """How long a copy that the folder did not take is held in memory before the folder is tried again."""
+PATIENCE_S = 10.0
+"""How long a process waits for another that fetches a database."""
 _FOR_ALL = 0o644  # nginx and other processes read copies, whatever our umask is
 _SAMPLE = 512  # nodes for each level of the tree: some ten thousand lookups in a large database, once
+
+_logger = logging.getLogger(__name__)
 
 
 class _BadDatabaseError(GeoError):
@@ -87,6 +93,8 @@ class VerifiedCopies:
 
         try:
             if not _holds(target, digest):
+                if target.is_file():
+                    _logger.warning("%s does not hold what was written there, and is written anew", target)
                 with replacing(target, durable=True) as temporary:
                     temporary.write_bytes(content)
                     if digest_of_file(temporary) != digest:
@@ -121,8 +129,8 @@ class VerifiedCopies:
         return self._folder / f"{digest[:32]}.mmdb"
 
     def use(self, digest: str) -> Path | None:
-        """Returns the path of a database that was built or kept before; None if the folder does not have it,
-        or if it is damaged."""
+        """Returns the path of a database that was built or kept before, by any process; None if the folder
+        does not have it, or if it is damaged."""
         target = self.path_of(digest)
         with suppress(OSError):
             if _holds(target, digest):
@@ -130,10 +138,28 @@ class VerifiedCopies:
                 return target
         return None
 
-    def remember(self, source: Path, copy: Path) -> None:
-        """Notes that this copy of the source is in use, so that later processes can go back to it. A copy in
-        memory is of no use to them."""
-        if copy in self._in_memory:
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A context manager around the code that fetches what the folder lacks: only one of the processes
+        that share the folder runs it at a time. A process that has waited for `PATIENCE_S` goes on."""
+        descriptor = None
+        with suppress(OSError):  # where no file can be made, there is nothing to share
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._folder / "fetch.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            deadline_s = time.monotonic() + PATIENCE_S
+            while descriptor is not None and not _try_lock(descriptor) and time.monotonic() < deadline_s:
+                time.sleep(0.02)
+            yield
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def remember(self, source: Path | str, copy: Path) -> None:
+        """Notes that this copy is in use, so that later processes can go back to it. `source` is the file
+        that was copied, or the name of what came through the store. A copy in memory is of no use to
+        later processes."""
+        if copy.parent != self._folder:
             return
         link = self._link(source)
         with suppress(OSError):  # if the disk is full, the former link stays
@@ -141,7 +167,7 @@ class VerifiedCopies:
                 with replacing(link) as temporary:
                     temporary.symlink_to(copy.name)
 
-    def last(self, source: Path) -> Path | None:
+    def last(self, source: Path | str) -> Path | None:
         """Returns the copy of a source that was remembered last; None if there is none any more."""
         try:
             copy = self._folder / self._link(source).readlink().name
@@ -169,7 +195,14 @@ class VerifiedCopies:
                 elif unused_s > UNUSED_S:
                     file.unlink()
 
-    def _link(self, source: Path) -> Path:
+    def is_whole(self, copy: Path) -> bool:
+        """Returns whether a copy still has the content that its name is the hash of."""
+        try:
+            return digest_of_file(copy)[: len(copy.stem)] == copy.stem
+        except OSError:
+            return False
+
+    def _link(self, source: Path | str) -> Path:
         return self._folder / f"{digest_of(os.fsencode(source))[:16]}.last"
 
     def _copy(self, source: Path, seen: FileMark) -> Path:
@@ -244,6 +277,14 @@ def _name_of(copy: Path) -> str:
     """Returns the name of a copy's content, the first digits of its hash. The path of a copy in memory leads
     to `memfd:<name> (deleted)`."""
     return copy.resolve().stem.removeprefix("memfd:").removesuffix(" (deleted)")
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _holds(path: Path, digest: str) -> bool:

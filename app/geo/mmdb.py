@@ -39,6 +39,7 @@ LOOKUP_ERRORS = (
 )
 
 _LAST_EPOCH = 253_402_300_799  # the end of the year 9999: nothing later becomes a date
+_METADATA_MARKER = b"\xab\xcd\xefMaxMind.com"
 _DATA_SEPARATOR = 16  # bytes of zeros between the tree and the data
 
 _BATCH = 1 << 17  # nodes walked at once: enough for numpy to be quick, and few enough for the memory
@@ -114,6 +115,15 @@ class MmdbFile:
     def by_extension(self) -> bool:
         """Whether maxminddb's C extension reads the file; pure Python takes ten times as long."""
         return not isinstance(self.reader, maxminddb.Reader)
+
+    def data(self) -> bytes:
+        """Returns the data section, which has all records. Raises GeoError if the file has no end to it."""
+        with self.path.open("rb") as file:
+            file.seek(self._tree_bytes + _DATA_SEPARATOR)
+            data, marker, _ = file.read().rpartition(_METADATA_MARKER)
+        if not marker:
+            raise GeoError(f"{self.name}: its metadata overlap with its search tree")
+        return data
 
     def sample(self, size: int) -> list[Any]:
         """Returns records from all over the tree, always the same ones; of a small database, all records.

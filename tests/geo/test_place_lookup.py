@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.geo.place_lookup import PlaceLookup
+from app.geo.place_lookup import DATABASE_TYPE, PlaceLookup
 from app.model import GeoError
 from tests.geo.databases import maxmind, write_database, write_places
 
@@ -55,12 +55,31 @@ def test_other_databases_are_refused(tmp_path: Path) -> None:
             PlaceLookup(path)
 
 
+@pytest.mark.parametrize(
+    "text", ["DE\n", "X-Other: 1", "de/50/8", "DE/50/8\r\nX: 1", "x" * 28, "x" * 29, "x" * 300]
+)
+def test_records_that_are_no_places(tmp_path: Path, text: str) -> None:
+    """A database with anything else in it is not opened: places go into headers."""
+    path = write_places(tmp_path / "x.mmdb", {"192.0.2.0/24": "DE/50/8", "198.51.100.0/24": text})
+    with pytest.raises(GeoError, match="holds a record that is no"):
+        PlaceLookup(path)
+
+
+@pytest.mark.parametrize("record", [{"place": "DE/50/8"}, 7, ["DE"]])
+def test_records_of_other_types(tmp_path: Path, record: object) -> None:
+    """Nor is one whose records are no texts."""
+    path = write_database(tmp_path / "x.mmdb", {"192.0.2.0/24": record}, DATABASE_TYPE, ip_version=6)
+    with pytest.raises(GeoError, match="holds a record that is no"):
+        PlaceLookup(path)
+
+
 def test_failures_are_counted_and_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A record that is no place, or none at all, is unknown; the log has no address."""
     path = write_places(tmp_path / "x.mmdb", {"192.0.2.0/24": "DE/50/8", "198.51.100.0/24": "LU/49/6"})
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b"\x47DE/50/8", b"\xa1\x07E/50/8"))  # a number
     lookup = PlaceLookup(path)
+    with path.open("r+b") as file:  # beneath the open database
+        file.seek(path.read_bytes().index(b"\x47DE/50/8"))
+        file.write(b"\xa1\x07")  # a number
     with caplog.at_level(logging.ERROR):
         assert [lookup.place("192.0.2.1"), lookup.place("192.0.2.2")] == ["", ""]
     assert lookup.place("198.51.100.1") == "LU/49/6"
