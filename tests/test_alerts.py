@@ -25,9 +25,10 @@ from app.serving.current import Current
 from app.serving.tally import Counted, TallyFiles
 from app.web.metrics import exposition
 from tests.conftest import ROOT, need_program, wait_until
-from tests.geo.databases import dbip, write_database
+from tests.geo.databases import write_places
 from tests.probe import fleet as probed
 from tests.servers import Command, GunicornServer, WorkerProcess, environ
+from tests.serving.site import publish_places
 from tests.web.asking import application, asking
 from tests.worker.network import CONFIG, Network
 
@@ -111,16 +112,15 @@ class Node:
         self.round()
         self.worker = self.network.worker()
         self.worker.step(self.now)
-        city = self.database()
-        self.app = application(self.network.var, GEOIP_CITY=str(city))
+        self.database()
+        self.app = application(self.network.var)
         self.current: Current = self.app.extensions["mirrorwise"]
 
-    def database(self, built_ago_s: float = 0) -> Path:
-        return write_database(
-            self.folder / "city.mmdb",
-            {"127.0.0.0/8": dbip("DE", 50.1, 8.7)},
-            built_at_s=int(self.now - built_ago_s),
-        )
+    def database(self, built_ago_s: float = 0) -> None:
+        """The worker has compiled the places of a GeoIP database of this age."""
+        built_at_s = int(self.now - built_ago_s)
+        content = write_places(self.folder / "places.mmdb", {"127.0.0.0/8": "DE/50/8"}, built_at_s)
+        publish_places(self.network.store(), content.read_bytes())
 
     def round(self, ended_ago_s: float = 60, took_s: float = 100) -> None:
         """The prober, which goes round every 15 minutes, ended a round."""
@@ -238,10 +238,10 @@ def old_database(node: Node) -> None:
 
 def damaged_database(node: Node) -> None:
     """Beneath the open copy, which was verified."""
-    assert node.current.cities is not None
-    [path] = node.current.cities.paths
+    path = node.current._places.path
+    assert path is not None
     with path.open("r+b") as file:
-        file.seek(path.read_bytes().index(b"Exampletown"))
+        file.seek(path.read_bytes().index(b"DE/50/8"))
         file.write(b"\xff")
     assert node.ask() == 200
 

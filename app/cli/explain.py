@@ -42,14 +42,14 @@ def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], 
     if serving is None:
         faults = "; ".join(f"{subject}: {fault}" for subject, fault in sorted(current.faults.current.items()))
         raise NothingPublishedError(f"There is nothing to explain: {faults}")
-    client = somebody(ip, current.cities, serving.networks)
+    client = somebody(ip, serving.places, serving.networks)
     of = msgspec.structs.replace(client.of, private=private)
     named = with_defaults(serving.parser.config, parameters)
     inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named, private)
     facts = client_facts(
         client.address._replace(source="the command line"),
         of,
-        Databases(current.cities, serving.networks, current.asns),
+        Databases(serving.places, serving.networks, current.cities, current.asns),
     )
     document = serving.status_document
     live = Live(serving.lists, document, current.cities, serving.published_at_s, time.time())

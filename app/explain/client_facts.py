@@ -13,10 +13,12 @@ import msgspec
 
 from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import NetworkLookup
-from app.geo.vendors import NOWHERE, Details
+from app.geo.place_lookup import PlaceLookup
+from app.geo.vendors import NOWHERE, Details, GeoipLocation
 from app.model import ClientClass, Record, about
+from app.model.countries import continent_of
 from app.model.network import CloudRegion, parse_network
-from app.model.place import UNKNOWN_PLACE, Precision, precision
+from app.model.place import UNKNOWN_PLACE, Place, Precision, continent_in, country_of, precision
 from app.model.words import printable
 from app.request.address import ClientAddress
 from app.request.clients import shown
@@ -32,8 +34,8 @@ class Ignored(Record, frozen=True, kw_only=True):
 class GeoipDatabase(Record, frozen=True, kw_only=True):
     """The GeoIP database that the client's place comes from."""
 
-    vendor: str
-    built: Annotated[tuple[datetime, ...], about("When its files were built, oldest first.")]
+    vendor: Annotated[str | None, about("Null where the service does not have the vendor's files.")]
+    built: Annotated[datetime, about("When the oldest of its files was built.")]
 
 
 class ClientCloud(Record, frozen=True, kw_only=True):
@@ -73,19 +75,21 @@ class ClientFacts(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Databases:
-    """The databases in which addresses are looked up; each is None where there is no such database."""
+    """The databases in which addresses are looked up; each is None where there is no such database. The last
+    two are the vendors' own, which know more words."""
 
-    cities: CityDatabase | None = None
+    places: PlaceLookup | None = None
     networks: NetworkLookup | None = None
+    cities: CityDatabase | None = None
     asns: AsnDatabase | None = None
 
 
 def client_facts(address: ClientAddress, client: ClientClass, databases: Databases) -> ClientFacts:
     """Collects what is known of a client. The class `client` may differ from what the databases give for the
     address, because a proxy in front may have computed it."""
-    cities, networks = databases.cities, databases.networks
-    location = cities.locate(address.ip) if cities else NOWHERE
-    details = cities.describe(address.ip) if cities else Details()
+    networks = databases.networks
+    place = databases.places.place(address.ip) if databases.places else UNKNOWN_PLACE
+    location, details = _described(address.ip, place, databases.cities)
     seen = shown(client)
     network = parse_network(seen.network)
     return ClientFacts(
@@ -93,7 +97,7 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
         found=address.source,
         ignored=tuple(Ignored(value=printable(value), why=printable(why)) for value, why in address.ignored),
         family=f"IPv{client.family}",
-        database=_database(cities),
+        database=_database(databases),
         country=location.country,
         country_name=details.country_name,
         continent=location.continent,
@@ -110,15 +114,27 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
         cloud=_cloud(network.cloud, address.ip, networks),
         spread=client.spread,
         class_=str(seen),
-        note=_note(address, client, cities, networks),
+        note=_note(address, client, place, networks),
     )
 
 
-def _database(cities: CityDatabase | None) -> GeoipDatabase | None:
-    if cities is None:
+def _described(ip: str, place: Place, cities: CityDatabase | None) -> tuple[GeoipLocation, Details]:
+    """Returns what the vendor's database says of an address. If it says another place, because it is of
+    another build or was corrected, then only what follows from the place counts."""
+    if cities is not None:
+        location = cities.locate(ip)
+        if location.place == place:
+            return location, cities.describe(ip)
+    country = country_of(place)
+    continent = continent_in(place) or (continent_of(country) if country else None)
+    return NOWHERE._replace(country=country, continent=continent), Details()
+
+
+def _database(databases: Databases) -> GeoipDatabase | None:
+    if databases.places is None:
         return None
-    built = tuple(datetime.fromtimestamp(epoch, UTC) for epoch in sorted(set(cities.build_epochs)))
-    return GeoipDatabase(vendor=cities.vendor, built=built)
+    built = datetime.fromtimestamp(databases.places.build_epoch, UTC)
+    return GeoipDatabase(vendor=databases.cities.vendor if databases.cities else None, built=built)
 
 
 def _cloud(region: CloudRegion | None, ip: str, networks: NetworkLookup | None) -> ClientCloud | None:
@@ -128,9 +144,8 @@ def _cloud(region: CloudRegion | None, ip: str, networks: NetworkLookup | None) 
 
 
 def _note(
-    address: ClientAddress, client: ClientClass, cities: CityDatabase | None, networks: NetworkLookup | None
+    address: ClientAddress, client: ClientClass, place: Place, networks: NetworkLookup | None
 ) -> str | None:
-    place = cities.place(address.ip) if cities else UNKNOWN_PLACE
     network = (networks.overlay_name(address.ip) if networks else None) or ""
     if (place, network) == (client.place, client.network):
         return None

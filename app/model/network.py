@@ -16,8 +16,7 @@ import re
 from typing import NamedTuple
 
 CHARACTERS = "[A-Za-z0-9:/+._-]{0,200}"
-"""A regular expression for the characters of which a network's name may consist. nginx's configuration has
-the same expression."""
+"""A regular expression for the characters of which a network's name may consist."""
 
 _WORD = "[A-Za-z0-9._-]+"
 _REGION = f"(?P<provider>{_WORD})(?::(?P<region>{_WORD})(?:/(?P<border_group>{_WORD}))?)?"

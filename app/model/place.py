@@ -29,7 +29,7 @@ UNKNOWN_PLACE: Place = ""
 """The place of a client whose address tells nothing."""
 
 PATTERN = "(?:[A-Z]{2}(?:/-?[0-9]{1,2}/-?[0-9]{1,3})?|~[A-Z]{2})?"
-"""A regular expression for the place of a client. nginx's configuration has the same expression."""
+"""A regular expression for the place of a client."""
 
 _REGION = "@/"
 

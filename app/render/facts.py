@@ -65,7 +65,7 @@ def _geoip(client: ClientFacts) -> str:
     where = ", ".join([*dict.fromkeys(names), country])
     if client.latitude is not None and client.longitude is not None:
         where += f", {degrees(client.latitude, client.longitude)}"
-    else:
+    elif client.precision != "cell":
         where += ", nothing more precise than the country"
     return where + (f", within {client.accuracy_radius_km} km" if client.accuracy_radius_km else "")
 
@@ -78,8 +78,8 @@ def degrees(latitude: float, longitude: float) -> str:
 def _database(database: GeoipDatabase | None) -> list[Row]:
     if database is None:
         return []
-    built = " and ".join(f"{built:%Y-%m-%d}" for built in database.built)
-    return [("database", f"{database.vendor}, built {built}")]
+    vendor = f"{database.vendor}, " if database.vendor else ""
+    return [("database", f"{vendor}built {database.built:%Y-%m-%d}")]
 
 
 def _place(client: ClientFacts) -> str:

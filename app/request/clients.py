@@ -1,6 +1,7 @@
 """Finds the client that a request is answered for: its address and its class.
 
-The class follows from the address by the city database and the networks database. A trusted proxy may have
+The class follows from the address by the places database and the networks database, which the worker
+compiled: one lookup in each. nginx looks up the same. A trusted proxy may have
 looked up the class already: nginx caches answers by class and sends the class in `X-Client-Class`. Such a
 request is answered for exactly this class, so that an answer always fits the key under which nginx keeps it.
 """
@@ -12,8 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup
+from app.geo.place_lookup import PlaceLookup
 from app.model import ClientClass
 from app.model.clients import parse_class
 from app.model.network import without_netblocks
@@ -45,7 +46,7 @@ class Clients:
         self._trusted = trusted
 
     def caller(
-        self, environ: Mapping[str, str], cities: CityDatabase | None, networks: NetworkLookup | None
+        self, environ: Mapping[str, str], places: PlaceLookup | None, networks: NetworkLookup | None
     ) -> Client:
         """Returns the client that sent a request. Its class is the one that a trusted proxy sent, if any, or
         else follows from its address."""
@@ -56,7 +57,7 @@ class Clients:
             known = parse_class(told)
             if known is not None:
                 return Client(address, known)
-        return Client(address, classify(address, cities, networks, private=True))
+        return Client(address, classify(address, places, networks, private=True))
 
     def came_by_https(self, environ: Mapping[str, str]) -> bool:
         """Returns whether the client used https, either to this server or to any proxy before it. The word of
@@ -67,23 +68,23 @@ class Clients:
         return "https" in map(str.strip, claims) and self._trusted.believes(environ.get("REMOTE_ADDR", ""))
 
 
-def somebody(text: str, cities: CityDatabase | None, networks: NetworkLookup | None) -> Client:
+def somebody(text: str, places: PlaceLookup | None, networks: NetworkLookup | None) -> Client:
     """Returns the client that a request names by `ip=`. Raises BadValueError if `text` is no address."""
     address = parse_address(text.strip())
     if address is None:
         raise BadValueError("ip", text, "use an IPv4 or IPv6 address")
     found = ClientAddress(address.text, address.packed, "ip=")
-    return Client(found, classify(found, cities, networks, private=False))
+    return Client(found, classify(found, places, networks, private=False))
 
 
 def classify(
-    address: ClientAddress, cities: CityDatabase | None, networks: NetworkLookup | None, private: bool
+    address: ClientAddress, places: PlaceLookup | None, networks: NetworkLookup | None, private: bool
 ) -> ClientClass:
     """Returns the class of the client with an address. `private` says that the client itself asks, so that
     the private mirrors of its networks count. Without a database, the place is unknown or the network
     empty."""
     return ClientClass(
-        place=cities.place(address.ip) if cities else UNKNOWN_PLACE,
+        place=places.place(address.ip) if places else UNKNOWN_PLACE,
         network=(networks.overlay_name(address.ip) if networks else None) or "",
         spread=spread(address.packed),
         family=family(address.packed),

@@ -5,6 +5,10 @@ published snapshot) is read, decoded and swapped in as one reference: a request 
 began with. No request waits for the store. While a newer generation cannot be read, the last good one stays,
 and the log says so. With Redis as the store, every good generation is also kept in files, and a process
 begins with that copy: Redis may be away, or so slow that every client would wait for it.
+
+The places database is large and seldom new. All processes of a node map the same file of it. While it cannot
+be read, a new generation is served with the last good one. The vendors' GeoIP databases are only for words,
+so a node need not have them.
 """
 
 from __future__ import annotations
@@ -15,12 +19,15 @@ import threading
 import time
 from collections.abc import Callable
 
+from app.files import is_gone
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.following import follow_asns, follow_cities
+from app.geo.place_lookup import PlaceLookup
+from app.geo.published import PublishedDatabase
 from app.logs import Faults, pause_s
 from app.model import GeoError, SnapshotError, StoreError
-from app.serving.generation import GenerationReader, Serving, at_time, current_pointer
+from app.serving.generation import GenerationReader, Serving, current_pointer, up_to_date
 from app.serving.kept_copy import KeptCopy
 from app.serving.tally import Counted, Tally, TallyFiles
 from app.settings import Settings
@@ -50,9 +57,10 @@ class Current:
         several."""
         #: The generation served; None while none has been read.
         self.serving: Serving | None = None
-        #: The city database; None while none is usable.
+        #: The city database, for words alone: lists depend on the places database instead. None if there is
+        #: none on this machine.
         self.cities: CityDatabase | None = None
-        #: The ASN database, for explanations only: lists depend on the networks database instead.
+        #: The ASN database, for words alone: lists depend on the networks database instead.
         self.asns: AsnDatabase | None = None
         #: The worker's last heartbeat that could be read.
         self.heartbeat: Heartbeat | None = None
@@ -71,6 +79,8 @@ class Current:
         self._store = store
         self._kept = KeptCopy(kept) if kept is not None else None
         self._copies = VerifiedCopies(settings.var_dir / "geoip", or_memory=True)
+        self._places = PublishedDatabase("places", self._copies, PlaceLookup, or_memory=True)
+        self._places_problem: str | None = None
         self._generations = GenerationReader()
         self._followed_cities = follow_cities(settings.geoip_city, self._copies)
         self._followed_asns = follow_asns(settings.geoip_asn, self._copies)
@@ -113,6 +123,8 @@ class Current:
         followed = self._attempt("store", lambda: self._follow_store(self._store))
         if self._kept is not None:
             self._keep(self._kept)
+        self.faults.report("places", self._places_problem)
+        self.faults.report("geoip copies", self._places.problem or self._copies.problem)
         if followed and time.monotonic() - self._heartbeat_at >= HEARTBEAT_EVERY_S:
             self._attempt("heartbeat", self._read_heartbeat)
         self.write_tally()
@@ -131,21 +143,34 @@ class Current:
         changed = False
         for subject, followed in (("geoip", self._followed_cities), ("geoip asn", self._followed_asns)):
             changed |= followed.look()
-            self.faults.report(subject, "; ".join(followed.faults.values()))
+            faults = (text for source, text in followed.faults.items() if not is_gone(source))
+            self.faults.report(subject, "; ".join(faults))
             self.remarks.report(subject, "; ".join(followed.remarks.values()))
         self.cities, self.asns = self._followed_cities.database, self._followed_asns.database
-        self.faults.report("geoip copies", self._copies.problem)
         if changed:
             self._copies.delete_unused(time.time())
 
     def _follow_store(self, store: Store) -> None:
         pointer = current_pointer(store)
-        if self.serving is None or self.serving.snapshot.generation != pointer.generation:
-            self.serving, stored = self._generations.load(store, pointer, self.serving)
+        serving = self.serving
+        if serving is None or serving.snapshot.generation != pointer.generation:
+            serving, stored = self._generations.load(store, pointer, serving)
             if self._kept is not None and store is not self._kept.store:
                 self._kept.offer(stored)
-        serving = self.serving = at_time(self.serving, pointer)
+        self._follow_places(serving.snapshot.place_database, store)
+        if self._places.database is not serving.places:
+            self._copies.delete_unused(time.time())
+        serving = self.serving = up_to_date(serving, pointer, self._places.database)
         self._attempt("status document", lambda: self._follow_status(serving, store, pointer))
+
+    def _follow_places(self, digest: str | None, store: Store) -> None:
+        """Uses the places database with this digest, or goes on with the last good one. The kept copy of a
+        generation has none in it, so what is wrong becomes a fault only after the store was asked."""
+        try:
+            self._places.follow(digest, store.blob)
+            self._places_problem = None
+        except (StoreError, GeoError) as error:
+            self._places_problem = str(error)
 
     def _follow_status(self, serving: Serving, store: Store, pointer: Pointer) -> None:
         self.serving = self._generations.with_status(serving, store, pointer)
@@ -195,7 +220,7 @@ class Current:
             generation=self.serving.snapshot.generation if self.serving else None,
             faults=self.faults.by_source,
             failures=dict(self.faults.failures),
-            lookup_failures=self.cities.failures if self.cities else 0,
+            lookup_failures=places.failures if (places := self._places.database) else 0,
         )
         try:
             self.tallies.write(counted)

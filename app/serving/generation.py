@@ -13,6 +13,7 @@ from functools import cached_property
 from app.answer.lists import MirrorLists, size_of
 from app.answer.memo import Memo
 from app.geo.networks import NetworkLookup
+from app.geo.place_lookup import PlaceLookup
 from app.model import GeoError, SnapshotError, StoreError
 from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
@@ -44,6 +45,9 @@ class Serving:
     #: The questions that clients asked before, with the label of their URL form, by path and deciding
     #: parameters.
     questions: Memo[str, tuple[str, Question]]
+    #: The places database of the generation, or the last good one while that cannot be had; None while there
+    #: is none, and then no client has a place.
+    places: PlaceLookup | None = None
     #: The tag of the status document in `status` (`Pointer.status`).
     status_tag: str = ""
     #: The status document, still encoded, because only explanations need it.
@@ -141,11 +145,12 @@ def current_pointer(store: Store) -> Pointer:
     return pointer
 
 
-def at_time(serving: Serving, pointer: Pointer) -> Serving:
-    """Returns the same generation, with the time of publication that the store has now."""
-    if serving.published_at_s == pointer.published_at_s:
+def up_to_date(serving: Serving, pointer: Pointer, places: PlaceLookup | None) -> Serving:
+    """Returns the same generation, with the time of publication that the store has now, and with this places
+    database."""
+    if serving.published_at_s == pointer.published_at_s and serving.places is places:
         return serving
-    return replace(serving, published_at_s=pointer.published_at_s)
+    return replace(serving, published_at_s=pointer.published_at_s, places=places)
 
 
 def _publication(pointer: Pointer, snapshot: bytes, networks: str | None) -> Publication:

@@ -200,5 +200,6 @@ def live_of(current: Current, serving: Serving) -> Live:
 
 def facts_of(current: Current, serving: Serving | None, client: Client) -> ClientFacts:
     """Returns what is known of a client, as far as the databases that are there tell."""
-    networks = serving.networks if serving else None
-    return client_facts(client.address, client.of, Databases(current.cities, networks, current.asns))
+    places, networks = (serving.places, serving.networks) if serving else (None, None)
+    databases = Databases(places, networks, current.cities, current.asns)
+    return client_facts(client.address, client.of, databases)

@@ -58,7 +58,7 @@ class FastPath:
         if remembered is None:
             return self._ordinary(environ, start_response, started)
         form, question = remembered
-        client = self._clients.caller(environ, self._current.cities, serving.networks)
+        client = self._clients.caller(environ, serving.places, serving.networks)
         try:
             status, content_type, body, headers, reason = listed(serving.lists, client.of, question)
         except QuestionError:  # the ordinary views word the error

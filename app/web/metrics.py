@@ -82,9 +82,11 @@ class _Collector:
             "Since the oldest file of the GeoIP database in use was built by its vendor.",
             labels=["database"],
         )
-        for name, database in (("city", self._current.cities), ("asn", self._current.asns)):
-            if database is not None:
-                ages.add_metric([name], self._age_s(min(database.build_epochs)))
+        serving, asns = self._current.serving, self._current.asns
+        if serving is not None and serving.places is not None:
+            ages.add_metric(["city"], self._age_s(serving.places.build_epoch))
+        if asns is not None:
+            ages.add_metric(["asn"], self._age_s(min(asns.build_epochs)))
         return ages
 
     def _age_s(self, then: float) -> float:
@@ -146,7 +148,7 @@ def _processes(alive: list[Counted]) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "mirrorwise_geoip_lookup_failures",
-        "Lookups that failed in the GeoIP city database in use: it is damaged.",
+        "Lookups that failed in the places database in use: it is damaged.",
         sum(process.lookup_failures for process in alive),
     )
 

@@ -28,12 +28,12 @@ def reasons(current: Current, now: float) -> Iterator[str]:
     """Yields a line for each thing that is wrong. `now` is in epoch seconds."""
     for texts in (current.faults, current.remarks):
         yield from (f"{subject}: {text}" for subject, text in sorted(texts.current.items()))
-    failures = current.cities.failures if current.cities else 0
-    if failures:
-        yield f"geoip: {failures} lookups failed in the city database: it is damaged"
     serving = current.serving
     if serving is None:
         return
+    failures = serving.places.failures if serving.places else 0
+    if failures:
+        yield f"places: {failures} lookups failed in the places database: it is damaged"
     age_s = now - serving.published_at_s
     if age_s > OLD_AFTER_S:
         yield f"snapshot: nothing new has been published for {age_s / 3600:.0f} h"

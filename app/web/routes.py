@@ -98,11 +98,11 @@ class Routes:
         return serving
 
     def _client(self, serving: Serving | None, parameters: Parameters) -> Client:
-        cities, networks = self.current.cities, serving.networks if serving else None
+        places, networks = (serving.places, serving.networks) if serving else (None, None)
         asked = parameters.get("ip", "")
         if asked:
-            return somebody(asked, cities, networks)
-        return self.clients.caller(request.environ, cities, networks)
+            return somebody(asked, places, networks)
+        return self.clients.caller(request.environ, places, networks)
 
     def _wanted(self, otherwise: Kind = "text") -> Wanted:
         """Returns the form of answer that the request wants; `otherwise` is for a client that takes anything,

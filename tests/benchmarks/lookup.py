@@ -1,4 +1,5 @@
-"""Measures what the networks database costs: reading, building, looking up. It only prints.
+"""Measures what the networks database costs (reading, building, looking up), and a place beside the vendor's
+record of it. It only prints.
 
 python tests/benchmarks/lookup.py [FOLDER WITH CLOUD RANGES]    (default: the real files, if there)
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import statistics
 import sys
 import tempfile
 import time
@@ -19,7 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from app.clouds.read import read_cloud_folder  # noqa: E402 - as above
+from app.geo.copies import VerifiedCopies  # noqa: E402 - as above
+from app.geo.database import CityDatabase  # noqa: E402 - as above
 from app.geo.networks import NetworkLookup, build_networks  # noqa: E402 - needs the path above
+from app.geo.place_lookup import PlaceLookup  # noqa: E402 - as above
+from app.geo.places import scan  # noqa: E402 - as above
 from app.model.prefixes import CloudRange  # noqa: E402 - as above
 
 T = TypeVar("T")
@@ -80,6 +86,42 @@ def main() -> None:
         ("cloud ranges and 60,000 ASN prefixes", synthetic_asn_prefixes(rng, 60_000)),
     ):
         measure(what, ranges, prefixes, asked)
+    dbip = Path(os.environ.get("MIRRORWISE_DBIP", "not there"))
+    compare_places("MaxMind", [real.parent / "geoip" / "GeoLite2-City-Test.mmdb"])
+    compare_places("DB-IP", [dbip / f"dbip-city-{family}.mmdb" for family in ("ipv4", "ipv6")])
+
+
+def compare_places(vendor: str, paths: list[Path]) -> None:
+    """Looks places up in a vendor's database and in the places database made of it, in turns."""
+    if not all(path.is_file() for path in paths):
+        say(f"places: no database of {vendor}")
+        return
+    rng = random.Random(2)
+    asked = [
+        socket.inet_ntop(*rng.choice(((socket.AF_INET, rng.randbytes(4)), (socket.AF_INET6, _ipv6(rng)))))
+        for _ in range(LOOKUPS)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        copies = VerifiedCopies(Path(folder))
+        path = copies.use(scan(paths, copies).database)
+        assert path is not None
+        cities, places = CityDatabase(paths), PlaceLookup(path)
+        assert all(cities.place(address) == places.place(address) for address in asked)
+        took: dict[str, list[float]] = {"vendor": [], "places": []}
+        for _ in range(9):
+            for name, place in (("vendor", cities.place), ("places", places.place)):
+                started = time.perf_counter()
+                for address in asked:
+                    place(address)
+                took[name].append((time.perf_counter() - started) / LOOKUPS * 1e6)
+        vendor_us, places_us = (statistics.median(took[name]) for name in ("vendor", "places"))
+        size = path.stat().st_size / 1e6
+    say(f"places of {vendor}: {vendor_us:.2f} µs in its own database, {places_us:.2f} µs in ours")
+    say(f"  {places_us / vendor_us:.2f} times as long; ours has {size:.1f} MB")
+
+
+def _ipv6(rng: random.Random) -> bytes:
+    return rng.choice((b"\x20\x01", b"\x24\x00", b"\x26\x00", b"\x2a\x01")) + rng.randbytes(14)
 
 
 def measure(what: str, ranges: list[CloudRange], prefixes: list[tuple[str, int]], asked: list[str]) -> None:

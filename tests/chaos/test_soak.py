@@ -23,8 +23,8 @@ from pathlib import Path
 import pytest
 
 from app.answer.lists import MirrorLists
-from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup
+from app.geo.place_lookup import PlaceLookup
 from app.model import StoreError
 from app.request.address import TrustedProxies
 from app.request.clients import Clients
@@ -53,7 +53,6 @@ class Witness:
         self.expected: dict[str, dict[str, bytes]] = {}
         self._service = service
         self._folder = folder
-        self._cities = CityDatabase([CITY])
         self._clients = Clients(TrustedProxies(read_settings({}).trusted_proxies))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -79,24 +78,27 @@ class Witness:
         if data is None:
             return
         snapshot = LoadedSnapshot(there, data)
-        blob = self._service.store.blob(snapshot.networks or "")
-        if blob is None:
-            return
-        path = self._folder / f"{snapshot.networks}.mmdb"
-        replaced(path, blob)
-        networks = NetworkLookup(path)
+        networks = NetworkLookup(self._file(snapshot.networks))
+        places = PlaceLookup(self._file(snapshot.place_database))
         parser = Parser(snapshot.config, ParameterReader(snapshot.policy))
         question = parser.parse_list({"arch": "x86_64"}, "9", "baseos")
         self.expected[there] = {
             address: listed(
                 MirrorLists(snapshot),
                 self._clients.caller(
-                    {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": address}, self._cities, networks
+                    {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": address}, places, networks
                 ).of,
                 question,
             ).body
             for address in ADDRESSES
         }
+
+    def _file(self, digest: str | None) -> Path:
+        """A database that is published."""
+        blob = self._service.store.blob(digest or "")
+        if blob is None:
+            raise StoreError("it has been replaced")
+        return replaced(self._folder / f"{digest}.mmdb", blob)
 
 
 class Wrk:

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from app.explain.client_facts import Databases, client_facts
 from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import NetworkLookup, build_networks
+from app.geo.place_lookup import PlaceLookup
 from app.model import ClientClass
 from app.model.prefixes import CloudRange, parse_prefix
 from app.model.words import printable
 from app.request.address import ClientAddress, parse_address
-from tests.geo.databases import maxmind, write_database
+from tests.geo.databases import maxmind, write_database, write_places
 
 AWS = CloudRange(prefix=parse_prefix("192.0.2.0/25"), provider="aws", region="eu-central-1")
 NEXT = CloudRange(prefix=parse_prefix("192.0.2.128/26"), provider="aws", region="eu-central-1")
@@ -106,12 +107,35 @@ def test_databases(tmp_path: Path) -> None:
     )
     record = {"autonomous_system_number": 64501, "autonomous_system_organization": "Example"}
     asns = AsnDatabase([write_database(tmp_path / "asn.mmdb", {"192.0.2.0/24": record}, "GeoLite2-ASN")])
-    facts = client_facts(
-        address("192.0.2.1"), ClientClass("DE/50/8", "", 0, 4), Databases(cities, None, asns)
-    )
+    places = PlaceLookup(write_places(tmp_path / "places.mmdb", {"192.0.2.0/24": "DE/50/8"}, built_at_s=77))
+    databases = Databases(places, cities=cities, asns=asns)
+    facts = client_facts(address("192.0.2.1"), ClientClass("DE/50/8", "", 0, 4), databases)
     assert facts.database is not None and facts.database.vendor == "MaxMind"
-    assert [built.timestamp() for built in facts.database.built] == cities.build_epochs
+    assert facts.database.built.timestamp() == 77
     assert (facts.asn, facts.precision, facts.accuracy_radius_km) == (64501, "cell", 20)
+    assert (facts.country, facts.country_name, facts.city) == ("DE", "Exampleland", "Exampletown")
+    assert facts.note is None
+
+
+@pytest.mark.parametrize(
+    ("place", "country", "continent"),
+    [("DE/50/8", "DE", "EU"), ("LU", "LU", "EU"), ("~OC", None, "OC"), ("", None, None)],
+)
+@pytest.mark.parametrize("vendor_says", [None, "FR"], ids=["no vendor's file", "the vendor's file differs"])
+def test_without_the_vendors_words(
+    tmp_path: Path, place: str, country: str | None, continent: str | None, vendor_says: str | None
+) -> None:
+    """A node without the vendor's files, or with others than the worker had, says what follows from the
+    place that counts, and nothing that contradicts it."""
+    places = PlaceLookup(write_places(tmp_path / "places.mmdb", {"192.0.2.0/24": place, "::/0": "JP"}))
+    cities = None
+    if vendor_says:
+        record = maxmind(vendor_says, 48.8, 2.3)
+        cities = CityDatabase([write_database(tmp_path / "city.mmdb", {"192.0.2.0/24": record})])
+    client = ClientClass(place, "", 0, 4)
+    facts = client_facts(address("192.0.2.1"), client, Databases(places, cities=cities))
+    assert (facts.place, facts.country, facts.continent) == (place, country, continent)
+    assert (facts.country_name, facts.city, facts.latitude, facts.accuracy_radius_km) == (None,) * 4
     assert facts.note is None
 
 

@@ -40,6 +40,7 @@ from app.explain.inquiry import Inquiry
 from app.explain.mirror_report import mirror_report
 from app.geo.database import CityDatabase
 from app.geo.networks import NetworkLookup, build_networks
+from app.geo.place_lookup import PlaceLookup
 from app.model import ClientClass, Content, Coordinates, Endpoint, MirrorState, Status
 from app.model.prefixes import CloudRange, parse_prefix
 from app.render.explanation_text import explanation_text
@@ -59,7 +60,7 @@ from tests.builders import (
     netblock,
     question,
 )
-from tests.geo.databases import maxmind, write_database
+from tests.geo.databases import maxmind, write_database, write_places
 
 FRANKFURT = a_client("frankfurt")
 OURS = a_mirror("ours", "frankfurt")
@@ -258,13 +259,20 @@ def cities(tmp_path: Path) -> CityDatabase:
     return CityDatabase([write_database(tmp_path / "city.mmdb", records)])
 
 
+@pytest.fixture
+def places(tmp_path: Path) -> PlaceLookup:
+    """The same, as the worker compiles it."""
+    known = {"192.0.2.0/25": "DE/50/8", "198.51.100.0/24": "US"}
+    return PlaceLookup(write_places(tmp_path / "places.mmdb", known, built_at_s=1_795_000_000))
+
+
 def test_16_wrong_city(cities: CityDatabase) -> None:
     """Where it is taken to be, who says so, and where GeoIP has its address."""
     wrong = a_mirror(
         "ours", "tokyo", country="JP", city="Tokyo", coordinates=Coordinates(latitude=35.68, longitude=139.69)
     )
     network = Network([wrong, OTHER], states=[a_state("ours", addresses=("192.0.2.77",)), a_state("other")])
-    text = told(network, databases=Databases(cities), mirror="ours.example.org")
+    text = told(network, databases=Databases(cities=cities), mirror="ours.example.org")
     assert "location Tokyo, JP, 35.68 N 139.69 E" in text
     assert "GeoIP its address 192.0.2.77 is in Exampletown, DE, 9,3" in text
     assert "km from its location" in text
@@ -280,20 +288,21 @@ def test_17_location_unknown() -> None:
 # --- the client is not who it seems ------------------------------------------------------------------
 
 
-def test_18_untrusted_proxy(cities: CityDatabase) -> None:
+def test_18_untrusted_proxy(places: PlaceLookup, cities: CityDatabase) -> None:
     """What the proxy said, that it was not believed, and whose address counted instead."""
     environ = {"REMOTE_ADDR": "192.0.2.9", "HTTP_X_FORWARDED_FOR": "198.51.100.7"}
-    client = Clients(TrustedProxies([])).caller(environ, cities, None)
-    text = told(Network([OURS]), client.of, client.address, Databases(cities))
+    client = Clients(TrustedProxies([])).caller(environ, places, None)
+    text = told(Network([OURS]), client.of, client.address, Databases(places, cities=cities))
     assert "address 192.0.2.9 (IPv4), from the socket" in text
     assert 'ignored "198.51.100.7": 192.0.2.9 is not a trusted proxy' in text
+    assert "GeoIP Exampletown, District, Exampleland (DE), 50.11 N 8.68 E, within 20 km" in text
 
 
-def test_19_country_only(cities: CityDatabase) -> None:
+def test_19_country_only(places: PlaceLookup, cities: CityDatabase) -> None:
     """How little GeoIP knows, and what that means for distances: nothing in the country is nearer."""
-    client = Clients(TrustedProxies([])).caller({"REMOTE_ADDR": "198.51.100.7"}, cities, None)
+    client = Clients(TrustedProxies([])).caller({"REMOTE_ADDR": "198.51.100.7"}, places, None)
     network = Network([a_mirror("east", "new york"), a_mirror("west", "san francisco")])
-    text = told(network, client.of, client.address, Databases(cities))
+    text = told(network, client.of, client.address, Databases(places, cities=cities))
     assert "nothing more precise than the country, within 1000 km" in text
     assert "place US (the country alone: all of its mirrors count as equally near)" in text
     assert "distance" not in text.partition("SERVED")[2]

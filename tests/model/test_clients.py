@@ -1,4 +1,4 @@
-"""Client classes: written and read in one grammar, in Python and in nginx."""
+"""Client classes: written and read in one grammar."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from app.model import ClientClass
 from app.model import network as networks
 from app.model import place as places
 from app.model.clients import parse_class
-from tests.conftest import ROOT
 
 CLASSES = st.builds(
     ClientClass,
@@ -51,9 +50,3 @@ def test_odd_texts(text: str) -> None:
 def test_a_class_in_no_country() -> None:
     """It is believed all the same: nginx keeps the answer under this very class."""
     assert parse_class("XX/1/1||7|4") == ClientClass("XX/1/1", "", 7, 4)
-
-
-def test_nginx_has_the_same_grammar() -> None:
-    """What nginx takes for a class is made of the same expressions."""
-    text = (ROOT / "nginx" / "geoip-family.conf").read_text()
-    assert f"(?<mw_sure>{places.PATTERN}\\|{networks.CHARACTERS}\\|" in text

@@ -18,7 +18,7 @@ from app.snapshot.status import StatusDocument
 from app.snapshot.status import encode as encode_status
 from app.store import FileStore, Pointer, Publication, Store, file_store
 from tests.conftest import RedisServer, wait_until
-from tests.serving.site import CORP, Site, knows_networks, knows_places, served
+from tests.serving.site import CORP, Site, knows_networks, knows_words, served
 from tests.worker.network import NOON, Network, generation
 
 # --- following the store ----------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ def test_unwritable_folder(
     for netblock in ("10.30.0.0/16", "10.40.0.0/16"):
         current.refresh()
         assert served(current) == generation(redis_site.store)
-        assert knows_networks(current) and knows_places(current)
+        assert knows_networks(current) and knows_words(current)
         assert set(current.faults.current) == subjects
         redis_site.network.mirror("new.example.com", more=f"private: true\nsubnets: [{netblock}]\n")
         redis_site.publish()

@@ -1,4 +1,5 @@
-"""What a web process makes of city databases that are replaced and spoiled under it."""
+"""What a web process makes of vendors' databases, which it has for words alone, while they are replaced and
+spoiled under it."""
 
 from __future__ import annotations
 
@@ -8,16 +9,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from app.geo.database import CityDatabase
-from app.logs import Faults
 from app.web.readiness import reasons
-from app.worker.geography import GeoFiles
-from tests.geo.databases import maxmind, write_database
-from tests.serving.site import FRANKFURT, Site, knows_networks, knows_places, served
-from tests.worker.network import CITY, NOON, replaced
+from tests.geo.databases import write_database
+from tests.serving.site import FRANKFURT, Site, knows_networks, knows_words, served
+from tests.worker.network import CITY, replaced
 
 
 def truncate(path: Path) -> None:
@@ -52,9 +49,10 @@ def test_spoiled_city_database(
     harm(site.city)
     for _ in range(3):
         current.refresh()
-        assert knows_places(current) and knows_networks(current)
-    assert set(current.faults.current) == {"geoip"}
-    assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == 1
+        assert knows_words(current) and knows_networks(current)
+    said = [] if harm is remove else ["geoip"]  # a node need not have it
+    assert list(current.faults.current) == said
+    assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == len(said)
     replaced(site.city, CITY.read_bytes().replace(b"Frankfurt am Main", b"Frankfurt am Mein"))
     current.refresh()
     assert current.faults.current == {}
@@ -69,12 +67,12 @@ def test_start_with_a_spoiled_city_database(site: Site, harm: Callable[[Path], N
     harm(site.city)
     current = site.with_city()
     current.refresh()
-    assert knows_places(current)
-    assert set(current.faults.current) == {"geoip"}
+    assert knows_words(current)
+    assert list(current.faults.current) == ([] if harm is remove else ["geoip"])
 
 
 def test_no_city_database_at_the_start(site: Site) -> None:
-    """Without a usable database clients are of nowhere, and served all the same."""
+    """Without a usable database there are no words, and clients are served all the same."""
     truncate(site.city)
     current = site.with_city()
     current.refresh()
@@ -84,8 +82,8 @@ def test_no_city_database_at_the_start(site: Site) -> None:
 
 
 def test_a_country_database(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    """A country database in the place of a city database serves by country. The log says so once, and
-    /readyz as long as it lasts; it counts as no fault."""
+    """A country database in the place of a city database is remarked upon. The log says so once, and /readyz
+    as long as it lasts; it counts as no fault."""
     write_database(site.city, {"192.0.2.0/24": {"country": {"iso_code": "LU"}}}, "GeoLite2-Country")
     current = site.with_city()
     for _ in range(2):
@@ -107,45 +105,8 @@ def test_copies_deleted_under_the_process(site: Site) -> None:
     current.refresh()
     shutil.rmtree(site.network.var / "geoip")
     current.refresh()
-    assert knows_places(current) and knows_networks(current)
+    assert knows_words(current) and knows_networks(current)
     newest = site.publish()
     current.refresh()
     assert served(current) == newest
-    assert knows_places(current) and knows_networks(current)
-
-
-@pytest.mark.parametrize("harm", [truncate, truncate_to_nothing, overwrite, remove, wrong_kind])
-def test_worker_and_web_choose_alike(site: Site, tmp_path: Path, harm: Callable[[Path], None]) -> None:
-    """Of two city files one is spoiled while the other is replaced by a new build. The worker and a web
-    process go on with the same content, whether they ran before or start now: the new build, and the
-    last good copy of the spoiled file."""
-    campus = write_database(tmp_path / "campus.mmdb", {"10.66.0.0/16": maxmind("LU", 49.6, 6.1)})
-    settings = site.network.settings(site.city, campus)
-    node = msgspec.structs.replace(settings, var_dir=tmp_path / "node")  # the web's, on another machine
-    worker, web = GeoFiles(settings, Faults(logging.getLogger("mirrorwise.worker"))), site.follower(node)
-    worker.read(NOON)
-    web.refresh()
-    before = content_of(web.cities)
-    assert before == content_of(worker.cities)
-
-    harm(campus)
-    replaced(site.city, CITY.read_bytes().replace(b"Frankfurt am Main", b"Frankfurt am Mein"))
-    new_worker = GeoFiles(settings, Faults(logging.getLogger("mirrorwise.worker")))
-    new_web = site.follower(node)
-    for cities in (worker, new_worker):
-        cities.read(NOON + 1)
-    for process in (web, new_web):
-        process.refresh()
-        assert "campus.mmdb" in process.faults.current["geoip"]
-    databases = [worker.cities, new_worker.cities, web.cities, new_web.cities]
-    (chosen,) = set(map(content_of, databases))
-    assert chosen != before
-    for database in databases:
-        assert database is not None
-        assert database.describe(FRANKFURT).city == "Frankfurt am Mein"
-        assert database.place("10.66.0.1") == "LU/49/6"
-
-
-def content_of(database: CityDatabase | None) -> str:
-    assert database is not None
-    return database.identity
+    assert knows_words(current) and knows_networks(current)
