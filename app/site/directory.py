@@ -1,10 +1,10 @@
 """Writes the directory from which nginx reads its site (`mirrorwise nginx`).
 
-The directory has copies of the committed files in `nginx/` with the directory's own path in them, a table of
-the codes of countries, two small files with the settings of this machine, and the GeoIP and networks
-databases. The databases are verified copies, named by their content. So a new database gets a new file and a
-changed line in the configuration, and a file that nginx has mapped is never changed. nginx reads the new file
-when it is told to reload.
+The directory has copies of the committed files in `nginx/` with the directory's own path in them, two small
+files with the settings of this machine, and the databases in which nginx looks clients up: places and
+networks as the worker has published them, and spreads, which are always the same. The databases are named by
+their content. So a new database gets a new file and a changed line in the configuration, and a file that
+nginx has mapped is never changed. nginx reads the new file when it is told to reload.
 """
 
 from __future__ import annotations
@@ -13,21 +13,19 @@ import logging
 import shlex
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.files import replace, said, shipped_folder
-from app.geo import vendors
 from app.geo.copies import VerifiedCopies
-from app.geo.database import CityDatabase, city_layout_of
-from app.geo.following import follow_cities
-from app.geo.mmdb import MmdbFile
 from app.geo.networks import NetworkLookup
+from app.geo.place_lookup import PlaceLookup
+from app.geo.published import PublishedDatabase
 from app.logs import Faults
-from app.model import GeoError, MirrorwiseError, StoreError, digest_of
-from app.model.place import places_by_code
+from app.model import GeoError, MirrorwiseError, SnapshotError, StoreError, digest_of
 from app.settings import Network, Settings
+from app.site.spreads import build_spreads
 from app.snapshot.soundness import check_names, verified
 from app.store import Store
 
@@ -37,14 +35,6 @@ COMMITTED = shipped_folder("nginx")
 COMMITTED_PLACE = "/etc/nginx/mirrorwise"
 """The path that stands for the directory in the committed files. It is replaced by the directory's real
 path."""
-UNCLASSED = "geoip-none.conf"
-VARIANTS = {
-    vendors.MAXMIND: "geoip-maxmind.conf",
-    vendors.DBIP_NESTED: "geoip-maxmind.conf",
-    vendors.DBIP_FLAT: "geoip-dbip.conf",
-    vendors.IPINFO: "geoip-ipinfo.conf",
-}
-SAMPLE = 64  # nodes for each level: enough to find networks of each family that a file knows
 RELOAD_TIMEOUT_S = 60
 
 
@@ -68,18 +58,6 @@ class Site:
     open_files: int = 0
 
 
-@dataclass(frozen=True)
-class SiteDatabases:
-    """The databases that nginx is to read, as paths of verified copies."""
-
-    #: The name of the committed file that fits the records of both city files.
-    variant: str
-    city_ipv4: Path
-    city_ipv6: Path
-    #: The networks database; None if the published generation has none.
-    networks: Path | None
-
-
 class SiteDirectory:
     """Keeps the directory `folder`, with nginx's configuration files and databases, up to date. `update`
     writes what has changed, and may be called any number of times."""
@@ -90,88 +68,70 @@ class SiteDirectory:
         self._settings = settings
         self._store = store
         self._copies = VerifiedCopies(self._folder)
-        self._cities = follow_cities(settings.geoip_city, self._copies)
-        self._unfit: list[str] = []
+        self._places = PublishedDatabase("places", self._copies, PlaceLookup)
+        self._networks = PublishedDatabase("networks", self._copies, self._known_networks)
+        self._spreads = PublishedDatabase("spreads", self._copies, Path)
+        self._spread_data = build_spreads()
         self._generation = ""
-        self._networks: Path | None = None
+        self._overlays: Collection[str] = ()
+        self._digests: tuple[str | None, str | None] = (None, None)  # of places and networks
+        self._problems: list[str] = []
 
     def update(self) -> list[str]:
         """Writes the databases and configuration files that are new or changed. Returns the names of the
         configuration files that have changed. Raises MirrorwiseError (such as StoreError, SnapshotError)
-        before it changes any of them. A fault of the city database raises nothing and is in `fault`: the last
-        good copy of the file stays in use, and while there is no database that nginx can use, nginx asks the
-        service for every client."""
-        databases = self._databases()
-        texts = self._texts(databases)
-        changed = [name for name, text in texts.items() if _replace(self._folder / name, text)]
-        if databases is not None:
-            self._copies.delete_unused(time.time())
-        return changed
+        before it changes any of them. A database that cannot be used raises nothing and is in `fault`: the
+        last good one stays in use."""
+        self._problems = []
+        pointer = self._store.pointer()
+        if pointer is not None:
+            self._follow(pointer.generation)
+        texts = self._texts()
+        self._copies.delete_unused(time.time())
+        return [name for name, text in texts.items() if _replace(self._folder / name, text)]
 
     @property
     def fault(self) -> str:
-        """A text that says what was wrong with the city database at the last update; empty if nothing was."""
-        return "; ".join([*self._cities.faults.values(), *self._unfit])
+        """A text that says what was wrong with the databases at the last update; empty if nothing was."""
+        return "; ".join(self._problems)
 
-    def _databases(self) -> SiteDatabases | None:
-        """Returns the databases for nginx. Returns None before anything was published, because the networks
-        are not known then, and while there is no city database that nginx can use."""
-        self._unfit = []
-        pointer = self._store.pointer()
-        if pointer is None:
-            return None
-        if pointer.generation != self._generation:
-            self._networks = self._published_networks(pointer.generation)
-            self._generation = pointer.generation
-        self._cities.look()
-        if self._cities.database is None:
-            return None
+    def _follow(self, generation: str) -> None:
+        if generation != self._generation:
+            data = self._store.snapshot(generation)
+            if data is None:
+                raise StoreError(f"generation {generation} is not in the store any more")
+            snapshot = verified(data)
+            self._digests = snapshot.place_database, snapshot.networks
+            self._overlays = snapshot.overlays
+            self._generation = generation
+        places, networks = self._digests
+        self._attempt(lambda: self._places.follow(places, self._store.blob))
+        self._attempt(lambda: self._networks.follow(networks, self._store.blob))
+        spreads = self._spread_data
+        self._attempt(lambda: self._spreads.follow(digest_of(spreads), lambda _: spreads))
+
+    def _attempt(self, step: Callable[[], None]) -> None:
         try:
-            return self._for_nginx(self._cities.database)
-        except GeoError as error:
-            self._unfit = [str(error)]
-            return None
+            step()
+        except (StoreError, SnapshotError, GeoError) as error:
+            self._problems.append(str(error))
 
-    def _for_nginx(self, cities: CityDatabase) -> SiteDatabases:
-        """Chooses a file of the city database for each IP version. Raises GeoError if nginx cannot use the
-        files, such as files from two vendors."""
-        named = zip(self._cities.sources, cities.paths, strict=True)
-        files = [MmdbFile(copy, str(source)) for source, copy in named]
-        ipv4, ipv6 = _knowing(files, 4), _knowing(files, 6)
-        variants = [VARIANTS[city_layout_of(file)] for file in (ipv4, ipv6)]
-        if variants[0] != variants[1]:
-            raise GeoError(f"{ipv4.name}, {ipv6.name}: nginx needs both families from the same vendor")
-        return SiteDatabases(variants[0], ipv4.path, ipv6.path, self._networks)
+    def _known_networks(self, path: Path) -> NetworkLookup:
+        networks = NetworkLookup(path)
+        check_names(self._overlays, networks.names)
+        return networks
 
-    def _published_networks(self, generation: str) -> Path | None:
-        data = self._store.snapshot(generation)
-        snapshot = verified(data) if data else None
-        digest = snapshot.networks if snapshot else None
-        blob = self._store.blob(digest) if digest else None
-        if snapshot is None or (digest and blob is None):
-            raise StoreError(f"generation {generation} is not, or not wholly, in the store")
-        if not digest or not blob:
-            return None
-        path = self._copies.keep(digest, blob)
-        check_names(snapshot.overlays, NetworkLookup(path).names)
-        return path
-
-    def _texts(self, databases: SiteDatabases | None) -> dict[str, str]:
+    def _texts(self) -> dict[str, str]:
         """Returns the contents of all configuration files, by file name."""
         files = sorted(COMMITTED.glob("*.conf"))
         if not files:
             raise MirrorwiseError(f"{COMMITTED}: the site's files are not there; install the program anew")
         texts = {file.name: file.read_text().replace(COMMITTED_PLACE, str(self._folder)) for file in files}
-        if databases is not None:
-            text = texts[databases.variant].replace("city-ipv4.mmdb", databases.city_ipv4.name)
-            # If both are the same file, it gets another name here: nginx opens no name twice.
-            texts[databases.variant] = text.replace("city-ipv6.mmdb", f"./{databases.city_ipv6.name}")
-        texts["local-http.conf"] = "\n".join(self._http(databases)) + "\n"
-        texts["countries.conf"] = "\n".join(_countries()) + "\n"
+        texts["local-http.conf"] = "\n".join(self._http()) + "\n"
         texts["local-server.conf"] = "\n".join(_server(self._site, self._settings.trusted_proxies)) + "\n"
         return texts
 
-    def _http(self, databases: SiteDatabases | None) -> list[str]:
+    def _http(self) -> list[str]:
         """Returns the lines outside the server section: services, cache, databases, trusted proxies."""
         servers = self._site.upstreams
         marked = [f"server {server} max_fails=1 fail_timeout=3s;" for server in servers]
@@ -186,27 +146,32 @@ class SiteDirectory:
             *_upstream("mirrorwise", *(f"server {server} max_fails=0;" for server in servers)),
             f"proxy_cache_path {self._site.cache} levels=2 keys_zone=mirrorwise:64m max_size=2g",
             "    inactive=65m use_temp_path=off;",
-            f"include {self._folder}/{databases.variant if databases else UNCLASSED};",
+            *self._parts_of_classes(),
         ]
-        if databases and databases.networks:
-            lines.append(f"geoip2 {databases.networks} {{ $mw_network overlay; }}")
-        elif databases:
-            lines.append('map "" $mw_network { default ""; }')
         trusted = (f"    {network} 1;" for network in self._settings.trusted_proxies)
         return [*lines, "geo $realip_remote_addr $mw_trusted {", *trusted, "}"]
+
+    def _parts_of_classes(self) -> Iterator[str]:
+        """Yields the lines by which nginx looks up the parts of a client's class. A database that the worker
+        has not published knows nothing of any client. While one that it has published cannot be had, there
+        is no spread, and so no class: nginx asks the service for every client."""
+        places, networks, spreads = self._places.path, self._networks.path, self._spreads.path
+        is_complete = all(
+            path or digest is None for path, digest in zip((places, networks), self._digests, strict=True)
+        )
+        for variable, key, path in (
+            ("$mw_place", "", places),
+            ("$mw_network", " overlay", networks),
+            ("$mw_spread_and_family", "", spreads if is_complete else None),
+        ):
+            found = f"geoip2 {path} {{ {variable}{key}; }}"
+            yield found if path else f'map "" {variable} {{ default ""; }}'
 
 
 def _upstream(name: str, *lines: str) -> list[str]:
     """Returns the lines of an nginx `upstream` block, which names the services. Each nginx worker keeps idle
     connections to them, because a new connection for every request costs more."""
     return [f"upstream {name} {{", *(f"    {line}" for line in (*lines, "keepalive 32;")), "}"]
-
-
-def _countries() -> list[str]:
-    """Returns the lines of an nginx map from the country codes in GeoIP records to places. nginx ignores the
-    case of the codes."""
-    lines = [f"{code} {place};" for code, place in places_by_code().items()]
-    return ["# Written by `mirrorwise nginx`.", *lines]
 
 
 def _server(site: Site, trusted: Sequence[Network]) -> list[str]:
@@ -225,18 +190,6 @@ def _server(site: Site, trusted: Sequence[Network]) -> list[str]:
         lines += [f"open_file_cache max={site.open_files} inactive=60s;", "open_file_cache_valid 60s;"]
     lines += [f"server_name {site.server_name};", *(f"set_real_ip_from {network};" for network in trusted)]
     return [*lines, "real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
-
-
-def _knowing(files: Sequence[MmdbFile], version: int) -> MmdbFile:
-    """Returns the only one of these files that has addresses of this IP version. If none has such addresses,
-    returns the first file. Raises GeoError if several have."""
-    known = [file for file in files if any(level.version == version for level in file.walk(SAMPLE))]
-    if len(known) == 1:
-        return known[0]
-    if not known:  # then any file will do, because none knows such addresses
-        return files[0]
-    names = ", ".join(file.name for file in known)
-    raise GeoError(f"{names}: all know IPv{version} addresses; nginx reads one file for each IP version")
 
 
 def _replace(path: Path, text: str) -> bool:

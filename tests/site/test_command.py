@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from app.logs import Faults
-from app.serving.current import Current
+from app.model import digest_of
 from app.settings import read_settings
+from app.site.directory import Site, SiteDirectory
 from app.store import file_store
-from app.worker.geography import GeoFiles
 from app.worker.loop import Worker
 from app.worker.running import run_once
 from tests.conftest import ROOT
-from tests.geo.databases import dbip, write_database
+from tests.geo.databases import write_places
 from tests.servers import environ
+from tests.serving.site import publish_places
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,12 @@ def databases(out: Path) -> list[str]:
     return sorted(path.name for path in out.glob("*.mmdb"))
 
 
+def used(out: Path) -> dict[str, str]:
+    """The databases that nginx reads, by the variable that it fills."""
+    http = (out / "local-http.conf").read_text()
+    return {variable: name for name, variable in re.findall(r"^geoip2 \S*/(\S+) { \$(\w+)", http, re.M)}
+
+
 def test_everything_is_in_the_directory(published: Path, tmp_path: Path) -> None:
     """The site names no file of its own but by this directory, and each that it names is there."""
     out = tmp_path / "site"
@@ -54,9 +61,8 @@ def test_everything_is_in_the_directory(published: Path, tmp_path: Path) -> None
     for address in ("80", "[::]:80"):
         assert f"listen {address} default_server;" in (out / "local-server.conf").read_text()
     assert "/etc/nginx/mirrorwise" not in text(out)
-    used = (out / "local-http.conf").read_text() + (out / "geoip-maxmind.conf").read_text()
-    assert len(databases(out)) == 2
-    assert all(name in used for name in databases(out))
+    assert len(databases(out)) == 3
+    assert sorted(used(out).values()) == databases(out)
 
 
 def test_several_services(published: Path, tmp_path: Path) -> None:
@@ -84,84 +90,131 @@ def test_nothing_changes_without_a_cause(published: Path, tmp_path: Path) -> Non
     assert {path: path.stat().st_mtime_ns for path in out.glob("*.conf")} == before
 
 
-def test_a_new_database_is_a_new_file(published: Path, tmp_path: Path) -> None:
+def test_it_needs_the_store_alone(published: Path, tmp_path: Path) -> None:
+    """What vendors' files there are on the machine does not matter."""
+    out, other = tmp_path / "site", tmp_path / "other"
+    assert nginx(published, out, GEOIP_CITY=str(tmp_path / "not-there.mmdb")).exit_code == 0
+    nginx(published, other)
+    assert databases(out) == databases(other)
+    assert set(used(out)) == {"mw_place", "mw_network", "mw_spread_and_family"}
+
+
+@pytest.fixture
+def own(published: Path, tmp_path: Path) -> Path:
+    """What is published, to be changed."""
+    return shutil.copytree(published, tmp_path / "own")
+
+
+def with_places(var: Path, place: str) -> str:
+    """It is published with all clients in one place; the name of the file."""
+    content = write_places(var / "places.mmdb", {"0.0.0.0/0": place, "::/0": place}).read_bytes()
+    publish_places(file_store(var), content)
+    return f"{digest_of(content)[:32]}.mmdb"
+
+
+def test_a_new_database_is_a_new_file(own: Path, tmp_path: Path) -> None:
     """The one that nginx has open is left as it is; the configuration names the new one."""
-    out, city = tmp_path / "site", tmp_path / "city.mmdb"
-    shutil.copy(ROOT / "data" / "geoip" / "city.mmdb", city)
-    assert nginx(published, out, GEOIP_CITY=str(city)).exit_code == 0
-    before = databases(out)
-    content = city.read_bytes()
-    city.write_bytes(content.replace(b"Frankfurt am Main", b"Frankfurt am Mein"))
-    result = nginx(published, out, GEOIP_CITY=str(city))
-    assert result.output == f"written: {out / 'geoip-maxmind.conf'}\n"
-    assert set(before) < set(databases(out))
-    new = (set(databases(out)) - set(before)).pop()
-    assert new in (out / "geoip-maxmind.conf").read_text()
+    out = tmp_path / "site"
+    assert nginx(own, out).exit_code == 0
+    before = used(out)
+    name = with_places(own, "LU/49/6")
+    result = nginx(own, out)
+    assert result.output == f"written: {out / 'local-http.conf'}\n"
+    assert used(out) == {**before, "mw_place": name}
+    assert {*before.values(), name} == set(databases(out))
 
 
-def test_a_broken_database_changes_nothing(published: Path, tmp_path: Path) -> None:
-    """nginx keeps what it has, and the message names the file."""
-    out, city = tmp_path / "site", tmp_path / "city.mmdb"
-    shutil.copy(ROOT / "data" / "geoip" / "city.mmdb", city)
-    assert nginx(published, out, GEOIP_CITY=str(city)).exit_code == 0
-    before = text(out)
-    city.write_bytes(city.read_bytes()[:5000])
-    result = nginx(published, out, GEOIP_CITY=str(city))
+def test_databases_that_nginx_may_have_open_are_kept_for_an_hour(own: Path, tmp_path: Path) -> None:
+    """From the last update at which the configuration named them."""
+    out = tmp_path / "site"
+    settings = read_settings(environ(ROOT / "data", own))
+    site = Site(("127.0.0.1:1",), ("80",), (), "_", tmp_path / "cache")
+    directory = SiteDirectory(out, site, settings, file_store(own))
+    directory.update()
+    former = out / used(out)["mw_place"]
+    os.utime(former, (1, 1))  # it was written long ago
+    directory.update()
+    with_places(own, "LU/49/6")
+    directory.update()
+    assert former.exists()
+    os.utime(former, (1, 1))
+    directory.update()
+    assert not former.exists()
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def exchange(path: Path) -> None:
+    path.write_bytes(b"something else")
+
+
+@pytest.mark.parametrize("harm", [damage, truncate, exchange, Path.unlink])
+def test_a_spoiled_database_does_not_hold_up_the_rest(
+    own: Path, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    """The last good one stays in use, what else has changed is written, and nginx takes it up. The fault is
+    said afterwards, also by a process that starts only then; once the store has it again, it is used."""
+    out, ran = tmp_path / "site", tmp_path / "ran"
+    assert nginx(own, out).exit_code == 0
+    before = used(out)
+    name = with_places(own, "LU/49/6")
+    [blob] = (own / "store" / "objects").glob(f"{Path(name).stem}*")
+    content = blob.read_bytes()
+    harm(blob)
+    result = nginx(own, out, "--server-name", "a.example.org", "--reload", f"touch {ran}")
     assert result.exit_code == 1
-    assert str(city) in result.output
-    assert text(out) == before
-
-
-def test_a_broken_database_does_not_hold_up_the_rest(published: Path, tmp_path: Path) -> None:
-    """With its last good copy in place, what else has changed is written and taken up by nginx; that the
-    file is at fault is said afterwards, also by a process that starts only then."""
-    out, city, ran = tmp_path / "site", tmp_path / "city.mmdb", tmp_path / "ran"
-    shutil.copy(ROOT / "data" / "geoip" / "city.mmdb", city)
-    assert nginx(published, out, GEOIP_CITY=str(city)).exit_code == 0
-    before = databases(out)
-    city.write_bytes(city.read_bytes()[:5000])
-    more = ("--server-name", "a.example.org", "--reload", f"touch {ran}")
-    result = nginx(published, out, *more, GEOIP_CITY=str(city))
-    assert result.exit_code == 1
-    assert str(city) in result.output
+    assert blob.name[:12] in result.output
+    assert used(out) == before
     assert "server_name a.example.org;" in text(out)
     assert ran.exists()
-    assert databases(out) == before
+    blob.write_bytes(content)
+    assert nginx(own, out).exit_code == 0
+    assert used(out) == {**before, "mw_place": name}
 
 
-@pytest.mark.parametrize("broken", [0, 1])
-def test_one_of_two_databases_was_never_good(published: Path, tmp_path: Path, broken: int) -> None:
-    """Worker, web and nginx all go on without a city database, and say which file is at fault; once it is
-    good, all use both files."""
-    cities = [
-        write_database(tmp_path / "4.mmdb", {"192.0.2.0/24": dbip("LU", 49.6, 6.1)}),
-        write_database(tmp_path / "6.mmdb", {"2001:db8::/32": dbip("LU", 49.6, 6.1)}, ip_version=6),
-    ]
-    good = cities[broken].read_bytes()
-    cities[broken].write_bytes(good[:100])
-    out, variable = tmp_path / "site", f"{cities[0]},{cities[1]}"
-    settings = read_settings(environ(ROOT / "data", tmp_path / "var", GEOIP_CITY=variable))
-    worker = GeoFiles(settings, Faults(logging.getLogger("mirrorwise.worker")))
-    web = Current(settings, file_store(published), None)
-    for is_good in (False, True):
-        if is_good:
-            cities[broken].write_bytes(good)
-        result = nginx(published, out, GEOIP_CITY=variable)
-        worker.read(0.0)
-        web.refresh()
-        in_nginx = "geoip-dbip.conf;" in (out / "local-http.conf").read_text()
-        assert [worker.cities is not None, web.cities is not None, in_nginx] == [is_good] * 3
-        assert result.exit_code == int(not is_good)
-        assert (str(cities[broken]) in result.output) is (str(cities[broken]) in str(web.faults.current))
-        assert ("geoip" in web.faults.current) is not is_good
+def test_a_spoiled_file_is_written_again(own: Path, tmp_path: Path) -> None:
+    """A copy that is not what was published is not given to nginx."""
+    out = tmp_path / "site"
+    assert nginx(own, out).exit_code == 0
+    before = {path: path.read_bytes() for path in out.glob("*.mmdb")}
+    for path in before:
+        truncate(path)
+    assert nginx(own, out).exit_code == 0
+    assert {path: path.read_bytes() for path in out.glob("*.mmdb")} == before
+
+
+def test_a_database_that_was_never_good(own: Path, tmp_path: Path) -> None:
+    """nginx knows no classes then, and asks the service for every client."""
+    out = tmp_path / "site"
+    name = with_places(own, "LU/49/6")
+    [blob] = (own / "store" / "objects").glob(f"{Path(name).stem}*")
+    truncate(blob)
+    assert nginx(own, out).exit_code == 1
+    assert set(used(out)) == {"mw_network"}
 
 
 def test_before_anything_is_published(tmp_path: Path) -> None:
     """Nobody knows what networks there are: nginx passes everything on, and knows no classes."""
     out = tmp_path / "site"
     assert nginx(tmp_path / "nothing", out).exit_code == 0
-    assert f"include {out}/geoip-none.conf;" in (out / "local-http.conf").read_text()
+    assert used(out) == {}
     assert databases(out) == []
+
+
+def test_the_folder_is_small_and_knows_no_vendor() -> None:
+    """All of nginx's files are 300 lines, and none has a field of a vendor's records, or arithmetic."""
+    texts = [path.read_text() for path in (ROOT / "nginx").glob("*.conf")]
+    assert sum(text.count("\n") for text in texts) <= 300
+    for word in ("country_code", "iso_code", "latitude", "longitude", "accuracy_radius", "subdivisions"):
+        assert not any(word in text for text in texts)
 
 
 def test_trusted_proxies_are_nginxs_as_well(published: Path, tmp_path: Path) -> None:

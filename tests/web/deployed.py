@@ -19,6 +19,8 @@ import msgspec
 from app.settings import read_settings
 from app.snapshot import schema
 from app.store import Publication, file_store
+from app.worker.loop import Worker
+from app.worker.running import run_once
 from tests.conftest import wait_until
 from tests.servers import Answer, GunicornServer, NginxOptions, NginxServer
 from tests.servers import ask as ask_on
@@ -32,11 +34,9 @@ CLIENT = "192.0.2.1"
 class Deployed:
     """gunicorn and nginx over the network published in `var`."""
 
-    def __init__(self, folder: Path, var: Path, valid: str | None = None, geoip: Sequence[Path] = ()) -> None:
+    def __init__(self, folder: Path, var: Path, valid: str | None = None) -> None:
         self.marks = 0
         self.environ = variables(var)
-        if geoip:
-            self.environ["GEOIP_CITY"] = ",".join(map(str, geoip))
         self.gunicorn = GunicornServer(folder, self.environ, processes=1, unix=True)
         self.nginx_folder = folder / "nginx"
         self.nginx_folder.mkdir()
@@ -94,6 +94,13 @@ def statuses(site: Deployed, *requests: tuple[str, str]) -> list[str]:
     return [str(line["cache"]) for line in site.logged(len(requests))]
 
 
+def published_with(var: Path, cities: Sequence[Path]) -> Path:
+    """Publishes the sample network in `var`, with the places of these city databases. Returns `var`."""
+    settings = read_settings({**variables(var), "GEOIP_CITY": ",".join(map(str, cities))})
+    assert run_once(Worker(settings, file_store(var)))
+    return var
+
+
 def publish(var: Path, length: int) -> str:
     """What is published there, with lists of another length; the new generation."""
     store = file_store(var)
@@ -104,7 +111,7 @@ def publish(var: Path, length: int) -> str:
     selection = msgspec.structs.replace(snapshot.config.selection, length=length)
     config = msgspec.structs.replace(snapshot.config, selection=selection)
     content = schema.encode(msgspec.structs.replace(snapshot, config=config))
-    blobs = (snapshot.networks,) if snapshot.networks else ()
+    blobs = tuple(filter(None, [snapshot.place_database, snapshot.networks]))
     generation = schema.generation_of(content)
     store.publish(
         Publication(

@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from app.settings import read_settings
+from app.store import file_store
 from tests.conftest import ROOT, wait_until
-from tests.geo.databases import maxmind, write_database
+from tests.geo.databases import write_places
 from tests.servers import GunicornServer, NginxOptions, NginxServer
 from tests.servers import ask as ask_on
+from tests.serving.site import publish_places
 from tests.web.asking import LIST, TEXT
 from tests.web.deployed import CLIENT, Deployed, compared, publish, statuses
 
@@ -297,13 +299,13 @@ def test_many_ask_the_same_at_once(site: Deployed) -> None:
 
 def test_a_new_database_is_taken_up(own_var: Path, tmp_path: Path) -> None:
     """The files are written anew, and nginx uses them when it has reloaded, without a request lost."""
-    city = Path(shutil.copy(ROOT / "data" / "geoip" / "city.mmdb", tmp_path))
-    site = Deployed(tmp_path, own_var, geoip=[city])
+    site = Deployed(tmp_path, own_var)
     try:
         client = "198.51.100.1"
         before = site.through(LIST, client).headers["X-Client-Place"]
         nginx = site.nginx
-        city.write_bytes(_moved_city(tmp_path, client).read_bytes())
+        moved = write_places(tmp_path / "moved.mmdb", {f"{client}/32": "FR/48/2"})
+        publish_places(file_store(own_var), moved.read_bytes())
         nginx.write()
         nginx.check()
         assert site.through(LIST, client).headers["X-Client-Place"] == before
@@ -311,8 +313,3 @@ def test_a_new_database_is_taken_up(own_var: Path, tmp_path: Path) -> None:
         assert site.through(LIST, client).headers["X-Client-Place"] == "FR/48/2"
     finally:
         site.stop()
-
-
-def _moved_city(folder: Path, address: str) -> Path:
-    records = {f"{address}/32": maxmind("FR", 48.85, 2.35)}
-    return write_database(folder / "moved.mmdb", records, ip_version=6)

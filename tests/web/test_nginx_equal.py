@@ -14,7 +14,7 @@ import pytest
 from app.geo.database import CityDatabase
 from tests.geo.databases import maxmind, write_database
 from tests.web.asking import LIST
-from tests.web.deployed import Deployed, Wire, compared
+from tests.web.deployed import Deployed, Wire, compared, published_with
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +165,9 @@ def test_equal_for_poisoned_requests(site: Deployed) -> None:
 
 
 @pytest.mark.slow
-def test_equal_with_dbip(published: Path, tmp_path: Path, dbip: list[Path]) -> None:
+def test_equal_with_dbip(tmp_path: Path, dbip: list[Path]) -> None:
     """The same with a real city database."""
-    site = Deployed(tmp_path, published, geoip=dbip)
+    site = Deployed(tmp_path, published_with(tmp_path / "var", dbip))
     try:
         draw = random.Random(5)
         pairs = [(draw.choice(QUESTIONS), client) for client in clients(7000, seed=6)]
@@ -177,25 +177,25 @@ def test_equal_with_dbip(published: Path, tmp_path: Path, dbip: list[Path]) -> N
 
 
 @pytest.mark.slow
-def test_equal_with_maxmind(published: Path, tmp_path: Path, real_data: Path) -> None:
+def test_equal_with_maxmind(tmp_path: Path, real_data: Path) -> None:
     """And with MaxMind's test database, for a client in each of its networks."""
     city = real_data / "geoip" / "GeoLite2-City-Test.mmdb"
     numbers = [int(net[0]) for net, _ in CityDatabase([city])._ipv4[0].file.reader]
     firsts = [str(IPv4Address(n)) if n < 2**32 else str(IPv6Address(n)) for n in numbers]
-    site = Deployed(tmp_path, published, geoip=[city])
+    site = Deployed(tmp_path, published_with(tmp_path / "var", [city]))
     try:
         assert differing(site, cold_and_warm(random.Random(7), [(LIST, client) for client in firsts])) == []
     finally:
         site.stop()
 
 
-def test_equal_for_codes_that_are_no_country(published: Path, tmp_path: Path) -> None:
+def test_equal_for_codes_that_are_no_country(tmp_path: Path) -> None:
     """And where vendors write continents, or nothing, in the country's place."""
     codes = ("DE", "EU", "AP", "AN", "UK", "uk", "ZZ", "XX", "A1", "O1", "QQ")
     records = {f"198.51.{number}.0/24": maxmind(code, 50.5, 8.5) for number, code in enumerate(codes)}
     city = write_database(tmp_path / "city.mmdb", records)
     clients = [f"198.51.{number}.1" for number in range(len(codes))]
-    site = Deployed(tmp_path, published, geoip=[city])
+    site = Deployed(tmp_path, published_with(tmp_path / "var", [city]))
     try:
         pairs = cold_and_warm(random.Random(9), [(LIST, client) for client in clients])
         assert differing(site, pairs) == []
