@@ -60,7 +60,11 @@ class Selection(msgspec.Struct, frozen=True, gc=False):
     @property
     def urls(self) -> list[str]:
         """The URLs to list, in order: each is a base URL with the question's path."""
-        bases, below = self.bases, self.below
+        return self.urls_of("")
+
+    def urls_of(self, rest: str) -> list[str]:
+        """Returns the URLs of what has the path `rest` below the question's, in the order of the list."""
+        bases, below = self.bases, self.below + rest
         if not self.packed:
             return [f"{base}{below}" for base in bases]
         return [f"{bases[index]}{below}" for index in memoryview(self.packed).cast("H")]

@@ -6,7 +6,9 @@ mirror's country. Mirrorwise sends metalinks of version 3, whose media type diff
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
+from functools import cache
 from itertools import accumulate
 from urllib.parse import quote
 
@@ -21,17 +23,21 @@ def headers(values: Iterable[str]) -> list[tuple[str, str]]:
     """Returns `Link` header lines, as (name, value), for as many of these values as fit into `MAX_BYTES`,
     from the first on."""
     values = list(values)
-    filled = accumulate(len(value) + _AROUND for value in values)
-    return [("Link", value) for value, bytes_ in zip(values, filled, strict=True) if bytes_ <= MAX_BYTES]
+    if sum(map(len, values)) + len(values) * _AROUND > MAX_BYTES:
+        filled = list(accumulate(len(value) + _AROUND for value in values))
+        values = values[: bisect_right(filled, MAX_BYTES)]
+    return [("Link", value) for value in values]
 
 
 def duplicates(others: Iterable[tuple[str, str | None]]) -> list[str]:
     """Returns the header values that say where else a file is. `others` are the URL and country of the other
     mirrors, best first."""
-    return [
-        f"<{url}>; rel=duplicate; pri={number}" + (f"; geo={country.lower()}" if country else "")
-        for number, (url, country) in enumerate(others, 1)
-    ]
+    return [f"<{url}{_rest_of_duplicate(n, country)}" for n, (url, country) in enumerate(others, 1)]
+
+
+@cache
+def _rest_of_duplicate(number: int, country: str | None) -> str:
+    return f">; rel=duplicate; pri={number}" + (f"; geo={country.lower()}" if country else "")
 
 
 def described_by(release: str, repo: str, arch: str) -> str:

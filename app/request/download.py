@@ -25,6 +25,9 @@ MAX_PATH_CHARS = 1000
 MIRRORS = 10
 """How many mirrors the answer to a download names: the one that the client is sent to, and nine others."""
 
+PLAIN_NAME = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._~+-]+")
+"""Matches the name of a file that stands in a URL as it is."""
+
 _AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -32,10 +35,11 @@ _PLAIN = "/%:@!$&'()*+,;=~"
 
 
 class Download(NamedTuple):
-    """A file that a client wants to download."""
+    """A file that a client wants to download, or the directory of such files."""
 
     question: Question
-    #: The path of the file below the question's path, percent-encoded.
+    #: The path of the file below the question's path, percent-encoded. A directory's ends with a slash, if it
+    #: is not empty.
     rest: str
     #: Whether the client may only be sent to https URLs.
     secure: bool
@@ -44,6 +48,10 @@ class Download(NamedTuple):
     def is_repomd(self) -> bool:
         """Whether the file is the repomd.xml of the repo."""
         return self.rest == REPOMD
+
+    def file(self, name: str) -> Download:
+        """Returns the file with this name in this directory."""
+        return self._replace(rest=self.rest + name)
 
 
 def parse_download(parser: Parser, target: str, parameters: Mapping[str, str], secure: bool) -> Download:
@@ -63,6 +71,17 @@ def parse_download(parser: Parser, target: str, parameters: Mapping[str, str], s
         quote(rest, safe=_PLAIN),
         secure,
     )
+
+
+def directory_of(parser: Parser, target: str, download: Download) -> Download | None:
+    """Returns the directory of a download, which `target` asked for, if each file with a plain name in this
+    directory is a download from the same repo; None if a name may lead into another repo."""
+    *above, name = [segment for segment in raw_path(target).split("/") if segment][1:]
+    if not PLAIN_NAME.fullmatch(name) or not download.rest.endswith(name):
+        return None
+    if parser.has_directories_in([unquote_to_bytes(segment).decode() for segment in above]):
+        return None
+    return download._replace(rest=download.rest.removesuffix(name))
 
 
 def raw_path(target: str) -> str:

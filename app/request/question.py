@@ -144,6 +144,13 @@ class Parser:
         known = dict.fromkeys(f"{full}/{repo.path}" for repo in self.config.repos)
         raise UnknownNameError("repo at the path", "/".join(path), [*known, f"{full}/isos/$basearch/"])
 
+    def has_directories_in(self, path: Sequence[str]) -> bool:
+        """Returns whether a known directory lies directly in this path, which is given as for `at_path`.
+        Raises QuestionError if there is no such release."""
+        release, *below = path
+        inside = tuple(segment.lower() for segment in below)
+        return any(known[:-1] == inside for known in self._directories_of(self._release(release)))
+
     def _directories_of(self, full: str) -> _Directories:
         """Returns the directories of a release by their segments in lower case. If several repos have the
         same path, the one that is expected in the release counts."""

@@ -15,6 +15,7 @@ from app.answer.memo import Memo
 from app.geo.networks import NetworkLookup
 from app.geo.place_lookup import PlaceLookup
 from app.model import GeoError, SnapshotError, StoreError
+from app.request.download import Download
 from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
 from app.snapshot.loaded import LoadedSnapshot
@@ -42,9 +43,9 @@ class Serving:
     #: None if the generation has no networks database.
     networks: NetworkLookup | None
     published_at_s: float
-    #: The questions that clients asked before, with the label of their URL form, by path and deciding
-    #: parameters.
-    questions: Memo[str, tuple[str, Question]]
+    #: The questions that clients asked before, and the directories of their downloads, with the label of the
+    #: URL form, by path and deciding parameters.
+    questions: Memo[str, tuple[str, Question | Download]]
     #: The places database of the generation, or the last good one while that cannot be had; None while there
     #: is none, and then no client has a place.
     places: PlaceLookup | None = None
@@ -96,7 +97,7 @@ class GenerationReader:
                 parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
                 networks=_opened(snapshot, networks, former),
                 published_at_s=pointer.published_at_s,
-                questions=Memo(QUESTIONS_BYTES, lambda name, asked: 200 + len(name) + size_of(asked[1])),
+                questions=Memo(QUESTIONS_BYTES, _size_of_asked),
             )
         log.info(
             "serving generation %s: %d mirrors, %.1f MB, ready in %.0f ms",
@@ -151,6 +152,14 @@ def up_to_date(serving: Serving, pointer: Pointer, places: PlaceLookup | None) -
     if serving.published_at_s == pointer.published_at_s and serving.places is places:
         return serving
     return replace(serving, published_at_s=pointer.published_at_s, places=places)
+
+
+def _size_of_asked(name: str, asked: tuple[str, Question | Download]) -> int:
+    """Returns about how many bytes an entry of `Serving.questions` takes in memory."""
+    _, what = asked
+    if isinstance(what, Question):
+        return 200 + len(name) + size_of(what)
+    return 300 + len(name) + len(what.rest) + size_of(what.question)
 
 
 def _publication(pointer: Pointer, snapshot: bytes, networks: str | None) -> Publication:

@@ -17,7 +17,7 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> A
     NoMirrorError."""
     question, snapshot = download.question, lists.snapshot
     selection = lists.select(client, question)
-    urls = [url + download.rest for url in selection.urls]
+    urls = selection.urls_of(download.rest)
     if not urls:
         raise NoMirrorError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
     location = urls[0]
@@ -28,7 +28,12 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> A
     if question.repo and download.is_repomd and has_metalink(snapshot, question):
         found.insert(0, links.described_by(question.release, question.repo, question.arch))
     headers = (*list_headers(snapshot, client, selection), ("Location", location), *links.headers(found))
-    return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), headers)
+    return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), headers, selection.reason)
+
+
+def is_sent_plainly(environ: Mapping[str, str]) -> bool:
+    """Returns whether the path of a request is written as it was sent: nothing in it was encoded."""
+    return sent_target(environ).partition("?")[0] == environ["PATH_INFO"]
 
 
 def sent_target(environ: Mapping[str, str]) -> str:

@@ -2,7 +2,8 @@
 
 If the same path with the same deciding parameters was parsed before, for the same generation, only the
 client's class is needed to answer a request for a list. Such a request is answered at once, from memory if
-the class has asked the same before. All other requests go to the ordinary views, which remember their
+the class has asked the same before. A download is answered so if another file in its directory was asked for
+before. All other requests go to the ordinary views, which remember their
 questions for the next time. Both the fast path and the views call `answers.listed`, so that an answer does
 not depend on the way.
 """
@@ -15,12 +16,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from app.request.clients import Clients
+from app.request.download import PLAIN_NAME, Download, directory_of
 from app.request.parameters import QuestionError
 from app.request.question import DECIDING, NAMING, Question
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import NOSNIFF, listed
-from app.web.forms import WATCHED, label_of
+from app.web.downloads import downloaded, is_sent_plainly
+from app.web.forms import DOWNLOAD, DOWNLOADS, WATCHED, label_of
 from app.web.plain import has_body, lacks_host, plain_host, plain_path, plain_query
 
 if TYPE_CHECKING:
@@ -34,6 +37,9 @@ ever send a longer target twice."""
 ABOUT_THE_CLIENT = frozenset({"ip", "explain", "mirror"})
 """Parameters that an answer depends on beside the question: requests with them never take the fast path."""
 _IN_NAMES = DECIDING | ABOUT_THE_CLIENT
+
+_ENDS = ("/", "/https")
+"""What the name of a directory of downloads ends with, for clients that came by http and by https."""
 
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -54,15 +60,24 @@ class FastPath:
         serving = self._current.serving
         if serving is None or environ["REQUEST_METHOD"] != "GET" or has_body(environ) or lacks_host(environ):
             return self._ordinary(environ, start_response, started)
-        remembered = _remembered(serving, path, query)
+        if not path.startswith(DOWNLOADS):
+            remembered = _remembered(serving, path, query)
+        elif is_sent_plainly(environ):
+            remembered = _remembered_file(serving, path, query, self._clients.came_by_https(environ))
+        else:
+            remembered = None
         if remembered is None:
             return self._ordinary(environ, start_response, started)
-        form, question = remembered
+        form, asked = remembered
         client = self._clients.caller(environ, serving.places, serving.networks)
         try:
-            status, content_type, body, headers, reason = listed(serving.lists, client.of, question)
+            if isinstance(asked, Question):
+                answer = listed(serving.lists, client.of, asked)
+            else:
+                answer = downloaded(serving.lists, client.of, asked)
         except QuestionError:  # the ordinary views word the error
             return self._ordinary(environ, start_response, started)
+        status, content_type, body, headers, reason = answer
         length = str(len(body))
         start_response(
             _STATUS_LINES[status],
@@ -79,7 +94,11 @@ class FastPath:
         path, _, query = target.partition("?")
         if path in WATCHED:
             return True
-        return serving is not None and _remembered(serving, path, query) is not None
+        if serving is None:
+            return False
+        if path.startswith(DOWNLOADS):
+            return any(_remembered_file(serving, path, query, secure) for secure in (False, True))
+        return _remembered(serving, path, query) is not None
 
     def _ordinary(
         self, environ: WSGIEnvironment, start_response: StartResponse, started: float
@@ -101,11 +120,27 @@ class FastPath:
         return self._app(environ, begin)
 
 
-def _remembered(serving: Serving, path: str, query: str) -> tuple[str, Question] | None:
+def _remembered(serving: Serving, path: str, query: str) -> tuple[str, Question | Download] | None:
     """Returns the label of the URL form and the question of a request that was parsed before; None for any
-    other request."""
+    other request. Downloads are found by `_remembered_file`."""
     # Most requests are written as the name is.
     return serving.questions.get(f"{query}\n{path}") or serving.questions.get(name_of(path, query))
+
+
+def _remembered_file(
+    serving: Serving, path: str, query: str, secure: bool
+) -> tuple[str, Question | Download] | None:
+    """Returns the label of the URL form and the download for a path that was sent without any encoding, if
+    another file in the same directory was asked for before. `secure` says that the client came by https."""
+    folder, _, file = path.rpartition("/")
+    end = _ENDS[secure]
+    # Most requests are written as the name is.
+    remembered = serving.questions.get(f"{query}\n{folder}{end}")
+    remembered = remembered or serving.questions.get(name_of(folder, query) + end)
+    if remembered is None or len(path) > MAX_NAME_CHARS or not PLAIN_NAME.fullmatch(file):
+        return None
+    form, directory = remembered
+    return None if isinstance(directory, Question) else (form, directory.file(file))
 
 
 def name_of(path: str, query: str) -> str:
@@ -126,6 +161,17 @@ def remember(serving: Serving, environ: WSGIEnvironment, form: str, question: Qu
     name = name_of(environ["PATH_INFO"], environ["QUERY_STRING"])
     if len(name) <= MAX_NAME_CHARS:
         serving.questions.put(name, (form, question))
+
+
+def remember_directory(serving: Serving, environ: WSGIEnvironment, download: Download) -> None:
+    """Keeps the directory of a download, for other files in this directory."""
+    if not is_sent_plainly(environ):
+        return
+    folder = environ["PATH_INFO"].rpartition("/")[0]
+    name = name_of(folder, environ["QUERY_STRING"]) + _ENDS[download.secure]
+    directory = directory_of(serving.parser, environ["PATH_INFO"], download)
+    if directory is not None and len(name) <= MAX_NAME_CHARS:
+        serving.questions.put(name, (DOWNLOAD.label, directory))
 
 
 def _reason_in(headers: Iterable[tuple[str, str]]) -> str:

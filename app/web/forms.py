@@ -53,6 +53,9 @@ LIST_FORMS = (
 DOWNLOAD = UrlForm("download", ("/download", "/download/<anything:path>"))
 """The form of downloads. `parse_download` parses its path as it was sent, before any decoding."""
 
+DOWNLOADS = "/download/"
+"""What the path of a download begins with."""
+
 URL_FORMS = (*LIST_FORMS, DOWNLOAD)
 
 

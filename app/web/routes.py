@@ -18,7 +18,7 @@ from app.serving.generation import Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
 from app.web.explanations import Kind, MirrorAnswers, Wanted
-from app.web.fastpath import ABOUT_THE_CLIENT, remember
+from app.web.fastpath import ABOUT_THE_CLIENT, remember, remember_directory
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
 from app.web.operators import is_operator
 
@@ -88,7 +88,10 @@ class Routes:
         download = parse_download(serving.parser, downloads.sent_target(environ), parameters, secure)
         if flag(parameters, "explain"):
             return self._explained(serving, download.question, parameters)
-        return respond(downloads.downloaded(serving.lists, self._client(serving, parameters).of, download))
+        answer = downloads.downloaded(serving.lists, self._client(serving, parameters).of, download)
+        if not ABOUT_THE_CLIENT & parameters.keys():
+            remember_directory(serving, environ, download)
+        return respond(answer)
 
     def _serving(self) -> Serving:
         """Returns the generation from which this whole request is answered. Raises NoSnapshotError."""

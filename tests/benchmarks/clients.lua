@@ -1,4 +1,5 @@
--- wrk: each request is from the next address of the file that CLIENTS names, in X-Forwarded-For.
+-- wrk: each request is from the next address of the file that CLIENTS names, in X-Forwarded-For. If the path
+-- ends in .rpm, each address asks for a file of its own.
 local addresses = {}
 for line in io.lines(os.getenv("CLIENTS")) do
   addresses[#addresses + 1] = line
@@ -8,7 +9,8 @@ local at = 0
 
 init = function()
   for i, address in ipairs(addresses) do
-    requests[i] = wrk.format("GET", nil, { ["X-Forwarded-For"] = address })
+    local path = wrk.path:gsub("%.rpm$", "-" .. i .. ".rpm")
+    requests[i] = wrk.format("GET", path, { ["X-Forwarded-For"] = address })
   end
 end
 

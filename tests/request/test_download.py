@@ -8,14 +8,46 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.model import Protocol
-from app.request.download import MAX_PATH_CHARS, Download, parse_download
+from app.model import Protocol, Repo
+from app.request.download import MAX_PATH_CHARS, Download, directory_of, parse_download
 from app.request.parameters import BadValueError, ParameterReader, QuestionError, UnknownNameError
 from app.request.question import Parser
 from tests.builders import a_config
 
 CONFIG = a_config()
 PARSER = Parser(CONFIG, ParameterReader(CONFIG.selection))
+
+
+NESTED = Parser(
+    a_config(repos=(Repo(name="all", path="all/"), Repo(name="os", path="all/$basearch/os/"))),
+    ParameterReader(CONFIG.selection),
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "below"),
+    [
+        pytest.param("/download/9/all/Packages/a.rpm", "Packages/", id="a directory of a repo"),
+        pytest.param("/download/9/all/a.rpm", "", id="the repo itself"),
+        pytest.param("/download/9/all/x86_64/os/a.rpm", "", id="a repo in a repo"),
+        pytest.param("/download/9/all/x86_64/a.rpm", None, id="a name that may be another repo's"),
+        pytest.param("/download/9/ALL/X86_64/a.rpm", None, id="the same in capitals"),
+        pytest.param("/download/9/all/x86_64/os", None, id="a directory"),
+        pytest.param("/download/9/all/Packages/", None, id="a directory with a slash"),
+        pytest.param("/download/9/all/a%2Bb.rpm", None, id="an encoded name"),
+        pytest.param("/download/9/all/a|b.rpm", None, id="a name that is encoded"),
+    ],
+)
+def test_directory(target: str, below: str | None) -> None:
+    """A directory whose files are all from the same repo gives the same download for each of them as the
+    file's own path does."""
+    download = parse_download(NESTED, target, {}, secure=False)
+    directory = directory_of(NESTED, target, download)
+    assert (directory and directory.rest) == below
+    if directory is not None:
+        above = target.rpartition("/")[0]
+        for name in ("b.rpm", "x86_64", "os", "...", "a+b~c_d"):
+            assert directory.file(name) == parse_download(NESTED, f"{above}/{name}", {}, secure=False)
 
 
 def parse(target: str, secure: bool = False, **parameters: str) -> Download:

@@ -72,6 +72,56 @@ def test_ordinary_way_every_time(app: Flask, target: str) -> None:
     assert (second.status, second.body) == (first.status, first.body)
 
 
+PACKAGES = "/download/9/BaseOS/x86_64/os/Packages"
+
+
+@pytest.mark.parametrize(
+    ("target", "is_quick"),
+    [
+        pytest.param(f"{PACKAGES}/one-1-1.x86_64.rpm", True, id="the same"),
+        pytest.param(f"{PACKAGES}/two+more~2_2-x.y.rpm", True, id="another file"),
+        pytest.param(f"{PACKAGES}/...", True, id="a name of dots"),
+        pytest.param("/download//9/BaseOS//x86_64/os/Packages/two.rpm", True, id="doubled slashes"),
+        pytest.param(f"{PACKAGES}/two.rpm?countme=2&infra=x", True, id="parameters of no meaning"),
+        pytest.param(f"{PACKAGES}/two.rpm?limit=2", False, id="other parameters"),
+        pytest.param(f"{PACKAGES}/t/two.rpm", False, id="another directory"),
+        pytest.param(f"{PACKAGES}/", False, id="the directory"),
+        pytest.param(PACKAGES, False, id="the directory without a slash"),
+        pytest.param(f"{PACKAGES}/two%2Bmore.rpm", False, id="an encoded name"),
+        pytest.param("/download/9/BaseOS/x86_64/os/%50ackages/two.rpm", False, id="an encoded directory"),
+        pytest.param(f"{PACKAGES}/two|more.rpm", False, id="a name that is encoded on the way"),
+        pytest.param(f"{PACKAGES}/..", False, id="dots"),
+        pytest.param(f"{PACKAGES}/{'x' * 1000}", False, id="too long a name"),
+        pytest.param(f"{PACKAGES}/two.rpm?ip={TOKYO}", False, id="for another address"),
+        pytest.param(f"{PACKAGES}/two.rpm?explain=1", False, id="an explanation"),
+    ],
+)
+def test_another_file_of_a_directory(published: Path, app: Flask, target: str, is_quick: bool) -> None:
+    """After one file of a directory, others with plain names are answered without Flask, as they would have
+    been before; all that needs a look takes the ordinary way."""
+    flask, ask = Counted(app), asking(app)
+    assert ask(f"{PACKAGES}/one-1-1.x86_64.rpm", headers=from_address(FRANKFURT)).status == 302
+    answer = ask(target, headers=from_address(FRANKFURT))
+    assert flask.requests == (1 if is_quick else 2)
+    fresh = asking(application(published))(target, headers=from_address(FRANKFURT))
+    if "explain" not in target:  # which says how old the snapshot is
+        assert (answer.status, answer.body, kept(answer)) == (fresh.status, fresh.body, kept(fresh))
+
+
+def test_https_is_another_download(app: Flask) -> None:
+    """A client that came by https is not given what was remembered for one that came by http."""
+    ask = asking(app)
+    target = f"{PACKAGES}/one.rpm?protocol=http,https"
+    plainly = ask(target, headers=from_address(TOKYO))
+    secure = {**from_address(TOKYO), "X-Forwarded-Proto": "https"}
+    for _ in range(2):
+        answer = ask(target, headers=secure)
+        assert answer.headers["Location"].startswith("https://")
+        assert not any("<http:" in link for link in answer.headers.get_all("Link") or [])
+    assert ask(target, headers=from_address(TOKYO)).headers["Location"] == plainly.headers["Location"]
+    assert plainly.headers["Location"].startswith("http://")
+
+
 def test_another_client_is_another_answer(app: Flask) -> None:
     """A remembered question does not give one client's answer to another."""
     ask = asking(app)
