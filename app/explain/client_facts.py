@@ -18,10 +18,10 @@ from app.geo.vendors import NOWHERE, Details, GeoipLocation
 from app.model import ClientClass, Record, about
 from app.model.countries import continent_of
 from app.model.network import CloudRegion, parse_network
-from app.model.place import UNKNOWN_PLACE, Place, Precision, continent_in, country_of, precision
+from app.model.place import Place, Precision, continent_in, country_of, precision
 from app.model.words import printable
 from app.request.address import ClientAddress
-from app.request.clients import shown
+from app.request.clients import Whereabouts, shown, whereabouts
 
 
 class Ignored(Record, frozen=True, kw_only=True):
@@ -64,6 +64,7 @@ class ClientFacts(Record, frozen=True, kw_only=True):
     longitude: float | None
     accuracy_radius_km: int | None
     place: str
+    geofeed: Annotated[str | None, about("The row that the place comes from, if any.")]
     precision: Annotated[Precision, about("What the place is.")]
     network: Annotated[str, about("As far as it may be shown.")]
     asn: int | None
@@ -88,8 +89,8 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
     """Collects what is known of a client. The class `client` may differ from what the databases give for the
     address, because a proxy in front may have computed it."""
     networks = databases.networks
-    place = databases.places.place(address.ip) if databases.places else UNKNOWN_PLACE
-    location, details = _described(address.ip, place, databases.cities)
+    here = whereabouts(address.ip, databases.places, networks)
+    location, details = _described(address.ip, here.place, databases.cities)
     seen = shown(client)
     network = parse_network(seen.network)
     return ClientFacts(
@@ -107,6 +108,7 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
         longitude=location.longitude if location.precise else None,
         accuracy_radius_km=details.accuracy_radius_km,
         place=client.place,
+        geofeed=here.geofeed if here.place == client.place else None,
         precision=precision(client.place),
         network=seen.network,
         # Without a database for it, only an ASN that a mirror is in is known.
@@ -114,7 +116,7 @@ def client_facts(address: ClientAddress, client: ClientClass, databases: Databas
         cloud=_cloud(network.cloud, address.ip, networks),
         spread=client.spread,
         class_=str(seen),
-        note=_note(address, client, place, networks),
+        note=_note(client, here),
     )
 
 
@@ -143,14 +145,11 @@ def _cloud(region: CloudRegion | None, ip: str, networks: NetworkLookup | None) 
     return ClientCloud(**region._asdict(), prefix=networks.cloud_prefix(ip) if networks else None)
 
 
-def _note(
-    address: ClientAddress, client: ClientClass, place: Place, networks: NetworkLookup | None
-) -> str | None:
-    network = (networks.overlay_name(address.ip) if networks else None) or ""
-    if (place, network) == (client.place, client.network):
+def _note(client: ClientClass, here: Whereabouts) -> str | None:
+    if (here.place, here.network) == (client.place, client.network):
         return None
-    here = msgspec.structs.replace(client, place=place, network=network)
+    by_address = msgspec.structs.replace(client, place=here.place, network=here.network)
     return (
         "the proxy in front gave this class; from the address and the databases here it would be "
-        f"{shown(here)}"
+        f"{shown(by_address)}"
     )

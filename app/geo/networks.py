@@ -1,10 +1,12 @@
-"""Builds and reads the networks database, which tells for every address in which networks it is.
+"""Builds and reads the networks database, which tells for every address in which networks it is, and where it
+is if a geofeed says so.
 
-The worker merges cloud ranges, the subnets that mirrors declare and the prefixes of the ASNs that matter into
-one MMDB file. Its records hold nothing but the name of an *overlay*, and the snapshot says what the name
-stands for. An overlay is all that is known of the networks of an address together: the most specific cloud
-range (with a region or without), all declared netblocks that contain the address, and the most specific ASN
-prefix. Each address has one overlay at most. nginx reads the same file (`$networks overlay`).
+The worker merges cloud ranges, the subnets that mirrors declare, the prefixes of the ASNs that matter and
+the rows of geofeeds into one MMDB file. A record has the name of an *overlay*, and the snapshot says what the
+name stands for. An overlay is all that is known of the networks of an address together: the most specific
+cloud range (with a region or without), all declared netblocks that contain the address, and the most specific
+ASN prefix. Each address has one overlay at most. Where a geofeed has rows for an address, the record has the
+place that the most specific row gives, and says which row that is. nginx reads the same file.
 
 IPv4 is at ::/96 as in every MMDB file, and once more at ::ffff:0:0/96. An IPv6 prefix that contains these
 says nothing about IPv4 addresses, and a prefix inside ::/96 is ignored.
@@ -13,10 +15,11 @@ says nothing about IPv4 addresses, and a prefix inside ::/96 is ignored.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import maxminddb
 import numpy as np
@@ -25,9 +28,17 @@ from app.geo.memory import MemoryFile
 from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile, holds_ipv4, texts
 from app.model import GeoError, Record
 from app.model.network import CloudRegion, NetworkName, parse_network
-from app.model.prefixes import WIDTHS, CloudRange, Prefix, parse_prefix
+from app.model.place import PATTERN, UNKNOWN_PLACE, Place
+from app.model.prefixes import WIDTHS, CloudRange, Correction, Prefix, parse_prefix
 
 KEY = "overlay"
+PLACE = "place"
+GEOFEED = "geofeed"
+"""The keys of a record. It has `KEY` if its addresses are in a network, and the others if a geofeed has a row
+for them."""
+UNLOCATED = "-"
+"""The place in a record whose addresses are not to be located. An empty text would not do, because nginx
+cannot tell it from none."""
 
 
 class Netblock(Record, frozen=True, kw_only=True):
@@ -56,11 +67,18 @@ class Networks(NamedTuple):
 
 
 class _State(NamedTuple):
-    """An overlay without its name: what is known of an address while the tree is made."""
+    """What is known of an address while the tree is made: its overlay, which has no name yet, and the place
+    and source of the row that a geofeed has for it."""
 
     cloud: CloudRegion | None = None
     netblocks: tuple[Netblock, ...] = ()
     asn: int | None = None
+    corrected: tuple[Place, str] | None = None
+
+    @property
+    def overlay(self) -> _State:
+        """The overlay alone."""
+        return self if self.corrected is None else self._replace(corrected=None)
 
 
 def _change(above: _State, change: _State) -> _State:
@@ -68,6 +86,7 @@ def _change(above: _State, change: _State) -> _State:
         change.cloud or above.cloud,
         change.netblocks + above.netblocks,
         above.asn if change.asn is None else change.asn,
+        change.corrected or above.corrected,
     )
 
 
@@ -79,33 +98,47 @@ def build_networks(
     subnets: Iterable[tuple[str, str]],
     asn_prefixes: Iterable[tuple[str, int]],
     build_epoch: int,
+    corrections: Iterable[Correction] = (),
 ) -> Networks:
-    """Builds a networks database. `subnets` are (mirror, prefix), `asn_prefixes` are (prefix, ASN). The
-    same input gives the same bytes, in whatever order. Raises ValueError for a bad prefix."""
+    """Builds a networks database. `subnets` are (mirror, prefix), `asn_prefixes` are (prefix, ASN), and no
+    two `corrections` have the same prefix. The same input gives the same bytes, in whatever order. Raises
+    ValueError for a bad prefix."""
     from app.geo.search_tree import Grower, encode_mmdb  # noqa: PLC0415 - heavy, and the web never builds
 
     states: dict[_State, int] = {_NOTHING: 0}
-    changes = _changes(clouds, subnets, asn_prefixes)
+    changes = _changes(clouds, subnets, asn_prefixes, corrections)
     grower: Grower[_State, _State] = Grower(_change, lambda state: states.setdefault(state, len(states)))
     ipv4 = grower.grow(WIDTHS[4], changes[4], _NOTHING)
     portals = {(0, 96): ipv4, (0xFFFF << 32, 96): ipv4}
     root = grower.grow(WIDTHS[6], changes[6], _NOTHING, portals)
-    overlays = _named(list(states)[1:])
+    overlays = _named({state.overlay for state in states} - {_NOTHING})
     metadata = {
         "database_type": "Mirrorwise-Networks",
-        "description": {"en": "Cloud regions, declared netblocks and ASNs of mirrors"},
+        "description": {"en": "Cloud regions, declared netblocks and ASNs of mirrors; places by geofeeds"},
         "build_epoch": build_epoch,
     }
-    mmdb = encode_mmdb(grower.nodes, root, [{KEY: overlay.name} for overlay in overlays], metadata)
-    return Networks(mmdb, tuple(sorted(overlays, key=lambda overlay: overlay.name)))
+    records = [_record(state, overlays.get(state.overlay)) for state in list(states)[1:]]
+    mmdb = encode_mmdb(grower.nodes, root, records, metadata)
+    return Networks(mmdb, tuple(sorted(overlays.values(), key=lambda overlay: overlay.name)))
+
+
+def _record(state: _State, overlay: KnownNetwork | None) -> dict[str, str]:
+    record = {} if overlay is None else {KEY: overlay.name}
+    if state.corrected is not None:
+        place, source = state.corrected
+        record |= {PLACE: place or UNLOCATED, GEOFEED: source}
+    return record
 
 
 def _changes(
-    clouds: Iterable[CloudRange], subnets: Iterable[tuple[str, str]], asn_prefixes: Iterable[tuple[str, int]]
+    clouds: Iterable[CloudRange],
+    subnets: Iterable[tuple[str, str]],
+    asn_prefixes: Iterable[tuple[str, int]],
+    corrections: Iterable[Correction],
 ) -> Mapping[int, dict[tuple[int, int], _State]]:
-    """Returns what each single prefix adds to the overlays of its addresses, by IP version and then by
-    (address, length). If several cloud ranges have a prefix, one with a region counts, and of these the first
-    by name. Of several ASNs, the lowest counts."""
+    """Returns what each single prefix changes for its addresses, by IP version and then by (address, length).
+    If several cloud ranges have a prefix, one with a region counts, and of these the first by name. Of
+    several ASNs, the lowest counts."""
     by_prefix: dict[Prefix, _State] = {}
     for cloud_range in clouds:
         cloud = CloudRegion(cloud_range.provider, cloud_range.region, cloud_range.border_group)
@@ -123,23 +156,26 @@ def _changes(
         known = by_prefix.get(prefix, _NOTHING)
         if known.asn is None or asn < known.asn:
             by_prefix[prefix] = known._replace(asn=asn)
+    for row in corrections:
+        known = by_prefix.get(row.prefix, _NOTHING)
+        by_prefix[row.prefix] = known._replace(corrected=(row.place, row.source))
     changes: dict[int, dict[tuple[int, int], _State]] = {4: {}, 6: {}}
     for (version, address, length), state in by_prefix.items():
         changes[version][address, length] = state
     return changes
 
 
-def _named(states: Sequence[_State]) -> list[KnownNetwork]:
-    hashes = _netblock_hashes({state.netblocks for state in states if state.netblocks})
-    return [
-        KnownNetwork(
-            name=str(NetworkName(cloud, hashes.get(netblocks), asn)),
-            cloud=cloud,
-            netblocks=netblocks,
-            asn=asn,
+def _named(overlays: Iterable[_State]) -> dict[_State, KnownNetwork]:
+    hashes = _netblock_hashes({overlay.netblocks for overlay in overlays if overlay.netblocks})
+    return {
+        overlay: KnownNetwork(
+            name=str(NetworkName(overlay.cloud, hashes.get(overlay.netblocks), overlay.asn)),
+            cloud=overlay.cloud,
+            netblocks=overlay.netblocks,
+            asn=overlay.asn,
         )
-        for cloud, netblocks, asn in states
-    ]
+        for overlay in overlays
+    }
 
 
 def _netblock_hashes(all_netblocks: set[tuple[Netblock, ...]]) -> dict[tuple[Netblock, ...], str]:
@@ -152,6 +188,20 @@ def _netblock_hashes(all_netblocks: set[tuple[Netblock, ...]]) -> dict[tuple[Net
     }
     digits = next(n for n in count(6) if len({d[:n] for d in digests.values()}) == len(digests))
     return {netblocks: digest[:digits] for netblocks, digest in digests.items()}
+
+
+class FoundNetwork(NamedTuple):
+    """What the networks database says of an address."""
+
+    #: The name of its overlay.
+    overlay: str | None = None
+    #: Its place by a geofeed, which counts instead of the GeoIP database's; None if no geofeed has a row.
+    place: Place | None = None
+    #: The row, such as "office.csv, line 12".
+    geofeed: str | None = None
+
+
+NOTHING_FOUND = FoundNetwork()
 
 
 class NetworkLookup:
@@ -171,18 +221,21 @@ class NetworkLookup:
             memory.path.write_bytes(content)
             return cls(memory.path)
 
-    def overlay_name(self, address: str) -> str | None:
-        """Returns the name of the overlay of an address. Returns None where nothing is known, and for text
-        that is no address. (maxminddb accepts a little more text as addresses than this program does
-        otherwise: `192.0.2`, and a zone after "%".)"""
+    def find(self, address: str) -> FoundNetwork:
+        """Returns what is known of an address, which is nothing for text that is no address. (maxminddb
+        accepts a little more text as addresses than this program does otherwise: `192.0.2`, and a zone after
+        "%".)"""
         if ":" in address and holds_ipv4(address):
-            return None
+            return NOTHING_FOUND
         try:
             record = self._reader.get(address)
         except LOOKUP_ERRORS:
-            return None
-        name = record.get(KEY) if isinstance(record, dict) else None
-        return name if isinstance(name, str) else None
+            return NOTHING_FOUND
+        if not isinstance(record, dict):
+            return NOTHING_FOUND
+        get: Callable[[str], Any] = record.get  # texts: all records were read at the beginning
+        place = get(PLACE)
+        return FoundNetwork(get(KEY), UNKNOWN_PLACE if place == UNLOCATED else place, get(GEOFEED))
 
     def cloud_prefix(self, address: str) -> str | None:
         """Returns the widest prefix around an address that is all in the same cloud region; None if the
@@ -224,7 +277,8 @@ class NetworkLookup:
 
 
 def _names_in(path: Path) -> frozenset[str]:
-    """Reads the names in all records. Raises GeoError if the database is damaged, or a record has no name."""
+    """Reads all records, and returns the names of overlays in them. Raises GeoError if the database is
+    damaged, or has a record that cannot be."""
     file, names, seen = MmdbFile(path), set[str](), np.zeros(0, np.uint32)
     with maxminddb.Reader(path, maxminddb.MODE_MMAP) as reader:  # which crashes on no record
         for level in file.walk():
@@ -236,11 +290,20 @@ def _names_in(path: Path) -> frozenset[str]:
                     record = reader.get(address)
                 except LOOKUP_ERRORS as error:
                     raise GeoError(f"the networks database is damaged at {address}: {error}") from error
-                name = record.get(KEY) if isinstance(record, dict) else None
-                if not isinstance(name, str):
-                    raise GeoError(f"the networks database has a network without a name at {address}")
-                names.add(name)
+                if not _is_possible(record):
+                    raise GeoError(f"the networks database has a record that cannot be at {address}")
+                names.update(name for key, name in record.items() if key == KEY)
     return frozenset(names)
+
+
+def _is_possible(record: object) -> TypeGuard[dict[str, str]]:
+    """Returns whether a record is one that `_record` makes."""
+    if not isinstance(record, dict) or not all(isinstance(value, str) for value in record.values()):
+        return False
+    place = record.get(PLACE)
+    if place is None or GEOFEED not in record:
+        return record.keys() == {KEY}
+    return bool(place == UNLOCATED or (place and re.fullmatch(PATTERN, place)))
 
 
 def _with_length(prefix: Prefix, length: int) -> Prefix:

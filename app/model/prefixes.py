@@ -1,4 +1,4 @@
-"""Address prefixes as numbers, and the ranges that cloud providers publish.
+"""Address prefixes as numbers, the ranges that cloud providers publish, and the rows of geofeeds.
 
 The readers of providers' files and the networks database work on tens of thousands of prefixes. Python's
 `ipaddress` would take 10 µs for each, and this module takes 1 µs.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import socket
 from typing import NamedTuple
 
-from app.model import Record
+from app.model import Coordinates, Record
+from app.model.place import Place
 
 WIDTHS = {4: 32, 6: 128}
 _MAPPED = 0xFFFF  # upper 96 bits of an IPv4-mapped IPv6 address
@@ -81,3 +82,22 @@ class CloudRange(Record, frozen=True, kw_only=True):
     #: The local or wavelength zone of AWS that the prefix is in; None outside such zones. A zone has a place
     #: of its own.
     border_group: str | None = None
+
+
+class Correction(NamedTuple):
+    """A row of a geofeed: where the clients of a prefix are. It counts instead of the GeoIP database."""
+
+    prefix: Prefix
+    #: The unknown place if the geofeed says that the clients are not to be located.
+    place: Place
+    #: The coordinates of the city that the row names; None unless the place is a cell.
+    coordinates: Coordinates | None
+    #: The name of the geofeed's file.
+    file: str
+    #: The number of the line in that file, from 1.
+    line: int
+
+    @property
+    def source(self) -> str:
+        """The row in words, such as "office.csv, line 12"."""
+        return f"{self.file}, line {self.line}"

@@ -36,7 +36,7 @@ def client_rows(client: ClientFacts) -> list[Row]:
     rows += [
         ("GeoIP", _geoip(client)),
         *_database(client.database),
-        ("place", _place(client)),
+        ("place", _place(client) + (f", from geofeed {client.geofeed}" if client.geofeed else "")),
         ("cloud", _cloud(client)),
         ("ASN", f"AS{client.asn}" if client.asn else "none that matters here"),
         ("network", client.network or "none that matters here"),
@@ -55,6 +55,8 @@ def _found(source: str) -> str:
 
 
 def _geoip(client: ClientFacts) -> str:
+    if client.geofeed:
+        return "not asked, because a geofeed says where the client is"
     if client.database is None:
         return "there is no GeoIP database"
     if client.country is None:

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.geo.networks import NetworkLookup
+from app.geo.networks import NOTHING_FOUND, NetworkLookup
 from app.geo.place_lookup import PlaceLookup
 from app.model import ClientClass
 from app.model.clients import parse_class
 from app.model.network import without_netblocks
-from app.model.place import UNKNOWN_PLACE
+from app.model.place import UNKNOWN_PLACE, Place
 from app.request.address import (
     ClientAddress,
     TrustedProxies,
@@ -77,15 +77,33 @@ def somebody(text: str, places: PlaceLookup | None, networks: NetworkLookup | No
     return Client(found, classify(found, places, networks, private=False))
 
 
+class Whereabouts(NamedTuple):
+    """What the databases say of an address: its place and network, and the row of a geofeed that the place
+    comes from; None if the place is the GeoIP database's."""
+
+    place: Place
+    network: str
+    geofeed: str | None
+
+
+def whereabouts(ip: str, places: PlaceLookup | None, networks: NetworkLookup | None) -> Whereabouts:
+    """Looks an address up. What a geofeed says of its place counts before the places database. Without a
+    database, the place is unknown or the network empty."""
+    overlay, place, geofeed = networks.find(ip) if networks else NOTHING_FOUND
+    if place is None:
+        place = places.place(ip) if places else UNKNOWN_PLACE
+    return Whereabouts(place, overlay or "", geofeed)
+
+
 def classify(
     address: ClientAddress, places: PlaceLookup | None, networks: NetworkLookup | None, private: bool
 ) -> ClientClass:
     """Returns the class of the client with an address. `private` says that the client itself asks, so that
-    the private mirrors of its networks count. Without a database, the place is unknown or the network
-    empty."""
+    the private mirrors of its networks count."""
+    place, network, _ = whereabouts(address.ip, places, networks)
     return ClientClass(
-        place=places.place(address.ip) if places else UNKNOWN_PLACE,
-        network=(networks.overlay_name(address.ip) if networks else None) or "",
+        place=place,
+        network=network,
         spread=spread(address.packed),
         family=family(address.packed),
         private=private,

@@ -159,13 +159,16 @@ class SiteDirectory:
         is_complete = all(
             path or digest is None for path, digest in zip((places, networks), self._digests, strict=True)
         )
-        for variable, key, path in (
-            ("$mw_place", "", places),
-            ("$mw_network", " overlay", networks),
-            ("$mw_spread_and_family", "", spreads if is_complete else None),
+        for path, variables in (
+            (places, {"$mw_located": ""}),
+            (networks, {"$mw_network": "overlay", "$mw_corrected": "place"}),
+            (spreads if is_complete else None, {"$mw_spread_and_family": ""}),
         ):
-            found = f"geoip2 {path} {{ {variable}{key}; }}"
-            yield found if path else f'map "" {variable} {{ default ""; }}'
+            if path:
+                found = (f"{variable} {key}".strip() for variable, key in variables.items())
+                yield f"geoip2 {path} {{ {'; '.join(found)}; }}"
+            else:
+                yield from (f'map "" {variable} {{ default ""; }}' for variable in variables)
 
 
 def _upstream(name: str, *lines: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Compiles a snapshot from everything that the worker has read. Pure: the same input gives the same bytes.
 
-A snapshot has a place for every client: each cell that the scan of the GeoIP database found, each country,
-each continent, each cloud region, and the unknown place.
+A snapshot has a place for every client: each cell that the scan of the GeoIP database found or that a
+geofeed names, each country, each continent, each cloud region, and the unknown place.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from app.model import (
     ServiceConfig,
 )
 from app.model.countries import continent_of, countries
-from app.model.place import UNKNOWN_PLACE, country_of, is_exact, place_of
+from app.model.place import UNKNOWN_PLACE, Place, country_of, is_exact, place_of
 from app.ranking import ranking
 from app.snapshot import eligibility
 from app.snapshot.networks import ClientNetworks
@@ -64,6 +64,8 @@ class Inputs:
     last_round: ProbeRound | None = None
     #: None while the GeoIP database has not been scanned.
     places: PlaceTable | None = None
+    #: The coordinates of the cells that geofeeds name.
+    corrected: Mapping[Place, Coordinates] = field(default_factory=dict)
     #: The digest of the places database; None while there is none.
     place_database: str | None = None
     networks: ClientNetworks = field(default_factory=ClientNetworks)
@@ -237,12 +239,15 @@ def _places(inputs: Inputs) -> Iterator[_Place]:
         yield _Place(place_of(continent=letters), float(latitude), float(longitude), None, letters)
     for name, (code, where) in sorted(inputs.networks.region_places().items()):
         yield _Place(name, where.latitude, where.longitude, code, continent_of(code))
-    if inputs.places is not None:
+    cells = {name: (where.latitude, where.longitude) for name, where in sorted(inputs.corrected.items())}
+    if inputs.places is not None:  # what it knows of a cell are more clients than those of one row
         table = inputs.places
-        for name, latitude, longitude in zip(table.names, table.latitude, table.longitude, strict=True):
-            home = country_of(name)
-            if is_exact(name) and home is not None:
-                yield _Place(name, float(latitude), float(longitude), home, continent_of(home))
+        rows = zip(table.names, table.latitude.tolist(), table.longitude.tolist(), strict=True)
+        cells.update((name, (latitude, longitude)) for name, latitude, longitude in rows)
+    for name, (latitude, longitude) in cells.items():
+        home = country_of(name)
+        if is_exact(name) and home is not None:
+            yield _Place(name, latitude, longitude, home, continent_of(home))
 
 
 def _place_rows(inputs: Inputs, served: Sequence[ServedMirror], rankable: Sequence[int]) -> PlaceRows:

@@ -18,6 +18,7 @@ from app.model import Finding, Mirror, Record, ServiceConfig, SourceError
 from app.model.errors import fault, warning
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
+from app.sources.geofeeds import Geofeeds
 from app.sources.people_files import PeopleFiles
 from app.sources.place_counts import read_place_counts
 from app.sources.reach import asn_findings, by_asn
@@ -55,7 +56,7 @@ def check_folder(
     numbers of a mirror cover. `last` are the mirrors that were known before, by file: if two files have the
     same mirror, the one that had it before keeps it."""
     folder = DataFolder(data_dir)
-    people, states = PeopleFiles(folder), StateFiles(folder)
+    people, states, geofeeds = PeopleFiles(folder), StateFiles(folder), Geofeeds(folder.geofeeds)
     people.definitions = dict(last or {})
     try:
         config = people.read()
@@ -70,11 +71,13 @@ def check_folder(
         wanted = sorted({asn for mirror in people.definitions.values() for asn in mirror.asns})
         later += asn_findings(people.definitions, by_asn(asn_prefixes(wanted)), published)
     states.read(people.definitions.values())
+    geofeeds.read()
     found = [
         *people.findings,
         *located(later, mirrors_dir),
         *located(cloud_findings, folder.name_of(folder.cloud)),
         *states.findings,
+        *located(geofeeds.findings, folder.name_of(folder.geofeeds)),
         *_count_faults(folder),
         *unread(folder, mirrors_dir, people.definitions),
     ]

@@ -8,6 +8,7 @@ from app.model import ServiceConfig
 
 MIRROR_ENDINGS = (".yml", ".yaml")
 STATE_ENDINGS = (".json",)
+GEOFEED_ENDINGS = (".csv",)
 
 
 class DataFolder:
@@ -19,6 +20,7 @@ class DataFolder:
         self.config = root / "config.yml"
         self.counts = root / "places.csv"
         self.cloud = root / "cloud"
+        self.geofeeds = root / "geofeeds"
         self.state = root / "state"
         self.mirror_states = self.state / "mirrors"
         self.prober_notes = self.state / "probe"

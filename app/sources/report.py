@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -61,6 +62,15 @@ class Report:
 def located(findings: Iterable[Finding], folder: Path | str) -> list[Finding]:
     """Returns the findings with the folder before the file's name, so that an editor or CI finds the file."""
     return [msgspec.structs.replace(finding, file=str(Path(folder) / finding.file)) for finding in findings]
+
+
+def by_file(findings: Iterable[Finding], severity: Severity) -> dict[str, str]:
+    """Returns the findings of a severity, joined to one text for each file."""
+    texts = defaultdict(list)
+    for finding in findings:
+        if finding.severity is severity:
+            texts[finding.file].append(str(finding))
+    return {file: "; ".join(joined) for file, joined in texts.items()}
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -20,7 +20,8 @@ from app.files import is_gone, paths, read_bytes
 from app.model import Finding, Mirror, SourceError
 from app.model.errors import warning
 from app.model.words import quoted
-from app.sources.folder import MIRROR_ENDINGS, STATE_ENDINGS, DataFolder
+from app.sources.folder import GEOFEED_ENDINGS, MIRROR_ENDINGS, STATE_ENDINGS, DataFolder
+from app.sources.geofeeds import is_geofeed
 
 MAX_DEPTH = 5
 
@@ -58,6 +59,7 @@ def unread(folder: DataFolder, mirrors_dir: str, mirrors: Mapping[str, Mirror]) 
     kinds = (
         _Kind("mirror", folder.root / mirrors_dir, MIRROR_ENDINGS, _is_mirror),
         _Kind("cloud range", folder.cloud, RANGE_ENDINGS, lambda content: provider_of(content) is not None),
+        _Kind("geofeed", folder.geofeeds, GEOFEED_ENDINGS, is_geofeed),
         _Kind("mirror state", folder.mirror_states, STATE_ENDINGS, _is_state),
     )
     singles = (folder.config, folder.counts, folder.mirmon, folder.repos, folder.round)

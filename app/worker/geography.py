@@ -36,6 +36,7 @@ from app.settings import Settings
 from app.sources.reach import asn_findings, by_asn
 from app.sources.report import located
 from app.store import Blob
+from app.worker.corrections import CorrectionFiles
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -275,13 +276,17 @@ class NetworkFiles:
         self._judged, self._refused_asns = judged, {finding.file for finding in found}
 
     def build(
-        self, mirrors: Sequence[Mirror], measured: Mapping[str, Sequence[int]], asns: AsnDatabase | None
+        self,
+        mirrors: Sequence[Mirror],
+        measured: Mapping[str, Sequence[int]],
+        asns: AsnDatabase | None,
+        geofeeds: CorrectionFiles,
     ) -> Networks:
         """Returns the networks database for these mirrors, which is built anew only if one of its inputs has
         changed. `measured` are the ASNs of the mirrors' addresses, by mirror name."""
         subnets = sorted((mirror.name, prefix) for mirror in mirrors for prefix in mirror.subnets)
         wanted = sorted({n for m in mirrors for n in m.asns} | {n for ns in measured.values() for n in ns})
-        parts = (self._readings, subnets, wanted, asns.identity if asns else "")
+        parts = (self._readings, geofeeds.readings, subnets, wanted, asns.identity if asns else "")
         key = digest_of(msgspec.msgpack.encode(parts))
         if key != self._key:
             self.networks = build_networks(
@@ -289,6 +294,7 @@ class NetworkFiles:
                 subnets,
                 self._asn_prefixes(asns, wanted),
                 build_epoch=1,  # fixed, so that the same input has the same digest; 0 is not valid
+                corrections=geofeeds.corrections,
             )
             self._key = key
         return self.networks

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
 
 from app.files import FileCache, Marks, is_gone, listing_error, mark
 from app.logs import Faults
-from app.model import Finding, Mirror, MirrorState, Severity, SourceError, digest_of
+from app.model import Mirror, MirrorState, Severity, SourceError, digest_of
 from app.settings import Settings
 from app.snapshot.compile import Inputs, MirrorLocation
 from app.snapshot.networks import ClientNetworks
@@ -18,8 +17,10 @@ from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
 from app.sources.people_files import PeopleFiles, Written
 from app.sources.place_counts import read_place_counts
+from app.sources.report import by_file
 from app.store import Blob
 from app.surveys.known import Known
+from app.worker.corrections import CorrectionFiles
 from app.worker.geography import GeoFiles, NetworkFiles
 from app.worker.locate import Locator
 from app.worker.memory import Memory
@@ -38,6 +39,7 @@ class InputReader:
         self.probe = Known(folder, faults, settings.machine)
         self.geo = GeoFiles(settings, faults)
         self.networks = NetworkFiles(folder.cloud, settings.var_dir, faults)
+        self.geofeeds = CorrectionFiles(folder.geofeeds, settings.var_dir, faults)
         self.clients: Mapping[str, float] = {}
         self.read_s: dict[str, float] = {}
         self.has_counts = False
@@ -67,6 +69,7 @@ class InputReader:
             **self.people.marks(),
             **self.geo.marks(),
             **self.networks.marks(),
+            **self.geofeeds.marks(),
             str(self._folder.counts): mark(self._folder.counts),
         }
 
@@ -84,6 +87,8 @@ class InputReader:
             self._name_people_faults()
         with self._at_its_own_cost("cloud"):
             self.networks.read()
+        with self._at_its_own_cost("geofeeds"):
+            self.geofeeds.read()
         with self._at_its_own_cost("geoip"):
             self.geo.read(now)
             self.geo.scan()
@@ -96,8 +101,8 @@ class InputReader:
         """Reads the prober's files alone."""
         with self._at_its_own_cost("state"):
             self.probe.read(self.people.definitions.values())
-        self._faults.replace("state", _by_file(self.probe.findings, Severity.FAULT))
-        self._remarks.replace("state", _by_file(self.probe.findings, Severity.WARNING))
+        self._faults.replace("state", by_file(self.probe.findings, Severity.FAULT))
+        self._remarks.replace("state", by_file(self.probe.findings, Severity.WARNING))
 
     def open_databases(self, now: float) -> None:
         """Opens the GeoIP databases alone, without looking for the places in them."""
@@ -129,7 +134,7 @@ class InputReader:
         states = self.probe.states
         locations = self._located(mirrors, states)
         measured = {name: location.asns for name, location in locations.items()}
-        networks = self.networks.build(mirrors, measured, self.geo.asns)
+        networks = self.networks.build(mirrors, measured, self.geo.asns, self.geofeeds)
         return Inputs(
             config=written.config,
             mirrors=mirrors,
@@ -137,6 +142,7 @@ class InputReader:
             states=states,
             last_round=self.probe.last_round,
             places=self.geo.places,
+            corrected=self.geofeeds.cells,
             place_database=self.geo.database.digest if self.geo.database else None,
             networks=ClientNetworks(
                 digest=digest_of(networks.mmdb) if networks.mmdb else None,
@@ -177,7 +183,7 @@ class InputReader:
     def _name_people_faults(self) -> None:
         """Notes the faults in people's files under the subjects "config", "mirrors/a.yml" (for the file
         a.yml), and "mirrors" for the folder."""
-        faults = _by_file(self.people.findings, Severity.FAULT)
+        faults = by_file(self.people.findings, Severity.FAULT)
         config = faults.pop(self._folder.config.name, None)
         self._faults.replace("config", {"config": config} if config else {})
         if self.people.config is not None:
@@ -200,12 +206,3 @@ class InputReader:
         self._faults.clear("places.csv")
         table = self.geo.places
         return {} if table is None else dict(zip(table.names, table.clients.tolist(), strict=True))
-
-
-def _by_file(findings: Iterable[Finding], severity: Severity) -> dict[str, str]:
-    """Returns the findings of a severity, joined to one text for each file."""
-    texts = defaultdict(list)
-    for finding in findings:
-        if finding.severity is severity:
-            texts[finding.file].append(str(finding))
-    return {file: "; ".join(joined) for file, joined in texts.items()}

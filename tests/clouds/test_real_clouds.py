@@ -82,7 +82,7 @@ class Clouds:
             text = str(ipaddress.IPv4Address(number) if version == 4 else ipaddress.IPv6Address(number))
             address = parse_address(text)
             assert address is not None
-            network = self.lookup.overlay_name(address.text) or ""
+            network = self.lookup.find(address.text).overlay or ""
             found.append((belongs, ClientClass("", network, spread(address.packed), version)))
         return found
 

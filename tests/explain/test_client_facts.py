@@ -16,9 +16,11 @@ from app.geo.database import AsnDatabase, CityDatabase
 from app.geo.networks import NetworkLookup, build_networks
 from app.geo.place_lookup import PlaceLookup
 from app.model import ClientClass
-from app.model.prefixes import CloudRange, parse_prefix
+from app.model.prefixes import CloudRange, Correction, parse_prefix
 from app.model.words import printable
+from app.render.facts import client_rows
 from app.request.address import ClientAddress, parse_address
+from app.request.clients import classify
 from tests.geo.databases import maxmind, write_database, write_places
 
 AWS = CloudRange(prefix=parse_prefix("192.0.2.0/25"), provider="aws", region="eu-central-1")
@@ -146,6 +148,43 @@ def test_precision(place: str, precision: str) -> None:
     """How much the place says."""
     facts = client_facts(address("192.0.2.1"), ClientClass(place, "", 0, 4), Databases())
     assert facts.precision == precision
+
+
+GEOFEED = [
+    Correction(parse_prefix("192.0.2.0/25"), "FR/48/2", None, "office.csv", 12),
+    Correction(parse_prefix("192.0.2.128/25"), "", None, "office.csv", 13),
+]
+
+
+@pytest.mark.parametrize(
+    ("ip", "place", "says"),
+    [
+        ("192.0.2.1", "FR/48/2", "FR/48/2 (a square of one degree), from geofeed office.csv, line 12"),
+        ("192.0.2.200", "", "unknown (all mirrors count as equally near), from geofeed office.csv, line 13"),
+        ("198.51.100.1", "DE/50/8", "DE/50/8 (a square of one degree)"),
+    ],
+)
+def test_corrected_place(tmp_path: Path, ip: str, place: str, says: str) -> None:
+    """The row of a geofeed that a place comes from is named, and the vendor's words about another place are
+    not."""
+    prefixes = ("192.0.2.0/24", "198.51.100.0/24")
+    everywhere = {prefix: maxmind("DE", 50.1, 8.7) for prefix in prefixes}
+    cities = CityDatabase([write_database(tmp_path / "city.mmdb", everywhere)])
+    places = PlaceLookup(write_places(tmp_path / "places.mmdb", dict.fromkeys(prefixes, "DE/50/8")))
+    networks = NetworkLookup.of(build_networks([], [], [], 1, GEOFEED).mmdb)
+    client = classify(address(ip), places, networks, private=True)
+    facts = client_facts(address(ip), client, Databases(places, networks, cities))
+    assert (facts.place, facts.country, facts.note) == (place, place[:2] or None, None)
+    assert facts.city == ("Exampletown" if place == "DE/50/8" else None)
+    assert dict(client_rows(facts))["place"] == says
+
+
+def test_the_class_of_a_proxy_is_no_geofeed_s(tmp_path: Path) -> None:
+    """A place that a proxy in front gave is not said to come from a row that says otherwise."""
+    networks = NetworkLookup.of(build_networks([], [], [], 1, GEOFEED).mmdb)
+    facts = client_facts(address("192.0.2.1"), ClientClass("JP", "", 0, 4), Databases(None, networks))
+    assert facts.geofeed is None
+    assert facts.note is not None and "FR/48/2||0|4" in facts.note
 
 
 def test_nothing_moves_the_cursor() -> None:

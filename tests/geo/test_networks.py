@@ -9,6 +9,7 @@ import random
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import maxminddb
 import pytest
@@ -18,11 +19,11 @@ from hypothesis import strategies as st
 from app.clouds.overlap import netblock_findings
 from app.clouds.read import read_cloud_folder
 from app.geo.copies import verify
-from app.geo.networks import KnownNetwork, NetworkLookup, Networks, build_networks
+from app.geo.networks import FoundNetwork, KnownNetwork, NetworkLookup, Networks, build_networks
 from app.geo.search_tree import Grower, encode_mmdb
 from app.model import GeoError, Severity
 from app.model.network import CloudRegion, parse_network
-from app.model.prefixes import CloudRange, parse_prefix
+from app.model.prefixes import CloudRange, Correction, parse_prefix
 
 Facts = tuple[str | None, str | None, str | None]  # provider, region, border group
 
@@ -45,7 +46,7 @@ class Built:
         assert len(self.overlays) == len(networks.overlays)
 
     def overlay(self, address: str) -> KnownNetwork | None:
-        name = self.lookup.overlay_name(address)
+        name = self.lookup.find(address).overlay
         return None if name is None else self.overlays[name]
 
 
@@ -54,8 +55,10 @@ def build(
     ranges: Sequence[tuple[str, str]] = (),
     subnets: Sequence[tuple[str, str]] = (),
     asns: Sequence[tuple[str, int]] = (),
+    corrections: Sequence[Correction] = (),
 ) -> Built:
-    networks = build_networks([cloud_range(*r) for r in ranges], subnets, asns, build_epoch=1_700_000_000)
+    clouds = [cloud_range(*r) for r in ranges]
+    networks = build_networks(clouds, subnets, asns, build_epoch=1_700_000_000, corrections=corrections)
     return Built(networks, folder)
 
 
@@ -112,7 +115,7 @@ def build(
 )
 def test_cloud(tmp_path: Path, ranges: list[tuple[str, str]], address: str, name: str | None) -> None:
     """The most specific cloud range of an address, IPv4 and IPv6 apart."""
-    assert build(tmp_path, ranges).lookup.overlay_name(address) == name
+    assert build(tmp_path, ranges).lookup.find(address).overlay == name
 
 
 def test_combination(tmp_path: Path) -> None:
@@ -146,7 +149,7 @@ def test_names_are_opaque(tmp_path: Path) -> None:
     content = built.path.read_bytes()
     for word in (b"secret", b"192.0.2"):
         assert word not in content
-    names = {built.lookup.overlay_name(address) for address in ("192.0.2.1", "192.0.2.200")}
+    names = {built.lookup.find(address).overlay for address in ("192.0.2.1", "192.0.2.200")}
     assert len(names) == 2
     assert all(name and name.startswith("net-") and len(name) == 10 for name in names)
     assert set(built.overlays) == names
@@ -157,7 +160,7 @@ def test_combined_name(tmp_path: Path) -> None:
     built = build(
         tmp_path, [("192.0.2.0/24", "gcp:us-east1")], [("a", "192.0.2.0/24")], [("192.0.2.0/24", 64496)]
     )
-    name = built.lookup.overlay_name("192.0.2.1")
+    name = built.lookup.find("192.0.2.1").overlay
     assert name is not None
     cloud, netblock, asn = name.split("+")
     assert (cloud, netblock[:4], asn) == ("gcp:us-east1", "net-", "AS64496")
@@ -185,6 +188,113 @@ def test_order_of_input_does_not_matter() -> None:
     again = build_networks(ranges[::-1] * 2, subnets[::-1] * 2, asns[::-1] * 2, 5)
     assert first == again
     assert build_networks(ranges, subnets, asns, 6).mmdb != first.mmdb
+
+
+def correction(prefix: str, place: str, line: int = 1) -> Correction:
+    return Correction(parse_prefix(prefix), place, None, "office.csv", line)
+
+
+def corrected(folder: Path, rows: Sequence[Correction], **others: Any) -> Built:
+    folder.mkdir(exist_ok=True)
+    return build(folder, corrections=rows, **others)
+
+
+def test_corrected_places(tmp_path: Path) -> None:
+    """Of the rows of geofeeds that contain an address, the most specific gives its place; it may say that the
+    address is not to be located. Other addresses have none."""
+    rows = [
+        correction("192.0.2.0/24", "DE/50/8", 1),
+        correction("192.0.2.128/25", "FR", 2),
+        correction("192.0.2.255/32", "", 3),
+        correction("2001:db8::/32", "JP/35/139", 4),
+    ]
+    built = corrected(tmp_path, rows)
+    found = {
+        "192.0.2.1": "DE/50/8 by line 1",
+        "192.0.2.128": "FR by line 2",
+        "192.0.2.254": "FR by line 2",
+        "192.0.2.255": " by line 3",
+        "::ffff:192.0.2.128": "FR by line 2",
+        "2001:db8:7::1": "JP/35/139 by line 4",
+    }
+    for address, wanted in found.items():
+        _, place, geofeed = built.lookup.find(address)
+        assert (place, geofeed) == (wanted.partition(" by ")[0], f"office.csv, {wanted.partition(' by ')[2]}")
+    for address in ("192.0.1.255", "192.0.3.0", "2001:db9::", "::c000:201", "no address"):
+        assert built.lookup.find(address) == FoundNetwork()
+    assert built.overlays == {}
+
+
+def test_places_and_overlays_are_independent(tmp_path: Path) -> None:
+    """A row changes no overlay, and a network no place, whichever of them is the longer prefix."""
+    ranges = [("192.0.2.0/25", "aws:eu-west-1"), ("198.51.100.0/24", "aws:eu-west-1")]
+    rows = [correction("192.0.2.0/24", "DE"), correction("198.51.100.0/25", "FR")]
+    built = corrected(tmp_path, rows, ranges=ranges)
+    assert {
+        address: built.lookup.find(address)[:2]
+        for address in ("192.0.2.1", "192.0.2.200", "198.51.100.1", "198.51.100.200")
+    } == {
+        "192.0.2.1": ("aws:eu-west-1", "DE"),
+        "192.0.2.200": (None, "DE"),
+        "198.51.100.1": ("aws:eu-west-1", "FR"),
+        "198.51.100.200": ("aws:eu-west-1", None),
+    }
+    assert set(built.overlays) == built.lookup.names == {"aws:eu-west-1"}
+    assert built.lookup.cloud_prefix("192.0.2.1") == "192.0.2.0/25"
+    assert built.lookup.cloud_prefix("198.51.100.1") == "198.51.100.0/24"
+
+
+def test_rows_in_another_order_are_the_same() -> None:
+    """The order of rows decides nothing, and none of them leaves the bytes as they were."""
+    rows = [correction(f"192.0.2.{n}/32", f"DE/{n}/8", n) for n in range(90)]
+    ranges = [cloud_range("192.0.2.0/24", "gcp:x-1")]
+    assert build_networks(ranges, [], [], 1, rows) == build_networks(ranges, [], [], 1, rows[::-1])
+    assert build_networks(ranges, [], [], 1, []) == build_networks(ranges, [], [], 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lengths=st.lists(st.tuples(st.integers(0, 255), st.integers(20, 32)), min_size=1, max_size=8),
+    clouds=st.lists(st.tuples(st.integers(0, 255), st.integers(20, 32)), max_size=4),
+)
+def test_longest_row_counts(lengths: list[tuple[int, int]], clouds: list[tuple[int, int]]) -> None:
+    """For every address around some rows, the place is that of the longest of them, whatever networks there
+    are."""
+    prefixes = {str(parse_prefix(f"192.0.2.{host}/{length}")): length for host, length in lengths}
+    rows = [correction(prefix, f"DE/{number}/8", number) for number, prefix in enumerate(prefixes)]
+    ranges = [(str(parse_prefix(f"192.0.2.{host}/{length}")), "aws:eu-west-1") for host, length in clouds]
+    with tempfile.TemporaryDirectory() as folder:
+        built = corrected(Path(folder), rows, ranges=ranges)
+        for host in range(256):
+            address = ipaddress.ip_address(f"192.0.2.{host}")
+            around = [row for row in rows if address in ipaddress.ip_network(str(row.prefix))]
+            wanted = max(around, key=lambda row: row.prefix.length).place if around else None
+            assert built.lookup.find(str(address)).place == wanted
+        built.lookup.close()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"place": "DE"},
+        {"geofeed": "office.csv, line 1"},
+        {"overlay": "aws", "geofeed": "office.csv, line 1"},
+        {"place": "", "geofeed": "office.csv, line 1"},
+        {"place": "Berlin", "geofeed": "office.csv, line 1"},
+        {"place": "DE/50/8\n", "geofeed": "office.csv, line 1"},
+        {"name": "aws"},
+    ],
+)
+def test_impossible_records(tmp_path: Path, record: dict[str, str]) -> None:
+    """A database with a record that no worker writes is not used."""
+    grower: Grower[int, int] = Grower(lambda _, number: number, lambda number: number)
+    root = grower.grow(128, {(1 << 125, 3): 1}, 0)
+    metadata = {"database_type": "T", "description": {}, "build_epoch": 1}
+    path = tmp_path / "tree.mmdb"
+    path.write_bytes(encode_mmdb(grower.nodes, root, [record], metadata))
+    with pytest.raises(GeoError, match="a record that cannot be at 2000::"):
+        NetworkLookup(path)
 
 
 def test_bad_prefix() -> None:
@@ -260,7 +370,7 @@ def test_record_size_grows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("address", ["", "x", "192.0.2.0/24", "2001:db8::x", "1" * 5000])
 def test_not_an_address(tmp_path: Path, address: str) -> None:
     """Whatever is not an address is in no network; a lookup never fails."""
-    assert build(tmp_path, [("0.0.0.0/0", "aws"), ("::/0", "aws")]).lookup.overlay_name(address) is None
+    assert build(tmp_path, [("0.0.0.0/0", "aws"), ("::/0", "aws")]).lookup.find(address).overlay is None
 
 
 def test_not_a_database(tmp_path: Path) -> None:
@@ -522,6 +632,6 @@ def test_in_memory(linux: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     built = build_networks(ranges, [("a.example.org", "192.0.2.0/24")], [], 1)
     lookup = NetworkLookup.of(built.mmdb)
     assert lookup.names == {overlay.name for overlay in built.overlays}
-    assert lookup.overlay_name("198.51.100.7") == "aws:eu-central-1"
-    assert lookup.overlay_name("203.0.113.1") is None
+    assert lookup.find("198.51.100.7").overlay == "aws:eu-central-1"
+    assert lookup.find("203.0.113.1").overlay is None
     lookup.close()

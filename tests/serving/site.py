@@ -108,7 +108,7 @@ def served(current: Current) -> str | None:
 
 def knows_networks(current: Current) -> bool:
     assert current.serving is not None and current.serving.networks is not None
-    return current.serving.networks.overlay_name(CORP) is not None
+    return current.serving.networks.find(CORP).overlay is not None
 
 
 def place_in(current: Current, address: str = FRANKFURT) -> str:

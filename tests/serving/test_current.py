@@ -33,7 +33,7 @@ def test_swap_in_the_background(site: Site) -> None:
     newer = site.publish()
     wait_until(lambda: served(current) == newer, "the newer generation is served")
     assert old is not None and old.snapshot.generation != newer
-    assert old.networks is not None and old.networks.overlay_name(CORP)
+    assert old.networks is not None and old.networks.find(CORP).overlay
 
 
 def test_nothing_new(site: Site) -> None:
@@ -341,7 +341,7 @@ def test_unwritable_folder(
         redis_site.publish()
         current.refresh()
         assert current.serving is not None and current.serving.networks is not None
-        assert current.serving.networks.overlay_name(netblock.removesuffix("/16")) is not None
+        assert current.serving.networks.find(netblock.removesuffix("/16")).overlay is not None
     for path in (settings.var_dir, settings.var_dir / "store"):
         if path.is_symlink() or path.is_file():
             path.unlink()

@@ -118,7 +118,7 @@ def networks_of(name: str) -> bytes:
         pytest.param(lambda: b"", "no MaxMind database", id="empty"),
         pytest.param(lambda: networks_of("net-00000f")[:-40], "no MaxMind database", id="cut"),
         pytest.param(
-            lambda: networks_of("net-00000f").replace(b"overlay", b"overlie"), "without a name", id="no name"
+            lambda: networks_of("net-00000f").replace(b"overlay", b"overlie"), "that cannot be", id="no name"
         ),
     ],
 )

@@ -96,7 +96,7 @@ def test_it_needs_the_store_alone(published: Path, tmp_path: Path) -> None:
     assert nginx(published, out, GEOIP_CITY=str(tmp_path / "not-there.mmdb")).exit_code == 0
     nginx(published, other)
     assert databases(out) == databases(other)
-    assert set(used(out)) == {"mw_place", "mw_network", "mw_spread_and_family"}
+    assert set(used(out)) == {"mw_located", "mw_network", "mw_spread_and_family"}
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_new_database_is_a_new_file(own: Path, tmp_path: Path) -> None:
     name = with_places(own, "LU/49/6")
     result = nginx(own, out)
     assert result.output == f"written: {out / 'local-http.conf'}\n"
-    assert used(out) == {**before, "mw_place": name}
+    assert used(out) == {**before, "mw_located": name}
     assert {*before.values(), name} == set(databases(out))
 
 
@@ -131,7 +131,7 @@ def test_databases_that_nginx_may_have_open_are_kept_for_an_hour(own: Path, tmp_
     site = Site(("127.0.0.1:1",), ("80",), (), "_", tmp_path / "cache")
     directory = SiteDirectory(out, site, settings, file_store(own))
     directory.update()
-    former = out / used(out)["mw_place"]
+    former = out / used(out)["mw_located"]
     os.utime(former, (1, 1))  # it was written long ago
     directory.update()
     with_places(own, "LU/49/6")
@@ -177,7 +177,7 @@ def test_a_spoiled_database_does_not_hold_up_the_rest(
     assert ran.exists()
     blob.write_bytes(content)
     assert nginx(own, out).exit_code == 0
-    assert used(out) == {**before, "mw_place": name}
+    assert used(out) == {**before, "mw_located": name}
 
 
 def test_a_spoiled_file_is_written_again(own: Path, tmp_path: Path) -> None:

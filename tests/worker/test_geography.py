@@ -14,6 +14,7 @@ from app.geo.database import AsnDatabase
 from app.logs import Faults
 from app.model import GeoError, Mirror
 from app.store import FileStore
+from app.worker.corrections import CorrectionFiles
 from app.worker.geography import NetworkFiles
 from app.worker.loop import Worker
 from tests.clouds import samples as cloud_samples
@@ -325,6 +326,7 @@ def test_asn_database_damaged_inside(network: Network) -> None:
     faults = Faults(logging.getLogger("mirrorwise.worker"))
     files = NetworkFiles(network.data / "cloud", network.var, faults)
     mirror = Mirror(name="a.example.org", addresses={}, subnets=("10.0.0.0/8",), asns=(64496,))
-    networks = files.build([mirror], {}, cast(AsnDatabase, DamagedInside()))
+    feeds = CorrectionFiles(network.data / "geofeeds", network.var, faults)
+    networks = files.build([mirror], {}, cast(AsnDatabase, DamagedInside()), feeds)
     assert [overlay.asn for overlay in networks.overlays] == [None]
     assert faults.current == {"geoip/asn prefixes": "asn.mmdb: its search tree has a loop"}
