@@ -36,7 +36,7 @@ BREAKAGES = [*OFTEN, *(pytest.param(breakage, marks=pytest.mark.slow) for breaka
 @pytest.fixture
 def names(network: Network, caplog: pytest.LogCaptureFixture) -> list[str]:
     """Mirrors with states, one of them known to be down; what the origin has; cloud ranges; client counts;
-    a city database."""
+    a geofeed; a city database."""
     caplog.set_level(logging.INFO, "mirrorwise.worker")
     names = network.several(6)
     network.mirror("cloud.example.org", more="cloud_type: aws\ncloud_regions: [eu-central-1]\nprobe: false\n")
@@ -47,6 +47,9 @@ def names(network: Network, caplog: pytest.LogCaptureFixture) -> list[str]:
     replaced(network.data / "state" / "repos.json", msgspec.json.encode(facts))
     shutil.copytree(ROOT / "data" / "cloud", network.data / "cloud")
     (network.data / "places.csv").write_text("place,clients\nDE/50/8,1\nFR/48/2,1\n")
+    (network.data / "geofeeds").mkdir()
+    rows = "192.0.2.0/24,FR,,Paris,\n2001:db8:aaaa:bbbb::/64,JP\n"  # half of it ends in a prefix
+    (network.data / "geofeeds" / "office.csv").write_text(rows)
     network.city_database()
     return names
 
@@ -58,6 +61,7 @@ FILES = [
     "state/round.json",
     "state/repos.json",
     "cloud/aws.json",
+    "geofeeds/office.csv",
     "places.csv",
     "geoip/city.mmdb",
 ]
@@ -102,10 +106,11 @@ def test_broken_file(
     assert loaded(store).overlays == overlays and "aws:eu-central-1" in overlays
     assert loaded(store).repomd == repomd and repomd
     assert ("DE/50/8" in loaded(store).rows) == bool(cities)
+    assert "FR/48/2" in loaded(store).rows  # by the geofeed
     assert set(after_restart.faults.current) == subjects
 
 
-@pytest.mark.parametrize("folder", ["mirrors.d", "state", "state/mirrors", "cloud"])
+@pytest.mark.parametrize("folder", ["mirrors.d", "state", "state/mirrors", "cloud", "geofeeds"])
 @pytest.mark.parametrize(
     "breakage", [Path.unlink, *(pytest.param(breakage, marks=pytest.mark.slow) for breakage in (loop, pipe))]
 )
@@ -156,29 +161,30 @@ def test_data_folder_replaced(
     before, overlays, clients = generation(store), loaded(store).overlays, worker.reader.clients
     old = network.data.rename(network.data.with_name("old"))
     worker.step(NOON + MINUTE)
-    assert set(worker.faults.current) == {"config", "mirrors", "state", "cloud"}
+    assert set(worker.faults.current) == {"config", "mirrors", "state", "cloud", "geofeeds"}
     assert (generation(store), worker.reader.clients) == (before, clients)
     network.mirrors.mkdir(parents=True)
     shutil.copytree(old / "mirrors.d", network.mirrors, dirs_exist_ok=True)
     for file in ("config.yml", "places.csv"):
         shutil.copy(old / file, network.data / file)
     worker.step(NOON + 2 * MINUTE)
-    assert (generation(store), set(worker.faults.current)) == (before, {"state", "cloud"})
+    assert (generation(store), set(worker.faults.current)) == (before, {"state", "cloud", "geofeeds"})
     network.state(names[1])
     for minute, each in ((3, worker), (4, start())):
         each.step(NOON + minute * MINUTE)
         assert generation(store) == before
         assert loaded(store).overlays == overlays
         worker.stop()
-    assert set(each.faults.current) == {"state/round.json", "cloud"}
+    assert set(each.faults.current) == {"state/round.json", "cloud", "geofeeds"}
     network.probed(names)
-    shutil.copytree(old / "cloud", network.data / "cloud")
+    for folder in ("cloud", "geofeeds"):
+        shutil.copytree(old / folder, network.data / folder)
     each.step(NOON + 5 * MINUTE)
     assert each.faults.current == {}
     assert names[0] in listed(store)
 
 
-@pytest.mark.parametrize("folder", ["mirrors.d", "state", "state/mirrors", "cloud"])
+@pytest.mark.parametrize("folder", ["mirrors.d", "state", "state/mirrors", "cloud", "geofeeds"])
 def test_folder_taken_away_while_it_is_read(
     *,
     network: Network,

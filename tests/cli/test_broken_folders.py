@@ -31,7 +31,8 @@ COMMANDS = {
     "ranges": "ranges update",
 }
 FOLDERS = ["data", "data/mirrors.d", "data/state", "data/state/mirrors", "data/state/probe", "data/cloud"]
-FOLDERS += ["data/geoip", "var", "var/store", "var/geoip", "var/scans", "var/cloud", "var/metrics", "out"]
+FOLDERS += ["data/geofeeds", "data/geoip", "var", "var/store", "var/geoip", "var/scans", "var/cloud"]
+FOLDERS += ["var/geofeeds", "var/metrics", "out"]
 FILES = ["data/config.yml", "data/mirrors.d/m00.example.org.yml", "data/state/mirrors/m00.example.org.json"]
 FILES += [
     "data/state/round.json",
@@ -42,6 +43,7 @@ FILES += [
 FILES += [
     "data/places.csv",
     "data/cloud/aws.json",
+    "data/geofeeds/office.csv",
     "data/geoip/city.mmdb",
     "out/local-http.conf",
     "out/loaded",
@@ -115,6 +117,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.probed(["m00.example.org", "m01.example.org"])
     shutil.copytree(ROOT / "data" / "cloud", network.data / "cloud")
     (network.data / "places.csv").write_text("place,clients\nDE/50/8,40\n")
+    (network.data / "geofeeds").mkdir()
+    (network.data / "geofeeds" / "office.csv").write_text("192.0.2.0/25,FR,,Paris,\n")
     (network.data / "geoip").mkdir()
     city = write_database(network.data / "geoip" / "city.mmdb", {"192.0.2.0/24": maxmind("DE", 50.1, 8.6)})
     assert run_once(network.worker(cities=(city,)))

@@ -105,6 +105,8 @@ NO_COUNTRIES = [
         (IPINFO, ipinfo(code, "49.6", "6.1"), alone),
         (IPINFO, ipinfo(code, "49.6", "6.1", continent="AS"), in_asia),
         (MAXMIND, without(maxmind(code, 49.6, 6.1), "continent"), alone),
+        (DBIP_NESTED, without(maxmind(code, 49.6, 6.1), "continent"), alone),
+        (DBIP_NESTED, maxmind(code, 49.6, 6.1, continent={"code": "AS"}), in_asia),
         (MAXMIND, maxmind(code, 49.6, 6.1, continent={"code": "AS"}), in_asia),
     ]
 ]

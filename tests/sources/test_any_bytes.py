@@ -17,6 +17,8 @@ from app.model import Finding, Mirror, SourceError
 from app.probe.records import Records
 from app.sources.check import check
 from app.sources.folder import DataFolder
+from app.sources.gazetteer import Gazetteer
+from app.sources.geofeeds import read_geofeed
 from app.sources.mirmon import read_mirmon
 from app.sources.mirror_files import read_mirror
 from app.sources.place_counts import read_place_counts
@@ -43,6 +45,10 @@ def of_mirror(path: Path) -> object:
     return read_mirror(path, config)
 
 
+def of_geofeed(path: Path) -> object:
+    return read_geofeed(path, Gazetteer())
+
+
 def of_clouds(path: Path) -> object:
     return read_cloud_folder(path.parent)
 
@@ -60,6 +66,7 @@ READERS: dict[str, tuple[str, Read, bytes]] = {
     "round": ("r.json", read_round, b'{"completed_at": "2026-11-20T10:15:00Z"}'),
     "mirmon": ("mirmon.state", partial(read_mirmon, mirrors=[MIRROR]), f"{URL} 1 ok 1 ss 1-s 2\n".encode()),
     "counts": ("p.csv", read_place_counts, b"place,clients\nDE/50/8,1200\n"),
+    "geofeed": ("g.csv", of_geofeed, b"192.0.2.0/24,DE,DE-BE,Berlin,\n2001:db8::/32,,,,\n"),
     "notes": ("m.json", notes, b'{"contents": {"9.8/baseos/": {"asked_at": 1.5}}}'),
     **{f"cloud {name}": ("c.json", of_clouds, content) for name, content in SAMPLES.items()},
 }

@@ -53,6 +53,14 @@ MIRMON = "".join(
     for name in ("mirror.lux.example.org", "mirror.vie.example.org")
 )
 
+GEOFEED = """\
+# Example's offices
+192.0.2.0/25,LU,,Luxembourg,L-1111
+192.0.2.128/25,DE,DE-BE,Berlin,
+2001:db8:77::/48,FR,,,
+198.51.100.0/24,,,,
+"""
+
 KEPT = "mirror.zrh.example.org"
 """A mirror whose own files are never spoiled."""
 
@@ -73,6 +81,7 @@ KINDS = {
     "cloud/azure.json": "cloud",
     "cloud/gcp.json": "cloud",
     "cloud/oci.json": "cloud",
+    "geofeeds/office.csv": "geofeeds",
     "places.csv": "places.csv",
 }
 """Every kind of file, and the source of its faults."""
@@ -91,6 +100,8 @@ def good(network: Network) -> dict[str, bytes]:
     (network.mirrors / "mirror.lux.example.org.yml").write_text(MIRROR)
     (network.mirrors / "new.yml").write_text(MIRROR.replace(".lux.", ".new."))
     (network.data / "places.csv").write_text("place,clients\nDE/50/8,1200\nDE,310\n~EU,12\n,40\n")
+    (network.data / "geofeeds").mkdir()
+    (network.data / "geofeeds" / "office.csv").write_text(GEOFEED)
     (network.data / "state" / "mirmon.state").write_text(MIRMON)
     seen = {"9.8/baseos/x86_64": {"asked_at": 1795738000.0, "sha256": "ab" * 32, "timestamp": 1795146300}}
     notes = {"contents": seen, "isos": {"9.8/x86_64": 1795738000.0}, "endpoints": {"https/ipv4": 1.0}}
