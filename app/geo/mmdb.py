@@ -40,7 +40,7 @@ LOOKUP_ERRORS = (
 
 _LAST_EPOCH = 253_402_300_799  # the end of the year 9999: nothing later becomes a date
 _METADATA_MARKER = b"\xab\xcd\xefMaxMind.com"
-_DATA_SEPARATOR = 16  # bytes of zeros between the tree and the data
+DATA_SEPARATOR = 16  # bytes of zeros between the tree and the data
 
 _BATCH = 1 << 17  # nodes walked at once: enough for numpy to be quick, and few enough for the memory
 
@@ -105,7 +105,7 @@ class MmdbFile:
             ("database_type", metadata.database_type, isinstance(metadata.database_type, str)),
             ("ip_version", metadata.ip_version, metadata.ip_version in (4, 6)),
             ("record_size", metadata.record_size, metadata.record_size in (24, 28, 32)),
-            ("node_count", metadata.node_count, 0 < self._tree_bytes + _DATA_SEPARATOR <= size),
+            ("node_count", metadata.node_count, 0 < self._tree_bytes + DATA_SEPARATOR <= size),
             ("build_epoch", metadata.build_epoch, 0 <= metadata.build_epoch <= _LAST_EPOCH),
         ):
             if not good:
@@ -119,7 +119,7 @@ class MmdbFile:
     def data(self) -> bytes:
         """Returns the data section, which has all records. Raises GeoError if the file has no end to it."""
         with self.path.open("rb") as file:
-            file.seek(self._tree_bytes + _DATA_SEPARATOR)
+            file.seek(self._tree_bytes + DATA_SEPARATOR)
             data, marker, _ = file.read().rpartition(_METADATA_MARKER)
         if not marker:
             raise GeoError(f"{self.name}: its metadata overlap with its search tree")
@@ -191,7 +191,7 @@ class MmdbFile:
     def _records(self, leaves: NDArray[np.uint32]) -> NDArray[np.uint32]:
         records = leaves - np.uint32(self.metadata.node_count)
         room = self.path.stat().st_size - self._tree_bytes
-        if int(records.min()) < _DATA_SEPARATOR or int(records.max()) >= room:
+        if int(records.min()) < DATA_SEPARATOR or int(records.max()) >= room:
             raise GeoError(f"{self.name}: its search tree points outside of the data")
         return records
 

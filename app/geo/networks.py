@@ -16,16 +16,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
-import maxminddb
 import numpy as np
 
 from app.geo.memory import MemoryFile
-from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile, holds_ipv4, texts
+from app.geo.mmdb import DATA_SEPARATOR, LOOKUP_ERRORS, MmdbFile, holds_ipv4
 from app.model import GeoError, Record
 from app.model.network import CloudRegion, NetworkName, parse_network
 from app.model.place import PATTERN, UNKNOWN_PLACE, Place
@@ -278,28 +278,53 @@ class NetworkLookup:
 
 def _names_in(path: Path) -> frozenset[str]:
     """Reads all records, and returns the names of overlays in them. Raises GeoError if the database is
-    damaged, or has a record that cannot be."""
-    file, names, seen = MmdbFile(path), set[str](), np.zeros(0, np.uint32)
-    with maxminddb.Reader(path, maxminddb.MODE_MMAP) as reader:  # which crashes on no record
-        for level in file.walk():
-            records, first = np.unique(level.records, return_index=True)
-            new = first[~np.isin(records, seen)]
-            seen = np.union1d(seen, records)
-            for address in texts(file.metadata.ip_version, level.high[new], level.low[new]):
-                try:
-                    record = reader.get(address)
-                except LOOKUP_ERRORS as error:
-                    raise GeoError(f"the networks database is damaged at {address}: {error}") from error
-                if not _is_possible(record):
-                    raise GeoError(f"the networks database has a record that cannot be at {address}")
-                names.update(name for key, name in record.items() if key == KEY)
+    damaged, or has a record that cannot be.
+
+    The records are read one behind the other, as `encode_mmdb` writes them, because looking each of them up
+    takes ten times as long."""
+    file, names, starts, at = MmdbFile(path), set[str](), array("I"), 0
+    data = file.data()
+    while at < len(data):
+        starts.append(DATA_SEPARATOR + at)
+        try:
+            record, at = _record_at(data, at)
+        except (IndexError, ValueError) as error:
+            raise GeoError(f"the networks database is damaged: {error}") from error
+        if not _is_possible(record):
+            raise GeoError(f"the networks database has a record that cannot be: {str(record)[:200]}")
+        names.update(name for key, name in record.items() if key == KEY)
+    known = np.array(starts, np.uint32)
+    if not all(np.isin(level.records, known).all() for level in file.walk()):
+        raise GeoError("the networks database is damaged: a network leads to no record")
     return frozenset(names)
 
 
-def _is_possible(record: object) -> TypeGuard[dict[str, str]]:
+_MAP, _TEXT = 0xE0, 0x40  # the types of a record and of what is in it
+_LONG = 29  # the first length that takes another byte
+
+
+def _record_at(data: bytes, at: int) -> tuple[dict[str, str], int]:
+    """Decodes the record, a map of texts, at a place in the data section. Returns it with the place that is
+    behind it. Raises IndexError or ValueError if there is none."""
+    size, at = data[at] - _MAP, at + 1
+    if not 0 <= size < _LONG:
+        raise ValueError("a record is no map")
+    texts = []
+    for _ in range(2 * size):
+        length, at = data[at] - _TEXT, at + 1
+        if length == _LONG:
+            length, at = _LONG + data[at], at + 1
+        elif not 0 <= length < _LONG:
+            raise ValueError("a record holds something other than a text")
+        if at + length > len(data):
+            raise ValueError("a text is cut off")
+        texts.append(data[at : at + length].decode())
+        at += length
+    return dict(zip(texts[::2], texts[1::2], strict=True)), at
+
+
+def _is_possible(record: Mapping[str, str]) -> bool:
     """Returns whether a record is one that `_record` makes."""
-    if not isinstance(record, dict) or not all(isinstance(value, str) for value in record.values()):
-        return False
     place = record.get(PLACE)
     if place is None or GEOFEED not in record:
         return record.keys() == {KEY}

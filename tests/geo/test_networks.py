@@ -293,7 +293,7 @@ def test_impossible_records(tmp_path: Path, record: dict[str, str]) -> None:
     metadata = {"database_type": "T", "description": {}, "build_epoch": 1}
     path = tmp_path / "tree.mmdb"
     path.write_bytes(encode_mmdb(grower.nodes, root, [record], metadata))
-    with pytest.raises(GeoError, match="a record that cannot be at 2000::"):
+    with pytest.raises(GeoError, match="a record that cannot be"):
         NetworkLookup(path)
 
 
