@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from app.files import Marks
@@ -43,8 +44,7 @@ class CorrectionFiles:
 
     @property
     def cells(self) -> Mapping[Place, Coordinates]:
-        """The coordinates of each cell that a row names. Of several cities in one cell, the
-        first counts."""
+        """The coordinates of each cell that a row names. Of several cities in one cell, the first counts."""
         found: dict[Place, Coordinates] = {}
         for row in self.corrections:
             if row.coordinates is not None:
@@ -71,7 +71,8 @@ class CorrectionFiles:
     def _recall(self) -> None:
         content = scan_cache.load(self._kept_folder, _KIND, _KEY)
         if content is not None:
-            self._geofeeds.rows = self._kept_rows = decode_rows(content)
+            with suppress(ValueError):  # another version of this program kept it
+                self._geofeeds.rows = self._kept_rows = decode_rows(content)
 
     def _keep(self) -> None:
         """Keeps the rows on disk, unless the disk has them already."""

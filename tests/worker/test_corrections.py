@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.geo import scan_cache
 from app.geo.networks import NetworkLookup, Networks, build_networks
 from app.geo.place_lookup import PlaceLookup
 from app.request.clients import whereabouts
@@ -122,6 +123,19 @@ def test_faults_keep_the_last_good_rows(
     third.step(NOON + 3 * MINUTE)
     assert places() == dict.fromkeys(CLIENTS, "DE/50/8")
     assert third.faults.current == {}
+
+
+@pytest.mark.parametrize("kept", [b"", b"{}", b'{"office.csv": [["192.0.2.0/99", "DE", null, 1]]}', b"\xff"])
+def test_a_copy_of_another_version(
+    network: Network, start: StartWorker, feed: Path, places: Seen, kept: bytes
+) -> None:
+    """A kept copy that this program does not understand counts as none."""
+    scan_cache.save(network.var / "geofeeds", "geofeeds", "rows", kept)
+    feed.write_text(TOKYO)
+    worker = start()
+    worker.step(NOON)
+    assert places()[CLIENTS[0]] == "JP/35/139"
+    assert worker.faults.current == {}
 
 
 def test_only_geofeeds_are_read_again(
