@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from app.geo.copies import VerifiedCopies
 from app.geo.database import AsnDatabase, CityDatabase
@@ -28,6 +29,8 @@ from app.snapshot.status import Heartbeat, decode_heartbeat
 from app.store import FileStore, Pointer, Store
 
 log = logging.getLogger("mirrorwise.web")
+
+FollowDocument = Callable[[Serving, Store, Pointer], Serving]
 
 HEARTBEAT_EVERY_S = 5.0
 LATE_AFTER_S = 30.0
@@ -144,11 +147,16 @@ class Current:
             self.serving, stored = self._generations.load(store, pointer, self.serving)
             if self._kept is not None and store is not self._kept.store:
                 self._kept.offer(stored)
-        serving = self.serving = at_time(self.serving, pointer)
-        self._attempt("status document", lambda: self._follow_status(serving, store, pointer))
+        self.serving = at_time(self.serving, pointer)
+        for subject, follow in (
+            ("status document", self._generations.with_status),
+            ("statistics", self._generations.with_statistics),
+        ):
+            self._attempt(subject, partial(self._follow_document, follow, store, pointer))
 
-    def _follow_status(self, serving: Serving, store: Store, pointer: Pointer) -> None:
-        self.serving = self._generations.with_status(serving, store, pointer)
+    def _follow_document(self, follow: FollowDocument, store: Store, pointer: Pointer) -> None:
+        if self.serving is not None:
+            self.serving = follow(self.serving, store, pointer)
 
     def _begin_with(self, kept: KeptCopy) -> None:
         try:

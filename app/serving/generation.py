@@ -18,6 +18,8 @@ from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.soundness import check_names
+from app.snapshot.statistics import StatisticsDocument
+from app.snapshot.statistics import decode as decode_statistics
 from app.snapshot.status import StatusDocument
 from app.snapshot.status import check as check_status
 from app.snapshot.status import decode as decode_status
@@ -48,6 +50,10 @@ class Serving:
     status_tag: str = ""
     #: The status document, still encoded, because only explanations need it.
     status: bytes | None = None
+    #: The tag of the statistics document in `statistics` (`Pointer.statistics`).
+    statistics_tag: str = ""
+    #: The statistics document; None if there is none.
+    statistics: StatisticsDocument | None = None
 
     @property
     def snapshot(self) -> LoadedSnapshot:
@@ -70,8 +76,8 @@ class Stored:
 
 
 class GenerationReader:
-    """Reads generations, their networks databases, and status documents, and checks each of them as a whole
-    before it is used."""
+    """Reads generations, their networks databases, and documents of status and statistics. It checks each of
+    them as a whole before it is used."""
 
     def __init__(self) -> None:
         self._refused: dict[str, tuple[str, str]] = {}  # by kind: the tag of the last one, and why
@@ -93,6 +99,8 @@ class GenerationReader:
                 networks=_opened(snapshot, networks, former),
                 published_at_s=pointer.published_at_s,
                 questions=Memo(QUESTIONS_BYTES, lambda name, asked: 200 + len(name) + size_of(asked[1])),
+                statistics_tag=former.statistics_tag if former else "",
+                statistics=former.statistics if former else None,
             )
         log.info(
             "serving generation %s: %d mirrors, %.1f MB, ready in %.0f ms",
@@ -113,6 +121,16 @@ class GenerationReader:
             if status is not None:
                 check_status(status)
         return replace(serving, status=status, status_tag=pointer.status)
+
+    def with_statistics(self, serving: Serving, store: Store, pointer: Pointer) -> Serving:
+        """Returns the same generation, with the statistics document that the store has now. Raises StoreError
+        or SnapshotError."""
+        if serving.statistics_tag == pointer.statistics:
+            return serving
+        with self._refusing("statistics", pointer.statistics):
+            data = store.statistics()
+            statistics = decode_statistics(data) if data is not None else None
+        return replace(serving, statistics=statistics, statistics_tag=pointer.statistics)
 
     @contextmanager
     def _refusing(self, kind: str, tag: str) -> Iterator[None]:
