@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from flask import Flask, Response, request
@@ -17,10 +18,12 @@ from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
-from app.web.explanations import Kind, MirrorAnswers, Wanted
+from app.web.documents import CONTENT_TYPES, Kind, Wanted
+from app.web.explanations import MirrorAnswers
 from app.web.fastpath import ABOUT_THE_CLIENT, remember
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
 from app.web.operators import is_operator
+from app.web.statistics import StatisticsAnswers
 
 Parameters = Mapping[str, str]
 
@@ -44,6 +47,7 @@ class Routes:
         self.current = current
         self.clients = clients
         self._mirrors = MirrorAnswers(current)
+        self._statistics = StatisticsAnswers()
 
     def register(self, app: Flask) -> None:
         """Adds the URL rules of all views to the application."""
@@ -56,6 +60,9 @@ class Routes:
             "/explain/schema": self.explanation_schema,
             "/mirrors": self.mirrors,
             "/mirrors/<anything:name>": self.mirrors,
+            "/statistics": self.statistics,
+            "/statistics.json": self.statistics_json,
+            "/statistics/<anything:file>": self.statistics_table,
             "/whoami": self.whoami,
             "/healthz": self.healthz,
             "/readyz": self.readyz,
@@ -107,7 +114,7 @@ class Routes:
     def _wanted(self, otherwise: Kind = "text") -> Wanted:
         """Returns the form of answer that the request wants; `otherwise` is for a client that takes anything,
         as curl does."""
-        kinds = {type_.partition(";")[0]: kind for kind, type_ in explanations.CONTENT_TYPES.items()}
+        kinds = {type_.partition(";")[0]: kind for kind, type_ in CONTENT_TYPES.items()}
         offered = sorted(kinds, key=lambda content_type: kinds[content_type] != otherwise)
         parameters = request.args.to_dict()
         accepted = request.accept_mimetypes.best_match(offered)
@@ -148,6 +155,15 @@ class Routes:
         if name:
             return respond(self._mirrors.one(serving, name, self._wanted("json")))
         return respond(self._mirrors.all(serving, self._wanted("json")))
+
+    def statistics(self) -> Response:
+        return respond(self._statistics.all(self._serving(), self._wanted("json")))
+
+    def statistics_json(self) -> Response:
+        return respond(self._statistics.all(self._serving(), replace(self._wanted(), kind="json")))
+
+    def statistics_table(self, file: str) -> Response:
+        return respond(self._statistics.table(self._serving(), file, self._wanted()))
 
     def whoami(self) -> Response:
         serving = self.current.serving
