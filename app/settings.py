@@ -85,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     history_url: SecretUrl | None = None
     history_days: int = 730
     history_place_days: int = 60
+    history_least_shown: int = 10
     request_log: Path | None = None
     geoip_city: tuple[Path, ...] = (Path("data/geoip/city.mmdb"),)
     geoip_asn: tuple[Path, ...] = ()
@@ -120,6 +121,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         history_url=read("HISTORY_URL", _history_url, None),
         history_days=read("HISTORY_DAYS", _between(1, 36500), 730),
         history_place_days=read("HISTORY_PLACE_DAYS", _between(1, 36500), 60),
+        history_least_shown=read("HISTORY_LEAST_SHOWN", _between(1, 10**6), 10),
         request_log=read("REQUEST_LOG", _path, None),
         geoip_city=read("GEOIP_CITY", _paths, (data_dir / "geoip" / "city.mmdb",)),
         geoip_asn=read("GEOIP_ASN", _paths, ()),

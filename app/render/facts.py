@@ -283,11 +283,14 @@ def _requests(requests: MirrorRequests | None) -> list[Row]:
     """Returns the row that says what a mirror is sent, beside what was planned."""
     if requests is None:
         return []
-    planned = "" if requests.planned is None else f"; planned is {percent(requests.planned)}"
-    share = f"{percent(requests.sent)} of what all mirrors were sent{planned}"
-    return [("requests", f"{requests.requests:,} since {requests.since}, {share}")]
+    number = f"{requests.requests:,} since {requests.since}"
+    if requests.sent is None or requests.planned is None:
+        return [("requests", number)]
+    sent, planned = percent(requests.sent), percent(requests.planned)
+    return [("requests", f"{number}, {sent} of those of all ranked mirrors; planned is {planned}")]
 
 
-def percent(part: float) -> str:
-    """Returns a part of the whole in per cent, with as many digits as tell small parts apart."""
-    return f"{part:.2%}" if part < 0.1 else f"{part:.1%}"
+def percent(part: float | None) -> str:
+    """Returns a part of the whole in per cent, with as many digits as tell small parts apart; nothing for
+    None."""
+    return "" if part is None else f"{part:.2%}" if part < 0.1 else f"{part:.1%}"

@@ -107,13 +107,13 @@ def months(days: Iterable[DayOfRequests]) -> Mapping[str, int]:
 
 def differences(mirrors: Iterable[MirrorShare]) -> list[MirrorShare]:
     """Returns the mirrors that are sent something else than was planned, the largest differences first."""
-    known = [one for one in mirrors if one.planned is not None and one.planned != one.sent]
-    return sorted(known, key=lambda one: (-abs(one.sent - (one.planned or 0.0)), one.mirror))
+    known = [one for one in mirrors if one.planned != one.sent]
+    return sorted(known, key=lambda one: (-abs((one.sent or 0.0) - (one.planned or 0.0)), one.mirror))
 
 
 def top_share(mirrors: Iterable[MirrorShare]) -> float:
     """Returns the largest of all shares, sent or planned."""
-    return max((max(one.sent, one.planned or 0.0) for one in mirrors), default=0.0)
+    return max((max(one.sent or 0.0, one.planned or 0.0) for one in mirrors), default=0.0)
 
 
 # --- CSV -------------------------------------------------------------------------------------------

@@ -57,8 +57,11 @@ class MirrorShare(Record, frozen=True, kw_only=True):
 
     mirror: str
     requests: Count
-    sent: Annotated[Part, about("Its share of the requests of all mirrors that are shown.")]
-    planned: Annotated[Part | None, about("Its share of the clients as planned; null where none is known.")]
+    sent: Annotated[
+        Part | None,
+        about("Its share of the requests of all that are ranked; null for one that is not, as in a cloud."),
+    ]
+    planned: Annotated[Part | None, about("The share of all clients that it is meant to get; null likewise.")]
 
 
 class Statistics(Record, frozen=True, kw_only=True):

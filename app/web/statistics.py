@@ -7,8 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+import msgspec
+
+from app.answer.privacy import shown_to_all
 from app.render import html, json, statistics
 from app.serving.generation import Serving
+from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import Statistics, StatisticsDocument
 from app.web.answers import Answer, plain
 from app.web.documents import Kind, SharedDocument, Wanted
@@ -18,10 +22,10 @@ CSV = ".csv"
 
 class StatisticsAnswers:
     """Makes the answers with statistics. They are the same for all clients, so each is made once for each
-    statistics document, when it is first asked for."""
+    statistics document and snapshot, when it is first asked for."""
 
     def __init__(self) -> None:
-        self._of: StatisticsDocument | None = None
+        self._of: tuple[LoadedSnapshot, StatisticsDocument] | None = None
         self._made: dict[str, SharedDocument] = {}
         self._lock = threading.Lock()
 
@@ -52,9 +56,18 @@ class StatisticsAnswers:
             return plain(404, "There are no statistics yet.")
         key = f"{kind} {name}"
         with self._lock:
-            if self._of is not document:
-                self._of, self._made = document, {}
+            if self._of is None or self._of[0] is not serving.snapshot or self._of[1] is not document:
+                self._of, self._made = (serving.snapshot, document), {}
             if key not in self._made:
-                self._made[key] = SharedDocument(kind, make(document.of_service()))
+                self._made[key] = SharedDocument(kind, make(_public(document.of_service(), serving.snapshot)))
             shared = self._made[key]
         return shared.answer(wanted)
+
+
+def _public(service: Statistics, snapshot: LoadedSnapshot) -> Statistics:
+    """Returns statistics without the mirrors that have become private, or are gone, since they were
+    compiled."""
+    names = {snapshot.mirrors[index].name for index in shown_to_all(snapshot)}
+    return msgspec.structs.replace(
+        service, mirrors=tuple(one for one in service.mirrors if one.mirror in names)
+    )

@@ -1,0 +1,146 @@
+"""Compiles statistics from the sums in the history's database.
+
+What is too small is summed up under another name here, and private mirrors are left out here, so that
+nothing of either is ever published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from app.answer.privacy import shown_to_all
+from app.history.sums import DAYS, MIRROR_DAYS, HistorySums
+from app.snapshot.demand import Market, compared
+from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.statistics import (
+    OTHER,
+    DayOfRequests,
+    MirrorRequests,
+    MirrorShare,
+    Requests,
+    Statistics,
+    WeekOfSystems,
+)
+from app.store import Publication
+
+UNKNOWN = "unknown"
+"""The name of what is not known, such as a client's country."""
+MOST_NAMES = 100
+"""How many names of software, operating systems or the like are shown at most: clients choose them."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What of the sums is shown: nothing that has fewer requests than `least`, and of mirrors these alone.
+    `planned` has the shares of clients that they are meant to get, as far as they are known."""
+
+    least: int
+    mirrors: Sequence[str]
+    planned: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a worker has published, with the load prices by mirror and the clients by place that it is made
+    for."""
+
+    published: Publication
+    load_km: Mapping[str, float]
+    clients: Mapping[str, float]
+
+    def shown(self, least: int) -> Shown:
+        """Returns that the public mirrors are shown, with the shares of clients that they are meant to get."""
+        snapshot = LoadedSnapshot(self.published.generation, self.published.snapshot)
+        mirrors = [snapshot.mirrors[index].name for index in shown_to_all(snapshot)]
+        if not snapshot.rankable or not self.clients:
+            return Shown(least, mirrors, {})
+        market = Market(snapshot, self.clients)
+        return Shown(least, mirrors, market.planned(market.load_of(self.load_km)))
+
+
+def statistics_of(
+    sums: HistorySums, shown: Shown, now: datetime
+) -> tuple[Statistics, Mapping[str, MirrorRequests]]:
+    """Compiles the statistics of the service, and of each mirror that is shown, by its name."""
+    shares = _shares(sums, shown)
+
+    def named(numbers: Mapping[str, int], most: int | None = None) -> tuple[Requests, ...]:
+        return in_order(numbers, shown.least, most)
+
+    service = Statistics(
+        compiled_at=now,
+        least=shown.least,
+        days=tuple(_days(sums)),
+        since=sums.since,
+        places=named(sums.places),
+        countries=named(sums.countries),
+        releases=named(sums.releases, MOST_NAMES),
+        repos=named(sums.repos, MOST_NAMES),
+        arches=named(sums.arches, MOST_NAMES),
+        software=named(sums.software, MOST_NAMES),
+        mirrors=tuple(shares.values()),
+        weeks=tuple(
+            WeekOfSystems(
+                begins=date.fromisoformat(week),
+                systems=named({name: max(repos.values()) for name, repos in systems.items()}, MOST_NAMES),
+            )
+            for week, systems in sorted(sums.systems.items())
+        ),
+    )
+    return service, {name: _of_mirror(sums, share, shown.least) for name, share in shares.items()}
+
+
+def in_order(numbers: Mapping[str, int], least: int, most: int | None = None) -> tuple[Requests, ...]:
+    """Returns the numbers of requests by name, the largest first. Those below `least`, and all behind the
+    first `most`, are summed up at the end, under the name `OTHER`."""
+    order = sorted(numbers.items(), key=lambda one: (-one[1], one[0]))
+    alone = [(name, number) for name, number in order[:most] if number >= least]
+    rest = sum(number for _, number in order[len(alone) :])
+    named = [Requests(name=name or UNKNOWN, requests=number) for name, number in alone]
+    return (*named, Requests(name=OTHER, requests=rest)) if rest else tuple(named)
+
+
+def _days(sums: HistorySums) -> Sequence[DayOfRequests]:
+    """Returns all days from the first one with requests on, also those without."""
+    if not sums.days:
+        return ()
+    first = max(date.fromisoformat(min(sums.days)), sums.until - timedelta(days=DAYS - 1))
+    days = [first + timedelta(days=number) for number in range((sums.until - first).days + 1)]
+    counted = [sums.days.get(str(day), (0, 0)) for day in days]
+    return [
+        DayOfRequests(day=day, requests=requests, failed=failed)
+        for day, (requests, failed) in zip(days, counted, strict=True)
+    ]
+
+
+def _shares(sums: HistorySums, shown: Shown) -> dict[str, MirrorShare]:
+    """Returns the shares of the mirrors that are shown, by name, the largest first."""
+    numbers = {name: sum(sums.mirror_countries.get(name, {}).values()) for name in shown.mirrors}
+    shares = {one.mirror: one for one in compared(shown.planned, numbers)}
+    order = sorted(numbers, key=lambda name: (-numbers[name], name))
+    return {
+        name: MirrorShare(
+            mirror=name,
+            requests=numbers[name],
+            sent=shares[name].sent if name in shares else None,
+            planned=shares[name].planned if name in shares else None,
+        )
+        for name in order
+    }
+
+
+def _of_mirror(sums: HistorySums, share: MirrorShare, least: int) -> MirrorRequests:
+    by_day = sums.mirror_days.get(share.mirror, {})
+    days = [sums.mirrors_since + timedelta(days=number) for number in range(MIRROR_DAYS)]
+    return MirrorRequests(
+        mirror=share.mirror,
+        requests=share.requests,
+        sent=share.sent,
+        planned=share.planned,
+        since=sums.since,
+        first_day=sums.mirrors_since,
+        days=tuple(by_day.get(str(day), 0) for day in days),
+        countries=in_order(sums.mirror_countries.get(share.mirror, {}), least),
+    )
