@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import click
 import msgspec
@@ -19,18 +19,24 @@ PLAIN_WIDTH = 200
 
 
 def write_text(simulation: Simulation, every_mirror: bool) -> None:
+    tables = (_figures(simulation), _mirrors(simulation, every_mirror))
+    write_tables(_headings(simulation), tables, _remarks(simulation))
+
+
+def write_tables(headings: Iterable[str], tables: Iterable[Table], remarks: Iterable[str]) -> None:
+    """Prints lines, tables, and more lines."""
     terminal = sys.stdout.isatty()
     console = Console() if terminal else Console(width=PLAIN_WIDTH, color_system=None)
     with console.capture() as capture:
-        for line in _headings(simulation):
+        for line in headings:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-        for table in (_figures(simulation), _mirrors(simulation, every_mirror)):
+        for table in tables:
             console.print()
             table.box = box.SIMPLE_HEAD if terminal else None
             table.pad_edge = terminal
             table.padding = (0, 1, 0, 0) if terminal else (0, 2, 0, 0)
             console.print(table, highlight=False)
-        for line in _remarks(simulation):
+        for line in remarks:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()), color=terminal or None)
 

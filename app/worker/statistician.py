@@ -32,7 +32,7 @@ class Statistician:
     """The part of a worker that compiles and publishes statistics."""
 
     def __init__(self, compile_: Callable[[float, Plan], bytes | None], faults: Faults) -> None:
-        """`compile_` reads the database at a time in epoch seconds, and returns the encoded statistics; None if
+        """`compile_` reads the database at a time in epoch seconds. It returns the encoded statistics; None if
         there is no database."""
         self._compile = compile_
         self._faults = faults

@@ -51,7 +51,7 @@ class Plan:
     clients: Mapping[str, float]
 
     def shown(self, least: int) -> Shown:
-        """Returns that the public mirrors are shown, with the shares of clients that they are meant to get."""
+        """Returns that public mirrors are shown, with the shares of clients that they are meant to get."""
         snapshot = LoadedSnapshot(self.published.generation, self.published.snapshot)
         mirrors = [snapshot.mirrors[index].name for index in shown_to_all(snapshot)]
         if not snapshot.rankable or not self.clients:
