@@ -45,7 +45,7 @@ class HistoryDatabase:
 
     @property
     def is_there(self) -> bool:
-        """Whether there may be anything in the database. While a SQLite database has no file, there is not."""
+        """Whether there may be a database. There is none while a SQLite database has no file."""
         return self._path is None or self._path.exists()
 
     @contextmanager

@@ -147,8 +147,10 @@ def decode(data: bytes) -> StatisticsDocument:
         problem = f"the statistics document has schema {document.schema}, this program reads {SCHEMA}"
         raise SnapshotError(problem)
     days = [one.day for one in service.days]
+    days_of_mirrors = (one.first_day.toordinal() + len(one.days) for one in mirrors.values())
     if (
         not is_possible(service.compiled_at)
+        or any(end > date.max.toordinal() for end in days_of_mirrors)
         or days != sorted(set(days))
         or any(name != one.mirror for name, one in mirrors.items())
     ):

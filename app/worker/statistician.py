@@ -25,15 +25,14 @@ from app.worker.statistics import Plan, statistics_of
 EVERY_S = 300.0
 SLOW_AFTER_S = 60.0
 """The time after which a database that has not answered yet is at fault."""
-SUBJECT = "statistics"
 
 
 class Statistician:
     """The part of a worker that compiles and publishes statistics."""
 
     def __init__(self, compile_: Callable[[float, Plan], bytes | None], faults: Faults) -> None:
-        """`compile_` reads the database at a time in epoch seconds. It returns the encoded statistics; None if
-        there is no database."""
+        """`compile_` reads the database at a time in epoch seconds. It returns the encoded statistics; None
+        stands for no database."""
         self._compile = compile_
         self._faults = faults
         self._compiling: Future[bytes | None] | None = None
@@ -74,12 +73,12 @@ class Statistician:
         except HistoryError as error:
             self._note(str(error))
             return
-        self._faults.clear(SUBJECT)
+        self._faults.clear("statistics")
         if data is not None and data != self._data:
             self._data, self._is_published = data, False
 
     def _note(self, problem: str) -> None:
-        self._faults.set(SUBJECT, f"{problem}; those that were published last stay")
+        self._faults.set("statistics", f"{problem}; those that were published last stay")
 
 
 def compiled(settings: Settings, now: float, plan: Plan) -> bytes | None:
