@@ -1,4 +1,4 @@
-"""The record of one request: a line of JSON, which nginx writes or, where there is no nginx, the web processes.
+"""The record of one request: a line of JSON, which nginx writes or, without nginx, the web processes.
 
 A record holds no address and nothing that tells one network from its neighbours: of the client it has the
 place, the cloud region, the IP version, and the software. What it says about the question comes from the
