@@ -23,7 +23,7 @@ from app.model.place import PATTERN as PLACE
 
 MAX_LINE_BYTES = 8192
 """Longer lines are no records."""
-MAX_KNOWN = 50_000
+MAX_KNOWN = 8192
 
 _NAME = r"[A-Za-z0-9._+-]{1,100}"
 _QUESTION = re.compile(
@@ -100,6 +100,11 @@ def parse_record(line: bytes) -> RequestRecord | None:
     if moment_of(record.time) is None or (record.question and asked_in(record.question) is None):
         return None
     return record
+
+
+def is_record(line: bytes) -> bool:
+    """Returns whether a line is a record."""
+    return parse_record(line) is not None
 
 
 @lru_cache(MAX_KNOWN)

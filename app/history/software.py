@@ -1,5 +1,4 @@
-"""What is kept of a client's software: of libdnf and rpm-ostree the system that they name, of anything else only
-a word.
+"""What is kept of a client's software: the system that libdnf and rpm-ostree name, or only a word.
 
 A User-Agent is what the client says, and may hold anything, also an address. So the parts of a system's name
 have strict forms: there are never three digits in a row in a name or variant, and never more than one dot in
