@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from app.history.sums import DAYS, MIRROR_DAYS, WEEKS, HistorySums
+from app.history.totals import DAYS, MIRROR_DAYS, WEEKS, HistoryTotals
 from app.model.countries import countries
 
 TODAY = date(2026, 11, 27)
@@ -17,13 +17,13 @@ def day(ago: int) -> str:
     return str(TODAY - timedelta(days=ago))
 
 
-def a_year(mirrors: Sequence[str], places: int = 10_000) -> HistorySums:
+def a_year(mirrors: Sequence[str], places: int = 10_000) -> HistoryTotals:
     """A busy year: every country, as many places as a city database has, all releases, and much software."""
     chance = random.Random(1)
     codes = list(countries())
     monday = TODAY - timedelta(days=TODAY.weekday())
     weeks = [str(monday - timedelta(weeks=ago)) for ago in range(WEEKS)]
-    return HistorySums(
+    return HistoryTotals(
         until=TODAY,
         days={day(ago): (chance.randrange(40_000_000, 60_000_000), ago) for ago in range(DAYS)},
         systems={

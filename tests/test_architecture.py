@@ -46,12 +46,12 @@ ALLOWED = {
     "render": "model catalogue request snapshot answer explain",
     "serving": "model files settings logs store geo snapshot answer request",
     # the programs
-    "web": "model catalogue settings logs store geo snapshot request answer explain render serving",
+    "web": "model catalogue history settings logs store geo snapshot request answer explain render serving",
     "worker": "model answer files settings logs clouds geo history sources ranking snapshot store surveys",
     "simulation": "model files settings logs sources ranking snapshot store surveys worker",
     "site": "model files settings logs geo snapshot store",
-    "cli": "model files settings logs catalogue clouds sources geo history snapshot probe store request explain"
-    " render serving web worker simulation site",
+    "cli": "model files settings logs catalogue clouds sources geo history snapshot probe store request"
+    " explain render serving web worker simulation site",
     "__main__": "cli",
 }
 

@@ -10,7 +10,7 @@ import msgspec
 from rich.table import Table
 
 from app.history.database import open_history
-from app.history.sums import read_sums
+from app.history.totals import read_totals
 from app.model import SnapshotError, StoreError
 from app.model.words import moment
 from app.render import json
@@ -42,7 +42,7 @@ def _read(settings: Settings, shown: Shown) -> Statistics:
     now = datetime.now(UTC)
     try:
         with history.reading() as connection:
-            return statistics_of(read_sums(connection, now.date()), shown, now)[0]
+            return statistics_of(read_totals(connection, now.date()), shown, now)[0]
     finally:
         history.close()
 

@@ -133,8 +133,8 @@ class HistoryDatabase:
 
 
 def open_history(settings: Settings) -> HistoryDatabase:
-    """Returns the database that the settings name, `history.sqlite` in the service's folder by default. Raises
-    HistoryError if the driver is missing."""
+    """Returns the database that the settings name; by default, it is `history.sqlite` in the service's
+    folder. Raises HistoryError if the driver is missing."""
     if settings.history_url is None:
         return HistoryDatabase(URL.create("sqlite", database=str(settings.var_dir / "history.sqlite")))
     url = make_url(settings.history_url.value)

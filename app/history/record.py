@@ -1,4 +1,4 @@
-"""The record of one request: a line of JSON, which nginx writes or, where there is no nginx, the web processes.
+"""The record of one request: a line of JSON, which nginx writes or, without nginx, the web processes.
 
 A record holds no address and nothing that tells one network from its neighbours: of the client it has the
 place, the cloud region, the IP version, and the software. What it says about the question comes from the
@@ -23,7 +23,7 @@ from app.model.place import PATTERN as PLACE
 
 MAX_LINE_BYTES = 8192
 """Longer lines are no records."""
-MAX_KNOWN = 50_000
+MAX_KNOWN = 8192
 
 _NAME = r"[A-Za-z0-9._+-]{1,100}"
 _QUESTION = re.compile(
@@ -100,6 +100,11 @@ def parse_record(line: bytes) -> RequestRecord | None:
     if moment_of(record.time) is None or (record.question and asked_in(record.question) is None):
         return None
     return record
+
+
+def is_record(line: bytes) -> bool:
+    """Returns whether a line is a record."""
+    return parse_record(line) is not None
 
 
 @lru_cache(MAX_KNOWN)

@@ -79,9 +79,9 @@ positions = Table(
     Column("is_done", Boolean, nullable=False),
     Column("seen_at_s", Float, nullable=False),
 )
-"""How far each log file has been counted: `offset` bytes of what it holds, uncompressed. A file is known again
-by its beginning: `head` is the SHA-256 of its first `head_bytes` bytes. `collector` is the machine that read
-it, `path` where it was, `is_done` whether it is complete."""
+"""How far each log file has been counted: `offset` bytes of what it holds, uncompressed. A file is known
+again by its beginning: `head` is the SHA-256 of its first `head_bytes` bytes. `collector` is the machine that
+read it, `path` where it was, `is_done` whether no more is expected in it."""
 
 schema = Table("schema", metadata, Column("version", Integer, nullable=False))
 """One row: the number of migrations that have been made."""

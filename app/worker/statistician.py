@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from app.history.database import open_history
-from app.history.sums import read_sums
+from app.history.totals import read_totals
 from app.logs import Faults
 from app.model import HistoryError
 from app.settings import Settings
@@ -90,7 +90,7 @@ def compiled(settings: Settings, now: float, plan: Plan) -> bytes | None:
     moment = datetime.fromtimestamp(now, UTC)
     try:
         with history.reading() as connection:
-            sums = read_sums(connection, moment.date())
+            totals = read_totals(connection, moment.date())
     finally:
         history.close()
-    return encode(*statistics_of(sums, plan.shown(settings.history_least_shown), moment))
+    return encode(*statistics_of(totals, plan.shown(settings.history_least_shown), moment))

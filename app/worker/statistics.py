@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.answer.privacy import shown_to_all
-from app.history.sums import DAYS, MIRROR_DAYS, HistorySums
+from app.history.totals import DAYS, MIRROR_DAYS, HistoryTotals
 from app.snapshot.demand import Market, compared
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import (
@@ -61,10 +61,10 @@ class Plan:
 
 
 def statistics_of(
-    sums: HistorySums, shown: Shown, now: datetime
+    totals: HistoryTotals, shown: Shown, now: datetime
 ) -> tuple[Statistics, Mapping[str, MirrorRequests]]:
     """Compiles the statistics of the service, and of each mirror that is shown, by its name."""
-    shares = _shares(sums, shown)
+    shares = _shares(totals, shown)
 
     def named(numbers: Mapping[str, int], most: int | None = None) -> tuple[Requests, ...]:
         return in_order(numbers, shown.least, most)
@@ -72,52 +72,52 @@ def statistics_of(
     service = Statistics(
         compiled_at=now,
         least=shown.least,
-        days=tuple(_days(sums)),
-        since=sums.since,
-        places=named(sums.places),
-        countries=named(sums.countries),
-        releases=named(sums.releases, MOST_NAMES),
-        repos=named(sums.repos, MOST_NAMES),
-        arches=named(sums.arches, MOST_NAMES),
-        software=named(sums.software, MOST_NAMES),
+        days=tuple(_days(totals)),
+        since=totals.since,
+        places=named(totals.places),
+        countries=named(totals.countries),
+        releases=named(totals.releases, MOST_NAMES),
+        repos=named(totals.repos, MOST_NAMES),
+        arches=named(totals.arches, MOST_NAMES),
+        software=named(totals.software, MOST_NAMES),
         mirrors=tuple(shares.values()),
         weeks=tuple(
             WeekOfSystems(
                 begins=date.fromisoformat(week),
                 systems=named({name: max(repos.values()) for name, repos in systems.items()}, MOST_NAMES),
             )
-            for week, systems in sorted(sums.systems.items())
+            for week, systems in sorted(totals.systems.items())
         ),
     )
-    return service, {name: _of_mirror(sums, share, shown.least) for name, share in shares.items()}
+    return service, {name: _of_mirror(totals, share, shown.least) for name, share in shares.items()}
 
 
 def in_order(numbers: Mapping[str, int], least: int, most: int | None = None) -> tuple[Requests, ...]:
     """Returns the numbers of requests by name, the largest first. Those below `least`, and all behind the
     first `most`, are summed up at the end, under the name `OTHER`."""
     order = sorted(numbers.items(), key=lambda one: (-one[1], one[0]))
-    alone = [(name, number) for name, number in order[:most] if number >= least]
-    rest = sum(number for _, number in order[len(alone) :])
+    alone = [(name, number) for name, number in order if number >= least and name != OTHER][:most]
+    rest = sum(numbers.values()) - sum(number for _, number in alone)
     named = [Requests(name=name or UNKNOWN, requests=number) for name, number in alone]
     return (*named, Requests(name=OTHER, requests=rest)) if rest else tuple(named)
 
 
-def _days(sums: HistorySums) -> Sequence[DayOfRequests]:
+def _days(totals: HistoryTotals) -> Sequence[DayOfRequests]:
     """Returns all days from the first one with requests on, also those without."""
-    if not sums.days:
+    if not totals.days:
         return ()
-    first = max(date.fromisoformat(min(sums.days)), sums.until - timedelta(days=DAYS - 1))
-    days = [first + timedelta(days=number) for number in range((sums.until - first).days + 1)]
-    counted = [sums.days.get(str(day), (0, 0)) for day in days]
+    first = max(date.fromisoformat(min(totals.days)), totals.until - timedelta(days=DAYS - 1))
+    days = [first + timedelta(days=number) for number in range((totals.until - first).days + 1)]
+    counted = [totals.days.get(str(day), (0, 0)) for day in days]
     return [
         DayOfRequests(day=day, requests=requests, failed=failed)
         for day, (requests, failed) in zip(days, counted, strict=True)
     ]
 
 
-def _shares(sums: HistorySums, shown: Shown) -> dict[str, MirrorShare]:
+def _shares(totals: HistoryTotals, shown: Shown) -> dict[str, MirrorShare]:
     """Returns the shares of the mirrors that are shown, by name, the largest first."""
-    numbers = {name: sum(sums.mirror_countries.get(name, {}).values()) for name in shown.mirrors}
+    numbers = {name: sum(totals.mirror_countries.get(name, {}).values()) for name in shown.mirrors}
     shares = {one.mirror: one for one in compared(shown.planned, numbers)}
     order = sorted(numbers, key=lambda name: (-numbers[name], name))
     return {
@@ -131,16 +131,16 @@ def _shares(sums: HistorySums, shown: Shown) -> dict[str, MirrorShare]:
     }
 
 
-def _of_mirror(sums: HistorySums, share: MirrorShare, least: int) -> MirrorRequests:
-    by_day = sums.mirror_days.get(share.mirror, {})
-    days = [sums.mirrors_since + timedelta(days=number) for number in range(MIRROR_DAYS)]
+def _of_mirror(totals: HistoryTotals, share: MirrorShare, least: int) -> MirrorRequests:
+    by_day = totals.mirror_days.get(share.mirror, {})
+    days = [totals.mirrors_since + timedelta(days=number) for number in range(MIRROR_DAYS)]
     return MirrorRequests(
         mirror=share.mirror,
         requests=share.requests,
         sent=share.sent,
         planned=share.planned,
-        since=sums.since,
-        first_day=sums.mirrors_since,
+        since=totals.since,
+        first_day=totals.mirrors_since,
         days=tuple(by_day.get(str(day), 0) for day in days),
-        countries=in_order(sums.mirror_countries.get(share.mirror, {}), least),
+        countries=in_order(totals.mirror_countries.get(share.mirror, {}), least),
     )

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from app.history.sums import DAYS, MIRROR_DAYS, HistorySums
+from app.history.totals import DAYS, MIRROR_DAYS, HistoryTotals
 from app.snapshot.statistics import OTHER, MirrorRequests, Statistics
 from app.worker.statistics import Shown, in_order, statistics_of
 from tests.served import TODAY, day
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
-NONE = HistorySums(
+NONE = HistoryTotals(
     until=TODAY,
     days={},
     systems={},
@@ -45,6 +45,7 @@ def of(shown: Shown = SHOWN, **sums: Any) -> tuple[Statistics, dict[str, MirrorR
         pytest.param({"DE": 10, "FR": 9, "LU": 3}, None, [("DE", 10), (OTHER, 12)], id="too few are other"),
         pytest.param({"FR": 9}, None, [(OTHER, 9)], id="all are other"),
         pytest.param({"": 20}, None, [("unknown", 20)], id="what is not known"),
+        pytest.param({"A": 12, OTHER: 40, "B": 3}, None, [("A", 12), (OTHER, 43)], id="other stays other"),
         pytest.param({"A": 30, "B": 20, "C": 10}, 1, [("A", 30), (OTHER, 30)], id="too many are other"),
     ],
 )

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 
 from app.history import tables
 from app.history.database import HistoryDatabase
-from app.history.sums import DAYS, MIRROR_DAYS, RECENT_DAYS, WEEKS, HistorySums, read_sums
+from app.history.totals import DAYS, MIRROR_DAYS, RECENT_DAYS, WEEKS, HistoryTotals, read_totals
 from tests.served import TODAY, day
 
 MONDAY = TODAY - timedelta(days=TODAY.weekday())
@@ -31,9 +31,9 @@ def counted(database: HistoryDatabase, table: Table, sums: dict[tuple[Any, ...],
         database.add(connection, table, sums)
 
 
-def read(database: HistoryDatabase, until: date = TODAY) -> HistorySums:
+def read(database: HistoryDatabase, until: date = TODAY) -> HistoryTotals:
     with database.reading() as connection:
-        return read_sums(connection, until)
+        return read_totals(connection, until)
 
 
 def test_days(database: HistoryDatabase) -> None:
