@@ -41,9 +41,9 @@ class Serving:
     #: None if the generation has no networks database.
     networks: NetworkLookup | None
     published_at_s: float
-    #: The questions that clients asked before, with the label of their URL form, by path and deciding
-    #: parameters.
-    questions: Memo[str, tuple[str, Question]]
+    #: The questions that clients asked before, by path and deciding parameters: the label of the URL form,
+    #: the question, and the question as it is recorded.
+    questions: Memo[str, tuple[str, Question, str]]
     #: The tag of the status document in `status` (`Pointer.status`).
     status_tag: str = ""
     #: The status document, still encoded, because only explanations need it.

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
+from app.history.request_log import Answered, RequestLog
 from app.request.clients import Clients
 from app.request.parameters import QuestionError
 from app.request.question import DECIDING, NAMING, Question
@@ -31,6 +32,9 @@ MAX_NAME_CHARS = 300
 """The largest number of characters in the name of a question (`name_of`) that is remembered. Clients hardly
 ever send a longer target twice."""
 
+MAX_AGENT_CHARS = 256
+"""How much is looked at of a User-Agent."""
+
 ABOUT_THE_CLIENT = frozenset({"ip", "explain", "mirror"})
 """Parameters that an answer depends on beside the question: requests with them never take the fast path."""
 _IN_NAMES = DECIDING | ABOUT_THE_CLIENT
@@ -42,10 +46,14 @@ class FastPath:
     """The WSGI middleware around the Flask application. It answers the requests whose question is known. All
     others go to the application, in their plain form (`plain`)."""
 
-    def __init__(self, app: WSGIApplication, current: Current, clients: Clients) -> None:
+    def __init__(
+        self, app: WSGIApplication, current: Current, clients: Clients, records: RequestLog | None = None
+    ) -> None:
+        """`records` is where requests are recorded, if this process does that."""
         self._app = app
         self._current = current
         self._clients = clients
+        self._records = records
         self._tally = current.tally
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -57,10 +65,10 @@ class FastPath:
         remembered = _remembered(serving, path, query)
         if remembered is None:
             return self._ordinary(environ, start_response, started)
-        form, question = remembered
+        form, question, asked = remembered
         client = self._clients.caller(environ, self._current.cities, serving.networks)
         try:
-            status, content_type, body, headers, reason = listed(serving.lists, client.of, question)
+            status, content_type, body, headers, reason = listed(serving.lists, client.of, question, asked)
         except QuestionError:  # the ordinary views word the error
             return self._ordinary(environ, start_response, started)
         length = str(len(body))
@@ -70,6 +78,8 @@ class FastPath:
         )
         self._tally.memo_hits += 1
         self._tally.add((form, status, reason), perf_counter() - started)
+        if self._records is not None:
+            self._record(self._records, environ, status, headers, client.of.family)
         return [body]
 
     def remembers(self, target: str) -> bool:
@@ -96,14 +106,30 @@ class FastPath:
             status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
         ) -> Callable[[bytes], Any]:
             self._tally.add((form, int(status[:3]), _reason_in(headers)), perf_counter() - started)
+            if self._records is not None:
+                family = self._clients.family(environ)
+                self._record(self._records, environ, int(status[:3]), headers, family)
             return start_response(status, headers, exc_info)
 
         return self._app(environ, begin)
 
+    def _record(
+        self,
+        records: RequestLog,
+        environ: WSGIEnvironment,
+        status: int,
+        headers: Iterable[tuple[str, str]],
+        family: int,
+    ) -> None:
+        """Records a request, unless nginx has it in its log."""
+        if not self._clients.was_recorded(environ):
+            query, agent = environ.get("QUERY_STRING", ""), environ.get("HTTP_USER_AGENT", "")
+            records.add(Answered(time(), status, headers, family, query, agent[:MAX_AGENT_CHARS]))
 
-def _remembered(serving: Serving, path: str, query: str) -> tuple[str, Question] | None:
-    """Returns the label of the URL form and the question of a request that was parsed before; None for any
-    other request."""
+
+def _remembered(serving: Serving, path: str, query: str) -> tuple[str, Question, str] | None:
+    """Returns what `Serving.questions` holds for a request that was parsed before; None for any other
+    request."""
     # Most requests are written as the name is.
     return serving.questions.get(f"{query}\n{path}") or serving.questions.get(name_of(path, query))
 
@@ -121,11 +147,11 @@ def _may_be(name: str, names: frozenset[str]) -> bool:
     return name in names or "%" in name
 
 
-def remember(serving: Serving, environ: WSGIEnvironment, form: str, question: Question) -> None:
-    """Keeps the question of a request, and the label of its form, for requests with the same name."""
+def remember(serving: Serving, environ: WSGIEnvironment, asked: tuple[str, Question, str]) -> None:
+    """Keeps what `Serving.questions` holds of a request, for requests with the same name."""
     name = name_of(environ["PATH_INFO"], environ["QUERY_STRING"])
     if len(name) <= MAX_NAME_CHARS:
-        serving.questions.put(name, (form, question))
+        serving.questions.put(name, asked)
 
 
 def _reason_in(headers: Iterable[tuple[str, str]]) -> str:

@@ -75,9 +75,10 @@ class Routes:
         question = form.parse(serving.parser, parameters, **names)
         if flag(parameters, "explain"):
             return self._explained(serving, question, parameters)
-        answer = answers.listed(serving.lists, self._client(serving, parameters).of, question)
+        asked = "" if parameters.get("ip") else answers.recorded(form, question)
+        answer = answers.listed(serving.lists, self._client(serving, parameters).of, question, asked)
         if not ABOUT_THE_CLIENT & parameters.keys():
-            remember(serving, request.environ, form.label, question)
+            remember(serving, request.environ, (form.label, question, asked))
         return respond(answer)
 
     def download(self, path: str = "") -> Response:
@@ -88,7 +89,9 @@ class Routes:
         download = parse_download(serving.parser, downloads.sent_target(environ), parameters, secure)
         if flag(parameters, "explain"):
             return self._explained(serving, download.question, parameters)
-        return respond(downloads.downloaded(serving.lists, self._client(serving, parameters).of, download))
+        client = self._client(serving, parameters).of
+        asked = "" if parameters.get("ip") else answers.recorded(DOWNLOAD, download.question)
+        return respond(downloads.downloaded(serving.lists, client, download, asked))
 
     def _serving(self) -> Serving:
         """Returns the generation from which this whole request is answered. Raises NoSnapshotError."""
