@@ -43,6 +43,11 @@ class HistoryDatabase:
     def __str__(self) -> str:
         return self._engine.url.render_as_string()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there may be a database. There is none while a SQLite database has no file."""
+        return self._path is None or self._path.exists()
+
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end of the `with` block, and rolled back if the block

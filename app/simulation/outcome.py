@@ -18,7 +18,7 @@ import numpy.typing as npt
 from app.model import Record
 from app.ranking import prices, ranking
 from app.ranking.ranking import SPREADS
-from app.snapshot.demand import BARRED_KM, Market, MirrorShares
+from app.snapshot.demand import BARRED_KM, Market, PlannedAndSent
 
 RULE_KM = np.float32(500)
 """The distance within which a mirror is near, in `by_country_500km`."""
@@ -101,7 +101,7 @@ class Simulation(Record, frozen=True, kw_only=True):
     live: Outcome
     #: The share of each mirror in `live`, and in the counted requests, the largest differences first; empty if
     #: none were counted.
-    compared: tuple[MirrorShares, ...]
+    compared: tuple[PlannedAndSent, ...]
     #: The network as the files have it, with the changes that were asked for; None if that is what is live.
     then: Outcome | None
     #: The part of all clients that would have another first mirror.

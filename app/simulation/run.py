@@ -34,7 +34,7 @@ from app.simulation.outcome import (
 from app.simulation.text import write_text
 from app.simulation.what_if import WhatIf
 from app.snapshot.compile import Inputs, compile_snapshot
-from app.snapshot.demand import Market
+from app.snapshot.demand import Market, compared
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode, generation_of
 from app.snapshot.status import decode_heartbeat
@@ -108,7 +108,7 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
         requests=recent.requests if recent else None,
         priced_at_s=memory.priced_at_s,
         live=outcome_of(live, first, load),
-        compared=live.compared(load, recent.mirrors) if recent else (),
+        compared=compared(live.planned(load), recent.mirrors) if recent else (),
         then=then,
         changed=changed,
         notes=tuple(notes),

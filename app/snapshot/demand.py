@@ -29,13 +29,27 @@ ESTIMATED_REQUESTS = 100_000.0
 so that a hundred thousand of them tell the share of a mirror with a few hundred as well as an estimate does."""
 
 
-class MirrorShares(Record, frozen=True, kw_only=True):
-    """The part of all clients whose first mirror one mirror is meant to be, and the part of all counted
-    requests whose first mirror it was."""
+class PlannedAndSent(Record, frozen=True, kw_only=True):
+    """The part of all clients whose first mirror a mirror is meant to be, and the part of all counted requests
+    whose first mirror it was."""
 
     mirror: str
     planned: float
     sent: float
+
+
+def compared(planned: Mapping[str, float], sent: Mapping[str, float]) -> tuple[PlannedAndSent, ...]:
+    """Compares the shares that mirrors are meant to get (`Market.planned`) with the requests whose first mirror
+    they were, both by name. The largest differences come first. Requests for mirrors without a planned share,
+    such as private ones, are left out. Returns nothing if there is no other request."""
+    total = sum(sent.get(name, 0.0) for name in planned)
+    if not total:
+        return ()
+    found = [
+        PlannedAndSent(mirror=name, planned=share, sent=sent.get(name, 0.0) / total)
+        for name, share in planned.items()
+    ]
+    return tuple(sorted(found, key=lambda one: (-abs(one.sent - one.planned), one.mirror)))
 
 
 def expected_clients(estimate: Mapping[str, float], requests: Mapping[str, float]) -> dict[str, float]:
@@ -84,20 +98,10 @@ class Market:
         mirror without a price gets 0."""
         return np.array([by_name.get(name, 0.0) for name in self.names], np.float32)
 
-    def compared(self, load_km: ranking.Floats, sent: Mapping[str, float]) -> tuple[MirrorShares, ...]:
-        """Compares the share that each mirror is meant to get at these prices with the one that it was sent,
-        the largest differences first. `sent` are counted requests by first mirror. Those for mirrors that are
-        not ranked, such as private ones, are left out. Returns nothing if there were none."""
-        counted = np.array([sent.get(name, 0.0) for name in self.names], np.float64)
-        if not counted.any():
-            return ()
-        planned = prices.shares(self.demand, prices.first_mirrors(self.demand, load_km))
-        columns = (planned.tolist(), (counted / counted.sum()).tolist())
-        found = [
-            MirrorShares(mirror=name, planned=one, sent=other)
-            for name, one, other in zip(self.names, *columns, strict=True)
-        ]
-        return tuple(sorted(found, key=lambda one: (-abs(one.sent - one.planned), one.mirror)))
+    def planned(self, load_km: ranking.Floats) -> dict[str, float]:
+        """Returns the part of all clients whose first mirror each mirror is at these prices, by its name."""
+        shares = prices.shares(self.demand, prices.first_mirrors(self.demand, load_km))
+        return dict(zip(self.names, shares.tolist(), strict=True))
 
     def terms(self) -> Iterator[tuple[slice, ranking.Terms]]:
         """Yields the terms of all mirrors' costs (distance, border and so on) for one chunk of places after

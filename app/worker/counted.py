@@ -11,12 +11,15 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from typing import TypeVar
 
 from app.history.recent import RecentRequests, decode, encode
 from app.model import HistoryError
 from app.store import Store
 
 log = logging.getLogger("mirrorwise.worker")
+
+T = TypeVar("T")
 
 SHARED = "history/recent"
 
@@ -46,7 +49,7 @@ class CountedRequests:
     def refresh(self, now: float) -> None:
         """Reads the database, and waits for it for a limited time. While the database still owes an answer,
         it is not asked again."""
-        reading = self._reading = self._reading or _begun(lambda: self._read(now))
+        reading = self._reading = self._reading or begun(lambda: self._read(now))
         try:
             found = reading.result(self._patience_s)
         except TimeoutError:
@@ -80,9 +83,9 @@ class CountedRequests:
 _STAYS = "the requests that were read before stay in use"
 
 
-def _begun(read: Callable[[], RecentRequests | None]) -> Future[RecentRequests | None]:
+def begun(read: Callable[[], T]) -> Future[T]:
     """Begins to read in a thread that keeps no process from ending."""
-    reading: Future[RecentRequests | None] = Future()
+    reading: Future[T] = Future()
 
     def go() -> None:
         try:

@@ -40,7 +40,7 @@ class InputReader:
         self.probe = Known(folder, faults, settings.machine)
         self.geo = GeoFiles(settings, faults)
         self.networks = NetworkFiles(folder.cloud, settings.var_dir, faults)
-        self.counted = CountedRequests(partial(read_recent, settings.history_url))
+        self.counted = CountedRequests(partial(read_recent, settings))
         self.read_s: dict[str, float] = {}
         self.has_counts = False
         self._clients: Mapping[str, float] = {}

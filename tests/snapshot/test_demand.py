@@ -7,7 +7,7 @@ import pytest
 
 from app.ranking import prices
 from app.ranking.ranking import Floats
-from app.snapshot.demand import ESTIMATED_REQUESTS, Market, expected_clients
+from app.snapshot.demand import ESTIMATED_REQUESTS, Market, compared, expected_clients
 from tests.builders import TOWNS, Network, a_mirror, cell
 
 DE, FR, LU, US, BR = map(cell, ("frankfurt", "paris", "luxembourg", "new york", "sao paulo"))
@@ -74,7 +74,7 @@ def test_planned_and_sent() -> None:
     load_km = one.load_of({})
     planned = prices.shares(one.demand, prices.first_mirrors(one.demand, load_km))
     sent = {"paris-1.example.org": 30.0, "frankfurt-1.example.org": 10.0, "private.example.org": 60.0}
-    found = one.compared(load_km, sent)
+    found = compared(one.planned(load_km), sent)
     assert {shares.mirror: shares.planned for shares in found} == dict(
         zip(one.names, planned.tolist(), strict=True)
     )
@@ -91,4 +91,4 @@ def test_planned_and_sent() -> None:
 def test_nothing_was_sent(sent: dict[str, float]) -> None:
     """Without a request for a ranked mirror, there is nothing to compare."""
     one = market({DE: 1.0})
-    assert one.compared(one.load_of({}), sent) == ()
+    assert compared(one.planned(one.load_of({})), sent) == ()
