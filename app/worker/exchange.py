@@ -30,6 +30,7 @@ class Exchange:
         over."""
         tags = shared_tags(self._store)
         self._reader.probe.fetch(self._store, tags)
+        self._reader.counted.fetch(self._store, tags)
         self._reader.open_databases(now)
         if self._scans is not None:
             self._scans.fetch(self._store, tags, self._reader.geo.scans)
@@ -59,6 +60,7 @@ class Exchange:
             return
         tags = shared_tags(self._store)
         self._reader.probe.share(self._store, tags)
+        self._reader.counted.share(self._store, tags)
         if self._scans is not None:
             self._scans.share(self._store, tags, self._reader.geo.scans)
         self._at_s = now

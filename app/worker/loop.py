@@ -208,6 +208,7 @@ class Worker:
         guard_due = not self._state_read_at <= now < self._guard.look_again_s
         scanned = self.reader.geo.scan()
         priced = self._pricing.collect(now)
+        self.faults.report("history", self.reader.counted.fault)
         if seen == self._seen and not (state_due or guard_due or scanned or priced or force):
             return
         started = time.monotonic()
@@ -248,7 +249,7 @@ class Worker:
             self._publish_compiled(self._ready, now)
         self._restore(now)
         if self._published is not None and self._pricing.is_due(now):
-            self._consider_prices(self._published)
+            self._consider_prices(self._published, now)
 
     def _publish_compiled(self, ready: Ready, now: float) -> None:
         blobs = tuple(blob for blob in [self.reader.networks.networks.mmdb] if blob)
@@ -275,13 +276,13 @@ class Worker:
             log.warning("edits that wait: %s", waiting)
         self._waiting = waiting
 
-    def _consider_prices(self, published: Publication) -> None:
+    def _consider_prices(self, published: Publication, now: float) -> None:
         """Begins to compute prices for the published snapshot, once the places in the city database are
         known. Before that, only the countries of clients are known, and prices do not count for such
         clients."""
-        if self.reader.clients and self.reader.geo.places is not None:
+        if self.reader.geo.places is not None and self.reader.clients:
             snapshot = LoadedSnapshot(published.generation, published.snapshot)
-            self._pricing.solve(snapshot, self.reader.clients)
+            self._pricing.solve(snapshot, partial(self.reader.count_clients, now))
 
     def _put(self, publication: Publication, blobs: Iterable[bytes]) -> None:
         with self._renewing():
