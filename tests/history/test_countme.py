@@ -62,7 +62,8 @@ class Request:
     def in_their_format(self) -> str:
         time = f"{self.when:%d/%b/%Y:%H:%M:%S} +0000"
         target = f"/{self.kind}?{self.query}"
-        return f'{self.host} - - [{time}] "{self.method} {target} HTTP/1.1" {self.status} 99 "-" "{self.agent}"\n'
+        asked = f"{self.method} {target} HTTP/1.1"
+        return f'{self.host} - - [{time}] "{asked}" {self.status} 99 "-" "{self.agent}"\n'
 
     def in_ours(self) -> str:
         """As the service records it: a method that is not allowed is an error, and has no question."""
@@ -118,6 +119,10 @@ def test_totals_are_theirs(tmp_path: Path) -> None:
     """The same requests in both logs have the same hits, column by column."""
     chance = random.Random(3)
     requests = [Request(chance, number) for number in range(6000)]
+    last = Request(chance, len(requests))
+    last.when = START + timedelta(weeks=WEEKS, hours=2)  # so that both know that the last week is over
+    last.kind, last.method, last.status, last.agent = "mirrorlist", "GET", 200, AGENTS[0]
+    requests.append(last)
     expected = theirs(tmp_path, requests)
     assert len(expected) > 200 and expected.total() > 400
     assert {row[0] for row in expected} == {
@@ -141,7 +146,7 @@ def test_weeks(tmp_path: Path) -> None:
     write_csv(database, text)
     system = "AlmaLinux,9.8,generic,x86_64,2,baseos-9,"
     assert text.getvalue().splitlines()[1:] == [f"2026-11-02,2026-11-08,1,{system}"]
-    log.write_text(log.read_text() + lines[0].replace("2026-11-08", "2026-11-16") + "\n")
+    log.write_text(log.read_text() + lines[0].replace("2026-11-08T23", "2026-11-16T01") + "\n")
     import_file(database, "here", log, lambda _: None)
     text = io.StringIO()
     write_csv(database, text)

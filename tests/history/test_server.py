@@ -40,8 +40,8 @@ def test_the_server_is_stopped(postgres: PostgresServer, tmp_path: Path) -> None
 
 
 def test_connections_are_cut_within_transactions(postgres: PostgresServer, tmp_path: Path) -> None:
-    """The server ends them at any moment, also while a commit is on its way: what is not known to be committed
-    is looked up, and nothing counts twice."""
+    """The server ends them at any moment, also while a commit is on its way: what is not known to be
+    committed is looked up, and nothing counts twice."""
     url = postgres.url("cut")
     database, other = (open_history(read_settings({"HISTORY_URL": url})) for _ in range(2))
     log, lines = tmp_path / "access.log", make_lines(30_000)

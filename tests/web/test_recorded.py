@@ -67,8 +67,8 @@ def requests(count: int) -> Iterator[tuple[str, str, str, str]]:
 
 
 def send(address: str, count: int) -> Counter[int]:
-    """Sends the requests over one connection, each with its client in X-Forwarded-For. Returns how often there
-    was each status."""
+    """Sends the requests over one connection, each with its client in X-Forwarded-For. Returns how often
+    there was each status."""
     statuses: Counter[int] = Counter()
     host, _, port = address.rpartition(":")
     unix = host == "unix"
