@@ -40,7 +40,8 @@ def write_text(simulation: Simulation, every_mirror: bool) -> None:
 
 
 def _headings(simulation: Simulation) -> Iterator[str]:
-    yield f"{simulation.mirrors:,} mirrors for clients in {simulation.places:,} places, {_counted(simulation)}"
+    places = f"clients in {simulation.places:,} places, {_counted(simulation)}"
+    yield f"{simulation.mirrors:,} mirrors for {places}"
     if simulation.priced_at_s is None:
         yield "prices: none are published yet; these are what a first publication would have"
     else:

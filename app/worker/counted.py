@@ -27,8 +27,8 @@ PATIENCE_S = 60.0
 """How long prices wait for the database."""
 
 Read = Callable[[float], RecentRequests | None]
-"""Reads the database at a time in epoch seconds. Returns None if there is no database, and raises HistoryError
-if it cannot be read."""
+"""Reads the database at a time in epoch seconds. Returns None if there is no database, and raises
+HistoryError if it cannot be read."""
 
 
 class CountedRequests:
@@ -53,11 +53,14 @@ class CountedRequests:
         if not wait([reading], self._patience_s).done:
             self.fault = f"the database has not answered for {self._patience_s:.0f} s; {_STAYS}"
             return
-        self._reading = None  # first, so that a bug in it fails one reading, not all
+        self._reading = None
         try:
             found = reading.result()
         except HistoryError as error:
             self.fault = f"{error}; {_STAYS}"
+            return
+        except Exception as error:  # prices are solved all the same
+            self.fault = f"a bug keeps this from being read: {error!r}; {_STAYS}"
             return
         self.fault = None
         if found is not None and found != self.recent:

@@ -96,12 +96,14 @@ def test_nothing_was_sent(sent: dict[str, float]) -> None:
 
 
 def test_prices_follow_where_clients_really_are() -> None:
-    """A third of all clients are in two countries where the estimate has few: their mirrors are far above what
-    they are meant to get, and come down in the days after the first one that was counted. Hardly more clients
-    than must have another mirror for that, and once they have, all keep theirs."""
+    """A third of all clients are in two countries where the estimate has few. The most loaded mirror comes
+    down in the days after the first one that was counted. Hardly more clients change their mirror than must,
+    and once they have, all keep theirs."""
     lone = ("luxembourg", "strasbourg")
     mirrors = [
-        a_mirror(f"{town.replace(' ', '-')}-{n}", town) for town in TOWNS for n in range(1 if town in lone else 4)
+        a_mirror(f"{town.replace(' ', '-')}-{n}", town)
+        for town in TOWNS
+        for n in range(1 if town in lone else 4)
     ]
     snapshot = Network(mirrors=mirrors).load()
     estimate = {cell(town): 1.0 for town in TOWNS}
