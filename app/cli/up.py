@@ -108,8 +108,8 @@ def _names_in(store: FileStore) -> frozenset[str]:
 def _start(
     arguments: list[str], environ: Mapping[str, str], listener: socket.socket | None = None
 ) -> subprocess.Popen[bytes]:
-    """Starts a part (such as worker or web) in a session of its own, so that Ctrl-C reaches only this process, which
-    then ends the parts in order."""
+    """Starts a part (such as worker or web) in a session of its own, so that Ctrl-C reaches only this
+    process, which then ends the parts in order."""
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [*own_module("app"), *arguments],
         env=environ,

@@ -8,7 +8,7 @@ The tool knows only MirrorManager's URL form; a request in another form counts a
 from __future__ import annotations
 
 import csv
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import IO, Any
 
 from sqlalchemy import func, select
@@ -20,7 +20,8 @@ COLUMNS = (
     *("week_start", "week_end", "hits", "os_name", "os_version", "os_variant", "os_arch"),
     *("sys_age", "repo_tag", "repo_arch"),
 )
-_WEEK = timedelta(days=7)
+LATE = timedelta(hours=1)
+"""How late a request may be logged. A week is over when what is newer than that has been counted."""
 
 
 def complete_weeks(database: HistoryDatabase) -> list[tuple[Any, ...]]:
@@ -29,7 +30,7 @@ def complete_weeks(database: HistoryDatabase) -> list[tuple[Any, ...]]:
         newest: str | None = connection.execute(select(func.max(hours.c.hour))).scalar_one()
         if newest is None:
             return []
-        today = date.fromisoformat(newest[:10])
+        today = (datetime.fromisoformat(f"{newest}:00") - LATE).date()
         this_week = (today - timedelta(days=today.weekday())).isoformat()
         rows = connection.execute(
             select(system_weeks).where(system_weeks.c.week < this_week).order_by(*system_weeks.primary_key)
@@ -46,4 +47,4 @@ def write_csv(database: HistoryDatabase, file: IO[str]) -> None:
 
 def _end_of(week: str) -> str:
     """Returns the Sunday of a week."""
-    return (date.fromisoformat(week) + _WEEK - timedelta(days=1)).isoformat()
+    return (date.fromisoformat(week) + timedelta(days=6)).isoformat()
