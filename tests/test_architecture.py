@@ -47,7 +47,7 @@ ALLOWED = {
     "serving": "model files settings logs store geo snapshot answer request",
     # the programs
     "web": "model catalogue history settings logs store geo snapshot request answer explain render serving",
-    "worker": "model answer files settings logs clouds geo sources ranking snapshot store surveys",
+    "worker": "model answer files settings logs clouds geo history sources ranking snapshot store surveys",
     "simulation": "model files settings logs sources ranking snapshot store surveys worker",
     "site": "model files settings logs geo snapshot store",
     "cli": "model files settings logs catalogue clouds sources geo history snapshot probe store request"
