@@ -12,14 +12,20 @@ from sqlalchemy import func, select
 
 from app.history.database import HistoryDatabase
 from app.history.tables import place_days
+from app.model import Pass
 from app.model.place import parse_place
 
 
 def requests_by_place(database: HistoryDatabase, first: date, last: date) -> dict[str, int]:
-    """Returns the number of requests from each place in the days from `first` to `last`. Raises
-    HistoryError."""
+    """Returns the number of requests from each place in the days from `first` to `last`, of those whose first
+    mirror the place decided. Raises HistoryError."""
     in_time = place_days.c.day.between(first.isoformat(), last.isoformat())
-    found = select(place_days.c.place, func.sum(place_days.c.requests)).where(in_time).group_by("place")
+    by_place = place_days.c.reason == Pass.GEOGRAPHY.value
+    found = (
+        select(place_days.c.place, func.sum(place_days.c.requests))
+        .where(in_time, by_place)
+        .group_by(place_days.c.place)
+    )
     with database.reading() as connection:
         return {place: int(requests) for place, requests in connection.execute(found)}
 

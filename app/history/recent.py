@@ -36,8 +36,8 @@ class RecentRequests(Record, frozen=True, kw_only=True):
 
 
 def read_recent(settings: Settings, now: float) -> RecentRequests | None:
-    """Reads recent requests from the database that the settings name, at a time in epoch seconds. Returns None
-    if there is no database. Raises HistoryError."""
+    """Reads recent requests from the database that the settings name, at a time in epoch seconds. Returns
+    None if there is no database. Raises HistoryError."""
     database = open_history(settings)
     if not database.is_there:
         return None
@@ -72,7 +72,7 @@ def encode(recent: RecentRequests) -> bytes:
 
 
 def decode(data: bytes) -> RecentRequests | None:
-    """Decodes recent requests. Returns None for bytes that do not decode, such as those of another version."""
+    """Decodes recent requests. Returns None for bytes that do not decode, as those of another version."""
     try:
         return msgspec.msgpack.decode(data, type=RecentRequests)
     except (ValueError, RecursionError):  # msgspec's errors, and texts that are not UTF-8

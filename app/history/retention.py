@@ -31,7 +31,7 @@ def forget(database: HistoryDatabase, retention: Retention, today: date) -> int:
         months: defaultdict[tuple[str, str], int] = defaultdict(int)
         old = delete(place_days).where(place_days.c.day < places_before).returning(*place_days.c)
         deleted = 0
-        for day, place, requests in connection.execute(old):
+        for day, place, _, requests in connection.execute(old):
             months[day[:7], place] += requests
             deleted += 1
         database.add(connection, place_months, months)

@@ -57,7 +57,7 @@ class Sums:
         day, counts, country = moment.day, self._counts, country_of(record.place) or ""
         counts[tables.repo_days][day, asked.release, asked.repo, asked.arch] += 1
         counts[tables.country_days][day, country] += 1
-        counts[tables.place_days][day, record.place] += 1
+        counts[tables.place_days][day, record.place, record.reason] += 1
         counts[tables.mirror_days][day, record.mirror, country] += 1
         software = parse_software(record.software) or _UNKNOWN
         counts[tables.software_days][day, *software] += 1

@@ -37,8 +37,9 @@ none."""
 country_days = _sums("country_days", "day", "country")
 """`country` is a code ("DE"); empty where the client's country is not known."""
 
-place_days = _sums("place_days", "day", "place")
-"""`place` is a client's place ("DE/50/8", "DE", "~EU", or empty)."""
+place_days = _sums("place_days", "day", "place", "reason")
+"""`place` is a client's place ("DE/50/8", "DE", "~EU", or empty). `reason` is the pass that gave the first
+mirror: only where it is "geography", the place has decided."""
 
 place_months = _sums("place_months", "month", "place")
 """What `place_days` held before it was forgotten."""

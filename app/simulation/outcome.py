@@ -99,8 +99,8 @@ class Simulation(Record, frozen=True, kw_only=True):
     #: When the prices in `live` were published; None if they were solved for this simulation.
     priced_at_s: float | None
     live: Outcome
-    #: The share of each mirror in `live`, and in the counted requests, the largest differences first; empty if
-    #: none were counted.
+    #: The share of each mirror in `live`, and in the counted requests, the largest differences first; empty
+    #: if none were counted.
     compared: tuple[PlannedAndSent, ...]
     #: The network as the files have it, with the changes that were asked for; None if that is what is live.
     then: Outcome | None

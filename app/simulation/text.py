@@ -45,7 +45,8 @@ def write_tables(headings: Iterable[str], tables: Iterable[Table], remarks: Iter
 
 
 def _headings(simulation: Simulation) -> Iterator[str]:
-    yield f"{simulation.mirrors:,} mirrors for clients in {simulation.places:,} places, {_counted(simulation)}"
+    places = f"clients in {simulation.places:,} places, {_counted(simulation)}"
+    yield f"{simulation.mirrors:,} mirrors for {places}"
     if simulation.priced_at_s is None:
         yield "prices: none are published yet; these are what a first publication would have"
     else:

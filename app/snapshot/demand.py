@@ -25,13 +25,13 @@ BARRED_KM = np.float32(1e6)
 """The cost of a mirror for clients of a country that it does not serve. It is above any other cost."""
 
 ESTIMATED_REQUESTS = 100_000.0
-"""How many counted requests the estimate of where clients are is worth. Requests of one client come in bursts,
-so that a hundred thousand of them tell the share of a mirror with a few hundred as well as an estimate does."""
+"""How many counted requests the estimate of where clients are is worth. Requests come in bursts, many of one
+client, so that with fewer the shares of hundreds of mirrors are told by chance."""
 
 
 class PlannedAndSent(Record, frozen=True, kw_only=True):
-    """The part of all clients whose first mirror a mirror is meant to be, and the part of all counted requests
-    whose first mirror it was."""
+    """The part of all clients whose first mirror a mirror is meant to be, and the part of all counted
+    requests whose first mirror it was."""
 
     mirror: str
     planned: float
@@ -39,9 +39,9 @@ class PlannedAndSent(Record, frozen=True, kw_only=True):
 
 
 def compared(planned: Mapping[str, float], sent: Mapping[str, float]) -> tuple[PlannedAndSent, ...]:
-    """Compares the shares that mirrors are meant to get (`Market.planned`) with the requests whose first mirror
-    they were, both by name. The largest differences come first. Requests for mirrors without a planned share,
-    such as private ones, are left out. Returns nothing if there is no other request."""
+    """Compares the shares that mirrors are meant to get (`Market.planned`) with the requests whose first
+    mirror they were, both by name. The largest differences come first. Requests for mirrors without a planned
+    share, such as private ones, are left out. Returns nothing if there is no other request."""
     total = sum(sent.get(name, 0.0) for name in planned)
     if not total:
         return ()

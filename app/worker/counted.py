@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 from app.history.recent import RecentRequests, decode, encode
@@ -27,8 +27,8 @@ PATIENCE_S = 60.0
 """How long prices wait for the database."""
 
 Read = Callable[[float], RecentRequests | None]
-"""Reads the database at a time in epoch seconds. Returns None if there is no database, and raises HistoryError
-if it cannot be read."""
+"""Reads the database at a time in epoch seconds. Returns None if there is no database, and raises
+HistoryError if it cannot be read."""
 
 
 class CountedRequests:
@@ -50,17 +50,19 @@ class CountedRequests:
         """Reads the database, and waits for it for a limited time. While the database still owes an answer,
         it is not asked again."""
         reading = self._reading = self._reading or begun(lambda: self._read(now))
-        try:
-            found = reading.result(self._patience_s)
-        except TimeoutError:
-            if not reading.done():
-                self.fault = f"the database has not answered for {self._patience_s:.0f} s; {_STAYS}"
-                return
-            raise
-        except HistoryError as error:
-            self.fault, self._reading = f"{error}; {_STAYS}", None
+        if not wait([reading], self._patience_s).done:
+            self.fault = f"the database has not answered for {self._patience_s:.0f} s; {_STAYS}"
             return
-        self.fault, self._reading = None, None
+        self._reading = None
+        try:
+            found = reading.result()
+        except HistoryError as error:
+            self.fault = f"{error}; {_STAYS}"
+            return
+        except Exception as error:  # prices are solved all the same
+            self.fault = f"a bug keeps this from being read: {error!r}; {_STAYS}"
+            return
+        self.fault = None
         if found is not None and found != self.recent:
             self.recent = found
             log.info("counted %d requests in %d places lately", found.requests, len(found.places))

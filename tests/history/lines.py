@@ -37,6 +37,7 @@ SYSTEMS = (
 )
 WORDS = ("dnf", "yum", "libzypp", "curl", "wget", "browser", "other", "libdnf")
 REGIONS = ("", "", "", "aws:eu-central-1", "azure", "gcp:us-east1")
+REASONS = ("geography", "geography", "geography", "region", "netblock")
 STATUSES = (200, 200, 200, 200, 302, 404, 503)
 JUNK = (
     b"",
@@ -80,7 +81,7 @@ def make_lines(count: int, seed: int = 1, days: int = 4, junk: bool = True) -> L
         place, region = chance.choice(places), chance.choice(REGIONS)
         mirror = chance.choice(mirrors) if question else ""
         status, family = chance.choice(STATUSES), chance.choice((4, 6))
-        cache, reason = chance.choice(("HIT", "MISS", "")), "geography" if mirror else ""
+        cache, reason = chance.choice(("HIT", "MISS", "")), chance.choice(REASONS) if mirror else ""
         age = chance.choice((0, 0, 0, 1, 2, 3, 4))
         local = when.astimezone(tz=_zone(chance.choice(zones)))
         line = {
@@ -98,7 +99,7 @@ def make_lines(count: int, seed: int = 1, days: int = 4, junk: bool = True) -> L
         country = "" if place.startswith("~") else place[:2]
         totals["repo_days"][day, release, repo, arch] += 1
         totals["country_days"][day, country] += 1
-        totals["place_days"][day, place] += 1
+        totals["place_days"][day, place, reason] += 1
         totals["mirror_days"][day, mirror, country] += 1
         parts = software.split("|")
         totals["software_days"][(day, *parts, *[""] * (5 - len(parts)))] += 1

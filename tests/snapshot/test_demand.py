@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from app.ranking import prices
-from app.ranking.ranking import Floats
 from app.snapshot.demand import ESTIMATED_REQUESTS, Market, compared, expected_clients
+from app.worker.pricing import solved
 from tests.builders import TOWNS, Network, a_mirror, cell
+from tests.shifting import ShiftedNetwork, moved_to
 
 DE, FR, LU, US, BR = map(cell, ("frankfurt", "paris", "luxembourg", "new york", "sao paulo"))
-DAY = 1_000_000
-"""The requests of a simulated day."""
 
 
 def shares_of(demand: dict[str, float]) -> dict[str, float]:
@@ -61,7 +59,7 @@ def test_a_place_with_few_requests_leans_on_the_estimate() -> None:
 # --- what was planned, and what was sent ---------------------------------------------------------------
 
 
-def market(clients: dict[str, float], **changes: float) -> Market:
+def market(clients: dict[str, float]) -> Market:
     """Two mirrors in each town."""
     mirrors = [a_mirror(f"{town.replace(' ', '-')}-{n}", town) for town in TOWNS for n in (1, 2)]
     return Market(Network(mirrors=mirrors).load(), clients)
@@ -92,3 +90,31 @@ def test_nothing_was_sent(sent: dict[str, float]) -> None:
     """Without a request for a ranked mirror, there is nothing to compare."""
     one = market({DE: 1.0})
     assert compared(one.planned(one.load_of({})), sent) == ()
+
+
+# --- prices follow -------------------------------------------------------------------------------------
+
+
+def test_prices_follow_where_clients_really_are() -> None:
+    """A third of all clients are in two countries where the estimate has few. The most loaded mirror comes
+    down in the days after the first one that was counted. Hardly more clients change their mirror than must,
+    and once they have, all keep theirs."""
+    lone = ("luxembourg", "strasbourg")
+    mirrors = [
+        a_mirror(f"{town.replace(' ', '-')}-{n}", town)
+        for town in TOWNS
+        for n in range(1 if town in lone else 4)
+    ]
+    snapshot = Network(mirrors=mirrors).load()
+    estimate = {cell(town): 1.0 for town in TOWNS}
+    real = moved_to(estimate, 1 / 3, "LU", "FR")
+    network = ShiftedNetwork(snapshot, estimate, real, solved(snapshot, estimate, {}), 1_000_000)
+    excess = network.excess()
+    assert network.most_loaded() > 2
+    moved = [network.day() for _ in range(3)]
+    assert network.most_loaded() < 1.3
+    assert sum(moved) < 1.5 * excess
+    moved += [network.day() for _ in range(4)]
+    assert network.most_loaded() < 1.05
+    assert sum(moved) < 1.5 * excess
+    assert moved[-1] < 0.002
