@@ -113,7 +113,7 @@ def _shades(numbers: Iterable[int]) -> tuple[int, ...]:
     if not known:
         return ()
     least, ratio = known[0], known[-1] / known[0]
-    return tuple(dict.fromkeys(ceil(least * ratio ** (shade / SHADES)) for shade in range(SHADES)))
+    return tuple(dict.fromkeys(ceil(round(least * ratio ** (shade / SHADES), 6)) for shade in range(SHADES)))
 
 
 def _runs(cells: Iterable[Cell]) -> str:

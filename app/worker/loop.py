@@ -41,7 +41,7 @@ from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
 from app.worker.request import answer_to, decode_request
 from app.worker.statistician import Statistician, compiled
-from app.worker.statistics import Plan
+from app.worker.statistics import PublishedPlan
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -374,7 +374,9 @@ class Worker:
     def _publish_statistics(self, now: float) -> None:
         if (published := self._published) is not None:
             load_km = self._pricing.load_km
-            self._statistician.step(now, self._store, lambda: Plan(published, load_km, self.reader.clients))
+            self._statistician.step(
+                now, self._store, lambda: PublishedPlan(published, load_km, self.reader.clients)
+            )
 
     def _beat(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:

@@ -20,7 +20,7 @@ from app.settings import Settings
 from app.snapshot.statistics import encode
 from app.store import Store
 from app.worker.counted import begun
-from app.worker.statistics import Plan, statistics_of
+from app.worker.statistics import PublishedPlan, statistics_of
 
 EVERY_S = 300.0
 SLOW_AFTER_S = 60.0
@@ -30,7 +30,7 @@ SLOW_AFTER_S = 60.0
 class Statistician:
     """The part of a worker that compiles and publishes statistics."""
 
-    def __init__(self, compile_: Callable[[float, Plan], bytes | None], faults: Faults) -> None:
+    def __init__(self, compile_: Callable[[float, PublishedPlan], bytes | None], faults: Faults) -> None:
         """`compile_` reads the database at a time in epoch seconds. It returns the encoded statistics; None
         stands for no database."""
         self._compile = compile_
@@ -40,7 +40,7 @@ class Statistician:
         self._data: bytes | None = None
         self._is_published = True
 
-    def step(self, now: float, store: Store, plan: Callable[[], Plan]) -> None:
+    def step(self, now: float, store: Store, plan: Callable[[], PublishedPlan]) -> None:
         """Begins to compile if that is due, and publishes what has been compiled. `plan` returns what is
         published at the moment. Raises StoreError."""
         if self._compiling is not None:
@@ -81,7 +81,7 @@ class Statistician:
         self._faults.set("statistics", f"{problem}; those that were published last stay")
 
 
-def compiled(settings: Settings, now: float, plan: Plan) -> bytes | None:
+def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | None:
     """Reads the history's database and returns the encoded statistics; None if there is no database. Raises
     HistoryError."""
     history = open_history(settings)

@@ -42,7 +42,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PublishedPlan:
     """What a worker has published, with the load prices by mirror and the clients by place that it is made
     for."""
 

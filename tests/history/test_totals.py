@@ -56,7 +56,7 @@ def test_days(database: HistoryDatabase) -> None:
 @pytest.mark.parametrize(
     ("table", "key", "name"),
     [
-        (tables.place_days, ("DE/50/8",), "places"),
+        (tables.place_days, ("DE/50/8", "geography"), "places"),
         (tables.country_days, ("DE",), "countries"),
         (tables.repo_days, ("9.8", "baseos", "x86_64"), "releases"),
         (tables.repo_days, ("9.8", "baseos", "x86_64"), "repos"),
@@ -137,6 +137,6 @@ def test_systems(database: HistoryDatabase) -> None:
 
 def test_nothing_counted(database: HistoryDatabase) -> None:
     """An empty database has empty sums."""
-    counted(database, tables.place_days, {(day(1000), "DE"): 1})
+    counted(database, tables.place_days, {(day(1000), "DE", "geography"): 1})
     found = read(database)
     assert (found.days, found.systems, found.places, found.mirror_days) == ({}, {}, {}, {})

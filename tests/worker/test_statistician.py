@@ -35,12 +35,12 @@ def names(network: Network, caplog: pytest.LogCaptureFixture) -> list[str]:
     return network.several(3)
 
 
-def count(network: Network, mirror: str, number: int) -> None:
+def count(network: Network, mirror: str, number: int, day: str = DAY) -> None:
     """Requests in whose answers a mirror was the first."""
     history = open_history(network.settings())
     with history.writing() as connection:
-        history.add(connection, tables.mirror_days, {(DAY, mirror, "DE"): number})
-        history.add(connection, tables.country_days, {(DAY, "DE"): number})
+        history.add(connection, tables.mirror_days, {(day, mirror, "DE"): number})
+        history.add(connection, tables.country_days, {(day, "DE"): number})
     history.close()
 
 
@@ -197,7 +197,7 @@ def test_lost_by_the_store(network: Network, store: FileStore, start: StartWorke
 
 def test_once(network: Network, store: FileStore, names: list[str]) -> None:
     """`worker --once` publishes statistics too."""
-    count(network, names[0], 20)
+    count(network, names[0], 20, str(datetime.now(UTC).date()))
     assert run_once(network.worker(store))
     assert requests(store)[names[0]] == 20
 
