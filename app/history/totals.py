@@ -84,7 +84,7 @@ def read_totals(connection: Connection, until: date) -> HistoryTotals:
 
 
 def _numbers(connection: Connection, column: Column[str], first: date, until: date) -> Numbers:
-    table: Table = column.table  # type: ignore[assignment]  # of a table's column, always
+    table: Table = column.table
     found = connection.execute(
         select(column, func.sum(table.c.requests))
         .where(table.c.day.between(str(first), str(until)))
@@ -96,7 +96,7 @@ def _numbers(connection: Connection, column: Column[str], first: date, until: da
 def _by_two(
     connection: Connection, columns: tuple[Column[str], Column[str]], first: date, until: date
 ) -> Mapping[str, Numbers]:
-    table: Table = columns[0].table  # type: ignore[assignment]  # of a table's column, always
+    table: Table = columns[0].table
     found = connection.execute(
         select(*columns, func.sum(table.c.requests))
         .where(table.c.day.between(str(first), str(until)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log10
 
@@ -21,7 +21,7 @@ SHADES = 5
 COLUMNS_HEIGHT = 100
 _NORTH, _SOUTH = 84, -60
 """The degrees between which the map shows the world: people live on no others."""
-_STEPS = (1, 2, 2.5, 5, 10)
+_STEPS = (1, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 Cell = tuple[int, int]
 """A cell of one degree, by the degrees north and east of its south-west corner."""
@@ -62,7 +62,7 @@ def _round_up(number: int) -> int:
     """Returns the least round number that is not below `number`, so that its quarters are plain too."""
     if number <= 4:
         return 4
-    power = 10 ** int(log10(number))
+    power = int(10 ** int(log10(number)))
     step = next(step for step in _STEPS if step * power >= number or step == _STEPS[-1])
     return max(4, ceil(step * power))
 
@@ -124,16 +124,22 @@ def _runs(cells: Iterable[Cell]) -> str:
         rows[north].append(east)
     path, x, y = ["M0 0"], 0, 0
     for north in sorted(rows, reverse=True):
-        begin = end = None
-        for east in [*sorted(rows[north]), None]:
-            if east == end and east is not None:
-                end += 1
-                continue
-            if begin is not None and end is not None:
-                path.append(f"m{begin - x}{_signed(-north - y)}h{end - begin}")
-                x, y = end, -north
-            begin, end = east, None if east is None else east + 1
+        for begin, end in _spans(rows[north]):
+            path.append(f"m{begin - x}{_signed(-north - y)}h{end - begin}")
+            x, y = end, -north
     return "".join(path)
+
+
+def _spans(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yields the first number of each run of successive numbers, and the number behind its last."""
+    begin = end = None
+    for number in sorted(numbers):
+        if end is not None and begin is not None and number != end:
+            yield begin, end
+            begin = None
+        begin, end = number if begin is None else begin, number + 1
+    if begin is not None and end is not None:
+        yield begin, end
 
 
 def _signed(number: int) -> str:

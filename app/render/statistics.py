@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,7 +22,6 @@ SHOWN_SYSTEMS = 30
 SHOWN_MIRRORS = 40
 LARGEST_DIFFERENCES = 10
 
-_CELL = re.compile(r"[A-Z]{2}/(-?[0-9]{1,2})/(-?[0-9]{1,3})")
 Value = str | int | float | date | None
 Table = Callable[[Statistics], Iterator[tuple[Value, ...]]]
 
@@ -58,13 +56,16 @@ def _degrees(corner: int, positive: str, negative: str) -> str:
 
 def cell_of(place: str) -> Cell | None:
     """Returns the cell of one degree that a place is; None if it is another kind of place."""
-    found = _CELL.fullmatch(place)
-    return (int(found[1]), int(found[2])) if found else None
+    parts = place.split("/")
+    try:
+        return (int(parts[1]), int(parts[2])) if len(parts) == 3 else None
+    except ValueError:
+        return None
 
 
 def by_cell(places: Iterable[Requests]) -> Mapping[Cell, int]:
     """Returns the requests by cell, whatever the countries that share it."""
-    numbers: Counter[Cell] = Counter()
+    numbers: defaultdict[Cell, int] = defaultdict(int)
     for one in places:
         cell = cell_of(one.name)
         if cell is not None:

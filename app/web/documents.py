@@ -88,4 +88,4 @@ class SharedDocument:
 
     @cached_property
     def _compressed(self) -> bytes:
-        return gzip.compress(self._body, mtime=0)
+        return gzip.compress(self._body, compresslevel=6, mtime=0)

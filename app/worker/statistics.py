@@ -28,7 +28,7 @@ from app.store import Publication
 UNKNOWN = "unknown"
 """The name of what is not known, such as a client's country."""
 MOST_NAMES = 100
-"""How many names of software, operating systems or the like are shown at most: clients choose them."""
+"""How many names of software and operating systems are shown at most: clients choose these names."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,11 @@ def statistics_of(
     """Compiles the statistics of the service, and of each mirror that is shown, by its name."""
     shares = _shares(totals, shown)
 
-    def named(numbers: Mapping[str, int], most: int | None = None) -> tuple[Requests, ...]:
-        return in_order(numbers, shown.least, most)
+    def named(numbers: Mapping[str, int], empty: str = UNKNOWN) -> tuple[Requests, ...]:
+        return in_order({name or empty: number for name, number in numbers.items()}, shown.least)
+
+    def chosen(numbers: Mapping[str, int]) -> tuple[Requests, ...]:
+        return in_order(numbers, shown.least, MOST_NAMES)
 
     service = Statistics(
         compiled_at=now,
@@ -76,15 +79,15 @@ def statistics_of(
         since=totals.since,
         places=named(totals.places),
         countries=named(totals.countries),
-        releases=named(totals.releases, MOST_NAMES),
-        repos=named(totals.repos, MOST_NAMES),
-        arches=named(totals.arches, MOST_NAMES),
-        software=named(totals.software, MOST_NAMES),
+        releases=named(totals.releases),
+        repos=named(totals.repos, "ISOs"),
+        arches=named(totals.arches, "none named"),
+        software=chosen(totals.software),
         mirrors=tuple(shares.values()),
         weeks=tuple(
             WeekOfSystems(
                 begins=date.fromisoformat(week),
-                systems=named({name: max(repos.values()) for name, repos in systems.items()}, MOST_NAMES),
+                systems=chosen({name: max(repos.values()) for name, repos in systems.items()}),
             )
             for week, systems in sorted(totals.systems.items())
         ),

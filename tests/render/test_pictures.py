@@ -80,7 +80,7 @@ def test_an_empty_map() -> None:
 
 @pytest.mark.parametrize(
     ("largest", "top"),
-    [(0, 4), (1, 4), (4, 4), (7, 10), (10, 10), (11, 20), (21, 25), (26, 50), (99, 100), (123_456, 200_000)],
+    [(0, 4), (1, 4), (4, 4), (7, 8), (10, 10), (11, 20), (21, 25), (26, 30), (99, 100), (123_456, 200_000)],
 )
 def test_the_top_is_a_round_number(largest: int, top: int) -> None:
     """The picture ends at a number that people can read, not far above the largest."""

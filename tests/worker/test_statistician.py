@@ -17,10 +17,9 @@ from app.history.database import open_history
 from app.settings import SecretUrl
 from app.snapshot.statistics import Statistics, decode
 from app.store import FileStore, Store
-from app.worker import loop
 from app.worker.loop import Worker
 from app.worker.running import run_once
-from app.worker.statistician import EVERY_S, SLOW_AFTER_S
+from app.worker.statistician import EVERY_S, SLOW_AFTER_S, compiled
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, Network, generation, listed
 
@@ -157,14 +156,13 @@ def test_database_that_hangs(
     """Steps do not wait for it: what people write is published meanwhile. It is not asked a second time, it
     is a fault after a minute, and what it answers at last is published."""
     answer, asked = threading.Event(), list[float]()
-    really = loop.compiled
 
     def slow(settings: object, now: float, plan: object) -> bytes | None:
         asked.append(now)
         answer.wait()
-        return really(settings, now, plan)  # type: ignore[arg-type]  # as it was called
+        return compiled(settings, now, plan)  # type: ignore[arg-type]  # as it was called
 
-    monkeypatch.setattr(loop, "compiled", slow)
+    monkeypatch.setattr("app.worker.loop.compiled", slow)
     count(network, names[0], 20)
     worker = start()
     worker.step(NOON)
@@ -214,7 +212,7 @@ def test_a_bug_costs_statistics_alone(
     def flawed(*_: object) -> bytes | None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(loop, "compiled", flawed)
+    monkeypatch.setattr("app.worker.loop.compiled", flawed)
     worker = start()
     stepped(worker, NOON)
     assert set(worker.faults.current) == {"worker/statistics"}

@@ -10,7 +10,7 @@ import pytest
 
 from app.history.totals import DAYS, MIRROR_DAYS, HistoryTotals
 from app.snapshot.statistics import OTHER, MirrorRequests, Statistics
-from app.worker.statistics import Shown, in_order, statistics_of
+from app.worker.statistics import MOST_NAMES, Shown, in_order, statistics_of
 from tests.served import TODAY, day
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -59,8 +59,24 @@ def test_in_order(numbers: dict[str, int], most: int | None, expected: list[tupl
 @pytest.mark.parametrize("part", ["places", "countries", "releases", "repos", "arches", "software"])
 def test_all_parts_are_bounded_below(part: str) -> None:
     """Of no part is anything shown that has too few requests: clients write the names of some of them."""
-    service, _ = of(**{part: {"many": 10, "few": 9}})
+    totals: dict[str, Any] = {part: {"many": 10, "few": 9}}
+    service, _ = of(**totals)
     assert [one.name for one in getattr(service, part)] == ["many", OTHER]
+
+
+def test_what_was_not_named() -> None:
+    """A request may name no arch, and one for ISOs names no repo; a country may not be known."""
+    service, _ = of(arches={"": 20}, repos={"": 30}, countries={"": 40}, places={"": 50})
+    parts = (service.arches, service.repos, service.countries, service.places)
+    assert [part[0].name for part in parts] == ["none named", "ISOs", "unknown", "unknown"]
+
+
+def test_clients_cannot_make_a_page_long() -> None:
+    """Of software and systems, whose names clients choose, only the first hundred are shown."""
+    many = {f"name {number}": 10 + number for number in range(1000)}
+    service, _ = of(software=many, systems={day(0): {name: {"r": 10} for name in many}})
+    assert len(service.software) == len(service.weeks[0].systems) == MOST_NAMES + 1
+    assert service.software[-1].name == OTHER
 
 
 def test_days_without_requests_are_days() -> None:
