@@ -23,6 +23,8 @@ from app.worker.counted import begun
 from app.worker.statistics import PublishedPlan, statistics_of
 
 EVERY_S = 300.0
+UNTIL_FIRST_S = 10.0
+"""How often the database is looked at until it has given statistics."""
 SLOW_AFTER_S = 60.0
 """The time after which a database that has not answered yet is at fault."""
 
@@ -45,7 +47,7 @@ class Statistician:
         published at the moment. Raises StoreError."""
         if self._compiling is not None:
             self._collect(self._compiling, now)
-        elif not 0 <= now - self._begun_at < EVERY_S:
+        elif not 0 <= now - self._begun_at < (EVERY_S if self._data else UNTIL_FIRST_S):
             self._begun_at = now
             self._compiling = begun(partial(self._compile, now, plan()))
         if self._data is not None and not self._is_published:
