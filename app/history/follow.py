@@ -55,8 +55,8 @@ class CountedFile:
 
     def count(self, database: HistoryDatabase, is_done: bool = False) -> Sums | None:
         """Counts the next whole lines, and commits them. With `is_done`, also counts a last line that has no
-        end, if it is a record, and notes that the file is done. Returns what was counted; None if there was nothing more, or
-        if the file does not begin as it did any more. Raises HistoryError."""
+        end, if it is a record, and notes that the file is done. Returns what was counted; None if there was
+        nothing more, or if the file does not begin as it did any more. Raises HistoryError."""
         former, sums = self.position, Sums()
         moved = former
         while moved.offset < former.offset + BATCH_BYTES:
