@@ -1,8 +1,9 @@
 """Writes the systems of each week as Fedora's tool mirrors-countme does, with the same columns.
 
-What counts is a `GET` or `HEAD` for a list or metalink that was answered with 200 or 302 and came from libdnf
-or rpm-ostree with `countme=` 1 to 4. Weeks begin on Monday, 00:00 UTC. A week that is not over is left out.
-The tool knows only MirrorManager's URL form; a request in another form counts as if it had been written so.
+What counts is a `GET` or `HEAD` for a list or metalink that was answered with 200 or 302 and has `countme=` 1
+to 4; the system is empty where the client does not name it as libdnf does. Weeks begin on Monday, 00:00 UTC.
+A week that is not over is left out. The tool knows only MirrorManager's URL form; a request in another form
+counts as if it had been written so.
 """
 
 from __future__ import annotations

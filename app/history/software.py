@@ -52,7 +52,7 @@ class Software(NamedTuple):
 
     @property
     def is_system(self) -> bool:
-        """Whether the client says what system it is, so that countme can count it."""
+        """Whether the client says what system it is."""
         return bool(self.os_name)
 
     def __str__(self) -> str:

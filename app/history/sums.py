@@ -64,6 +64,6 @@ class Sums:
         if record.region:
             provider, _, region = record.region.partition(":")
             counts[tables.region_days][day, provider, region] += 1
-        if record.countme and asked.tag and software.is_system:
+        if record.countme and asked.tag:
             system = software[1:]
             counts[tables.system_weeks][moment.week, *system, record.countme, asked.tag, asked.arch] += 1

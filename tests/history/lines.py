@@ -105,9 +105,9 @@ def make_lines(count: int, seed: int = 1, days: int = 4, junk: bool = True) -> L
         totals["software_days"][(day, *parts, *[""] * (5 - len(parts)))] += 1
         if region:
             totals["region_days"][(day, *(region.split(":") if ":" in region else (region, "")))] += 1
-        if age and tag and len(parts) > 1:
+        if age and tag:
             monday = f"{when - timedelta(days=when.weekday()):%Y-%m-%d}"
-            totals["system_weeks"][(monday, *parts[1:], age, tag, arch)] += 1
+            totals["system_weeks"][(monday, *(parts[1:] or [""] * 4), age, tag, arch)] += 1
     return made
 
 

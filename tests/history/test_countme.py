@@ -121,7 +121,8 @@ def test_totals_are_theirs(tmp_path: Path) -> None:
     requests = [Request(chance, number) for number in range(6000)]
     last = Request(chance, len(requests))
     last.when = START + timedelta(weeks=WEEKS, hours=2)  # so that both know that the last week is over
-    last.kind, last.method, last.status, last.agent = "mirrorlist", "GET", 200, AGENTS[0]
+    last.kind, last.method, last.status = "mirrorlist", "GET", 200
+    last.age, last.agent = "1", AGENTS[0]
     requests.append(last)
     expected = theirs(tmp_path, requests)
     assert len(expected) > 200 and expected.total() > 400

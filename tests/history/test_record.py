@@ -230,6 +230,6 @@ def test_what_web_processes_write() -> None:
 
 
 def test_a_system_is_known_by_its_name() -> None:
-    """Only a client that names its system is one that countme can count."""
+    """What is only a word names no system."""
     assert software_of("libdnf (A 9; ; Linux.x86_64)").is_system
     assert not Software("libdnf").is_system
