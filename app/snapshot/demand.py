@@ -25,8 +25,8 @@ BARRED_KM = np.float32(1e6)
 """The cost of a mirror for clients of a country that it does not serve. It is above any other cost."""
 
 ESTIMATED_REQUESTS = 10_000.0
-"""How many counted requests the estimate is worth. Of so many, a mirror that gets all it may get has a hundred,
-where there are hundreds of mirrors; with fewer, chance would decide prices."""
+"""How many counted requests the estimate is worth. Of so many, each of hundreds of mirrors gets a hundred at
+most, by its cap; with fewer, chance would decide prices."""
 
 
 class PlannedAndSent(Record, frozen=True, kw_only=True):

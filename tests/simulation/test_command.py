@@ -117,7 +117,7 @@ def test_planned_and_sent(published: Network) -> None:
     planned = shares(found["live"])
     assert {one["mirror"]: one["planned"] for one in found["compared"]} == pytest.approx(planned)
     assert [one["sent"] for one in found["compared"] if one["sent"]] == [0.75, 0.25]
-    lines = run().stdout.splitlines()
+    lines = run("--all").stdout.splitlines()
     assert lines[0].endswith(" places, counted by 1,000,000 requests and the city database")
     heads = next(line for line in lines if line.startswith("mirror, most loaded first"))
     assert heads.split()[4:8] == ["country", "share", "sent", "of"]
