@@ -113,7 +113,7 @@ def test_once_waits_for_counts(crowd: Network, store: FileStore, start: StartWor
 SPOILT: dict[str, Callable[[Path], object]] = {
     "cut short": lambda path: path.write_bytes(path.read_bytes()[:5000]),
     "junk": lambda path: path.write_bytes(b"no database" * 1000),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a folder": lambda path: path.rename(path.with_name("elsewhere")).parent.joinpath(path.name).mkdir(),
     "gone": lambda path: path.unlink(),
 }
 
