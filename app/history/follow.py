@@ -32,6 +32,8 @@ from app.model import HistoryError
 
 log = logging.getLogger("mirrorwise.history")
 
+BATCH_BYTES = 32 << 20
+"""How much is counted in one transaction. The more, the fewer rows are written; it takes some seconds."""
 RETIRED_AFTER_S = 60.0
 """How long a file that was rotated away is read after it has grown for the last time."""
 CLOCK_S = 1.0
@@ -52,28 +54,32 @@ class CountedFile:
         return 0 if self.file.is_compressed else max(0, self.file.stored_bytes - self.position.offset)
 
     def count(self, database: HistoryDatabase, is_done: bool = False) -> Sums | None:
-        """Counts the next chunk of whole lines. With `is_done`, also a last line that has no end, if it is a
-        record, and notes that the file is done. Returns what was counted; None if there was nothing more, or
-        if the file does not begin as it did any more. Raises HistoryError."""
-        former = self.position
-        content = self.file.read(former.offset)
-        lines = whole_lines(content)
-        sums = Sums()
-        if lines or not is_done:
-            sums.count(lines.removesuffix(b"\n").split(b"\n") if lines else [])
-        elif is_record(content):
-            lines = content
-            sums.count([lines])
-        if not lines and not is_done:
+        """Counts the next whole lines, and commits them. With `is_done`, also counts a last line that has no
+        end, if it is a record, and notes that the file is done. Returns what was counted; None if there was
+        nothing more, or if the file does not begin as it did any more. Raises HistoryError."""
+        former, sums = self.position, Sums()
+        moved = former
+        while moved.offset < former.offset + BATCH_BYTES:
+            lines = whole_lines(self.file.read(moved.offset))
+            if not lines:
+                break
+            sums.count(lines.removesuffix(b"\n").split(b"\n"))
+            moved = moved.behind(lines, self.file)
+        is_over = moved is former
+        if is_over and not is_done:
             return None
-        moved = replace(former.behind(lines, self.file), is_done=former.is_done or not lines)
+        if is_over and is_record(last := self.file.read(former.offset)):
+            sums.count([last])
+            moved = moved.behind(last, self.file)
+        if moved is former:
+            moved = replace(former, is_done=True)
         if not former.fits(self.file):  # it was truncated while it was read
             return None
         with database.writing() as connection:
             sums.add_to(database, connection)
             self.position = moved.save(connection, former)
         self.grew_at_s = time.monotonic()
-        return sums if lines else None
+        return sums if moved.offset > former.offset else None
 
 
 class FollowedLog:

@@ -21,7 +21,7 @@ from app.files import said
 from app.model import HistoryError, digest_of
 
 HEAD_BYTES = 1 << 14
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 1 << 20
 COMPRESSED = (".gz", ".zst")
 
 

@@ -13,7 +13,7 @@ answered with mirrors has no question.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, NamedTuple
 
@@ -30,7 +30,6 @@ _QUESTION = re.compile(
     rf"(?P<form>[a-z]{{1,20}}) (?P<release>{_NAME})/(?P<repo>(?:{_NAME})?)/(?P<arch>[A-Za-z0-9._+-]{{0,100}})"
     rf"(?: (?P<tag>[A-Za-z0-9._+-]{{1,201}}))?"
 )
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 _Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9 _-]{0,40}\Z")]
 
@@ -111,18 +110,26 @@ def is_record(line: bytes) -> bool:
 def asked_in(question: str) -> Asked | None:
     """Parses the question of a record. Returns None if it is none."""
     match = _QUESTION.fullmatch(question)
-    return Asked(*match.group("form", "release", "repo", "arch"), match["tag"] or "") if match else None
+    if match is None:
+        return None
+    return Asked(match["form"], match["release"], match["repo"], match["arch"], match["tag"] or "")
+
+
+@lru_cache(64)
+def moment_of(time: str) -> Moment | None:
+    """Returns hour, day and week of a record's time; None if the time is none, or has no zone."""
+    try:
+        when = datetime.fromisoformat(time)
+        if when.tzinfo is None:
+            return None
+        when = when.astimezone(UTC)
+        return _moment(when.year, when.month, when.day, when.hour)
+    except (ValueError, OverflowError):
+        return None
 
 
 @lru_cache(MAX_KNOWN)
-def moment_of(time: str) -> Moment | None:
-    """Returns hour, day and week of a record's time; None if the time is none."""
-    match = _TIME.fullmatch(time)
-    if match is None:
-        return None
-    try:
-        when = datetime.fromisoformat(match[1] + match[2]).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    monday = when - timedelta(days=when.weekday()) if when.year > 1 else when
-    return Moment(f"{when:%Y-%m-%dT%H}", f"{when:%Y-%m-%d}", f"{monday:%Y-%m-%d}")
+def _moment(year: int, month: int, day: int, hour: int) -> Moment:
+    this = date(year, month, day)
+    monday = this - timedelta(days=this.weekday())
+    return Moment(f"{this}T{hour:02}", str(this), str(monday))

@@ -47,7 +47,9 @@ def addresses(count: int) -> list[str]:
     """Addresses of clients: many in the places and networks of the sample network, each in a /24 or /48
     of its own where that is possible."""
     chance = random.Random(7)
-    known = [f"192.0.2.{n}" for n in (1, 49, 65)] + [f"198.51.100.{n}" for n in (1, 77)] + ["203.0.113.88"]
+    known = (
+        [f"192.0.2.{n}" for n in (1, 49, 65, 225)] + [f"198.51.100.{n}" for n in (1, 77)] + ["203.0.113.88"]
+    )
     known += ["2001:db8:49:30::1", "2001:db8:49:6151::1", "2001:db8:88::99"]
     others = [str(IPv4Address(chance.randrange(0x20000000, 0xDF000000))) for _ in range(count // 2)]
     sixes = [str(IPv6Address((0x2A00 << 112) + chance.randrange(1 << 112))) for _ in range(count // 2)]
@@ -112,9 +114,11 @@ def recorded(
     site = Deployed(folder / "with", folder / "with")
     log = folder / "without" / "requests.log"
     alone = GunicornServer(
-        folder / "without", {**variables(folder / "without"), "REQUEST_LOG": str(log)}, processes=2
+        folder / "without", {**variables(folder / "without"), "REQUEST_LOG": str(log)}, processes=1
     )
     try:
+        alone.ask(f"{LIST}&countme=4")  # after what was asked at the start
+        wait_until(lambda: log.exists() and b'"countme":4' in log.read_bytes(), "web has written its log")
         before = lines_in(log)
         through = send(f"127.0.0.1:{site.nginx.port}", count)
         assert send(alone.address, count) == through
