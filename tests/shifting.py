@@ -9,7 +9,7 @@ import numpy as np
 
 from app.model.place import country_of
 from app.ranking import prices
-from app.ranking.ranking import Floats
+from app.ranking.prices import Shares
 from app.simulation import outcome as simulation
 from app.snapshot.demand import Market, expected_clients
 from app.snapshot.loaded import LoadedSnapshot
@@ -47,10 +47,10 @@ class ShiftedNetwork:
         self._draw = np.random.default_rng(20_261_127)
         self._days: list[dict[str, float]] = []
 
-    def loads(self) -> Floats:
+    def loads(self) -> Shares:
         """The share of real requests that each mirror gets, as a multiple of its cap."""
         planned = self.market.planned(self.market.load_of(self.load_km))
-        return np.array([planned[name] for name in self.market.names], np.float32) / self.cap
+        return np.array([planned[name] for name in self.market.names], np.float64) / self.cap
 
     def most_loaded(self) -> float:
         return float(self.loads().max())

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Connection, Table, case, func, select
+from sqlalchemy import Column, ColumnElement, Connection, case, func, select
 
 from app.history.database import open_history
 from app.history.tables import mirror_days, place_days
@@ -61,7 +61,7 @@ def _weighted(
     connection: Connection, column: Column[str], sevenths: dict[str, int], which: ColumnElement[bool]
 ) -> dict[str, float]:
     """Returns the sums of requests by the values of a column, each day's weighted by its sevenths."""
-    table: Table = column.table  # type: ignore[assignment]  # of a table's column, always
+    table = column.table
     weight = case(sevenths, value=table.c.day, else_=0)
     sums = select(column, func.sum(table.c.requests * weight)).where(table.c.day.in_(sevenths), which)
     return {name: int(number) / DAYS for name, number in connection.execute(sums.group_by(column))}

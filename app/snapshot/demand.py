@@ -24,9 +24,9 @@ CHUNK = 512  # places at once: the terms of all of them would be gigabytes with 
 BARRED_KM = np.float32(1e6)
 """The cost of a mirror for clients of a country that it does not serve. It is above any other cost."""
 
-ESTIMATED_REQUESTS = 100_000.0
-"""How many counted requests the estimate of where clients are is worth. Requests come in bursts, many of one
-client, so that with fewer the shares of hundreds of mirrors are told by chance."""
+ESTIMATED_REQUESTS = 10_000.0
+"""How many counted requests the estimate is worth. Of so many, each of hundreds of mirrors gets a hundred at
+most, by its cap; with fewer, chance would decide prices."""
 
 
 class PlannedAndSent(Record, frozen=True, kw_only=True):

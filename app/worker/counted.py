@@ -46,6 +46,11 @@ class CountedRequests:
     def by_place(self) -> Mapping[str, float]:
         return self.recent.places if self.recent else {}
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether what was read last has been shared."""
+        return self.recent is self._shared
+
     def refresh(self, now: float) -> None:
         """Reads the database, and waits for it for a limited time. While the database still owes an answer,
         it is not asked again."""
@@ -77,7 +82,7 @@ class CountedRequests:
     def share(self, store: Store, tags: Mapping[str, str]) -> None:
         """Shares what was read last, if that is news or the store has lost it."""
         recent = self.recent
-        if recent is not None and (recent is not self._shared or SHARED not in tags):
+        if recent is not None and not (self.is_shared and SHARED in tags):
             store.share(SHARED, encode(recent))
             self._shared = recent
 

@@ -55,8 +55,10 @@ class Exchange:
 
     def share(self, now: float, read_at_s: float) -> None:
         """Shares what this machine knows and has found in its databases, and gives back what the store has
-        lost, if the inputs were read since (the last time at `read_at_s`), or a minute has passed."""
-        if self._at_s >= read_at_s and 0 <= now - self._at_s < EVERY_S:
+        lost, if the inputs were read since (the last time at `read_at_s`), requests were counted, or a minute
+        has passed."""
+        is_known = self._at_s >= read_at_s and self._reader.counted.is_shared
+        if is_known and 0 <= now - self._at_s < EVERY_S:
             return
         tags = shared_tags(self._store)
         self._reader.probe.share(self._store, tags)

@@ -158,7 +158,7 @@ def test_losing_a_mirror(priced: Priced, say: list[str]) -> None:
         assert day <= 2 * one.share
 
 
-ELSEWHERE = ("BR", "VN")
+ELSEWHERE = ("NL", "CA")
 OVERSEAS = ("US", "BR", "JP", "AU", "ZA")
 
 
@@ -193,8 +193,8 @@ def test_flapping(priced: Priced) -> None:
 
 def test_where_clients_really_are(priced: Priced, say: list[str]) -> None:
     """A third of the world's clients are in two countries, against the estimate. From the first day that is
-    counted on, prices follow, and the most loaded mirror comes from twice its cap to less than 1.3 times it.
-    Hardly more clients change their mirror than must, and once they have, all keep theirs."""
+    counted on, prices follow, by 20 km an hour at most, and the most loaded mirror comes from twice its cap to
+    less than 1.3 times it. On no day do more clients change their mirror than are above caps at first."""
     real = moved_to(priced.clients, 1 / 3, *ELSEWHERE)
     network = ShiftedNetwork(priced.market.snapshot, priced.clients, real, priced.by_name, 1_000_000)
     began, excess, moved = network.most_loaded(), network.excess(), [0.0]
@@ -206,7 +206,7 @@ def test_where_clients_really_are(priced: Priced, say: list[str]) -> None:
         )
     assert began > 2
     assert network.most_loaded() < 1.3
-    assert sum(moved) < 2 * excess
+    assert max(moved) < excess
 
 
 def test_a_country_as_a_whole(priced: Priced) -> None:

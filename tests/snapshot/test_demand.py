@@ -52,7 +52,7 @@ def test_a_place_with_few_requests_leans_on_the_estimate() -> None:
     one with thousands has what was counted."""
     estimate = dict.fromkeys((f"DE/{n}/8" for n in range(40, 60)), 1.0)
     found = expected_clients(estimate, {"DE/40/8": 3.0, "DE/41/8": 2_000_000.0})
-    assert found["DE/40/8"] == pytest.approx(found["DE/42/8"], rel=1e-3)
+    assert found["DE/40/8"] == pytest.approx(found["DE/42/8"], rel=1e-2)
     assert found["DE/41/8"] == pytest.approx(2_000_000, rel=1e-2)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -110,10 +110,10 @@ def test_once_waits_for_counts(crowd: Network, store: FileStore, start: StartWor
     assert price(store) > 1000
 
 
-SPOILT = {
+SPOILT: dict[str, Callable[[Path], object]] = {
     "cut short": lambda path: path.write_bytes(path.read_bytes()[:5000]),
     "junk": lambda path: path.write_bytes(b"no database" * 1000),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a folder": lambda path: path.rename(path.with_name("elsewhere")).parent.joinpath(path.name).mkdir(),
     "gone": lambda path: path.unlink(),
 }
 
