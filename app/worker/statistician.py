@@ -6,6 +6,7 @@ cannot be read, the statistics that were published last stay.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
@@ -39,6 +40,7 @@ class Statistician:
         self._faults = faults
         self._compiling: Future[bytes | None] | None = None
         self._begun_at = float("-inf")
+        self._waits_since = 0.0
         self._data: bytes | None = None
         self._is_published = True
 
@@ -46,9 +48,9 @@ class Statistician:
         """Begins to compile if that is due, and publishes what has been compiled. `plan` returns what is
         published at the moment. Raises StoreError."""
         if self._compiling is not None:
-            self._collect(self._compiling, now)
+            self._collect(self._compiling)
         elif not 0 <= now - self._begun_at < (EVERY_S if self._data else UNTIL_FIRST_S):
-            self._begun_at = now
+            self._begun_at, self._waits_since = now, time.monotonic()
             self._compiling = begun(partial(self._compile, now, plan()))
         if self._data is not None and not self._is_published:
             store.publish_statistics(self._data)
@@ -63,10 +65,10 @@ class Statistician:
         publish."""
         return self._compiling is not None and bool(wait_for([self._compiling], SLOW_AFTER_S).done)
 
-    def _collect(self, compiling: Future[bytes | None], now: float) -> None:
+    def _collect(self, compiling: Future[bytes | None]) -> None:
         """Takes over the statistics if they are ready. If they were not to be had, says why."""
         if not compiling.done():
-            if now - self._begun_at > SLOW_AFTER_S:
+            if time.monotonic() - self._waits_since > SLOW_AFTER_S:
                 self._note(f"the database has not answered for {SLOW_AFTER_S:.0f} s")
             return
         self._compiling = None
