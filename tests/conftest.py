@@ -23,6 +23,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     data, or another machine, which no program can install."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
+    # Logs may hold the bytes of odd file names, which no report of a parallel run can.
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
     fixtures = set(getattr(item, "fixturenames", ()))
     excused = "real_data" in fixtures and not REAL_DATA.is_dir()
     excused |= bool(fixtures & {"nodes", "containers"}) and "MIRRORWISE_DEBIAN" not in os.environ

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.files import Marks
 from app.model import Fate
+from app.model.words import escaped
 from app.snapshot.schema import Snapshot
 
 NAMED = 3
@@ -60,8 +61,8 @@ class Journal:
         try:
             name = Path(path).relative_to(self._root)
         except ValueError:
-            return path
-        return _PROBER if name.parts[:1] == ("state",) else str(name)
+            return escaped(path)
+        return _PROBER if name.parts[:1] == ("state",) else escaped(str(name))
 
 
 def _lists(snapshot: Snapshot) -> Lists:

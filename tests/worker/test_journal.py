@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,4 +144,16 @@ def test_a_restart_compares_with_what_is_published(network: Network, log: Log) -
     log.worker = network.worker()
     assert log.after_a_step() == [
         "+1 mirror (new.example.org), 8 lists changed, because of the start of this worker"
+    ]
+
+
+def test_odd_names_of_files(network: Network, log: Log) -> None:
+    """A name that is no text, or would end the line, is written in escapes."""
+    for name in (b"m\xe9xico.yml", b"a\nb.yml"):
+        path = network.mirrors / os.fsdecode(name)
+        path.write_text("name: [")
+    new_mirror(network)
+    assert log.after_a_step() == [
+        "+1 mirror (new.example.org), 8 lists changed, because of mirrors.d/a\\nb.yml, "
+        "mirrors.d/m\\xe9xico.yml, mirrors.d/new.example.org.yml"
     ]

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 JOINED_BYTES = 1 << 16
 """The size from which an answer is sent in several pieces; a smaller one is sent in one piece."""
+SENT_AT_ONCE_BYTES = 1 << 15
+"""The largest part of an answer that is sent before other connections get their turn. A large answer may be
+taken as fast as it is sent."""
 
 
 class Reply(NamedTuple):
@@ -66,19 +69,21 @@ class Connection:
         return taken
 
     def send(self) -> bool:
-        """Sends as much of the answer as the client takes now. Returns whether all of it is sent. Raises
-        OSError."""
-        while self.unsent:
+        """Sends as much of the answer as the client takes now and may have at once. Returns whether all of it
+        is sent. Raises OSError."""
+        left = SENT_AT_ONCE_BYTES
+        while self.unsent and left > 0:
             first = self.unsent[0]
             try:
-                sent = self.sock.send(first)
+                sent = self.sock.send(first if len(first) <= left else memoryview(first)[:left])
             except BlockingIOError:
                 return False
+            left -= sent
             if sent == len(first):
                 del self.unsent[0]
             else:
                 self.unsent[0] = memoryview(first)[sent:]
-        return True
+        return not self.unsent
 
 
 class Stage:

@@ -55,7 +55,7 @@ HASTE_S = 0.01
 SHARE_S = 0.001
 """The time that each line gets in each turn, at least. It is a multiple of what a turn costs itself."""
 RECEIVED_BYTES = 1 << 14
-MAX_DISCARDED_BYTES = 1 << 16
+MAX_DISCARDED_BYTES = 1 << 22
 TICK_S = 0.1
 IDLE_S = 1.0
 SWITCH_S = 0.0002
