@@ -35,7 +35,7 @@ class Statistician:
 
     def __init__(self, compile_: Callable[[float, PublishedPlan], bytes | None], faults: Faults) -> None:
         """`compile_` reads the database at a time in epoch seconds. It returns the encoded statistics; None
-        stands for no database."""
+        stands for nothing counted yet."""
         self._compile = compile_
         self._faults = faults
         self._compiling: Future[bytes | None] | None = None
@@ -86,7 +86,7 @@ class Statistician:
 
 
 def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | None:
-    """Reads the history's database and returns the encoded statistics; None if there is no database. Raises
+    """Reads the history's database and returns the encoded statistics; None if nothing has been counted. Raises
     HistoryError."""
     history = open_history(settings)
     if not history.is_there:
@@ -97,4 +97,6 @@ def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | Non
             totals = read_totals(connection, moment.date())
     finally:
         history.close()
+    if not totals.days:
+        return None
     return encode(*statistics_of(totals, plan.shown(settings.history_least_shown), moment))

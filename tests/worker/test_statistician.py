@@ -38,6 +38,7 @@ def count(network: Network, mirror: str, number: int, day: str = DAY) -> None:
     """Requests in whose answers a mirror was the first."""
     history = open_history(network.settings())
     with history.writing() as connection:
+        history.add(connection, tables.hours, {(f"{day}T12", "almalinux", 200, "", 4, "geography"): number})
         history.add(connection, tables.mirror_days, {(day, mirror, "DE"): number})
         history.add(connection, tables.country_days, {(day, "DE"): number})
     history.close()
