@@ -149,14 +149,14 @@ class FollowedLog:
         with self._opened() as files:
             found = [self._at(position, files) for position in known if not position.is_done]
             resumed = [counted for counted in found if counted is not None]
-            return self._claimed(resumed + self._unknown(files, known, since_s))
+            return self._taken(resumed + self._unknown(files, known, since_s))
 
     def _new_ones(self, present: list[CountedFile]) -> list[CountedFile]:
         """Returns the files that have come since the last look. Raises HistoryError."""
         open_ones = {counted.file.inode for counted in present}
         with self._opened() as files:
             new = [file for file in files if file.inode not in open_ones]
-            return self._claimed(self._unknown(new, self._positions(), self._looked_at_s))
+            return self._taken(self._unknown(new, self._positions(), self._looked_at_s))
 
     def _positions(self) -> list[Position]:
         with self._database.writing() as connection:
@@ -183,16 +183,15 @@ class FollowedLog:
             fitting = [
                 position
                 for position in known
-                if position.head_bytes
-                and (position.inode == file.inode or not is_at_path)
-                and position.fits(file)
+                if (position.inode == file.inode or not is_at_path) and position.fits(file)
             ]
             if fitting:
                 furthest = max(fitting, key=lambda position: position.offset)
                 if is_at_path or file.read(furthest.offset, 1):
                     found.append(CountedFile(file, replace(furthest, is_done=False)))
             elif is_at_path or file.modified_s >= since_s - CLOCK_S:
-                found.append(CountedFile(file, Position(self._collector, str(self.path))))
+                beginning = Position(self._collector, str(self.path)).at_beginning(file)
+                found.append(CountedFile(file, beginning))
         return found
 
     @contextmanager
@@ -214,11 +213,20 @@ class FollowedLog:
                 if not file.is_claimed:
                     file.close()
 
-    def _claimed(self, found: list[CountedFile]) -> list[CountedFile]:
-        """Claims the files, and returns them with the one at the path last. Raises HistoryError."""
-        for counted in found:
-            if not counted.file.claim():
-                for other in found:
-                    other.file.close()
-                raise HistoryError(f"{counted.file.path}: another process counts it")
+    def _taken(self, found: list[CountedFile]) -> list[CountedFile]:
+        """Claims the files, notes in the database those that are new to it, and returns them with the one at
+        the path last. Once one is noted, it is found again, whatever happens before anything of it has been
+        counted. Raises HistoryError."""
+        try:
+            for counted in found:
+                if not counted.file.claim():
+                    raise HistoryError(f"{counted.file.path}: another process counts it")
+            with self._database.writing() as connection:
+                for counted in found:
+                    if counted.position.id is None:
+                        counted.position = counted.position.save(connection, counted.position)
+        except HistoryError:
+            for counted in found:
+                counted.file.close()
+            raise
         return sorted(found, key=lambda counted: counted.file.path == self.path)

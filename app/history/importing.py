@@ -46,4 +46,5 @@ def _position_in(database: HistoryDatabase, machine: str, file: LogFile) -> Posi
     with database.writing() as connection:
         known = all_positions(connection)
     fitting = (position for position in known if position.head_bytes and position.fits(file))
-    return next(fitting, Position(machine, str(file.path.absolute())))
+    beginning = Position(machine, str(file.path.absolute())).at_beginning(file)
+    return next(fitting, beginning)

@@ -39,6 +39,8 @@ class LogFile:
         self.modified_s = found.st_mtime
         self._stream: IO[bytes] | None = None
         self.is_claimed = False
+        #: The beginning of a compressed file, which does not change while it is read.
+        self._begun: bytes | None = None
 
     @property
     def stored_bytes(self) -> int:
@@ -89,9 +91,13 @@ class LogFile:
             return b"".join(parts)
 
     def head(self, count: int) -> str | None:
-        """Returns the SHA-256 of the first bytes, in hex; None if the file has fewer."""
-        content = self.read(0, count)
-        return digest_of(content) if len(content) == count else None
+        """Returns the SHA-256 of the first bytes, `HEAD_BYTES` at most; None if the file has fewer."""
+        if self._begun is None or len(self._begun) < count:
+            begun = self.read(0, HEAD_BYTES)
+            self._begun = begun if self.is_compressed else None
+        else:
+            begun = self._begun
+        return digest_of(begun[:count]) if len(begun) >= count else None
 
     def close(self) -> None:
         self._file.close()

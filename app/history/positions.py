@@ -30,19 +30,29 @@ class Position:
     is_done: bool = False
     seen_at_s: float = 0.0
 
+    def at_beginning(self, file: LogFile) -> Position:
+        """Returns the position at the beginning of a file, which is known again by what it has now. Raises
+        HistoryError."""
+        begun = file.read(0, HEAD_BYTES)
+        now_s = time.time()
+        head = digest_of(begun)
+        return replace(self, inode=file.inode, head=head, head_bytes=len(begun), offset=0, seen_at_s=now_s)
+
     def fits(self, file: LogFile) -> bool:
         """Returns whether this is the position in a file: whether the file begins as it did. Raises
         HistoryError."""
         if not file.is_compressed and file.stored_bytes < self.offset:
             return False
-        return not self.head_bytes or file.head(self.head_bytes) == self.head
+        if not self.head_bytes:  # the file was empty
+            return file.inode == self.inode
+        return file.head(self.head_bytes) == self.head
 
     def behind(self, content: bytes, file: LogFile) -> Position:
         """Returns the position behind some content that was read at this one. Raises HistoryError."""
         offset = self.offset + len(content)
         moved = replace(self, inode=file.inode, offset=offset, seen_at_s=time.time())
         head_bytes = min(offset, HEAD_BYTES)
-        if head_bytes == self.head_bytes:
+        if head_bytes <= self.head_bytes:
             return moved
         head = digest_of(content[:head_bytes]) if self.offset == 0 else file.head(head_bytes)
         return replace(moved, head=head or "", head_bytes=head_bytes)

@@ -36,13 +36,6 @@ MAX_WAITING = 200_000
 """How many records may wait while the disk hangs; the oldest are dropped then."""
 
 _AGES = frozenset("1234")
-_HEADERS = {
-    "X-Mirrorlist-Question": "question",
-    "X-Client-Place": "place",
-    "X-Client-Network": "network",
-    "X-Mirrorlist-Mirror": "mirror",
-    "X-Mirrorlist-Reason": "reason",
-}
 
 
 class Answered(NamedTuple):
@@ -135,26 +128,27 @@ class RequestLog:
 
 def line_of(answered: Answered) -> str:
     """Returns the record of a request as a line. Each text in it is one that needs no escapes in JSON."""
-    known = dict.fromkeys(_HEADERS.values(), "")
-    for name, value in answered.headers:
-        key = _HEADERS.get(name)
-        if key is not None:
-            known[key] = value
+    found = dict(answered.headers).get
     return (
-        f'{{"time":"{_time(int(answered.at_s))}","question":"{known["question"]}",'
-        f'"place":"{known["place"]}","region":"{_region(known["network"])}","family":{answered.family},'
-        f'"mirror":"{known["mirror"]}","reason":"{known["reason"]}","status":{answered.status},'
-        f'"cache":"","countme":{countme_in(answered.query)},"software":"{software_of(answered.user_agent)}"}}\n'
+        f'{{"time":"{_time(int(answered.at_s))}","question":"{found("X-Mirrorlist-Question", "")}",'
+        f'"place":"{found("X-Client-Place", "")}","region":"{_region(found("X-Client-Network", ""))}",'
+        f'"family":{answered.family},"mirror":"{found("X-Mirrorlist-Mirror", "")}",'
+        f'"reason":"{found("X-Mirrorlist-Reason", "")}","status":{answered.status},"cache":"",'
+        f'"countme":{countme_in(answered.query)},"software":"{_software(answered.user_agent)}"}}\n'
     )
 
 
+@lru_cache(1024)
 def countme_in(query: str) -> str:
     """Returns the age bucket of countme that a query has, "1" to "4", and "0" for none."""
-    if "countme=" not in query:
-        return "0"
     values = (pair[8:] for pair in query.split("&") if pair.startswith("countme="))
     value = next(values, "")
     return value if value in _AGES else "0"
+
+
+@lru_cache(1024)
+def _software(user_agent: str) -> str:
+    return str(software_of(user_agent))
 
 
 @lru_cache(64)

@@ -11,7 +11,7 @@ from app.request.download import Download
 from app.web.answers import Answer, NoMirrorError, has_metalink, list_headers, plain
 
 
-def downloaded(lists: MirrorLists, client: ClientClass, download: Download, asked: str) -> Answer:
+def downloaded(lists: MirrorLists, client: ClientClass, download: Download, asked: str = "") -> Answer:
     """Returns a redirect to the file, with `Link` headers for its other addresses. `asked` is the question as
     it is recorded. A client that came by
     https gets a 404 where the file has only an http address (at the vault or the origin). Raises

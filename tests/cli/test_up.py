@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
+import urllib.request
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -224,5 +227,19 @@ def test_up_with_a_new_folder(tmp_path: Path) -> None:
         assert f"curl 'http://127.0.0.1:{port}/mirrorlist/10/baseos?arch=x86_64'" in said
         assert f"or see http://127.0.0.1:{port}/ in a browser" in said
         assert "gunicorn.error" not in said
+        urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/mirrorlist/10/baseos?arch=x86_64", timeout=10
+        ).close()
+        wait_until(lambda: requests_counted(tmp_path / "var") > 0, "the list is counted")
     finally:
         command.stop()
+
+
+def requests_counted(var: Path) -> int:
+    """How many lists have been counted there."""
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"file:{var}/history.sqlite?mode=ro", uri=True)) as connection,
+    ):
+        return int(connection.execute("SELECT coalesce(sum(requests), 0) FROM repo_days").fetchone()[0])
+    return 0
