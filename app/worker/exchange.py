@@ -1,4 +1,5 @@
-"""What workers tell each other through the store besides publications: surveys, and scans of databases."""
+"""What workers tell each other through the store besides publications: surveys, scans of databases, and what
+requests were counted."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 The first prices are published at once. After that a price changes by at most 20 km an hour. Solving takes
 seconds, in which the worker must go on publishing. So a thread solves, nearly all the time inside numpy,
-which lets other threads run.
+which lets other threads run. The same thread finds out first how many clients each place has, which may mean
+to wait for a database.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from app.history.database import open_history
 from app.history.recent import RecentRequests, decode, encode, read_recent
 from app.history.tables import mirror_days, place_days
 from app.model import HistoryError, Pass
-from app.settings import Settings
+from app.settings import Settings, read_settings
 
 NOW = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
 
@@ -24,8 +24,9 @@ def day(ago: int) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(var_dir=tmp_path / "var")
+def settings(environ: dict[str, str]) -> Settings:
+    """For a database of each kind."""
+    return read_settings(environ)
 
 
 def count(settings: Settings, table: Table, sums: Mapping[tuple[Any, ...], int]) -> None:
@@ -76,7 +77,7 @@ def test_days_add_up(settings: Settings) -> None:
     assert found.requests == 15
 
 
-@pytest.mark.parametrize("reason", set(Pass) - {Pass.GEOGRAPHY})
+@pytest.mark.parametrize("reason", sorted(set(Pass) - {Pass.GEOGRAPHY}))
 def test_only_where_the_place_decided(settings: Settings, reason: Pass) -> None:
     """Clients whom their network sends to a mirror make no demand for those that are ranked by place, nor do
     those that are sent to the origin or the vault."""
@@ -84,16 +85,17 @@ def test_only_where_the_place_decided(settings: Settings, reason: Pass) -> None:
     assert (recent(settings).places, recent(settings).requests) == ({}, 0)
 
 
-def test_without_a_database(settings: Settings) -> None:
+def test_without_a_database(tmp_path: Path) -> None:
     """Before anything was counted, there is no database, which is no fault; none is made by looking."""
+    settings = Settings(var_dir=tmp_path / "var")
     assert read_recent(settings, NOW.timestamp()) is None
     assert not settings.var_dir.exists()
 
 
-def test_a_damaged_database(settings: Settings) -> None:
+def test_a_damaged_database(tmp_path: Path) -> None:
     """What is no database is an error for people, which names the file."""
-    settings.var_dir.mkdir()
-    (settings.var_dir / "history.sqlite").write_bytes(b"no database at all, but long enough to be one" * 99)
+    settings = Settings(var_dir=tmp_path)
+    (tmp_path / "history.sqlite").write_bytes(b"no database at all, but long enough to be one" * 99)
     with pytest.raises(HistoryError, match=r"history\.sqlite"):
         read_recent(settings, NOW.timestamp())
 

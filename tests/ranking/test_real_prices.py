@@ -193,8 +193,8 @@ def test_flapping(priced: Priced) -> None:
 
 def test_where_clients_really_are(priced: Priced, say: list[str]) -> None:
     """A third of the world's clients are in two countries, against the estimate. From the first day that is
-    counted on, prices follow, by 20 km an hour at most, and the most loaded mirror comes from twice its cap to
-    less than 1.3 times it. On no day do more clients change their mirror than are above caps at first."""
+    counted on, prices follow, by 20 km an hour at most: the most loaded mirror comes from above twice its cap
+    to below 1.3 times it. On no day do more clients change their mirror than are above caps at first."""
     real = moved_to(priced.clients, 1 / 3, *ELSEWHERE)
     network = ShiftedNetwork(priced.market.snapshot, priced.clients, real, priced.by_name, 1_000_000)
     began, excess, moved = network.most_loaded(), network.excess(), [0.0]
