@@ -86,8 +86,8 @@ class Statistician:
 
 
 def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | None:
-    """Reads the history's database and returns the encoded statistics; None if nothing has been counted. Raises
-    HistoryError."""
+    """Reads the history's database and returns the encoded statistics, or None if nothing has been counted.
+    Raises HistoryError."""
     history = open_history(settings)
     if not history.is_there:
         return None
