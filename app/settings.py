@@ -38,6 +38,7 @@ REDIS_URLS = (
     "redis+sentinel://[user:password@]host:port,host:port/master[/db]"
     "[?sentinel_username=…&sentinel_password=…], or rediss+sentinel://… (the same over TLS)"
 )
+HISTORY_URLS = "postgresql://[user:password@]host[:port]/database, or sqlite:///path"
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::[0-9]+)?"
@@ -81,6 +82,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     machine: str = msgspec.field(default_factory=socket.gethostname)
     redis_url: SecretUrl | None = None
     redis_read_url: SecretUrl | None = None
+    history_url: SecretUrl | None = None
+    history_days: int = 730
+    history_place_days: int = 60
+    history_least_shown: int = 10
+    request_log: Path | None = None
     geoip_city: tuple[Path, ...] = (Path("data/geoip/city.mmdb"),)
     geoip_asn: tuple[Path, ...] = ()
     trusted_proxies: tuple[Network, ...] = LOOPBACK
@@ -112,6 +118,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         machine=read("MIRRORWISE_MACHINE", _machine, socket.gethostname()),
         redis_url=redis_url,
         redis_read_url=read("REDIS_READ_URL", _redis_url, None),
+        history_url=read("HISTORY_URL", _history_url, None),
+        history_days=read("HISTORY_DAYS", _between(1, 36500), 730),
+        history_place_days=read("HISTORY_PLACE_DAYS", _between(1, 36500), 60),
+        history_least_shown=read("HISTORY_LEAST_SHOWN", _between(1, 10**6), 10),
+        request_log=read("REQUEST_LOG", _path, None),
         geoip_city=read("GEOIP_CITY", _paths, (data_dir / "geoip" / "city.mmdb",)),
         geoip_asn=read("GEOIP_ASN", _paths, ()),
         trusted_proxies=read("TRUSTED_PROXIES", _networks, LOOPBACK),
@@ -250,6 +261,21 @@ def _redis_url(text: str) -> SecretUrl:
         raise ValueError(f"{without_password(text)!r} has a key after ? that is not known; known: {known}")
     if "sentinel_username" in query and "sentinel_password" not in query:
         raise ValueError(f"{without_password(text)!r} has a sentinel_username without a sentinel_password")
+    return SecretUrl(text)
+
+
+def _history_url(text: str) -> SecretUrl:
+    """Parses the URL of the history's database."""
+    refusal = ValueError(f"{without_password(text)!r} is not a database's URL; allowed are {HISTORY_URLS}")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise refusal from None  # its text may hold the password
+    is_file = parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1 and port is None
+    is_server = parts.scheme == "postgresql" and len(parts.path) > 1
+    if not (is_file or is_server) or parts.fragment or not text.startswith(f"{parts.scheme}://"):
+        raise refusal
     return SecretUrl(text)
 
 

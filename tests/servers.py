@@ -177,7 +177,8 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 # --- the service itself ---------------------------------------------------------------------------------
 
 OURS = re.compile(
-    "MIRRORWISE_.*|REDIS_.*URL|GEOIP_.*|TRUSTED_PROXIES|REFRESH_SECONDS|PORT|WEB_CONCURRENCY|LOG_.*"
+    "MIRRORWISE_.*|REDIS_.*URL|HISTORY_.*|REQUEST_LOG|GEOIP_.*|TRUSTED_PROXIES|REFRESH_SECONDS|PORT"
+    "|WEB_CONCURRENCY|LOG_.*"
 )
 
 

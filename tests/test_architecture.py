@@ -30,6 +30,8 @@ ALLOWED = {
     "sources": "model files catalogue clouds",
     # where clients are
     "geo": "model files",
+    # what was served
+    "history": "model files settings logs",
     # what is decided before any client asks
     "ranking": "model",
     "snapshot": "model catalogue clouds geo ranking",
@@ -44,12 +46,12 @@ ALLOWED = {
     "render": "model catalogue request snapshot answer explain",
     "serving": "model files settings logs store geo snapshot answer request",
     # the programs
-    "web": "model catalogue settings logs store geo snapshot request answer explain render serving",
-    "worker": "model answer files settings logs clouds geo sources ranking snapshot store surveys",
+    "web": "model catalogue history settings logs store geo snapshot request answer explain render serving",
+    "worker": "model answer files settings logs clouds geo history sources ranking snapshot store surveys",
     "simulation": "model files settings logs sources ranking snapshot store surveys worker",
     "site": "model files settings logs geo snapshot store",
-    "cli": "model files settings logs catalogue clouds sources geo snapshot probe store request explain"
-    " render serving web worker simulation site",
+    "cli": "model files settings logs catalogue clouds sources geo history snapshot probe store request"
+    " explain render serving web worker simulation site",
     "__main__": "cli",
 }
 
@@ -213,6 +215,7 @@ LEFT_OUT = [
     "rich",
     "aiohttp",
     "mmdb_writer",
+    "sqlalchemy",
     "app.sources",
     "app.worker",
     "app.cli",

@@ -13,7 +13,7 @@ from tests.conftest import ROOT, free_port, wait_until
 from tests.machines import Containers, bare_debian, run
 
 FOLDER = ROOT / "data" / "examples" / "container"
-PARTS = {"redis", "worker", "web", "probe", "nginx"}
+PARTS = {"redis", "worker", "web", "probe", "nginx", "history"}
 
 
 @pytest.fixture(scope="module")

@@ -294,8 +294,8 @@ def test_databases_are_small() -> None:
 
 
 def test_procfile_names_the_processes() -> None:
-    """honcho can run what the Procfile says: a web, a worker and a probe process."""
+    """honcho can run what the Procfile says: a process for each part."""
     done = subprocess.run(
         [sys.executable, "-m", "honcho", "check"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert "(web, worker, probe)" in done.stdout + done.stderr
+    assert "(web, worker, probe, history)" in done.stdout + done.stderr

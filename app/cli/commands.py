@@ -21,6 +21,7 @@ from typing import Any, Literal
 import click
 
 from app.cli.folder import check, init
+from app.cli.history import history
 from app.cli.values import addresses, host_and_port, policy, seconds
 from app.files import is_gone, said
 from app.logs import set_up_logging
@@ -187,6 +188,7 @@ def web(bind: tuple[str, ...], metrics: tuple[str, int] | None) -> None:
 
 main.add_command(check)
 main.add_command(init)
+main.add_command(history)
 
 
 @main.command()

@@ -1,4 +1,5 @@
-"""Runs `mirrorwise up`, which starts worker and web as its child processes and ends them together."""
+"""Runs `mirrorwise up`, which starts worker, web and the collector of counts as its child processes and ends
+them together."""
 
 from __future__ import annotations
 
@@ -35,16 +36,20 @@ class OtherNetworkError(MirrorwiseError):
 
 
 def environ_of_up(environ: Mapping[str, str], port: int | None) -> dict[str, str]:
-    """The environment of both parts. Without any data, there is the sample network that comes along."""
+    """The environment of all parts. Without any data, there is the sample network that comes along. Web
+    records requests, because there may be no nginx."""
     needless = ("REDIS_URL", "REDIS_READ_URL")
     ours = {name: value for name, value in environ.items() if name not in needless}
+    if not ours.get("REQUEST_LOG", "").strip():
+        var = ours.get("MIRRORWISE_VAR", "").strip() or Settings().var_dir
+        ours["REQUEST_LOG"] = str(Path(var) / "requests.log")
     if not ours.get("MIRRORWISE_DATA", "").strip() and not Path("data").exists():
         ours["MIRRORWISE_DATA"] = str(shipped_folder("data"))
     return ours if port is None else {**ours, "PORT": str(port)}
 
 
 def run_up(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Runs worker and web until the user stops them or one of them ends. Returns the exit code: 0 if the user
+    """Runs all parts until the user stops them or one of them ends. Returns the exit code: 0 if the user
     stopped them, 1 if one ended by itself. Raises MirrorwiseError before anything is started."""
     check_folders(settings)
     parts: list[subprocess.Popen[bytes]] = []
@@ -62,6 +67,7 @@ def run_up(settings: Settings, environ: Mapping[str, str]) -> int:
             store = file_store(settings.var_dir)  # web would begin by saying that there is nothing in it
             _wait_until(lambda: store.pointer() is not None, running)
             parts.append(_start(["web", "--bind", f"fd://{listener.fileno()}"], environ, listener))
+            parts.append(_start(["history", "follow"], environ))
             if _wait_until(lambda: _is_ready(settings.port), running):
                 _say_what_to_try(settings)
             while running():
@@ -102,8 +108,8 @@ def _names_in(store: FileStore) -> frozenset[str]:
 def _start(
     arguments: list[str], environ: Mapping[str, str], listener: socket.socket | None = None
 ) -> subprocess.Popen[bytes]:
-    """Starts a part (worker or web) in a session of its own, so that Ctrl-C reaches only this process, which
-    then ends the parts in order."""
+    """Starts a part (such as worker or web) in a session of its own, so that Ctrl-C reaches only this
+    process, which then ends the parts in order."""
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [*own_module("app"), *arguments],
         env=environ,

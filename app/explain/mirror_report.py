@@ -31,6 +31,7 @@ from app.model.words import moment
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
+from app.snapshot.statistics import MirrorRequests
 
 Overall = Literal["ok", "degraded", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
 
@@ -106,6 +107,10 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
     asked_again: Annotated[
         dict[str, datetime], about("By the keys of both, about when it is asked again for what it lacks.")
     ]
+    requests: Annotated[
+        MirrorRequests | None,
+        about("Those in whose answers it was the first, where its report stands alone and they are counted."),
+    ] = None
 
 
 def mirror_summary(

@@ -83,3 +83,8 @@ class StoreError(MirrorwiseError):
 
 class SnapshotError(MirrorwiseError):
     """A published snapshot cannot be decoded, because it is cut short, damaged, or of another schema."""
+
+
+class HistoryError(MirrorwiseError):
+    """The history's database did not answer, refused something, or is of another version; or a log cannot be
+    read."""

@@ -14,10 +14,11 @@ from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, pro
 from app.model import Exclusion
 from app.model.place import region_in
 from app.model.words import moment
+from app.snapshot.statistics import MirrorRequests
 
 Row = tuple[str, str]
 TERMS = ("distance", "border", "continent", "load", "weight", "spread")
-_CONTINENTS = {
+CONTINENTS = {
     "AF": "Africa",
     "AN": "Antarctica",
     "AS": "Asia",
@@ -60,7 +61,7 @@ def _geoip(client: ClientFacts) -> str:
     if client.database is None:
         return "there is no GeoIP database"
     if client.country is None:
-        continent = _CONTINENTS.get(client.continent or "")
+        continent = CONTINENTS.get(client.continent or "")
         return f"somewhere in {continent}, no more is known" if continent else "nothing known of this address"
     country = f"{client.country_name} ({client.country})" if client.country_name else client.country
     names = [name for name in (client.city, client.subdivision) if name]
@@ -224,7 +225,7 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         rows.append(("serves", f"{', '.join(report.countries)} only"))
     if report.exclude_countries:
         rows.append(("keeps out", ", ".join(report.exclude_countries)))
-    return [*rows, *_contents(report), *_isos(report.isos), *_again(report)]
+    return [*rows, *_contents(report), *_isos(report.isos), *_again(report), *_requests(report.requests)]
 
 
 def _location(location: Location) -> str:
@@ -278,3 +279,20 @@ def _again(report: MirrorReport) -> list[Row]:
     later = len(report.asked_again) - len(keys)
     more = f"; for {later} more later" if later else ""
     return [("asked again", f"for {', '.join(keys)} about {moment(first)}{more}")]
+
+
+def _requests(requests: MirrorRequests | None) -> list[Row]:
+    """Returns the row that says what a mirror is sent, beside what was planned."""
+    if requests is None:
+        return []
+    number = f"{requests.requests:,} since {requests.since}"
+    if requests.sent is None or requests.planned is None:
+        return [("requests", number)]
+    sent, planned = percent(requests.sent), percent(requests.planned)
+    return [("requests", f"{number}, {sent} of those of all ranked mirrors; planned is {planned}")]
+
+
+def percent(part: float | None) -> str:
+    """Returns a part of the whole in per cent, with as many digits as tell small parts apart; nothing for
+    None."""
+    return "" if part is None else f"{part:.2%}" if part < 0.1 else f"{part:.1%}"

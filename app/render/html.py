@@ -14,7 +14,8 @@ from app.explain.evidence import hours
 from app.explain.explanation import Explanation
 from app.explain.mirror_report import MirrorReport, MirrorSummary
 from app.model.words import moment
-from app.render import facts
+from app.render import facts, pictures, statistics
+from app.snapshot.statistics import OTHER, Statistics
 
 CONTENT_TYPE = "text/html; charset=utf-8"
 CARRIED_ON = ("ip", "mirror", "protocol", "family", "country", "exclude_country", "region", "limit")
@@ -45,6 +46,11 @@ def mirror_page(report: MirrorReport, url: str) -> bytes:
     return _page("mirror.html", report=report, curl=curl(url))
 
 
+def statistics_page(found: Statistics) -> bytes:
+    """Renders the page of statistics. It is the same for all clients."""
+    return _page("statistics.html", s=found)
+
+
 def curl(url: str) -> str:
     """Returns the curl command for a URL. The command is safe to paste into a shell, whatever the URL
     contains."""
@@ -69,6 +75,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(facts=facts, hours=hours, moment=moment)
+    environment.globals.update(pictures=pictures, statistics=statistics, OTHER=OTHER)
     return environment
 
 

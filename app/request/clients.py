@@ -30,6 +30,8 @@ from app.request.address import (
 from app.request.parameters import BadValueError
 
 CLASS_HEADER = "HTTP_X_CLIENT_CLASS"
+RECORDED_HEADER = "HTTP_X_REQUEST_RECORDED"
+"""nginx sends this header with every request, because it logs them all itself."""
 
 
 class Client(NamedTuple):
@@ -58,6 +60,15 @@ class Clients:
             if known is not None:
                 return Client(address, known)
         return Client(address, classify(address, places, networks, private=True))
+
+    def family(self, environ: Mapping[str, str]) -> int:
+        """Returns the IP version of the client that sent a request, 4 or 6."""
+        peer = environ.get("REMOTE_ADDR", "")
+        return family(client_address(peer, environ.get("HTTP_X_FORWARDED_FOR"), self._trusted).packed)
+
+    def was_recorded(self, environ: Mapping[str, str]) -> bool:
+        """Returns whether a trusted proxy says that it has a record of this request."""
+        return RECORDED_HEADER in environ and self._trusted.believes(environ.get("REMOTE_ADDR", ""))
 
     def came_by_https(self, environ: Mapping[str, str]) -> bool:
         """Returns whether the client used https, either to this server or to any proxy before it. The word of

@@ -18,6 +18,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from app.files import is_gone
 from app.geo.copies import VerifiedCopies
@@ -35,6 +36,8 @@ from app.snapshot.status import Heartbeat, decode_heartbeat
 from app.store import FileStore, Pointer, Store
 
 log = logging.getLogger("mirrorwise.web")
+
+FollowDocument = Callable[[Serving, Store, Pointer], Serving]
 
 HEARTBEAT_EVERY_S = 5.0
 LATE_AFTER_S = 30.0
@@ -160,8 +163,12 @@ class Current:
         self._follow_places(serving.snapshot.place_database, store)
         if self._places.database is not serving.places:
             self._copies.delete_unused(time.time())
-        serving = self.serving = up_to_date(serving, pointer, self._places.database)
-        self._attempt("status document", lambda: self._follow_status(serving, store, pointer))
+        self.serving = up_to_date(serving, pointer, self._places.database)
+        for subject, follow in (
+            ("status document", self._generations.with_status),
+            ("statistics", self._generations.with_statistics),
+        ):
+            self._attempt(subject, partial(self._follow_document, follow, store, pointer))
 
     def _follow_places(self, digest: str | None, store: Store) -> None:
         """Uses the places database with this digest, or goes on with the last good one. The kept copy of a
@@ -172,8 +179,9 @@ class Current:
         except (StoreError, GeoError) as error:
             self._places_problem = str(error)
 
-    def _follow_status(self, serving: Serving, store: Store, pointer: Pointer) -> None:
-        self.serving = self._generations.with_status(serving, store, pointer)
+    def _follow_document(self, follow: FollowDocument, store: Store, pointer: Pointer) -> None:
+        if self.serving is not None:
+            self.serving = follow(self.serving, store, pointer)
 
     def _begin_with(self, kept: KeptCopy) -> None:
         try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from app.answer.lists import MirrorLists, size_of
 from app.answer.memo import Memo
@@ -20,6 +21,8 @@ from app.request.parameters import ParameterReader
 from app.request.question import Parser, Question
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.soundness import check_names
+from app.snapshot.statistics import StatisticsDocument
+from app.snapshot.statistics import decode as decode_statistics
 from app.snapshot.status import StatusDocument
 from app.snapshot.status import check as check_status
 from app.snapshot.status import decode as decode_status
@@ -33,6 +36,17 @@ QUESTIONS_BYTES = 3 << 19
 _GENERATION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # the name goes into headers
 
 
+class Remembered(NamedTuple):
+    """What a request asked for, as it is remembered for further requests of the kind."""
+
+    #: The label of the URL form.
+    form: str
+    #: The question, or the directory of a download.
+    asked: Question | Download
+    #: The question as it is recorded.
+    recorded: str
+
+
 @dataclass(frozen=True)
 class Serving:
     """A generation with everything that a process needs to answer requests from it, and with the questions
@@ -43,9 +57,9 @@ class Serving:
     #: None if the generation has no networks database.
     networks: NetworkLookup | None
     published_at_s: float
-    #: The questions that clients asked before, and the directories of their downloads, with the label of the
-    #: URL form, by path and deciding parameters.
-    questions: Memo[str, tuple[str, Question | Download]]
+    #: The questions that clients asked before, and the directories of their downloads, by path and deciding
+    #: parameters.
+    questions: Memo[str, Remembered]
     #: The places database of the generation, or the last good one while that cannot be had; None while there
     #: is none, and then no client has a place.
     places: PlaceLookup | None = None
@@ -53,6 +67,10 @@ class Serving:
     status_tag: str = ""
     #: The status document, still encoded, because only explanations need it.
     status: bytes | None = None
+    #: The tag of the statistics document in `statistics` (`Pointer.statistics`).
+    statistics_tag: str = ""
+    #: The statistics document; None if there is none.
+    statistics: StatisticsDocument | None = None
 
     @property
     def snapshot(self) -> LoadedSnapshot:
@@ -75,8 +93,8 @@ class Stored:
 
 
 class GenerationReader:
-    """Reads generations, their networks databases, and status documents, and checks each of them as a whole
-    before it is used."""
+    """Reads generations, their networks databases, and documents of status and statistics. It checks each of
+    them as a whole before it is used."""
 
     def __init__(self) -> None:
         self._refused: dict[str, tuple[str, str]] = {}  # by kind: the tag of the last one, and why
@@ -97,7 +115,9 @@ class GenerationReader:
                 parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
                 networks=_opened(snapshot, networks, former),
                 published_at_s=pointer.published_at_s,
-                questions=Memo(QUESTIONS_BYTES, _size_of_asked),
+                questions=Memo(QUESTIONS_BYTES, _size_of_remembered),
+                statistics_tag=former.statistics_tag if former else "",
+                statistics=former.statistics if former else None,
             )
         log.info(
             "serving generation %s: %d mirrors, %.1f MB, ready in %.0f ms",
@@ -118,6 +138,16 @@ class GenerationReader:
             if status is not None:
                 check_status(status)
         return replace(serving, status=status, status_tag=pointer.status)
+
+    def with_statistics(self, serving: Serving, store: Store, pointer: Pointer) -> Serving:
+        """Returns the same generation, with the statistics document that the store has now. Raises StoreError
+        or SnapshotError."""
+        if serving.statistics_tag == pointer.statistics:
+            return serving
+        with self._refusing("statistics", pointer.statistics):
+            data = store.statistics()
+            statistics = decode_statistics(data) if data is not None else None
+        return replace(serving, statistics=statistics, statistics_tag=pointer.statistics)
 
     @contextmanager
     def _refusing(self, kind: str, tag: str) -> Iterator[None]:
@@ -154,12 +184,12 @@ def up_to_date(serving: Serving, pointer: Pointer, places: PlaceLookup | None) -
     return replace(serving, published_at_s=pointer.published_at_s, places=places)
 
 
-def _size_of_asked(name: str, asked: tuple[str, Question | Download]) -> int:
+def _size_of_remembered(name: str, remembered: Remembered) -> int:
     """Returns about how many bytes an entry of `Serving.questions` takes in memory."""
-    _, what = asked
-    if isinstance(what, Question):
-        return 200 + len(name) + size_of(what)
-    return 300 + len(name) + len(what.rest) + size_of(what.question)
+    asked = remembered.asked
+    if isinstance(asked, Question):
+        return 200 + len(name) + size_of(asked)
+    return 300 + len(name) + len(asked.rest) + size_of(asked.question)
 
 
 def _publication(pointer: Pointer, snapshot: bytes, networks: str | None) -> Publication:

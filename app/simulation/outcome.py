@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,12 @@ import numpy.typing as npt
 from app.model import Record
 from app.ranking import prices, ranking
 from app.ranking.ranking import SPREADS
-from app.snapshot.demand import BARRED_KM, Market
+from app.snapshot.demand import BARRED_KM, Market, PlannedAndSent
 
 RULE_KM = np.float32(500)
 """The distance within which a mirror is near, in `by_country_500km`."""
 
+Counted = Literal["places.csv", "city database", "requests and city database"]
 Numbers = npt.NDArray[np.float64]
 
 
@@ -91,10 +93,15 @@ class Simulation(Record, frozen=True, kw_only=True):
     mirrors: int
     places: int
     #: Where the numbers of clients come from.
-    counted: str
+    counted: Counted
+    #: How many requests were counted in the last seven whole days; None if it is not known.
+    requests: int | None
     #: When the prices in `live` were published; None if they were solved for this simulation.
     priced_at_s: float | None
     live: Outcome
+    #: The share of each mirror in `live`, and in the counted requests, the largest differences first; empty
+    #: if none were counted.
+    compared: tuple[PlannedAndSent, ...]
     #: The network as the files have it, with the changes that were asked for; None if that is what is live.
     then: Outcome | None
     #: The part of all clients that would have another first mirror.

@@ -21,6 +21,7 @@ from app.ranking import prices
 from app.ranking.ranking import Floats
 from app.settings import Settings
 from app.simulation.outcome import (
+    Counted,
     Outcome,
     Sending,
     Simulation,
@@ -33,7 +34,7 @@ from app.simulation.outcome import (
 from app.simulation.text import write_text
 from app.simulation.what_if import WhatIf
 from app.snapshot.compile import Inputs, compile_snapshot
-from app.snapshot.demand import Market
+from app.snapshot.demand import Market, compared
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode, generation_of
 from app.snapshot.status import decode_heartbeat
@@ -90,7 +91,7 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
     if waits := live.snapshot.generation != files.generation:
         notes.append("the files differ from what is live: what they say is not published yet")
         notes += [f"guard: {published.guard}"] if published.guard else []
-    load = _load(live, memory, steps)
+    load, recent = _load(live, memory, steps), reader.counted.recent
     first = by_price(live, load)
     then, changed = None, None
     if what_if.changes_anything or waits:
@@ -103,9 +104,11 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
     return Simulation(
         mirrors=len(live.names),
         places=len(live.rows),
-        counted="places.csv" if reader.has_counts else "city database",
+        counted=_counted(reader),
+        requests=recent.requests if recent else None,
         priced_at_s=memory.priced_at_s,
         live=outcome_of(live, first, load),
+        compared=compared(live.planned(load), recent.mirrors) if recent else (),
         then=then,
         changed=changed,
         notes=tuple(notes),
@@ -131,13 +134,21 @@ def _published(settings: Settings, reader: InputReader, notes: list[str]) -> _Pu
         data = store.snapshot(pointer.generation) if pointer else None
         snapshot = LoadedSnapshot(pointer.generation, data) if pointer and data else None
         reader.recall(memory)
-        reader.probe.fetch(store, shared_tags(store))
+        tags = shared_tags(store)
+        reader.probe.fetch(store, tags)
+        reader.counted.fetch(store, tags)
         return _Published(memory, snapshot, decode_heartbeat(beat).guard if beat else None)
     except (StoreError, SnapshotError) as error:
         notes.append(f"store: {error}; so live is what the files say, with prices of a first publication")
         return _Published()
     finally:
         store.close()
+
+
+def _counted(reader: InputReader) -> Counted:
+    if reader.has_counts:
+        return "places.csv"
+    return "requests and city database" if reader.counted.by_place else "city database"
 
 
 def _load(live: Market, memory: Memory, steps: Steps) -> Floats:

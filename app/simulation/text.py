@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import click
 import msgspec
@@ -15,35 +15,52 @@ from app.model.words import moment
 from app.simulation.outcome import LoneMirror, MirrorOutcome, Outcome, Simulation
 
 SHOWN_MIRRORS = 20
+SHOWN_DIFFERENCES = 10
 PLAIN_WIDTH = 200
 
 
 def write_text(simulation: Simulation, every_mirror: bool) -> None:
+    tables = [_figures(simulation), _mirrors(simulation, every_mirror)]
+    if simulation.compared and simulation.then is None:
+        tables.append(_differences(simulation))
+    write_tables(_headings(simulation), tables, _remarks(simulation))
+
+
+def write_tables(headings: Iterable[str], tables: Iterable[Table], remarks: Iterable[str]) -> None:
+    """Prints lines, tables, and more lines."""
     terminal = sys.stdout.isatty()
     console = Console() if terminal else Console(width=PLAIN_WIDTH, color_system=None)
     with console.capture() as capture:
-        for line in _headings(simulation):
+        for line in headings:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-        for table in (_figures(simulation), _mirrors(simulation, every_mirror)):
+        for table in tables:
             console.print()
             table.box = box.SIMPLE_HEAD if terminal else None
             table.pad_edge = terminal
             table.padding = (0, 1, 0, 0) if terminal else (0, 2, 0, 0)
             console.print(table, highlight=False)
-        for line in _remarks(simulation):
+        for line in remarks:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()), color=terminal or None)
 
 
 def _headings(simulation: Simulation) -> Iterator[str]:
-    counted = (
-        "as in places.csv" if simulation.counted == "places.csv" else f"counted by the {simulation.counted}"
-    )
-    yield f"{simulation.mirrors:,} mirrors for clients in {simulation.places:,} places, {counted}"
+    places = f"clients in {simulation.places:,} places, {_counted(simulation)}"
+    yield f"{simulation.mirrors:,} mirrors for {places}"
     if simulation.priced_at_s is None:
         yield "prices: none are published yet; these are what a first publication would have"
     else:
         yield f"prices: as published, last decided {moment(simulation.priced_at_s)}"
+
+
+def _counted(simulation: Simulation) -> str:
+    match simulation.counted:
+        case "places.csv":
+            return "as in places.csv"
+        case "city database":
+            return "counted by the city database"
+        case "requests and city database":
+            return f"counted by {simulation.requests or 0:,} requests and the city database"
 
 
 def _figures(simulation: Simulation) -> Table:
@@ -90,7 +107,8 @@ def _mirrors(simulation: Simulation, every_mirror: bool) -> Table:
         title = "mirror, most changed first"
     table = Table()
     table.add_column(title, overflow="fold")  # in two lines rather than cut off
-    for head in _heads(former):
+    sent = {one.mirror: one.sent for one in simulation.compared} if former is None else {}
+    for head in _heads(former, sent):
         table.add_column(head, justify="right", no_wrap=True)
     for one in chosen if every_mirror else chosen[:SHOWN_MIRRORS]:
         cells = [
@@ -103,12 +121,25 @@ def _mirrors(simulation: Simulation, every_mirror: bool) -> Table:
         ]
         if former is not None:
             cells[2:2] = [_percent(_share_of(former, one.mirror))]
+        elif sent:
+            cells[3:3] = [_percent(sent[one.mirror])]
         table.add_row(*cells)
     return table
 
 
-def _heads(former: object | None) -> list[str]:
-    shares = ["share"] if former is None else ["live", "then"]
+def _differences(simulation: Simulation) -> Table:
+    table = Table()
+    table.add_column("mirror, planned and sent share most different first", overflow="fold")
+    for head in ("planned", "sent", "difference"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for one in simulation.compared[:SHOWN_DIFFERENCES]:
+        difference = _signed(_percent)(one.sent - one.planned)
+        table.add_row(one.mirror, _percent(one.planned), _percent(one.sent), difference)
+    return table
+
+
+def _heads(former: object | None, sent: object) -> list[str]:
+    shares = ["share", *(["sent"] if sent else [])] if former is None else ["live", "then"]
     return ["country", *shares, "of fair", "price", "distance"]
 
 

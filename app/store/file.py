@@ -1,7 +1,7 @@
 """The store of a single machine in a directory, in which a web node also keeps its last good snapshot.
 
     index.json        which objects are current (see `index`)
-    objects/<sha256>  snapshots, blobs, memory and status document
+    objects/<sha256>  snapshots, blobs, memory, status and statistics
     shared/<name>     the values that machines share
     heartbeat
     request           to the worker that publishes

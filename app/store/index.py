@@ -1,11 +1,12 @@
 """Defines how both stores keep things: as immutable objects, named by their SHA-256, and one small index.
 
-Snapshots, blobs, the memory and the status document are *objects*; the *index* says which of them are
-current. A publication first writes its objects, which no reader looks for yet, and then replaces the index in
-one atomic step. A writer that is killed at any moment leaves the former index or the new one, and each is
-whole. The name of an object is the digest of its content, so a reader can verify the object, and writing the
-same object twice does no harm. Objects to which the new index no longer refers are removed in the same step.
-Objects that never got into an index, because their writer died, are removed after `UNCLAIMED_S`.
+Snapshots, blobs, the memory, and the documents of status and statistics are *objects*; the *index* says which
+of them are current. A publication first writes its objects, which no reader looks for yet, and then replaces
+the index in one atomic step. A writer that is killed at any moment leaves the former index or the new one,
+and each is whole. The name of an object is the digest of its content, so a reader can verify the object, and
+writing the same object twice does no harm. Objects to which the new index no longer refers are removed in
+the same step. Objects that never got into an index, because their writer died, are removed after
+`UNCLAIMED_S`.
 
 A store implements the five abstract methods of `IndexedStore`; all rules are here.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import count
+from typing import Literal
 
 import msgspec
 
@@ -41,10 +43,11 @@ class Index(Record, frozen=True, kw_only=True):
     published_at_s: EpochSeconds = 0.0
     memory: str | None = None
     status: str | None = None
+    statistics: str | None = None
 
     def objects(self) -> set[str]:
         """Returns the digests of all objects that are still needed."""
-        digests = {self.memory, self.status}
+        digests = {self.memory, self.status, self.statistics}
         for kept in self.kept:
             digests.update((kept.snapshot, *kept.blobs))
         return {digest for digest in digests if digest is not None}
@@ -115,6 +118,7 @@ class IndexedStore(ABC):
             snapshot=current.snapshot[:16],
             published_at_s=index.published_at_s,
             status=(index.status or "")[:16],
+            statistics=(index.statistics or "")[:16],
         )
 
     def snapshot(self, generation: str) -> bytes | None:
@@ -128,6 +132,9 @@ class IndexedStore(ABC):
 
     def status(self) -> bytes | None:
         return self._current(lambda index: index.status)
+
+    def statistics(self) -> bytes | None:
+        return self._current(lambda index: index.statistics)
 
     def blob(self, digest: str) -> bytes | None:
         data = self._load_object(digest)
@@ -162,18 +169,19 @@ class IndexedStore(ABC):
         )
 
     def remember(self, memory: bytes) -> None:
-        digest = digest_of(memory)
-        self._swap(
-            Swap(
-                change=lambda index: msgspec.structs.replace(index, memory=digest),
-                adds={digest: memory},
-            )
-        )
+        self._replace("memory", memory)
 
     def publish_status(self, data: bytes) -> None:
+        self._replace("status", data)
+
+    def publish_statistics(self, data: bytes) -> None:
+        self._replace("statistics", data)
+
+    def _replace(self, field: Literal["memory", "status", "statistics"], data: bytes) -> None:
+        """Saves an object and makes it the one that a field of the index names."""
         digest = digest_of(data)
         self._swap(
-            Swap(change=lambda index: msgspec.structs.replace(index, status=digest), adds={digest: data})
+            Swap(change=lambda index: msgspec.structs.replace(index, **{field: digest}), adds={digest: data})
         )
 
     def _current(self, find: Callable[[Index], str | None]) -> bytes | None:

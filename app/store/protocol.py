@@ -1,9 +1,10 @@
 """The interface of a store, to which the worker writes and from which web processes read.
 
 A store holds bytes and never looks into them: the snapshots of the last generations, the blobs (places and
-networks databases) that these need, the worker's memory, the status document, a heartbeat, and a request to
-the worker. It also knows which worker holds the lease. If anything goes wrong, a method raises StoreError,
-with a sentence for people that never contains a password. It returns None for what is not there.
+networks databases) that these need, the worker's memory, the documents of status and statistics, a heartbeat,
+and a request to the worker. It also knows which worker holds the lease. If anything goes wrong, a method
+raises StoreError, with a sentence for people that never contains a password. It returns None for what is not
+there.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Pointer(Record, frozen=True, kw_only=True):
     published_at_s: float
     #: A tag that changes whenever the status document does; "" before the first one.
     status: str
+    #: A tag that changes whenever the statistics document does; "" before the first one.
+    statistics: str = ""
 
 
 class Publication(Record, frozen=True, kw_only=True):
@@ -97,6 +100,12 @@ class Store(Protocol):
 
     def publish_status(self, data: bytes) -> None:
         """Replaces the status document."""
+
+    def statistics(self) -> bytes | None:
+        """Returns the statistics document, which says what was asked for; None if there is none."""
+
+    def publish_statistics(self, data: bytes) -> None:
+        """Replaces the statistics document."""
 
     def lease(self, owner: str, ttl_s: float) -> bool:
         """Takes or renews the lease, the right to publish, for `ttl_s`. Returns whether `owner` has it."""

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from app.answer.lists import MirrorLists, Selection
 from app.catalogue.catalogue import arches_meant, has_arch
+from app.history.record import Asked
 from app.model import ClientClass
 from app.render import text
 from app.render.formats import LIST_FORMATS
@@ -18,9 +19,12 @@ from app.request.clients import shown
 from app.request.parameters import BadValueError, QuestionError
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
+from app.web.forms import DOWNLOAD, UrlForm
 
 CACHE_CONTROL = "private, max-age=60"
 RETRY_AFTER_S = 5
+QUESTION_HEADER = "X-Mirrorlist-Question"
+"""The header that says what was asked for, so that nginx can log it (`app.history.record`)."""
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
 """A header of every answer: a browser must not guess another content type than the one we send."""
 
@@ -55,16 +59,16 @@ def no_snapshot() -> Answer:
     )
 
 
-def listed(lists: MirrorLists, client: ClientClass, question: Question) -> Answer:
-    """Returns the answer to a question for mirrors, in the format that the question names. Raises
-    QuestionError."""
+def listed(lists: MirrorLists, client: ClientClass, question: Question, asked: str = "") -> Answer:
+    """Returns the answer to a question for mirrors, in the format that the question names. `asked` is the
+    question as it is recorded (`recorded`), or empty if it is not the client's own. Raises QuestionError."""
     snapshot = lists.snapshot
     if question.format == "metalink":
         _check_metalink(snapshot, question)
     selection = lists.select(client, question)
     if selection.is_empty:
         raise NoMirrorError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
-    headers = list_headers(snapshot, client, selection)
+    headers = list_headers(snapshot, client, selection, asked)
     if question.redirect:
         location = selection.urls[0]
         body = f"{location}\n".encode()
@@ -98,11 +102,17 @@ def has_metalink(snapshot: LoadedSnapshot, question: Question) -> bool:
     return question.key in snapshot.repomd
 
 
+def recorded(form: UrlForm, question: Question) -> str:
+    """Returns a question as it is recorded. countme counts repos, in lists alone."""
+    tag = f"{question.repo}-{question.asked}" if question.repo and form is not DOWNLOAD else ""
+    return str(Asked(form.label, question.release, question.repo or "", question.arch, tag))
+
+
 def list_headers(
-    snapshot: LoadedSnapshot, client: ClientClass, selection: Selection
+    snapshot: LoadedSnapshot, client: ClientClass, selection: Selection, asked: str
 ) -> tuple[tuple[str, str], ...]:
     """Returns the headers of an answer with mirrors, such as the client's place and network, the list's
-    reason, and the first mirror."""
+    reason, the question (`asked`), and the first mirror."""
     headers = [
         ("X-Client-Place", client.place),
         ("X-Client-Network", shown(client).network),
@@ -110,6 +120,8 @@ def list_headers(
         ("X-Mirrorlist-Generation", snapshot.generation),
         ("Cache-Control", CACHE_CONTROL),
     ]
+    if asked:
+        headers.append((QUESTION_HEADER, asked))
     if selection.first is not None:
         headers.append(("X-Mirrorlist-Mirror", snapshot.mirrors[selection.first].name))
     return tuple(headers)

@@ -7,6 +7,7 @@ from types import TracebackType
 from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
+from app.history.request_log import RequestLog
 from app.logs import without_words
 from app.render.metalink import UnknownFactsError
 from app.request.address import TrustedProxies
@@ -47,7 +48,10 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
     clients = Clients(TrustedProxies(settings.trusted_proxies))
     Routes(current, clients).register(app)
     _register_errors(app)
-    app.wsgi_app = FastPath(app.wsgi_app, current, clients)  # type: ignore[method-assign]  # Flask's own way to wrap it
+    records = RequestLog(settings.request_log) if settings.request_log else None
+    app.wsgi_app = FastPath(app.wsgi_app, current, clients, records)  # type: ignore[method-assign]  # Flask's own way to wrap it
+    if records is not None:
+        records.start()
     if follow:
         current.start()
     return app

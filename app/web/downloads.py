@@ -11,8 +11,9 @@ from app.request.download import Download
 from app.web.answers import Answer, NoMirrorError, has_metalink, list_headers, plain
 
 
-def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> Answer:
-    """Returns a redirect to the file, with `Link` headers for its other addresses. A client that came by
+def downloaded(lists: MirrorLists, client: ClientClass, download: Download, asked: str = "") -> Answer:
+    """Returns a redirect to the file, with `Link` headers for its other addresses. `asked` is the question as
+    it is recorded. A client that came by
     https gets a 404 where the file has only an http address (at the vault or the origin). Raises
     NoMirrorError."""
     question, snapshot = download.question, lists.snapshot
@@ -27,7 +28,11 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download) -> A
     found = links.duplicates(zip(urls[1:], countries[1:], strict=True))
     if question.repo and download.is_repomd and has_metalink(snapshot, question):
         found.insert(0, links.described_by(question.release, question.repo, question.arch))
-    headers = (*list_headers(snapshot, client, selection), ("Location", location), *links.headers(found))
+    headers = (
+        *list_headers(snapshot, client, selection, asked),
+        ("Location", location),
+        *links.headers(found),
+    )
     return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), headers, selection.reason)
 
 

@@ -8,67 +8,26 @@ cached, and may take longer than a list. Only `/mirrors`, which is the same for 
 
 from __future__ import annotations
 
-import gzip
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
-from urllib.parse import quote, urlencode
 
-from werkzeug.datastructures import ETags
+import msgspec
 
 from app.answer.privacy import shown_to_all
 from app.explain.client_facts import ClientFacts, Databases, client_facts
 from app.explain.explanation import Live, UnknownMirrorError, explain, schema
 from app.explain.inquiry import Inquiry
 from app.explain.mirror_report import MirrorSummary, mirror_report, mirror_summaries
-from app.model import digest_of
 from app.model.network import parse_network
 from app.model.words import KnownWords
-from app.render import html, json, text
+from app.render import html, json
 from app.render.explanation_text import client_text, explanation_text
 from app.request.clients import Client
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import Answer
-from app.web.pages import NO_STORE, page_headers
-
-TAG_DIGITS = 32
-"""The length of an entity tag: nginx passes on only tags of this length."""
-Kind = Literal["text", "json", "html"]
-CONTENT_TYPES: dict[Kind, str] = {
-    "text": text.CONTENT_TYPE,
-    "json": json.CONTENT_TYPE,
-    "html": html.CONTENT_TYPE,
-}
-Parameters = Mapping[str, str]
-
-HEADERS = (NO_STORE, ("Vary", "Accept"))
-REVALIDATED = (("Cache-Control", "no-cache"), ("Vary", "Accept"), ("Vary", "Accept-Encoding"))
-"""Headers of an answer that a client may keep, if it asks each time whether the answer is still the same."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The form in which a request wants its answer."""
-
-    kind: Kind
-    #: The parameters in the request's query.
-    parameters: Parameters
-    path: str
-    #: The service's own address as the client knows it, such as `https://mirrors.example.org`.
-    base: str
-    #: Whether the client takes a compressed answer.
-    takes_gzip: bool = False
-    #: The entity tags of the answers that the client has kept.
-    kept: ETags = field(default_factory=ETags)
-
-    def url(self, **more: str) -> str:
-        """Returns the URL of the same answer, with `more` parameters. Pages show it as a curl command."""
-        query = urlencode({**self.parameters, **more})
-        return f"{self.base}{quote(self.path)}" + (f"?{query}" if query else "")
+from app.web.documents import Kind, SharedDocument, Wanted, own_document
 
 
 def explained(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
@@ -78,22 +37,22 @@ def explained(current: Current, serving: Serving, client: Client, inquiry: Inqui
     explanation = explain(live, client.of, facts_of(current, serving, client), inquiry)
     match wanted.kind:
         case "json":
-            return _answer("json", json.document(explanation))
+            return own_document("json", json.document(explanation))
         case "html":
             # With `ip=` the explanation is the same, unless there are mirrors for the client's network.
             own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
-            return _answer("html", html.explanation_page(explanation, wanted.parameters, url))
+            return own_document("html", html.explanation_page(explanation, wanted.parameters, url))
         case "text":
-            return _answer("text", explanation_text(explanation).encode())
+            return own_document("text", explanation_text(explanation).encode())
 
 
 def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind) -> Answer:
     """Returns what is known of the client, as JSON or as text; there is no page for it."""
     facts = facts_of(current, serving, client)
     if kind == "json":
-        return _answer("json", json.document(facts))
-    return _answer("text", client_text(facts).encode())
+        return own_document("json", json.document(facts))
+    return own_document("text", client_text(facts).encode())
 
 
 class MirrorAnswers:
@@ -110,15 +69,7 @@ class MirrorAnswers:
         with self._lock:
             network = self._network_of(serving)
             shared = network.page if wanted.kind == "html" else network.json
-            body = shared.compressed if wanted.takes_gzip else shared.body
-        headers = [*REVALIDATED, ("ETag", f'W/"{shared.tag}"')]
-        if wanted.kept.contains_weak(shared.tag):
-            return Answer(304, shared.content_type, b"", tuple(headers))
-        if wanted.kind == "html":
-            headers += page_headers()
-        if wanted.takes_gzip:
-            headers.append(("Content-Encoding", "gzip"))
-        return Answer(200, shared.content_type, body, tuple(headers))
+        return shared.answer(wanted)
 
     def one(self, serving: Serving, name: str, wanted: Wanted) -> Answer:
         """Returns the report about one mirror. Raises UnknownMirrorError if there is no such mirror, or it is
@@ -132,29 +83,17 @@ class MirrorAnswers:
         report = mirror_report(
             live.snapshot, live.snapshot.number[known], live.states, live.cities, live.held
         )
+        if serving.statistics is not None:
+            report = msgspec.structs.replace(report, requests=serving.statistics.of_mirror(known))
         if wanted.kind == "html":
-            return _answer("html", html.mirror_page(report, wanted.url()))
-        return _answer("json", json.document(report))
+            return own_document("html", html.mirror_page(report, wanted.url()))
+        return own_document("json", json.document(report))
 
     def _network_of(self, serving: Serving) -> _Network:
         network = self._network
         if network is None or not network.is_of(serving, self._current):
             network = self._network = _Network(serving, live_of(self._current, serving))
         return network
-
-
-class _Shared:
-    """An answer that is the same for all clients."""
-
-    def __init__(self, kind: Kind, body: bytes) -> None:
-        self.content_type = CONTENT_TYPES[kind]
-        self.body = body
-        #: The answer's entity tag. It is a weak one, because it is the same whether the answer is compressed.
-        self.tag = digest_of(body)[:TAG_DIGITS]
-
-    @cached_property
-    def compressed(self) -> bytes:
-        return gzip.compress(self.body, mtime=0)
 
 
 class _Network:
@@ -171,20 +110,15 @@ class _Network:
         return serving is self._serving and current.cities is self.live.cities
 
     @cached_property
-    def json(self) -> _Shared:
-        return _Shared("json", json.document(self._summaries()))
+    def json(self) -> SharedDocument:
+        return SharedDocument("json", json.document(self._summaries()))
 
     @cached_property
-    def page(self) -> _Shared:
-        return _Shared("html", html.mirrors_page(self._summaries()))
+    def page(self) -> SharedDocument:
+        return SharedDocument("html", html.mirrors_page(self._summaries()))
 
     def _summaries(self) -> list[MirrorSummary]:
         return mirror_summaries(self.live.snapshot, self.live.verdicts, self.live.held)
-
-
-def _answer(kind: Kind, body: bytes, *headers: tuple[str, str]) -> Answer:
-    of_kind = page_headers() if kind == "html" else ()
-    return Answer(200, CONTENT_TYPES[kind], body, (*HEADERS, *of_kind, *headers))
 
 
 def explanation_schema() -> Answer:

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
+from app.history.request_log import Answered, RequestLog
 from app.request.clients import Clients
 from app.request.download import PLAIN_NAME, Download, directory_of
 from app.request.parameters import QuestionError
 from app.request.question import DECIDING, NAMING, Question
 from app.serving.current import Current
-from app.serving.generation import Serving
+from app.serving.generation import Remembered, Serving
 from app.web.answers import NOSNIFF, listed
 from app.web.downloads import downloaded, is_sent_plainly
 from app.web.forms import DOWNLOAD, DOWNLOADS, WATCHED, label_of
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 MAX_NAME_CHARS = 300
 """The largest number of characters in the name of a question (`name_of`) that is remembered. Clients hardly
 ever send a longer target twice."""
+
+MAX_AGENT_CHARS = 256
+"""How much is looked at of a User-Agent."""
 
 ABOUT_THE_CLIENT = frozenset({"ip", "explain", "mirror"})
 """Parameters that an answer depends on beside the question: requests with them never take the fast path."""
@@ -48,10 +52,14 @@ class FastPath:
     """The WSGI middleware around the Flask application. It answers the requests whose question is known. All
     others go to the application, in their plain form (`plain`)."""
 
-    def __init__(self, app: WSGIApplication, current: Current, clients: Clients) -> None:
+    def __init__(
+        self, app: WSGIApplication, current: Current, clients: Clients, records: RequestLog | None = None
+    ) -> None:
+        """`records` is where requests are recorded, if this process does that."""
         self._app = app
         self._current = current
         self._clients = clients
+        self._records = records
         self._tally = current.tally
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -68,13 +76,12 @@ class FastPath:
             remembered = None
         if remembered is None:
             return self._ordinary(environ, start_response, started)
-        form, asked = remembered
         client = self._clients.caller(environ, serving.places, serving.networks)
         try:
-            if isinstance(asked, Question):
-                answer = listed(serving.lists, client.of, asked)
+            if isinstance(remembered.asked, Question):
+                answer = listed(serving.lists, client.of, remembered.asked, remembered.recorded)
             else:
-                answer = downloaded(serving.lists, client.of, asked)
+                answer = downloaded(serving.lists, client.of, remembered.asked, remembered.recorded)
         except QuestionError:  # the ordinary views word the error
             return self._ordinary(environ, start_response, started)
         status, content_type, body, headers, reason = answer
@@ -84,7 +91,9 @@ class FastPath:
             [("Content-Type", content_type), ("Content-Length", length), NOSNIFF, *headers],
         )
         self._tally.memo_hits += 1
-        self._tally.add((form, status, reason), perf_counter() - started)
+        self._tally.add((remembered.form, status, reason), perf_counter() - started)
+        if self._records is not None:
+            self._record(self._records, environ, status, headers, client.of.family)
         return [body]
 
     def remembers(self, target: str) -> bool:
@@ -115,22 +124,36 @@ class FastPath:
             status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
         ) -> Callable[[bytes], Any]:
             self._tally.add((form, int(status[:3]), _reason_in(headers)), perf_counter() - started)
+            if self._records is not None:
+                family = self._clients.family(environ)
+                self._record(self._records, environ, int(status[:3]), headers, family)
             return start_response(status, headers, exc_info)
 
         return self._app(environ, begin)
 
+    def _record(
+        self,
+        records: RequestLog,
+        environ: WSGIEnvironment,
+        status: int,
+        headers: Iterable[tuple[str, str]],
+        family: int,
+    ) -> None:
+        """Records a request, unless nginx has it in its log."""
+        if not self._clients.was_recorded(environ):
+            query, agent = environ.get("QUERY_STRING", ""), environ.get("HTTP_USER_AGENT", "")
+            records.add(Answered(time(), status, headers, family, query, agent[:MAX_AGENT_CHARS]))
 
-def _remembered(serving: Serving, path: str, query: str) -> tuple[str, Question | Download] | None:
-    """Returns the label of the URL form and the question of a request that was parsed before; None for any
-    other request. Downloads are found by `_remembered_file`."""
+
+def _remembered(serving: Serving, path: str, query: str) -> Remembered | None:
+    """Returns what is remembered of a request that was parsed before; None for any other request. Downloads
+    are found by `_remembered_file`."""
     # Most requests are written as the name is.
     return serving.questions.get(f"{query}\n{path}") or serving.questions.get(name_of(path, query))
 
 
-def _remembered_file(
-    serving: Serving, path: str, query: str, secure: bool
-) -> tuple[str, Question | Download] | None:
-    """Returns the label of the URL form and the download for a path that was sent without any encoding, if
+def _remembered_file(serving: Serving, path: str, query: str, secure: bool) -> Remembered | None:
+    """Returns what is remembered of the download for a path that was sent without any encoding, if
     another file in the same directory was asked for before. `secure` says that the client came by https."""
     folder, _, file = path.rpartition("/")
     end = _ENDS[secure]
@@ -139,8 +162,8 @@ def _remembered_file(
     remembered = remembered or serving.questions.get(name_of(folder, query) + end)
     if remembered is None or len(path) > MAX_NAME_CHARS or not PLAIN_NAME.fullmatch(file):
         return None
-    form, directory = remembered
-    return None if isinstance(directory, Question) else (form, directory.file(file))
+    directory = remembered.asked
+    return None if isinstance(directory, Question) else remembered._replace(asked=directory.file(file))
 
 
 def name_of(path: str, query: str) -> str:
@@ -156,22 +179,23 @@ def _may_be(name: str, names: frozenset[str]) -> bool:
     return name in names or "%" in name
 
 
-def remember(serving: Serving, environ: WSGIEnvironment, form: str, question: Question) -> None:
-    """Keeps the question of a request, and the label of its form, for requests with the same name."""
+def remember(serving: Serving, environ: WSGIEnvironment, asked: Remembered) -> None:
+    """Keeps what was asked for, for requests with the same name."""
     name = name_of(environ["PATH_INFO"], environ["QUERY_STRING"])
     if len(name) <= MAX_NAME_CHARS:
-        serving.questions.put(name, (form, question))
+        serving.questions.put(name, asked)
 
 
-def remember_directory(serving: Serving, environ: WSGIEnvironment, download: Download) -> None:
-    """Keeps the directory of a download, for other files in this directory."""
+def remember_directory(serving: Serving, environ: WSGIEnvironment, download: Download, recorded: str) -> None:
+    """Keeps the directory of a download, for other files in this directory. `recorded` is the question as it
+    is recorded."""
     if not is_sent_plainly(environ):
         return
     folder = environ["PATH_INFO"].rpartition("/")[0]
     name = name_of(folder, environ["QUERY_STRING"]) + _ENDS[download.secure]
     directory = directory_of(serving.parser, environ["PATH_INFO"], download)
     if directory is not None and len(name) <= MAX_NAME_CHARS:
-        serving.questions.put(name, (DOWNLOAD.label, directory))
+        serving.questions.put(name, Remembered(DOWNLOAD.label, directory, recorded))
 
 
 def _reason_in(headers: Iterable[tuple[str, str]]) -> str:

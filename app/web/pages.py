@@ -41,6 +41,7 @@ def front(base: str) -> Answer:
 <li><code>{url}/isolist/&lt;release&gt;/&lt;arch&gt;</code> mirrors for installation images
 <li><a href="/explain">/explain</a> why you, or any address, get the list that you get
 <li><a href="/mirrors">/mirrors</a> all mirrors, and how they are
+<li><a href="/statistics">/statistics</a> what is asked for, from where, and what mirrors are sent
 <li><a href="/whoami">/whoami</a> what is known of you
 <li><a href="/readyz">/readyz</a> whether this service is well
 </ul>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from flask import Flask, Response, request
@@ -14,13 +15,15 @@ from app.request.download import parse_download
 from app.request.parameters import flag
 from app.request.question import Question
 from app.serving.current import Current
-from app.serving.generation import Serving
+from app.serving.generation import Remembered, Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
-from app.web.explanations import Kind, MirrorAnswers, Wanted
+from app.web.documents import CONTENT_TYPES, Kind, Wanted
+from app.web.explanations import MirrorAnswers
 from app.web.fastpath import ABOUT_THE_CLIENT, remember, remember_directory
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
 from app.web.operators import is_operator
+from app.web.statistics import StatisticsAnswers
 
 Parameters = Mapping[str, str]
 
@@ -44,6 +47,7 @@ class Routes:
         self.current = current
         self.clients = clients
         self._mirrors = MirrorAnswers(current)
+        self._statistics = StatisticsAnswers()
 
     def register(self, app: Flask) -> None:
         """Adds the URL rules of all views to the application."""
@@ -56,6 +60,9 @@ class Routes:
             "/explain/schema": self.explanation_schema,
             "/mirrors": self.mirrors,
             "/mirrors/<anything:name>": self.mirrors,
+            "/statistics": self.statistics,
+            "/statistics.json": self.statistics_json,
+            "/statistics/<anything:file>": self.statistics_table,
             "/whoami": self.whoami,
             "/healthz": self.healthz,
             "/readyz": self.readyz,
@@ -75,9 +82,10 @@ class Routes:
         question = form.parse(serving.parser, parameters, **names)
         if flag(parameters, "explain"):
             return self._explained(serving, question, parameters)
-        answer = answers.listed(serving.lists, self._client(serving, parameters).of, question)
+        asked = "" if parameters.get("ip") else answers.recorded(form, question)
+        answer = answers.listed(serving.lists, self._client(serving, parameters).of, question, asked)
         if not ABOUT_THE_CLIENT & parameters.keys():
-            remember(serving, request.environ, form.label, question)
+            remember(serving, request.environ, Remembered(form.label, question, asked))
         return respond(answer)
 
     def download(self, path: str = "") -> Response:
@@ -88,9 +96,11 @@ class Routes:
         download = parse_download(serving.parser, downloads.sent_target(environ), parameters, secure)
         if flag(parameters, "explain"):
             return self._explained(serving, download.question, parameters)
-        answer = downloads.downloaded(serving.lists, self._client(serving, parameters).of, download)
+        asked = "" if parameters.get("ip") else answers.recorded(DOWNLOAD, download.question)
+        client = self._client(serving, parameters).of
+        answer = downloads.downloaded(serving.lists, client, download, asked)
         if not ABOUT_THE_CLIENT & parameters.keys():
-            remember_directory(serving, environ, download)
+            remember_directory(serving, environ, download, asked)
         return respond(answer)
 
     def _serving(self) -> Serving:
@@ -110,7 +120,7 @@ class Routes:
     def _wanted(self, otherwise: Kind = "text") -> Wanted:
         """Returns the form of answer that the request wants; `otherwise` is for a client that takes anything,
         as curl does."""
-        kinds = {type_.partition(";")[0]: kind for kind, type_ in explanations.CONTENT_TYPES.items()}
+        kinds = {type_.partition(";")[0]: kind for kind, type_ in CONTENT_TYPES.items()}
         offered = sorted(kinds, key=lambda content_type: kinds[content_type] != otherwise)
         parameters = request.args.to_dict()
         accepted = request.accept_mimetypes.best_match(offered)
@@ -151,6 +161,15 @@ class Routes:
         if name:
             return respond(self._mirrors.one(serving, name, self._wanted("json")))
         return respond(self._mirrors.all(serving, self._wanted("json")))
+
+    def statistics(self) -> Response:
+        return respond(self._statistics.all(self._serving(), self._wanted("json")))
+
+    def statistics_json(self) -> Response:
+        return respond(self._statistics.all(self._serving(), replace(self._wanted(), kind="json")))
+
+    def statistics_table(self, file: str) -> Response:
+        return respond(self._statistics.table(self._serving(), file, self._wanted()))
 
     def whoami(self) -> Response:
         serving = self.current.serving

@@ -1,4 +1,5 @@
-"""What workers tell each other through the store besides publications: surveys, and scans of databases."""
+"""What workers tell each other through the store besides publications: surveys, scans of databases, and what
+requests were counted."""
 
 from __future__ import annotations
 
@@ -32,6 +33,7 @@ class Exchange:
         over."""
         tags = shared_tags(self._store)
         self._reader.probe.fetch(self._store, tags)
+        self._reader.counted.fetch(self._store, tags)
         self._reader.open_databases(now)
         if self._scans is not None:
             self._scans.fetch(self._store, tags, self._reader.geo.scans)
@@ -58,11 +60,14 @@ class Exchange:
 
     def share(self, now: float, read_at_s: float) -> None:
         """Shares what this machine knows and has found in its databases, and gives back what the store has
-        lost, if the inputs were read since (the last time at `read_at_s`), or a minute has passed."""
-        if self._at_s >= read_at_s and 0 <= now - self._at_s < EVERY_S:
+        lost, if the inputs were read since (the last time at `read_at_s`), requests were counted, or a minute
+        has passed."""
+        is_known = self._at_s >= read_at_s and self._reader.counted.is_shared
+        if is_known and 0 <= now - self._at_s < EVERY_S:
             return
         tags = shared_tags(self._store)
         self._reader.probe.share(self._store, tags)
+        self._reader.counted.share(self._store, tags)
         if self._scans is not None:
             self._scans.share(self._store, tags, self._reader.geo.scans)
         self._at_s = now

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from app.answer.privacy import is_for_all
 from app.files import Marks
@@ -39,6 +40,8 @@ from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
 from app.worker.request import answer_to, decode_request
+from app.worker.statistician import Statistician, compiled
+from app.worker.statistics import PublishedPlan
 
 log = logging.getLogger("mirrorwise.worker")
 
@@ -63,6 +66,7 @@ class Worker:
         self._pricing = Pricing({}, None)
         self._handover = Handover(self.faults)
         self._exchange = Exchange(store, self.reader, settings.var_dir)
+        self._statistician = Statistician(partial(compiled, settings), self.faults)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
@@ -99,6 +103,7 @@ class Worker:
                         self._pulse.answer = answer_to(request, self.generation, self.faults.current)
                         self._beat_at = float("-inf")
                     self._attempt("status", lambda: self._publish_status(now))
+                    self._attempt("statistics", lambda: self._publish_statistics(now))
             else:
                 self._follow(now)
                 self._attempt("share", lambda: self._exchange.stand_by(now))
@@ -128,14 +133,15 @@ class Worker:
         return self._published is not None
 
     def wait(self, now: float) -> bool:
-        """Waits for a running place scan, or else for load prices. Returns whether there is something new."""
+        """Waits for a running place scan, or else for load prices, or else for statistics. Returns whether
+        there is something new."""
         scanned = self.reader.geo.scan(wait=True)
         priced = not scanned and self._pricing.collect(now, wait=True)
         if scanned or priced:
             self._note_news(scanned, priced)
             self._seen, self._tried_at = None, float("-inf")
             return True
-        return False
+        return self._statistician.wait()
 
     def stop(self) -> None:
         """Gives the lease back, and ends the place scan and the computing of prices that run beside the
@@ -202,6 +208,7 @@ class Worker:
         guard_due = not self._state_read_at <= now < self._guard.look_again_s
         scanned = self.reader.geo.scan()
         priced = self._pricing.collect(now)
+        self.faults.report("history", self.reader.counted.fault)
         if seen == self._seen and not (state_due or guard_due or scanned or priced or force):
             return
         started = time.monotonic()
@@ -247,7 +254,7 @@ class Worker:
             self.faults.set("geoip/places database", f"{error}, so it is made again")
             self.reader.geo.doubt_database()
         if self._published is not None and self._pricing.is_due(now):
-            self._consider_prices(self._published)
+            self._consider_prices(self._published, now)
 
     def _publish_compiled(self, ready: Ready, now: float) -> None:
         blobs = self.reader.blobs
@@ -274,13 +281,13 @@ class Worker:
             log.warning("edits that wait: %s", waiting)
         self._waiting = waiting
 
-    def _consider_prices(self, published: Publication) -> None:
+    def _consider_prices(self, published: Publication, now: float) -> None:
         """Begins to compute prices for the published snapshot, once the places in the city database are
         known. Before that, only the countries of clients are known, and prices do not count for such
         clients."""
-        if self.reader.clients and self.reader.geo.places is not None:
+        if self.reader.geo.places is not None and self.reader.clients:
             snapshot = LoadedSnapshot(published.generation, published.snapshot)
-            self._pricing.solve(snapshot, self.reader.clients)
+            self._pricing.solve(snapshot, partial(self.reader.count_clients, now))
 
     def _put(self, publication: Publication, blobs: Iterable[Blob]) -> None:
         with self._renewing():
@@ -334,6 +341,7 @@ class Worker:
         self._put(self._published, self._published_blobs)
         self._status, self._status_at = None, float("-inf")
         self._exchange.was_lost()
+        self._statistician.was_lost()
         log.info("published generation %s again: the store had %s", self.generation, there)
 
     def _memory(self, guard: Guard, now: float) -> remembered.Memory:
@@ -368,6 +376,13 @@ class Worker:
         if data != self._status:
             self._store.publish_status(data)
         self._status, self._status_at = data, now
+
+    def _publish_statistics(self, now: float) -> None:
+        if (published := self._published) is not None:
+            load_km = self._pricing.load_km
+            self._statistician.step(
+                now, self._store, lambda: PublishedPlan(published, load_km, self.reader.clients)
+            )
 
     def _beat(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:

@@ -2,13 +2,14 @@
 
 The first prices are published at once. After that a price changes by at most 20 km an hour. Solving takes
 seconds, in which the worker must go on publishing. So a thread solves, nearly all the time inside numpy,
-which lets other threads run.
+which lets other threads run. The same thread finds out first how many clients each place has, which may mean
+to wait for a database.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from app.ranking import prices
@@ -36,10 +37,11 @@ class Pricing:
             return False
         return self.moved_at_s is None or not 0 <= now - self.moved_at_s < EVERY_S
 
-    def solve(self, snapshot: LoadedSnapshot, clients: Mapping[str, float]) -> None:
-        """Begins to compute prices for the mirrors of a snapshot. `clients` are numbers of clients by
-        place."""
-        self._solving = self._executor.submit(solved, snapshot, dict(clients), self.load_km)
+    def solve(self, snapshot: LoadedSnapshot, clients: Callable[[], Mapping[str, float]]) -> None:
+        """Begins to compute prices for the mirrors of a snapshot. `clients` returns numbers of clients by
+        place, and may wait for them."""
+        load_km = self.load_km
+        self._solving = self._executor.submit(lambda: solved(snapshot, clients(), load_km))
 
     def collect(self, now: float, wait: bool = False) -> bool:
         """Takes over the solution if it is ready. Returns whether prices have changed. With `wait`, it waits

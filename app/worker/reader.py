@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import PurePath
 
 from app.files import FileCache, Marks, is_gone, listing_error, mark
+from app.history.recent import read_recent
 from app.logs import Faults
 from app.model import Mirror, MirrorState, Severity, SourceError, digest_of
 from app.settings import Settings
 from app.snapshot.compile import Inputs, MirrorLocation
+from app.snapshot.demand import expected_clients
 from app.snapshot.networks import ClientNetworks
 from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
@@ -21,6 +24,7 @@ from app.sources.report import by_file
 from app.store import Blob
 from app.surveys.known import Known
 from app.worker.corrections import CorrectionFiles
+from app.worker.counted import CountedRequests
 from app.worker.geography import GeoFiles, NetworkFiles
 from app.worker.locate import Locator
 from app.worker.memory import Memory
@@ -30,8 +34,7 @@ log = logging.getLogger("mirrorwise.worker")
 
 class InputReader:
     """Reads everything that a snapshot is compiled from. `read_s` says when each kind of input was read last,
-    in epoch seconds. `clients` holds the number of clients in each place: counted in places.csv if
-    that file exists (`has_counts`), otherwise estimated from the city database."""
+    in epoch seconds. `has_counts` says whether there is a places.csv, whose numbers of clients count."""
 
     def __init__(self, settings: Settings, faults: Faults) -> None:
         self._folder = folder = DataFolder(settings.data_dir)
@@ -40,9 +43,10 @@ class InputReader:
         self.geo = GeoFiles(settings, faults)
         self.networks = NetworkFiles(folder.cloud, settings.var_dir, faults)
         self.geofeeds = CorrectionFiles(folder.geofeeds, settings.var_dir, faults)
-        self.clients: Mapping[str, float] = {}
+        self.counted = CountedRequests(partial(read_recent, settings))
         self.read_s: dict[str, float] = {}
         self.has_counts = False
+        self._clients: Mapping[str, float] = {}
         self._faults = faults
         self._remarks = Faults(log)  # warnings about state files, which are logged once and counted nowhere
         self._counts = FileCache(read_place_counts)
@@ -52,6 +56,20 @@ class InputReader:
     def faults(self) -> Mapping[str, str]:
         """Says in words what is wrong with which input now, by the input's name, such as "mirrors/a.yml"."""
         return self._faults.current
+
+    @property
+    def clients(self) -> Mapping[str, float]:
+        """The number of clients in each place: as in places.csv if that file exists, otherwise by the counted
+        requests and the estimate that the city database allows."""
+        if self.has_counts:
+            return self._clients
+        return expected_clients(self._clients, self.counted.by_place)
+
+    def count_clients(self, now: float) -> Mapping[str, float]:
+        """Returns the number of clients in each place, after a look into the history database, which may take
+        a while."""
+        self.counted.refresh(now)
+        return self.clients
 
     def recall(self, memory: Memory) -> None:
         """Takes over the last good inputs from a memory. They count for files that are at fault now."""
@@ -93,7 +111,7 @@ class InputReader:
             self.geo.read(now)
             self.geo.scan()
         self.read_state()
-        self.clients = self._read_clients()
+        self._clients = self._read_clients()
         self.read_s = dict.fromkeys(("config", "mirrors", "state", "cloud", "geoip"), now)
         return Written(config, self.people.definitions)
 
@@ -193,14 +211,14 @@ class InputReader:
 
     def _read_clients(self) -> Mapping[str, float]:
         if listing_error(self._folder.root):  # with all that is in it: the other inputs name it
-            return self.clients
+            return self._clients
         self.has_counts = not is_gone(self._folder.counts)
         if self.has_counts:
             try:
                 counts = self._counts.get(self._folder.counts)
             except SourceError as error:
                 self._faults.set("places.csv", str(error))
-                return self.clients
+                return self._clients
             self._faults.clear("places.csv")
             return counts
         self._faults.clear("places.csv")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import socket
+import sqlite3
+import urllib.request
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -25,7 +30,7 @@ from app.worker.losses import Force
 from app.worker.running import run_once
 from tests.cli.test_commands import run_process
 from tests.conftest import ROOT, free_port, wait_until
-from tests.servers import Command, environ
+from tests.servers import Command, ask, environ
 from tests.web.asking import application, asking
 from tests.worker.network import CITY, CONFIG, Network
 
@@ -224,5 +229,48 @@ def test_up_with_a_new_folder(tmp_path: Path) -> None:
         assert f"curl 'http://127.0.0.1:{port}/mirrorlist/10/baseos?arch=x86_64'" in said
         assert f"or see http://127.0.0.1:{port}/ in a browser" in said
         assert "gunicorn.error" not in said
+        urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/mirrorlist/10/baseos?arch=x86_64", timeout=10
+        ).close()
+        wait_until(lambda: requests_counted(tmp_path / "var") > 0, "the list is counted")
     finally:
+        command.stop()
+
+
+def requests_counted(var: Path) -> int:
+    """How many lists have been counted there."""
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"file:{var}/history.sqlite?mode=ro", uri=True)) as connection,
+    ):
+        return int(connection.execute("SELECT coalesce(sum(requests), 0) FROM repo_days").fetchone()[0])
+    return 0
+
+
+@pytest.mark.slow
+def test_what_is_asked_is_shown(tmp_path: Path) -> None:
+    """Requests are counted, compiled and published within seconds of a first start, and are on the page of
+    statistics with their country and the mirror that came first, on whose own page they are, too."""
+    port = free_port()
+    server = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    variables = environ(ROOT / "data", tmp_path / "var", WEB_CONCURRENCY="1")
+    command = Command(tmp_path / "log", ["up", "--port", str(port)], variables)
+    try:
+        wait_until(lambda: "Ctrl-C" in command.said() or command.process.poll() is not None, "serving", 60)
+        lists = [ask(server, "/mirrorlist/9/baseos?arch=x86_64") for _ in range(25)]
+        first = lists[0].headers["X-Mirrorlist-Mirror"]
+
+        def mirrors() -> dict[str, int]:
+            answer = ask(server, "/statistics.json")
+            found = json.loads(answer.body)["mirrors"] if answer.status == 200 else []
+            return {one["mirror"]: one["requests"] for one in found}
+
+        wait_until(lambda: mirrors().get(first) == 25, "the requests are shown", 50)
+        page = ask(server, "/statistics", headers={"Accept": "text/html"}).body.decode()
+        assert "<td>Germany (DE)" in page
+        assert "<td>x86_64" in page
+        own = json.loads(ask(server, f"/mirrors/{first}").body)
+        assert (own["requests"]["requests"], own["requests"]["countries"][0]["name"]) == (25, "DE")
+    finally:
+        server.close()
         command.stop()

@@ -34,6 +34,7 @@ from app.web import create_app
 from app.worker.pricing import solved
 from app.worker.reader import InputReader
 from tests.builders import NOW, select
+from tests.shifting import ShiftedNetwork, moved_to
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +158,7 @@ def test_losing_a_mirror(priced: Priced, say: list[str]) -> None:
         assert day <= 2 * one.share
 
 
+ELSEWHERE = ("NL", "CA")
 OVERSEAS = ("US", "BR", "JP", "AU", "ZA")
 
 
@@ -187,6 +189,24 @@ def test_flapping(priced: Priced) -> None:
     mirrors = [mirror for mirror in priced.inputs.mirrors if mirror.name != flapping]
     for without in (priced.inputs, replace(priced.inputs, mirrors=mirrors)):
         assert lists(snapshot_of(replace(without, load_km=load)), largest) == before
+
+
+def test_where_clients_really_are(priced: Priced, say: list[str]) -> None:
+    """A third of the world's clients are in two countries, against the estimate. From the first day that is
+    counted on, prices follow, by 20 km an hour at most: the most loaded mirror comes from above twice its cap
+    to below 1.3 times it. On no day do more clients change their mirror than are above caps at first."""
+    real = moved_to(priced.clients, 1 / 3, *ELSEWHERE)
+    network = ShiftedNetwork(priced.market.snapshot, priced.clients, real, priced.by_name, 1_000_000)
+    began, excess, moved = network.most_loaded(), network.excess(), [0.0]
+    say.append(f"day 0: most loaded {began:.2f} x cap; {excess:.1%} of all requests are above caps")
+    while network.most_loaded() >= 1.3 and len(moved) <= 7:
+        moved.append(network.day())
+        say.append(
+            f"day {len(moved) - 1}: most loaded {network.most_loaded():.2f} x cap, moved {moved[-1]:.1%}"
+        )
+    assert began > 2
+    assert network.most_loaded() < 1.3
+    assert max(moved) < excess
 
 
 def test_a_country_as_a_whole(priced: Priced) -> None:

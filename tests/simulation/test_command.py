@@ -13,9 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from app.history.recent import RecentRequests, encode
 from app.model import Status
 from app.simulation.what_if import policy_changes
 from app.store import FileStore
+from app.worker.counted import SHARED
 from app.worker.loop import Worker
 from app.worker.losses import Force
 from app.worker.running import run_once
@@ -92,6 +94,61 @@ def test_text(published: Network) -> None:
     assert sentence.endswith(f"; {100 - 100 * kept:.2f} % in EU")
     assert "\x1b" not in result.stdout
     assert all(line == line.rstrip() for line in lines)
+
+
+def counted(network: Network, **sent: float) -> None:
+    """What the worker has read of a million requests, 60 % from Australia. `sent` are first mirrors."""
+    recent = RecentRequests(
+        requests=1_000_000,
+        places={"DE/50/8": 400_000.0, "AU/-34/151": 600_000.0},
+        mirrors={f"{name}.example.org": number for name, number in sent.items()},
+    )
+    FileStore(network.var / "store").share(SHARED, encode(recent))
+
+
+def test_planned_and_sent(published: Network) -> None:
+    """Counted requests are demand, and what each mirror was sent stands beside what it was meant to get, with
+    the largest differences below."""
+    (published.data / "places.csv").unlink()
+    counted(published, m00=300_000, m01=100_000, private=600_000)
+    found = simulated()
+    assert (found["counted"], found["requests"]) == ("requests and city database", 1_000_000)
+    assert found["live"]["lone_mirrors"][0]["clients"] == pytest.approx(0.595, abs=0.005)
+    planned = shares(found["live"])
+    assert {one["mirror"]: one["planned"] for one in found["compared"]} == pytest.approx(planned)
+    assert [one["sent"] for one in found["compared"] if one["sent"]] == [0.75, 0.25]
+    lines = run("--all").stdout.splitlines()
+    assert lines[0].endswith(" places, counted by 1,000,000 requests and the city database")
+    heads = next(line for line in lines if line.startswith("mirror, most loaded first"))
+    assert heads.split()[4:8] == ["country", "share", "sent", "of"]
+    [row] = (line for line in lines if line.startswith("m01.example.org") and " x " in line)
+    assert row.split()[4:6] == ["25.00", "%"]
+    first = lines[next(n for n, line in enumerate(lines) if line.startswith("mirror, planned and sent")) + 1]
+    difference = 0.75 - planned["m00.example.org"]
+    assert first.split() == [
+        "m00.example.org",
+        *(f"{100 * planned['m00.example.org']:.2f}", "%", "75.00", "%", f"+{100 * difference:.2f}", "%"),
+    ]
+
+
+def test_places_csv_with_counts(published: Network) -> None:
+    """What people measured decides who is sent where, and what was sent is shown all the same."""
+    counted(published, m00=1.0)
+    found = simulated()
+    assert (found["counted"], found["places"]) == ("places.csv", 2)
+    assert found["compared"][0]["sent"] == 1.0
+
+
+def test_without_counts(published: Network) -> None:
+    """Where nothing was counted, nothing is compared."""
+    assert simulated()["compared"] == []
+    assert "sent" not in run().stdout
+
+
+def test_a_change_with_counts(published: Network) -> None:
+    """The text of a change shows what would be, not what was sent."""
+    counted(published, m00=1.0)
+    assert "planned" not in run("--without", "m00.example.org").stdout
 
 
 @pytest.mark.parametrize(

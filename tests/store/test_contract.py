@@ -157,6 +157,25 @@ def test_the_pointer_tells_when_the_status_changes(place: Place) -> None:
     assert store.status() == b"one"
 
 
+def test_statistics_are_a_document_of_their_own(place: Place) -> None:
+    """They have a tag of their own, and neither a publication nor a status document changes them."""
+    store = place.open()
+    assert store.statistics() is None
+    store.publish_statistics(b"one")
+    assert store.pointer() is None
+    store.publish(publication("a"), owner=None)
+    before = store.pointer()
+    store.publish_status(b"status")
+    assert store.statistics() == b"one"
+    store.publish_statistics(b"two")
+    pointer = store.pointer()
+    assert before is not None and pointer is not None
+    assert 0 < len(pointer.statistics) <= 16
+    assert before.statistics != pointer.statistics
+    assert place.open().statistics() == b"two"
+    assert store.status() == b"status"
+
+
 def test_a_status_alone_is_no_generation(place: Place) -> None:
     """A status document before the first publication does not make a pointer."""
     store = place.open()

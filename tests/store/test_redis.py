@@ -70,6 +70,8 @@ def every_method(store: Store) -> dict[str, Callable[[], object]]:
         "remember": lambda: store.remember(b"new"),
         "status": store.status,
         "publish_status": lambda: store.publish_status(b"new"),
+        "statistics": store.statistics,
+        "publish_statistics": lambda: store.publish_statistics(b"new"),
         "lease": lambda: store.lease("one", 30),
         "holder": store.holder,
         "release": lambda: store.release("one"),
@@ -348,7 +350,8 @@ def test_keys_of_another_type(store: RedisStore, client: redis.Redis, method: st
     for key in keys:
         client.delete(key)
         client.lpush(key, "not", "ours")
-    mended = {"put_blob", "publish", "remember", "publish_status", "beat", "lease", "holder", "release"}
+    mended = {"put_blob", "publish", "remember", "beat", "lease", "holder", "release"}
+    mended |= {"publish_status", "publish_statistics"}
     mended |= {"has_blob", "read_shared", "share", "unshare", "ask", "take_request"}
     if method in mended:
         every_method(store)[method]()

@@ -64,13 +64,14 @@ class Deployed:
         return self.nginx_folder / "mirrorwise-access.log"
 
     def logged(self, count: int) -> list[dict[str, object]]:
-        """The last lines of the log, once they are written: nginx does that after it has answered."""
+        """The last lines of the log, once they are written: nginx does that after it has answered. The line
+        behind them is known by the system that it is from."""
         self.marks += 1
-        mark = f"/mark-{self.marks}"
-        self.through(mark)
+        mark = f"libdnf|Mark|{self.marks}||x"
+        self.through("/mark", User_Agent=f"libdnf (Mark {self.marks}; ; Linux.x)")
         wait_until(lambda: f'"{mark}"' in self.log.read_text(), "the log has been written")
         lines = [json.loads(line) for line in self.log.read_text().splitlines()[-1 - count :]]
-        assert lines.pop()["request"] == mark
+        assert lines.pop()["software"] == mark
         return lines
 
     def stop(self) -> None:

@@ -15,7 +15,8 @@ from app.web.server.arrival import quick_target
 from tests.conftest import ROOT
 from tests.web.asking import application
 
-SAMPLES = {"release": "9", "repo": "baseos", "arch": "x86_64", "path": "9/BaseOS/a.rpm", "name": "a.example"}
+SAMPLES = {"release": "9", "repo": "baseos", "arch": "x86_64", "path": "9/BaseOS/a.rpm"}
+SAMPLES |= {"name": "a.example", "file": "days.csv"}
 
 Target = tuple[str, str]
 """Path and query."""

@@ -68,6 +68,7 @@ PATHS = (
         "/",
     ),
     *("/isolist/9/x86_64", "/explain", "/explain/schema", "/mirrors", "/mirrors/mirror.fra1.example.net"),
+    *("/statistics", "/statistics.json", "/statistics/days.csv"),
     *("/whoami", "/healthz", "/download/9/BaseOS/x86_64/os/repodata/repomd.xml", "/download", "/nothing"),
     "/download/9.8/AppStream/aarch64/os/Packages/a.rpm",
 )

@@ -117,24 +117,29 @@ def test_pages_of_mirrors_are_limited(site: Deployed) -> None:
 
 
 def test_log_says_what_was_served(site: Deployed) -> None:
-    """One JSON object a line: class, generation, first mirror, cache status, countme."""
-    target = "/mirrorlist/9/baseos?arch=x86_64&limit=6"
-    answers = [site.through(f"{target}&countme=3", "203.0.113.77") for _ in range(2)]
-    site.through("/download/9/BaseOS/x86_64/os/Packages/g/gcc-c%2B%2B-11.5.0-2.el9.x86_64.rpm?countme=9")
+    """One JSON object a line: question, place, region, first mirror, cache status, countme, software."""
+    target, agent = (
+        "/mirrorlist/9/baseos?arch=x86_64&limit=6",
+        "libdnf (AlmaLinux 9.8; generic; Linux.x86_64)",
+    )
+    answers = [site.through(f"{target}&countme=3", "203.0.113.77", User_Agent=agent) for _ in range(2)]
+    site.through(
+        "/download/9/BaseOS/x86_64/os/Packages/g/gcc-c%2B%2B-11.5.0-2.el9.x86_64.rpm?countme=9",
+        User_Agent="curl/8.5.0",
+    )
     *lists, download = site.logged(3)
     assert [line["cache"] for line in lists] == ["MISS", "HIT"]
     for line in lists:
-        assert line["countme"] == "3"
-        assert line["request"] == target
+        assert line["countme"] == 3
+        assert line["question"] == "almalinux 9.8/baseos/x86_64 baseos-9"
         assert line["mirror"] == answers[0].headers["X-Mirrorlist-Mirror"]
-        assert line["generation"] == answers[0].headers["X-Mirrorlist-Generation"]
-        place = answers[0].headers["X-Client-Place"]
-        assert str(line["class"]).startswith(f"{place}|") and str(line["class"]).endswith("|17|4")
+        assert line["reason"] == answers[0].headers["X-Mirrorlist-Reason"]
+        assert line["place"] == answers[0].headers["X-Client-Place"]
+        assert (line["family"], line["region"]) == (4, "")
+        assert line["software"] == "libdnf|AlmaLinux|9.8|generic|x86_64"
         assert line["status"] == 200
-    assert (
-        download["request"] == "/download/9/BaseOS/x86_64/os/Packages/g/gcc-c%2B%2B-11.5.0-2.el9.x86_64.rpm"
-    )
-    assert (download["status"], download["countme"]) == (302, "")
+    assert download["question"] == "download 9.8/baseos/x86_64"
+    assert (download["status"], download["countme"], download["software"]) == (302, 0, "curl")
 
 
 IPV4, IPV6 = "203.0.113.88", "2001:db8:88::99"
@@ -217,8 +222,8 @@ def test_logs_are_rotated(published: Path, tmp_path: Path) -> None:
     site = Deployed(tmp_path, published)
     try:
         folder, rules = site.nginx_folder, DEBIANS.read_text()
-        site.through("/before")
-        assert [line["request"] for line in site.logged(1)] == ["/before"]
+        site.through("/before?countme=1")
+        assert [(line["status"], line["countme"]) for line in site.logged(1)] == [(404, 1)]
         owner = f"{folder.owner()} {folder.group()}"
         for debians, ours in (
             ("/var/log/nginx/", f"{folder}/"),
@@ -230,10 +235,11 @@ def test_logs_are_rotated(published: Path, tmp_path: Path) -> None:
         (tmp_path / "rules").write_text(rules)
         command = [program, "--force", "--state", str(tmp_path / "state"), str(tmp_path / "rules")]
         subprocess.run(command, check=True)
-        wait_until(lambda: site.log.exists() and site.through("/after").status == 404, "a new log")
-        wait_until(lambda: '"/after"' in site.log.read_text(), "nginx writes to the new log")
-        assert '"/before"' not in site.log.read_text()
-        assert '"/before"' in (folder / f"{site.log.name}.1").read_text()
+        before, after = '"status":404,"cache":"","countme":1,', '"status":404,"cache":"","countme":2,'
+        wait_until(lambda: site.log.exists() and site.through("/after?countme=2").status == 404, "a new log")
+        wait_until(lambda: after in site.log.read_text(), "nginx writes to the new log")
+        assert before not in site.log.read_text()
+        assert before in (folder / f"{site.log.name}.1").read_text()
     finally:
         site.stop()
 

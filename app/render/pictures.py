@@ -1,0 +1,147 @@
+"""Draws the pictures on pages, as SVG.
+
+A picture takes its colour from the text around it and has no words in it: these stand beside it in HTML, so
+that they are as large as all others, however wide the page is. What a picture shows, it shows by length or
+by lightness, and the numbers are in a table below.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, log10
+
+from markupsafe import Markup
+
+BAR_PX = 100
+"""The length of the bar in a row of a table that stands for the largest of its numbers."""
+SHADES = 5
+COLUMNS_HEIGHT = 100
+_NORTH, _SOUTH = 84, -60
+"""The degrees between which the map shows the world: people live on no others."""
+_STEPS = (1, 2, 2.5, 3, 4, 5, 6, 8, 10)
+
+Cell = tuple[int, int]
+"""A cell of one degree, by the degrees north and east of its south-west corner."""
+
+
+def bar(part: float, mark: float | None = None) -> Markup:
+    """Draws the bar of a number in a row of a table. `part` is the number as a part of the largest one, and
+    `mark` another number, at which a line is drawn."""
+    line = f"M0 6h{part * BAR_PX:.0f}"
+    tick = "" if mark is None else f'<path class="tick" d="M{mark * BAR_PX:.0f} 0v12"/>'
+    return Markup(f'<svg class="bar"><path d="{line}"/>{tick}</svg>')  # noqa: S704 - numbers alone
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A picture of numbers that follow one another in time: a column for each."""
+
+    svg: Markup
+    #: The number at which the picture ends at the top. Lines are drawn at each quarter of it.
+    top: int
+
+
+def columns(numbers: Sequence[int], title: str) -> Columns:
+    """Draws a column for each number. `title` says to those who cannot see it what the picture is."""
+    top = _round_up(max(numbers, default=0))
+    heights = [round(number / top * COLUMNS_HEIGHT, 1) for number in numbers]
+    path = "".join(f"M{x + 0.5} {COLUMNS_HEIGHT}v{-height:g}" for x, height in enumerate(heights) if height)
+    width = max(1, len(numbers))
+    lines = "".join(f"M0 {COLUMNS_HEIGHT * quarter / 4:g}h{width}" for quarter in range(5))
+    shape = (
+        f'<svg class="columns" role="img" aria-label="{title}" viewBox="0 0 {width} {COLUMNS_HEIGHT}" '
+        f'preserveAspectRatio="none"><path class="grid" d="{lines}"/><path class="data" d="{path}"/></svg>'
+    )
+    return Columns(Markup(shape), top)  # noqa: S704 - numbers, and a title of ours
+
+
+def _round_up(number: int) -> int:
+    """Returns the least round number that is not below `number`, so that its quarters are plain too."""
+    if number <= 4:
+        return 4
+    power = int(10 ** int(log10(number)))
+    step = next(step for step in _STEPS if step * power >= number or step == _STEPS[-1])
+    return max(4, ceil(step * power))
+
+
+@dataclass(frozen=True)
+class Map:
+    """A map of the world, each cell of which is the darker (in the dark: the lighter) the more it has."""
+
+    svg: Markup
+    #: The least number of each shade, from the lightest shade to the darkest.
+    shades: tuple[int, ...]
+
+
+def world(numbers: Mapping[Cell, int], title: str) -> Map:
+    """Draws the world on a grid of degrees. `numbers` are by cell; cells without one stay empty. The shades
+    are steps of equal ratio: otherwise, one large town would leave all else in the lightest shade."""
+    shades = _shades(numbers.values())
+    cells: dict[int, list[Cell]] = defaultdict(list)
+    for cell, number in numbers.items():
+        if _SOUTH <= cell[0] < _NORTH:
+            cells[max(0, bisect(shades, number) - 1)].append(cell)
+    grid = "".join(f"M-180 {-north}h360" for north in range(-60, 90, 30))
+    grid += "".join(f"M{east} {-_NORTH}v{_NORTH - _SOUTH}" for east in range(-180, 181, 30))
+    drawn = "".join(
+        f'<path opacity="{shade_opacity(shade):g}" d="{_runs(cells[shade])}"/>' for shade in sorted(cells)
+    )
+    shape = (
+        f'<svg class="world" role="img" aria-label="{title}" viewBox="-180 {-_NORTH} 360 {_NORTH - _SOUTH}">'
+        f'<path class="grid" d="{grid}"/><g transform="translate(0 -.5)">{drawn}</g></svg>'
+    )
+    return Map(Markup(shape), shades)  # noqa: S704 - numbers, and a title of ours
+
+
+def shade_opacity(shade: int) -> float:
+    """Returns the opacity with which a shade is drawn."""
+    return round(0.2 + 0.8 * shade / (SHADES - 1), 2)
+
+
+def swatch(shade: int) -> Markup:
+    """Draws a shade for the legend of a map."""
+    opacity = f'opacity="{shade_opacity(shade):g}"'
+    return Markup(f'<svg class="swatch"><path {opacity} d="M0 6h12"/></svg>')  # noqa: S704 - numbers alone
+
+
+def _shades(numbers: Iterable[int]) -> tuple[int, ...]:
+    """Returns the least number of each shade, without the shades that would be the same."""
+    known = sorted(number for number in numbers if number > 0)
+    if not known:
+        return ()
+    least, ratio = known[0], known[-1] / known[0]
+    return tuple(dict.fromkeys(ceil(round(least * ratio ** (shade / SHADES), 6)) for shade in range(SHADES)))
+
+
+def _runs(cells: Iterable[Cell]) -> str:
+    """Returns the path of these cells, from north to south. Neighbours in the west and east are one line, and
+    each line begins where it does relative to the end of the one before, which takes the fewest letters."""
+    rows: dict[int, list[int]] = defaultdict(list)
+    for north, east in cells:
+        rows[north].append(east)
+    path, x, y = ["M0 0"], 0, 0
+    for north in sorted(rows, reverse=True):
+        for begin, end in _spans(rows[north]):
+            path.append(f"m{begin - x}{_signed(-north - y)}h{end - begin}")
+            x, y = end, -north
+    return "".join(path)
+
+
+def _spans(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yields the first number of each run of successive numbers, and the number behind its last."""
+    begin = end = None
+    for number in sorted(numbers):
+        if end is not None and begin is not None and number != end:
+            yield begin, end
+            begin = None
+        begin, end = number if begin is None else begin, number + 1
+    if begin is not None and end is not None:
+        yield begin, end
+
+
+def _signed(number: int) -> str:
+    """Returns a number as it stands behind another one in a path: a minus sign parts them too."""
+    return f" {number}" if number >= 0 else str(number)

@@ -1,0 +1,91 @@
+"""Answers for people and programs that come in several forms, and how a request says which form it wants.
+
+Such answers are not lists: they are explanations, reports about mirrors, and statistics. Those that are the
+same for all clients are made once, and sent to a client again only when they have changed.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+from werkzeug.datastructures import ETags
+
+from app.model import digest_of
+from app.render import html, json, statistics, text
+from app.web.answers import Answer
+from app.web.pages import NO_STORE, page_headers
+
+TAG_DIGITS = 32
+"""The length of an entity tag: nginx passes on only tags of this length."""
+Kind = Literal["text", "json", "html"]
+"""The forms among which the header `Accept` chooses."""
+CONTENT_TYPES: dict[Kind, str] = {
+    "text": text.CONTENT_TYPE,
+    "json": json.CONTENT_TYPE,
+    "html": html.CONTENT_TYPE,
+}
+Parameters = Mapping[str, str]
+
+HEADERS = (NO_STORE, ("Vary", "Accept"))
+REVALIDATED = (("Cache-Control", "no-cache"), ("Vary", "Accept"), ("Vary", "Accept-Encoding"))
+"""Headers of an answer that a client may keep, if it asks each time whether the answer is still the same."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The form in which a request wants its answer."""
+
+    kind: Kind
+    #: The parameters in the request's query.
+    parameters: Parameters
+    path: str
+    #: The service's own address as the client knows it, such as `https://mirrors.example.org`.
+    base: str
+    #: Whether the client takes a compressed answer.
+    takes_gzip: bool = False
+    #: The entity tags of the answers that the client has kept.
+    kept: ETags = field(default_factory=ETags)
+
+    def url(self, **more: str) -> str:
+        """Returns the URL of the same answer, with `more` parameters. Pages show it as a curl command."""
+        query = urlencode({**self.parameters, **more})
+        return f"{self.base}{quote(self.path)}" + (f"?{query}" if query else "")
+
+
+def own_document(kind: Kind, body: bytes) -> Answer:
+    """Returns the answer with a document of its own for one client."""
+    of_kind = page_headers() if kind == "html" else ()
+    return Answer(200, CONTENT_TYPES[kind], body, (*HEADERS, *of_kind))
+
+
+class SharedDocument:
+    """A document that is the same for all clients."""
+
+    def __init__(self, kind: Kind | Literal["csv"], body: bytes) -> None:
+        self._kind = kind
+        self._body = body
+        #: The answer's entity tag. It is a weak one, because it is the same whether the answer is compressed.
+        self._tag = digest_of(body)[:TAG_DIGITS]
+
+    def answer(self, wanted: Wanted) -> Answer:
+        """Returns the answer with this document; a 304 if the client has kept this very one."""
+        content_type = statistics.CONTENT_TYPE if self._kind == "csv" else CONTENT_TYPES[self._kind]
+        headers = [*REVALIDATED, ("ETag", f'W/"{self._tag}"')]
+        if wanted.kept.contains_weak(self._tag):
+            return Answer(304, content_type, b"", tuple(headers))
+        if self._kind == "html":
+            headers += page_headers()
+        if wanted.takes_gzip:
+            headers.append(("Content-Encoding", "gzip"))
+        return Answer(
+            200, content_type, self._compressed if wanted.takes_gzip else self._body, tuple(headers)
+        )
+
+    @cached_property
+    def _compressed(self) -> bytes:
+        return gzip.compress(self._body, compresslevel=6, mtime=0)

@@ -1,0 +1,73 @@
+"""Makes the answers that show the statistics: a page, JSON, and a CSV file for each table."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import msgspec
+
+from app.answer.privacy import shown_to_all
+from app.render import html, json, statistics
+from app.serving.generation import Serving
+from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.statistics import Statistics, StatisticsDocument
+from app.web.answers import Answer, plain
+from app.web.documents import Kind, SharedDocument, Wanted
+
+CSV = ".csv"
+
+
+class StatisticsAnswers:
+    """Makes the answers with statistics. They are the same for all clients, so each is made once for each
+    statistics document and snapshot, when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._of: tuple[LoadedSnapshot, StatisticsDocument] | None = None
+        self._made: dict[str, SharedDocument] = {}
+        self._lock = threading.Lock()
+
+    def all(self, serving: Serving, wanted: Wanted) -> Answer:
+        """Returns all statistics, as a page or as JSON; a 404 while there are none."""
+        if wanted.kind == "html":
+            return self._answer(serving, wanted, "html", "", html.statistics_page)
+        return self._answer(serving, wanted, "json", "", json.document)
+
+    def table(self, serving: Serving, file: str, wanted: Wanted) -> Answer:
+        """Returns one table as CSV; a 404 if there is no such file."""
+        name = file.removesuffix(CSV)
+        if name not in statistics.TABLES or name == file:
+            files = ", ".join(f"{name}{CSV}" for name in statistics.TABLES)
+            return plain(404, f"There is no such table. There are: {files}")
+        return self._answer(serving, wanted, "csv", name, partial(statistics.table, name=name))
+
+    def _answer(
+        self,
+        serving: Serving,
+        wanted: Wanted,
+        kind: Kind | Literal["csv"],
+        name: str,
+        make: Callable[[Statistics], bytes],
+    ) -> Answer:
+        document = serving.statistics
+        if document is None:
+            return plain(404, "There are no statistics yet.")
+        key = f"{kind} {name}"
+        with self._lock:
+            if self._of is None or self._of[0] is not serving.snapshot or self._of[1] is not document:
+                self._of, self._made = (serving.snapshot, document), {}
+            if key not in self._made:
+                self._made[key] = SharedDocument(kind, make(_public(document.of_service(), serving.snapshot)))
+            shared = self._made[key]
+        return shared.answer(wanted)
+
+
+def _public(service: Statistics, snapshot: LoadedSnapshot) -> Statistics:
+    """Returns statistics without the mirrors that have become private, or are gone, since they were
+    compiled."""
+    names = {snapshot.mirrors[index].name for index in shown_to_all(snapshot)}
+    return msgspec.structs.replace(
+        service, mirrors=tuple(one for one in service.mirrors if one.mirror in names)
+    )

@@ -1,0 +1,222 @@
+"""The worker's part that compiles statistics, while its database and its store come and go."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from app.history import tables
+from app.history.database import open_history
+from app.settings import SecretUrl
+from app.snapshot.statistics import Statistics, decode
+from app.store import FileStore, Store
+from app.worker.loop import Worker
+from app.worker.running import run_once
+from app.worker.statistician import EVERY_S, compiled
+from tests.worker.conftest import StartWorker
+from tests.worker.network import NOON, Network, generation, listed
+
+DAY = f"{datetime.fromtimestamp(NOON, UTC):%Y-%m-%d}"
+LATER = NOON + EVERY_S + 1
+
+
+@pytest.fixture
+def names(network: Network, caplog: pytest.LogCaptureFixture) -> list[str]:
+    caplog.set_level(logging.INFO, "mirrorwise.worker")
+    network.mirror("corp.example.com", more="subnets: [10.20.0.0/16]\nprivate: true\n")
+    return network.several(3)
+
+
+def count(network: Network, mirror: str, number: int, day: str = DAY) -> None:
+    """Requests in whose answers a mirror was the first."""
+    history = open_history(network.settings())
+    with history.writing() as connection:
+        history.add(connection, tables.hours, {(f"{day}T12", "almalinux", 200, "", 4, "geography"): number})
+        history.add(connection, tables.mirror_days, {(day, mirror, "DE"): number})
+        history.add(connection, tables.country_days, {(day, "DE"): number})
+    history.close()
+
+
+def published(store: Store) -> Statistics | None:
+    data = store.statistics()
+    return decode(data).of_service() if data else None
+
+
+def requests(store: Store) -> dict[str, int]:
+    found = published(store)
+    return {one.mirror: one.requests for one in found.mirrors} if found else {}
+
+
+def stepped(worker: Worker, now: float) -> None:
+    """A step that begins to compile statistics, and one that publishes them."""
+    worker.step(now)
+    worker.wait(now)
+    worker.step(now)
+
+
+def test_published(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
+    """What was counted is published within two steps, and again every few minutes; of mirrors, all but the
+    private ones."""
+    count(network, names[0], 20)
+    count(network, "corp.example.com", 50)
+    worker = start()
+    stepped(worker, NOON)
+    assert requests(store) == {names[0]: 20, names[1]: 0, names[2]: 0}
+    count(network, names[1], 30)
+    stepped(worker, NOON + EVERY_S - 1)
+    assert requests(store)[names[1]] == 0
+    stepped(worker, LATER)
+    assert requests(store) == {names[1]: 30, names[0]: 20, names[2]: 0}
+    assert worker.faults.current == {}
+
+
+def test_no_database(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
+    """Where nothing has been counted, nothing is published, nothing is wrong, and no database is made."""
+    worker = start()
+    stepped(worker, NOON)
+    assert published(store) is None
+    assert worker.faults.current == {}
+    assert not list(network.var.glob("history*"))
+    assert sorted(listed(store)) == names
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"no database" * 1000)
+
+
+def remove_tables(path: Path) -> None:
+    path.unlink()
+    path.touch()
+
+
+@pytest.mark.parametrize("trouble", [spoil, remove_tables])
+def test_database_in_trouble(
+    *,
+    network: Network,
+    store: FileStore,
+    start: StartWorker,
+    names: list[str],
+    caplog: pytest.LogCaptureFixture,
+    trouble: Callable[[Path], None],
+) -> None:
+    """The statistics that were published last stay, this is said once, and edits are published as ever. When
+    the database is well again, statistics go on."""
+    count(network, names[0], 20)
+    worker = start()
+    stepped(worker, NOON)
+    path = network.var / "history.sqlite"
+    good = shutil.copyfile(path, network.var / "good.sqlite")
+    for rest in network.var.glob("history.sqlite-*"):
+        rest.unlink()
+    trouble(path)
+    caplog.clear()
+    stepped(worker, LATER)
+    network.mirror("new.example.org")
+    stepped(worker, LATER + EVERY_S + 1)
+    assert requests(store)[names[0]] == 20
+    assert "new.example.org" in listed(store)
+    assert [text for text in caplog.messages if text.startswith("statistics: ")] == [
+        f"statistics: {worker.faults.current['statistics']}"
+    ]
+    assert set(worker.faults.current) == {"statistics"}
+    shutil.copyfile(good, path)
+    stepped(worker, LATER + 2 * (EVERY_S + 1))
+    assert worker.faults.current == {}
+    assert requests(store)[names[0]] == 20
+
+
+def test_unreachable_database(
+    network: Network, store: FileStore, names: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database server that is away is a fault, whose text has no password, and the worker publishes as
+    ever."""
+    url = SecretUrl("postgresql://count:" + "secret" + "@127.0.0.1:1/history")
+    settings = msgspec.structs.replace(network.settings(), history_url=url)
+    worker = Worker(settings, store)
+    stepped(worker, NOON)
+    assert set(worker.faults.current) == {"statistics"}
+    assert sorted(listed(store)) == names
+    assert "secret" not in caplog.text
+    worker.stop()
+
+
+def test_database_that_hangs(
+    network: Network,
+    store: FileStore,
+    start: StartWorker,
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Steps do not wait for it: what people write is published meanwhile. It is not asked a second time, it
+    is a fault after a minute, and what it answers at last is published."""
+    answer, asked = threading.Event(), list[float]()
+
+    def slow(settings: object, now: float, plan: object) -> bytes | None:
+        asked.append(now)
+        answer.wait()
+        return compiled(settings, now, plan)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr("app.worker.loop.compiled", slow)
+    count(network, names[0], 20)
+    worker = start()
+    worker.step(NOON)
+    before = generation(store)
+    network.mirror("new.example.org")
+    worker.step(NOON + 60)
+    assert generation(store) != before
+    assert worker.faults.current == {}
+    with monkeypatch.context() as short:
+        short.setattr("app.worker.statistician.SLOW_AFTER_S", 0.0)
+        for later in (61, EVERY_S + 1, 2 * EVERY_S + 2):
+            worker.step(NOON + later)
+    assert set(worker.faults.current) == {"statistics"}
+    assert asked == [NOON]
+    answer.set()
+    stepped(worker, NOON + 2 * EVERY_S + 3)
+    assert requests(store)[names[0]] == 20
+    assert worker.faults.current == {}
+
+
+def test_lost_by_the_store(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
+    """A store that was emptied gets the statistics again at the next step, also while the database is
+    away."""
+    count(network, names[0], 20)
+    worker = start()
+    stepped(worker, NOON)
+    shutil.rmtree(store.directory)
+    (network.var / "history.sqlite").unlink()
+    worker.step(NOON + 1)
+    assert requests(store)[names[0]] == 20
+
+
+def test_once(network: Network, store: FileStore, names: list[str]) -> None:
+    """`worker --once` publishes statistics too."""
+    count(network, names[0], 20, str(datetime.now(UTC).date()))
+    assert run_once(network.worker(store))
+    assert requests(store)[names[0]] == 20
+
+
+def test_a_bug_costs_statistics_alone(
+    network: Network,
+    store: FileStore,
+    start: StartWorker,
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error that nobody has thought of is named, and all else goes on."""
+
+    def flawed(*_: object) -> bytes | None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("app.worker.loop.compiled", flawed)
+    worker = start()
+    stepped(worker, NOON)
+    assert set(worker.faults.current) == {"worker/statistics"}
+    assert sorted(listed(store)) == names
