@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -313,6 +314,12 @@ class Follower(Command):
         self.process.kill()
         self.process.wait()
 
+    @property
+    def memory_mb(self) -> float:
+        """The most memory that it has had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
+
 
 def has_all(database: HistoryDatabase, expected: object) -> bool:
     try:
@@ -329,9 +336,9 @@ def has_position(database: HistoryDatabase) -> bool:
         return False
 
 
-def run_through_trouble(folder: Path, count: int, chunk: int) -> float:
+def run_through_trouble(folder: Path, count: int, chunk: int) -> tuple[float, float]:
     """Writes so many lines through three rotations and one truncation, and kills the collector five times.
-    Returns for how many seconds collectors have run."""
+    Returns for how many seconds collectors have run, and how much memory the last one took."""
     log, made = folder / "access.log", make_lines(count)
     site = Site(folder)
     site.followed.forget()
@@ -361,11 +368,11 @@ def run_through_trouble(folder: Path, count: int, chunk: int) -> float:
     try:
         wait_until(lambda: has_all(site.database, expected), "every line counted once", 120)
     finally:
-        took_s = time.monotonic() - started
+        took_s, memory_mb = time.monotonic() - started, follower.memory_mb
         follower.stop()
     assert totals_in(site.database) == expected
     site.database.close()
-    return took_s
+    return took_s, memory_mb
 
 
 @pytest.mark.slow
