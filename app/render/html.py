@@ -57,6 +57,13 @@ def curl(url: str) -> str:
     return f"curl {shlex.quote(url)}"
 
 
+def load_templates() -> None:
+    """Compiles the templates of all pages, so that the first client that asks for a page need not wait for
+    that."""
+    for name in _environment().list_templates(extensions=["html"]):
+        _environment().get_template(name)
+
+
 def style_digest() -> str:
     """Returns the hash by which a content security policy names the style sheet of the pages, as
     sha256-<base64>."""

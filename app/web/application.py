@@ -9,6 +9,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, Req
 
 from app.history.request_log import RequestLog
 from app.logs import without_words
+from app.render import html
 from app.render.metalink import UnknownFactsError
 from app.request.address import TrustedProxies
 from app.request.clients import Clients
@@ -39,6 +40,7 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
     """Builds the application. With `follow`, a thread keeps up with the store; otherwise the caller refreshes
     `app.extensions["mirrorwise"]`. `server` is the name that all processes of one server share, if there are
     several."""
+    html.load_templates()
     app = Application(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # GET and HEAD only
     # With Redis as the store, the last good snapshot is kept in files beside it.
