@@ -82,7 +82,7 @@ def test_the_image_is_built_and_all_parts_run(containers: Containers) -> None:
     wait_until(
         lambda: "mirrorwise_worker_heartbeat_age_seconds" in answer(f"{metrics_port}/metrics"), "metrics", 60
     )
-    logged = '"request":"/mirrorlist/9/baseos?arch=x86_64"'
+    logged = '"question":"almalinux 9.8/baseos/x86_64'
     wait_until(
         lambda: logged in containers.podman("logs", containers.name("nginx")), "the log is written", 60
     )

@@ -40,8 +40,9 @@ class PostgresServer:
         assert self.process.poll() is None, (self._folder / "log").read_text()
 
     def url(self, name: str) -> str:
-        """The URL of a new and empty database."""
+        """The URL of a new and empty database, in place of a former one of this name."""
         where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "mirrorwise"]
+        self._run("dropdb", *where, "--if-exists", "--force", name)
         self._run("createdb", *where, name)
         return f"postgresql://mirrorwise@127.0.0.1:{self.port}/{name}"
 

@@ -47,7 +47,7 @@ def test_connections_are_cut_within_transactions(postgres: PostgresServer, tmp_p
     committed is looked up, and nothing counts twice."""
     url = postgres.url("cut")
     database, other = (open_history(read_settings({"HISTORY_URL": url})) for _ in range(2))
-    log, lines = tmp_path / "access.log", make_lines(10_000)
+    log, lines = tmp_path / "access.log", make_lines(9_000)
     collector = LogCollector(database, "here", [log], Retention(36500, 36500))
     stopping, done = threading.Event(), threading.Event()
 
