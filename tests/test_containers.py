@@ -84,7 +84,9 @@ def test_the_image_is_built_and_all_parts_run(containers: Containers) -> None:
     )
     logged = '"question":"almalinux 9.8/baseos/x86_64'
     wait_until(
-        lambda: logged in containers.podman("logs", containers.name("nginx")), "the log is written", 60
+        lambda: logged in containers.inside("nginx", "cat /var/log/nginx/mirrorwise-access.log"),
+        "the request is recorded",
+        60,
     )
 
 

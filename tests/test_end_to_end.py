@@ -151,6 +151,7 @@ def test_up(up: Command) -> None:
         ),
     ],
 )
+@pytest.mark.slow
 def test_up_ends_all_of_it(up: Command, numbers: list[signal.Signals]) -> None:
     """SIGTERM, or closing its terminal and pressing Ctrl-C again and again, leaves no process behind."""
     pids = up.descendants()
@@ -161,6 +162,7 @@ def test_up_ends_all_of_it(up: Command, numbers: list[signal.Signals]) -> None:
     assert "Traceback" not in up.said()
 
 
+@pytest.mark.slow
 def test_up_ends_when_a_part_does(up: Command) -> None:
     """If one of its parts ends by itself, the others are ended too, and the exit code says so."""
     pids = up.descendants()
@@ -260,6 +262,7 @@ def test_worker_killed_while_publishing(
     assert visitors.asked > 100
 
 
+@pytest.mark.slow
 def test_web_process_killed(
     network: Network, variables: dict[str, str], processes: ExitStack, tmp_path: Path
 ) -> None:

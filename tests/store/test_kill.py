@@ -72,6 +72,7 @@ def kill_again_and_again(open_store: Callable[[], Store], rounds: int) -> None:
     reader.close()
 
 
+@pytest.mark.slow
 def test_file_publisher_killed(tmp_path: Path) -> None:
     """Files: nobody has to clean up between the rounds, and the dead leave no more than one
     unclaimed file of each kind a round."""

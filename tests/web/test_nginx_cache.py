@@ -206,6 +206,7 @@ def test_answers_are_valid_for_less_than_a_minute() -> None:
     assert [int(seconds) <= 58 for seconds in valid] == [True]
 
 
+@pytest.mark.slow
 def test_what_was_asked_is_answered_while_the_service_is_down(own_var: Path, tmp_path: Path) -> None:
     """From expired answers; the rest is a 503 that says when to come back. Then all is well again, and
     nothing but the service was restarted."""

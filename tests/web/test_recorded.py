@@ -134,6 +134,7 @@ def recorded(
     return folder, count
 
 
+@pytest.mark.slow
 def test_nginx_and_web_count_alike(recorded: tuple[Path, int]) -> None:
     """The same requests have the same totals; only nginx has a cache."""
     folder, count = recorded
@@ -221,6 +222,7 @@ SMUGGLED = (
 )
 
 
+@pytest.mark.slow
 def test_no_request_smuggles_an_address(published: Path, tmp_path: Path) -> None:
     """Whatever a client writes into path, query or User-Agent, neither log has it."""
     (tmp_path / "store").symlink_to(published / "store")

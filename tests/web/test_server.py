@@ -85,6 +85,7 @@ def test_an_attribute_that_is_no_longer_set(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("chosen", [True, False], ids=["chosen", "ours cannot run"])
+@pytest.mark.slow
 def test_the_stock_worker_serves(published: Path, tmp_path: Path, chosen: bool) -> None:
     """Chosen, or on a gunicorn from which something was taken away, gunicorn's own worker answers with
     lists; why it does so unasked is said once, however many processes there are."""
