@@ -13,6 +13,17 @@ def truncated(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
+def damaged(path: Path) -> None:
+    """One byte is another one."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def exchanged(path: Path) -> None:
+    path.write_bytes(b"something else")
+
+
 def emptied(path: Path) -> None:
     os.truncate(path, 0)
 

@@ -15,6 +15,7 @@ from app.store import FileStore, Store
 from app.web.readiness import reasons
 from tests.conftest import RedisServer
 from tests.serving.site import FRANKFURT, Site, place_in, publish_as_places, served
+from tests.spoiling import damaged, exchanged, truncated
 
 GERMANY, LUXEMBOURG = {"192.0.2.0/24": "DE/50/8"}, {"192.0.2.0/24": "LU/49/6"}
 
@@ -145,25 +146,7 @@ def test_it_is_kept_as_long_as_it_is_the_last(site: Site) -> None:
 # --- something is wrong with it ---------------------------------------------------------------------------
 
 
-def damage(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
-
-
-def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def exchange(path: Path) -> None:
-    path.write_bytes(b"something else")
-
-
-def remove(path: Path) -> None:
-    path.unlink()
-
-
-HARMS = [damage, truncate, exchange, remove]
+HARMS = [damaged, truncated, exchanged, Path.unlink]
 
 
 @pytest.mark.parametrize("harm", HARMS)
@@ -203,7 +186,7 @@ def test_the_store_is_not_asked_for_megabytes_all_the_time(site: Site) -> None:
     site.publish_places(LUXEMBOURG)
     assert isinstance(site.store, FileStore)
     digest = site.put_places(LUXEMBOURG)
-    damage(site.store.directory / "objects" / digest)
+    damaged(site.store.directory / "objects" / digest)
     store = Counting(site.store)
     current = site.follower(site.on_another_node(), store)
     for _ in range(5):
@@ -247,14 +230,14 @@ def test_spoiled_on_disk(
         current.refresh()
         assert place_in(current) == "DE/50/8"
         assert current.faults.current == {}
-    assert len(warnings(caplog)) == (0 if harm is remove else 1)
+    assert len(warnings(caplog)) == (0 if harm is Path.unlink else 1)
 
 
 def test_spoiled_everywhere(site: Site) -> None:
     """Lists are served to all clients all the same: as to clients of whom nothing is known."""
     newest = site.publish_places(GERMANY)
     assert isinstance(site.store, FileStore)
-    damage(site.store.directory / "objects" / site.put_places(GERMANY))
+    damaged(site.store.directory / "objects" / site.put_places(GERMANY))
     current = site.follower(site.on_another_node())
     current.refresh()
     assert served(current) == newest

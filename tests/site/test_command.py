@@ -22,6 +22,7 @@ from tests.conftest import ROOT
 from tests.geo.databases import write_places
 from tests.servers import environ
 from tests.serving.site import publish_places
+from tests.spoiling import damaged, exchanged, truncated
 
 
 @pytest.fixture(scope="module")
@@ -142,21 +143,7 @@ def test_databases_that_nginx_may_have_open_are_kept_for_an_hour(own: Path, tmp_
     assert not former.exists()
 
 
-def damage(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
-
-
-def truncate(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def exchange(path: Path) -> None:
-    path.write_bytes(b"something else")
-
-
-@pytest.mark.parametrize("harm", [damage, truncate, exchange, Path.unlink])
+@pytest.mark.parametrize("harm", [damaged, truncated, exchanged, Path.unlink])
 def test_a_spoiled_database_does_not_hold_up_the_rest(
     own: Path, tmp_path: Path, harm: Callable[[Path], None]
 ) -> None:
@@ -186,7 +173,7 @@ def test_a_spoiled_file_is_written_again(own: Path, tmp_path: Path) -> None:
     assert nginx(own, out).exit_code == 0
     before = {path: path.read_bytes() for path in out.glob("*.mmdb")}
     for path in before:
-        truncate(path)
+        truncated(path)
     assert nginx(own, out).exit_code == 0
     assert {path: path.read_bytes() for path in out.glob("*.mmdb")} == before
 
@@ -196,7 +183,7 @@ def test_a_database_that_was_never_good(own: Path, tmp_path: Path) -> None:
     out = tmp_path / "site"
     name = with_places(own, "LU/49/6")
     [blob] = (own / "store" / "objects").glob(f"{Path(name).stem}*")
-    truncate(blob)
+    truncated(blob)
     assert nginx(own, out).exit_code == 1
     assert set(used(out)) == {"mw_network"}
 
