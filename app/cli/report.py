@@ -17,7 +17,7 @@ from app.render import json
 from app.render.facts import percent
 from app.render.statistics import country_name, differences, largest, months, place_name
 from app.settings import Settings
-from app.simulation.text import write_tables
+from app.simulation.text import table_of, write_tables
 from app.snapshot.statistics import OTHER, MirrorShare, Requests, Statistics
 from app.snapshot.statistics import decode as decode_statistics
 from app.store import open_store
@@ -98,14 +98,14 @@ def _renamed(one: Requests, name: str) -> Requests:
 
 
 def _numbers(title: str, rows: Iterable[tuple[str, int]], of: str = "requests") -> Table:
-    table = _table(title, of)
+    table = table_of(title, of)
     for name, number in rows:
         table.add_row(name, f"{number:,}")
     return table
 
 
 def _requests(title: str, requests: Sequence[Requests]) -> Table:
-    table = _table(title, "requests", "of all")
+    table = table_of(title, "requests", "of all")
     found = largest(requests, SHOWN_ROWS)
     for one in found.rows:
         table.add_row(one.name, f"{one.requests:,}", percent(one.requests / found.total))
@@ -116,15 +116,7 @@ def _requests(title: str, requests: Sequence[Requests]) -> Table:
 
 
 def _mirrors(title: str, mirrors: Sequence[MirrorShare]) -> Table:
-    table = _table(title, "requests", "planned", "sent")
+    table = table_of(title, "requests", "planned", "sent")
     for one in mirrors[:SHOWN_ROWS]:
         table.add_row(one.mirror, f"{one.requests:,}", percent(one.planned), percent(one.sent))
-    return table
-
-
-def _table(title: str, *numbers: str) -> Table:
-    table = Table()
-    table.add_column(title, overflow="fold")
-    for head in numbers:
-        table.add_column(head, justify="right", no_wrap=True)
     return table

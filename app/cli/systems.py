@@ -19,7 +19,7 @@ def show_weeks(database: HistoryDatabase) -> None:
     ages: defaultdict[tuple[str, str, str], Counter[int]] = defaultdict(Counter)
     for row in complete_weeks(database):
         ages[row[0], row[name], row[version]][row[age]] += row[hits]
-    table = Table("week of", "system", *(f"{word}" for word in AGES.values()), "all")
+    table = Table("week of", "system", *AGES.values(), "all")
     for column in table.columns[2:]:
         column.justify = "right"
     for (week, os_name, os_version), numbers in sorted(ages.items()):

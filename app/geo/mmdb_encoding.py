@@ -13,7 +13,9 @@ import numpy as np
 from mmdb_writer import METADATA_MAGIC, Encoder
 from numpy.typing import NDArray
 
-_SEPARATOR = b"\0" * 16  # between the tree and the data section
+from app.geo.mmdb import DATA_SEPARATOR
+
+_SEPARATOR = b"\0" * DATA_SEPARATOR
 
 
 class MmdbEncoding:

@@ -44,6 +44,15 @@ def write_tables(headings: Iterable[str], tables: Iterable[Table], remarks: Iter
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()), color=terminal or None)
 
 
+def table_of(title: str, *heads: str) -> Table:
+    """Returns an empty table of named things (`title` says which) with figures in the other columns."""
+    table = Table()
+    table.add_column(title, overflow="fold")  # in two lines rather than cut off
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table
+
+
 def _headings(simulation: Simulation) -> Iterator[str]:
     places = f"clients in {simulation.places:,} places, {_counted(simulation)}"
     yield f"{simulation.mirrors:,} mirrors for {places}"
@@ -105,11 +114,8 @@ def _mirrors(simulation: Simulation, every_mirror: bool) -> Table:
         chosen += [_gone(one) for name, one in former.items() if name not in present]
         chosen.sort(key=lambda one: -abs(one.share - _share_of(former, one.mirror)))
         title = "mirror, most changed first"
-    table = Table()
-    table.add_column(title, overflow="fold")  # in two lines rather than cut off
     sent = {one.mirror: one.sent for one in simulation.compared} if former is None else {}
-    for head in _heads(former, sent):
-        table.add_column(head, justify="right", no_wrap=True)
+    table = table_of(title, *_heads(former, sent))
     for one in chosen if every_mirror else chosen[:SHOWN_MIRRORS]:
         cells = [
             one.mirror,
@@ -128,10 +134,8 @@ def _mirrors(simulation: Simulation, every_mirror: bool) -> Table:
 
 
 def _differences(simulation: Simulation) -> Table:
-    table = Table()
-    table.add_column("mirror, planned and sent share most different first", overflow="fold")
-    for head in ("planned", "sent", "difference"):
-        table.add_column(head, justify="right", no_wrap=True)
+    title = "mirror, planned and sent share most different first"
+    table = table_of(title, "planned", "sent", "difference")
     for one in simulation.compared[:SHOWN_DIFFERENCES]:
         difference = _signed(_percent)(one.sent - one.planned)
         table.add_row(one.mirror, _percent(one.planned), _percent(one.sent), difference)

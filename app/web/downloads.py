@@ -13,9 +13,8 @@ from app.web.answers import Answer, NoMirrorError, has_metalink, list_headers, p
 
 def downloaded(lists: MirrorLists, client: ClientClass, download: Download, asked: str = "") -> Answer:
     """Returns a redirect to the file, with `Link` headers for its other addresses. `asked` is the question as
-    it is recorded. A client that came by
-    https gets a 404 where the file has only an http address (at the vault or the origin). Raises
-    NoMirrorError."""
+    it is recorded. A client that came by https gets a 404 where the file has only an http address (at the
+    vault or the origin). Raises NoMirrorError."""
     question, snapshot = download.question, lists.snapshot
     selection = lists.select(client, question)
     urls = selection.urls_of(download.rest)
