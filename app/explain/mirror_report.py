@@ -26,6 +26,7 @@ from app.model import (
     Record,
     Status,
     about,
+    main_addresses,
 )
 from app.model.words import moment
 from app.snapshot.eligibility import content_age_s
@@ -127,7 +128,7 @@ def mirror_summary(
         since=_since(status, verdict),
         probed_at=verdict.probed_at if verdict else None,
         age_s=content_age_s(verdict) if verdict else None,
-        protocols=tuple(mirror.addresses),
+        protocols=tuple(dict.fromkeys(protocol for protocol, _ in main_addresses(mirror))),
         families={"ipv4": mirror.ipv4, "ipv6": mirror.ipv6},
         location=_location(mirror),
         cloud=MirrorCloud(provider=mirror.cloud_provider, regions=mirror.cloud_regions)

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from app.catalogue.catalogue import Directory, expected_repos
+from app.catalogue.catalogue import Directory, expected_repos, origin_of
 from app.catalogue.versions import acceptable
 from app.model import FAMILIES, Family, RepomdVersion, ServiceConfig, digest_of
 from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Network, Request
@@ -47,10 +47,9 @@ class Origin:
         self._agent = agent
         self._confirmed: dict[str, tuple[datetime, asyncio.Future[str | None]]] = {}
 
-    @property
-    def timestamp(self) -> datetime | None:
-        """The time in the origin's timestamp file, as it was last read."""
-        return self._notes.timestamp
+    def timestamp(self, product: str | None = None) -> datetime | None:
+        """Returns the time in the timestamp file of the origin, or of a product's, as it was last read."""
+        return self._notes.product_timestamps.get(product) if product else self._notes.timestamp
 
     async def refresh(self, config: ServiceConfig, reread_after_s: float) -> tuple[str, ...]:
         """Asks for all files of the origin, and after `reread_after_s` seconds again for those that have
@@ -128,7 +127,15 @@ class Origin:
             )
         grace_s = config.probe.grace_s
         versions = {key: acceptable(known, now, grace_s) for key, known in versions.items()}
-        notes = OriginNotes(timestamp=visit.timestamp or self.timestamp, contents=contents)
+        notes = OriginNotes(
+            timestamp=visit.timestamps.get(None, self.timestamp()),
+            product_timestamps={
+                product: moment
+                for product in config.product_paths
+                if (moment := visit.timestamps.get(product, self.timestamp(product)))
+            },
+            contents=contents,
+        )
         self.faults = tuple(visit.faults)
         if versions != self.versions or notes != self._notes:
             self._records.save_origin(versions, notes)
@@ -137,11 +144,12 @@ class Origin:
 
 
 class _Visit:
-    """A visit to the origin and to the origins of optional modules."""
+    """A visit to the origin and to the origins of modules."""
 
     def __init__(self, client: MirrorClient, config: ServiceConfig, origin: Origin) -> None:
         self.faults: list[str] = []
-        self.timestamp: datetime | None = None
+        #: The times in the timestamp files of the origin (by None) or of each product's (by product).
+        self.timestamps: dict[str | None, datetime] = {}
         self._client = client
         self._config = config
         self._origin = origin
@@ -150,8 +158,11 @@ class _Visit:
     async def find_families(self) -> None:
         """Asks every origin for its timestamp file, over IPv6 only if IPv4 does not answer. An origin that
         does not answer is not asked again in this visit."""
-        main = self._config.origin
-        for base in dict.fromkeys(filter(None, (main, *self._config.module_origins.values()))):
+        config = self._config
+        timed: dict[str | None, str | None] = {None: config.origin}
+        if config.product_paths:
+            timed = {product: config.module_origins.get(product) for product in config.product_paths}
+        for base in dict.fromkeys(filter(None, (*timed.values(), *config.module_origins.values()))):
             for family in FAMILIES:
                 answer = await self._client.fetch(Request(url=base + TIMESTAMP_FILE, family=family))
                 if isinstance(answer, Fetched) or answer.fault in (Fault.ANSWERED, Fault.SLOW):
@@ -159,10 +170,11 @@ class _Visit:
                     break
             else:
                 self.faults.append(f"{base} does not answer")
-            if isinstance(answer, Fetched) and answer.status == 200 and base == main:
+            named = [name for name, url in timed.items() if url == base]
+            if isinstance(answer, Fetched) and answer.status == 200 and named:
                 moment = read_timestamp(answer.body, self._client.network.clock())
                 if isinstance(moment, datetime):
-                    self.timestamp = moment
+                    self.timestamps |= dict.fromkeys(named, moment)
                 else:
                     self.faults.append(f"{base}: {moment}")
 
@@ -179,8 +191,7 @@ class _Visit:
     async def _read_one(self, target: Directory, conditional: bool) -> tuple[Directory, Fetched | str | None]:
         """Reads a repomd.xml. Returns the repo with the answer, with the reason why there is none, or with
         None if the file has not changed or its origin cannot be asked."""
-        config = self._config
-        base = config.module_origins.get(target.module) if target.module else config.origin
+        base = origin_of(self._config, target.release)
         if base is None or base not in self._family:
             return target, None
         seen = self._origin.seen(target.key) if conditional else None

@@ -66,6 +66,8 @@ class OriginNotes(Record, frozen=True, kw_only=True):
     """The prober's notes about the origin: the time in its timestamp file, and its repomd.xml files."""
 
     timestamp: datetime | None = None
+    #: The times in the timestamp files of the products' origins, by product.
+    product_timestamps: dict[str, datetime] = {}
     contents: dict[str, Seen] = {}
 
 

@@ -141,7 +141,7 @@ class Prober:
             )
             return 2
         origin = Origin(self.network, self.records, self._known_versions(), user_agent(self.config))
-        if self.config.origin is None:
+        if self.config.origin is None and not self.config.module_origins:
             log.warning("config.yml names no origin: contents cannot be compared, only looked for")
         watch = asyncio.create_task(self._watch(origin, first := asyncio.Event()))
         sharing = asyncio.create_task(self._share_again_and_again())
@@ -186,7 +186,7 @@ class Prober:
             results = await Round(
                 around=self._surroundings(origin),
                 records=self.records,
-                origin_timestamp=lambda: origin.timestamp,
+                origin_timestamp=origin.timestamp,
                 retry_after_s=self.pace.retry_after_s,
                 named=bool(self.options.names),
                 on_result=on_result,

@@ -23,7 +23,7 @@ from app.model import (
     digest_of,
 )
 
-SCHEMA = 4
+SCHEMA = 5
 
 Kilometres = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Asn = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
