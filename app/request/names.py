@@ -26,6 +26,16 @@ class NamedRepo(NamedTuple):
     version: str
 
 
+class _NamedRelease(NamedTuple):
+    """A release that a name stands for."""
+
+    #: Its full name.
+    full: str
+    product: str
+    #: Its version, in full or short as the name has it.
+    version: str
+
+
 class Names:
     """The names that the products, releases and repos of a config have for clients."""
 
@@ -72,7 +82,7 @@ class Names:
         found = self._releases.get(name.strip("/").lower())
         if found is None:
             raise self.unknown_release(name)
-        return found
+        return tuple(release.full for release in found)
 
     def releases_with(self, name: str) -> list[str]:
         """Returns the releases that may be asked for a repo of this name, by their full names."""
@@ -86,44 +96,36 @@ class Names:
         one given. Returns None if there is no such repo or no such release. Raises QuestionError for a
         disabled name."""
         for meaning in self.special.meanings(name):
-            asked = meaning.release or release
-            fulls = [full for full in self._named(asked) if self._product_of(full) == meaning.product]
-            if meaning.disabled and (fulls or not meaning.product):
+            asked = self._releases.get((meaning.release or release).lower(), ())
+            releases = [one for one in asked if one.product == meaning.product]
+            if meaning.disabled and (releases or not meaning.product):
                 raise QuestionError(f"The repo '{escaped(name)}' is disabled.")
-            for full in fulls:
-                if (repo := self._repo_in(full, meaning.repo or name)) is not None:
-                    return NamedRepo(repo, full, self._version(asked, full))
-        for full in self._named(release):
-            if (repo := self._repo_in(full, name)) is not None:
-                return NamedRepo(repo, full, self._version(release, full))
+            for one in releases:
+                repo = self._repos[one.product].get((meaning.repo or name).lower())
+                if repo is not None:
+                    return NamedRepo(repo, one.full, one.version)
+        lowered = name.lower()
+        for one in self._releases.get(release.lower(), ()):
+            repo = self._repos[one.product].get(lowered)
+            if repo is not None:
+                return NamedRepo(repo, one.full, one.version)
         return None
 
     def unknown_release(self, name: str) -> UnknownNameError:
         """Returns the error for a release that does not exist."""
         return UnknownNameError("release", name, [*self.config.aliases, *self.config.releases])
 
-    def _named(self, release: str) -> tuple[str, ...]:
-        return self._releases.get(release.lower(), ())
 
-    def _product_of(self, full: str) -> str:
-        return product_of(self.config, full)
-
-    def _repo_in(self, full: str, name: str) -> Repo | None:
-        return self._repos[self._product_of(full)].get(name.lower())
-
-    def _version(self, name: str, full: str) -> str:
-        """Returns the version that a release's name has in it; `full` is its full name."""
-        before = len(full) - len(version_of(self.config, full))
-        return name[before:] if name[:before].lower() == full[:before].lower() else name
-
-
-def _releases_by_name(config: ServiceConfig, products: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Returns the full names of releases by each of their names, in lower case, in the order of products."""
+def _releases_by_name(
+    config: ServiceConfig, products: tuple[str, ...]
+) -> dict[str, tuple[_NamedRelease, ...]]:
+    """Returns the releases by each of their names, in lower case, in the order of products."""
     full_names = {**{name: name for name in (*config.releases, *config.vault_releases)}, **config.aliases}
-    found: dict[str, dict[str, None]] = {}
+    found: dict[str, dict[str, _NamedRelease]] = {}
     for product in products:
         for name, full in full_names.items():
             if product_of(config, full) == product:
-                for one in (name, version_of(config, name)):
-                    found.setdefault(one.lower(), {})[full] = None
-    return {name: tuple(fulls) for name, fulls in found.items()}
+                version = version_of(config, name)
+                for one in (name, version):
+                    found.setdefault(one.lower(), {})[full] = _NamedRelease(full, product, version)
+    return {name: tuple(releases.values()) for name, releases in found.items()}

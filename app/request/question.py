@@ -36,7 +36,7 @@ from app.catalogue.catalogue import (
 from app.model import Record, Repo, ServiceConfig
 from app.model.countries import country_code
 from app.request.directories import MAX_DEPTH, Directories, KnownDirectory
-from app.request.names import Names
+from app.request.names import NamedRepo, Names
 from app.request.parameters import (
     BadValueError,
     Filters,
@@ -197,8 +197,9 @@ class Parser:
         cuts = [i for i, letter in enumerate(asked[: names.longest_repo + 1]) if letter == "-"]
         cuts = [cut for cut in cuts if names.is_release(asked[cut + 1 :])]
         for cut in cuts:
-            if names.is_repo(asked[:cut]) and names.repo(asked[cut + 1 :], asked[:cut]):
-                return self._repo_question(asked[cut + 1 :], asked[:cut], parameters)
+            found = names.repo(asked[cut + 1 :], asked[:cut])
+            if found is not None:
+                return self._found_question(found, parameters)
         repos = list(dict.fromkeys(repo.name for repo in self.config.repos))
         if cuts:
             raise UnknownNameError("repo", asked[: cuts[0]], repos)
@@ -240,6 +241,9 @@ class Parser:
         if found is None:
             full = self.names.releases(release)[0]
             raise UnknownNameError("repo", name, [repo.name for repo in repos_of(self.config, full)])
+        return self._found_question(found, parameters)
+
+    def _found_question(self, found: NamedRepo, parameters: Mapping[str, str]) -> Question:
         return self._question_of(found.repo, found.version, found.release, parameters)
 
     def _question_of(self, repo: Repo, asked: str, full: str, parameters: Mapping[str, str]) -> Question:
