@@ -48,10 +48,11 @@ ALLOWED = {
     # the programs
     "web": "model catalogue history settings logs store geo snapshot request answer explain render serving",
     "worker": "model answer files settings logs clouds geo history sources ranking snapshot store surveys",
+    "foreign": "model files catalogue sources request",
     "simulation": "model files settings logs sources ranking snapshot store surveys worker",
     "site": "model files settings logs geo snapshot store",
     "cli": "model files settings logs catalogue clouds sources geo history snapshot probe store request"
-    " explain render serving web worker simulation site",
+    " explain render serving web worker foreign simulation site",
     "__main__": "cli",
 }
 

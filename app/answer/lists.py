@@ -98,7 +98,7 @@ class MirrorLists:
             PLANS_BYTES, lambda _, plan: 600 + len(plan.fates)
         )
         self._known: Memo[Question, _Known] = Memo(QUESTIONS_BYTES, lambda question, _: size_of(question))
-        self._bases: dict[tuple[str | None, tuple[Protocol, ...]], Bases] = {}
+        self._bases: dict[tuple[str | None, bool, tuple[Protocol, ...]], Bases] = {}
         self._next_number = count(1)
 
     @property
@@ -139,12 +139,12 @@ class MirrorLists:
 
     def _bases_of(self, question: Question) -> Bases:
         """Returns the base URLs for a question. All ordinary releases share one `Bases` object, and so do all
-        releases of a module, so that few of them are kept."""
-        release, protocols = question.release, question.filters.protocols
-        key = (self.snapshot.config.modules.get(release), protocols)
+        releases of a module and of the vault, so that few of them are kept."""
+        release, vault, protocols = question.release, question.vault, question.filters.protocols
+        key = (self.snapshot.config.modules.get(release), vault, protocols)
         bases = self._bases.get(key)
         if bases is None:
-            bases = self._bases[key] = bases_of(self.snapshot, release, protocols)
+            bases = self._bases[key] = bases_of(self.snapshot, release, vault, protocols)
         return bases
 
 

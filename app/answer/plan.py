@@ -30,11 +30,11 @@ class Bases:
     twins: Mapping[int, frozenset[int]]
 
 
-def bases_of(snapshot: LoadedSnapshot, release: str, protocols: Iterable[Protocol]) -> Bases:
-    """Returns the base URLs of all mirrors for a release. Each mirror's URL is for the first of `protocols`,
-    which are in order of preference, that the mirror offers."""
+def bases_of(snapshot: LoadedSnapshot, release: str, vault: bool, protocols: Iterable[Protocol]) -> Bases:
+    """Returns the base URLs of all mirrors for a release, or with `vault` for what the vault has of it. Each
+    mirror's URL is for the first of `protocols`, which are in order of preference, that the mirror offers."""
     protocols = tuple(protocols)
-    offered = (snapshot.addresses(mirror, release) for mirror in snapshot.mirrors)
+    offered = (snapshot.addresses(mirror, release, vault) for mirror in snapshot.mirrors)
     urls = tuple(next((urls[p] for p in protocols if p in urls), None) for urls in offered)
     sites: dict[str, list[int]] = {}
     for index, url in enumerate(urls):
@@ -59,7 +59,7 @@ class Plan:
 def make_plan(snapshot: LoadedSnapshot, key: str, filters: Filters, bases: Bases, barred: bytes) -> Plan:
     """Makes the plan of a question. `key` is the question's key in the snapshot, and `barred` is what
     `LoadedSnapshot.barred` returns for the client's country."""
-    fates = np.frombuffer(snapshot.fates_of(key), np.uint8).copy()
+    fates = np.frombuffer(snapshot.fates[key], np.uint8).copy()
     for fate, mask in _refusals(snapshot, filters, bases, barred):
         fates[mask & (fates <= Fate.PARTIAL)] = fate
     return Plan(fates.tobytes(), bases, int(fates[snapshot.is_rankable].min(initial=Fate.RANK)))

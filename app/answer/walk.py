@@ -13,8 +13,9 @@ ordered by `rank_km`, their distance and other costs in kilometres:
 
 Within a group, mirrors known to have the content come before those that the prober has not looked at.
 For IPv6 clients, those whose IPv6 is known to work come first among them. Of mirrors with the same base
-URL only the first one is listed. Where no mirror is eligible, the origin answers. Without an origin, the
-last resort are all public mirrors that carry the content by declaration.
+URL only the first one is listed. Where no mirror is eligible, the origin answers, or the vault if only the
+vault has what is asked for. Without these, the last resort are all public mirrors that carry the content by
+declaration.
 
 `Walk.standings` goes on where the list is full, and says of every mirror what became of it. Explanations
 take the fate of each mirror from these standings.
@@ -107,19 +108,16 @@ class Walk:
         self._waiting: list[int] | None = None  # for standings: what the list has no room for, in order
 
     def run(self) -> None:
-        config = self._snapshot.config
-        vault = vault_of(config, self._question.release) if self._question.vault else None
-        if vault is not None:
-            self.reason, self.alone = Pass.VAULT, vault
-            return
         self._go_through()
         if self.served:
             unavailable = self.passes[0] is not Pass.EXCLUSIVE and bool(self.owners())
             self.reason = Pass.EXCLUSIVE_UNAVAILABLE if unavailable else self.passes[0]
             return
-        self.alone = origin_of(config, self._question.release)
+        config, release = self._snapshot.config, self._question.release
+        vault = vault_of(config, release) if self._question.vault else None
+        self.alone = vault or origin_of(config, release)
         if self.alone is not None:
-            self.reason = Pass.ORIGIN
+            self.reason = Pass.VAULT if vault else Pass.ORIGIN
         else:
             self._take(self._hopeful(), Pass.LAST_RESORT, self._question.limit)
 
@@ -258,7 +256,7 @@ class Walk:
         declaration, whatever the prober last said of them. Of the request's filters, only the protocol counts
         here. The countries that a mirror says it serves count as well."""
         snapshot, row = self._snapshot, self.row
-        fates = np.frombuffer(snapshot.fates_of(self._question.key), np.uint8)
+        fates = np.frombuffer(snapshot.fates[self._question.key], np.uint8)
         barred = np.frombuffer(snapshot.barred(snapshot.letters(row)[0]), np.uint8)
         hopeful = _IS_HOPEFUL[fates] & snapshot.is_public & ~self.plan.bases.missing & (barred == 0)
         return self._ranked(hopeful, self._question.limit if self._waiting is None else None)

@@ -32,27 +32,30 @@ class Directory(Record, frozen=True, kw_only=True):
     arch: str
     #: The path below a base URL, with a slash at its end.
     path: str
-    #: The key in state files: "release/repo/arch" for a repo, "release/arch" for ISOs.
+    #: The key in state files: "release/repo/arch" for a repo, "release/arch" for ISOs, the release for the
+    #: vault.
     key: str
     #: Whether the config says that mirrors have the directory.
     expected: bool = True
+    #: Whether the directory stands for all that the vault has of a release. Its path is that of one repo.
+    vault: bool = False
 
     @property
     def file(self) -> str:
         """The path, below a base URL, of the file that the prober asks for."""
-        return self.path + (REPOMD if self.repo else _ISO_CHECKSUMS)
+        return self.path + (REPOMD if self.repo or self.vault else _ISO_CHECKSUMS)
 
 
 def directories(config: ServiceConfig) -> tuple[Directory, ...]:
     """Returns all directories that mirrors can be asked for, release by release, in the order of the config.
-    Directories that only the vault has are left out."""
+    One directory stands for all that the vault has of a release."""
     found: list[Directory] = []
     for release in config.releases:
         for repo in repos_of(config, release):
             if not repo.vault:
                 found += _of_repo(config, repo, release)
         found += _isos(config, release)
-    return tuple(found)
+    return (*found, *vault_samples(config))
 
 
 def expected_repos(config: ServiceConfig) -> tuple[Directory, ...]:
@@ -62,7 +65,32 @@ def expected_repos(config: ServiceConfig) -> tuple[Directory, ...]:
 
 def expected_isos(config: ServiceConfig) -> tuple[Directory, ...]:
     """Returns the ISO directories that the prober looks for."""
-    return tuple(found for found in directories(config) if not found.repo)
+    return tuple(found for found in directories(config) if not found.repo and not found.vault)
+
+
+def vault_samples(config: ServiceConfig) -> tuple[Directory, ...]:
+    """Returns a directory for each release of which the vault has something. It stands for all of that,
+    because a copy of the vault is looked at lightly: past releases do not change."""
+    samples = (_vault_sample(config, release) for release in (*config.vault_releases, *config.releases))
+    return tuple(sample for sample in samples if sample is not None)
+
+
+def _vault_sample(config: ServiceConfig, release: str) -> Directory | None:
+    in_it = [repo for repo in repos_of(config, release) if in_vault(config, release, repo)]
+    expected = (repo for repo in in_it if expected_arches(config, repo, release))
+    repo = next(expected, None) or next(iter(in_it), None)
+    if repo is None:
+        return None
+    return Directory(
+        release=release,
+        module=product_of(config, release) or None,
+        repo=None,
+        arch="",
+        path=path_of(config, repo, release, arches_meant(config, repo, release)[0]),
+        key=release,
+        expected=False,
+        vault=True,
+    )
 
 
 def _of_repo(config: ServiceConfig, repo: Repo, release: str) -> list[Directory]:
@@ -198,6 +226,11 @@ def parse_question_key(key: str) -> tuple[str, str | None, str]:
     return release, repo or None, arch
 
 
+def vault_key(release: str) -> str:
+    """Returns the key of all questions about what the vault has of a release. They are decided alike."""
+    return question_key(release, None, "")
+
+
 def iso_key(release: str, arch: str) -> str:
     """Returns the key of the ISOs of a release and an arch in `MirrorState.isos`."""
     return f"{release}/{arch}"
@@ -267,6 +300,13 @@ def bases(mirror: Mirror, module: str | None) -> Mapping[Protocol, str]:
     return mirror.module_addresses.get(module, {}) if module else mirror.addresses
 
 
+def bases_of(mirror: Mirror, directory: Directory) -> Mapping[Protocol, str]:
+    """Returns the base URLs at which a mirror would have a directory, by protocol."""
+    if directory.vault:
+        return mirror.vault_addresses.get(directory.module or "", {})
+    return bases(mirror, directory.module)
+
+
 def own_module(mirror: Mirror) -> str | None:
     """Returns the first module of a mirror that has base URLs for nothing but modules, as where the config
     has products; the prober asks such a mirror at that module's URLs. Returns None for a mirror with ordinary
@@ -282,8 +322,10 @@ def tells(mirror: Mirror, directory: Directory) -> bool:
 
 def carries(mirror: Mirror, directory: Directory) -> bool:
     """Returns whether a mirror carries a directory, according to the mirror's file."""
+    if directory.vault:
+        return bool(bases_of(mirror, directory))
     return (
-        bool(bases(mirror, directory.module))
+        bool(bases_of(mirror, directory))
         and (not mirror.versions or directory.release in mirror.versions)
         and (not directory.repo or not mirror.repos or directory.repo in mirror.repos)
         and (not directory.arch or not mirror.arches or directory.arch in mirror.arches)

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import click
 
 from app.cli.folder import check, init
+from app.cli.foreign import import_
 from app.cli.history import history
 from app.cli.values import addresses, host_and_port, policy, seconds
 from app.files import is_gone, said
@@ -188,6 +189,7 @@ def web(bind: tuple[str, ...], metrics: tuple[str, int] | None) -> None:
 
 main.add_command(check)
 main.add_command(init)
+main.add_command(import_)
 main.add_command(history)
 
 

@@ -26,8 +26,13 @@ def begin(directory: Path) -> list[Path]:
     if there:
         raise SourceError([fault(str(path), "is there already, and nothing was written") for path in there])
     for path, name in files.items():
-        replace(path, (_BEGINNING / name).read_bytes())
+        replace(path, beginning(name))
     return list(files)
+
+
+def beginning(name: str) -> bytes:
+    """Returns one of the files that a data folder begins with."""
+    return (_BEGINNING / name).read_bytes()
 
 
 def next_steps(directory: Path) -> str:

@@ -21,6 +21,7 @@ from app.catalogue.catalogue import (
     iso_key,
     parse_question_key,
     repo_of,
+    vault_key,
 )
 from app.model import Content, Family, Fate, MirrorState, MirrorVerdict, Status
 from app.model.words import moment
@@ -59,8 +60,10 @@ class Case:
 
     def content_keys(self) -> list[str]:
         """Returns the keys of `MirrorState.content` that the question is about or, for ISOs, the keys of
-        `MirrorState.isos`."""
+        `MirrorState.isos`, or of `MirrorState.vault` for what the vault has."""
         question, config = self.question, self.snapshot.config
+        if question.vault:
+            return [question.release]
         if question.repo is None:
             return [iso_key(question.release, question.arch)]
         repo = repo_of(config, question.release, question.repo)
@@ -96,8 +99,9 @@ def evidence(case: Case, standing: Standing) -> Evidence:
 def content_of(case: Case, mirror: ServedMirror, fate: Fate) -> str:
     """Returns, in words, what is known of the content that a mirror is listed for, such as "current"."""
     state = case.states.get(mirror.name)
-    if case.question.repo is None:
-        found = {"there" for key in case.content_keys() if state and state.isos.get(key)}
+    if case.question.vault or case.question.repo is None:
+        looked = {} if state is None else state.vault if case.question.vault else state.isos
+        found = {"there" for key in case.content_keys() if looked.get(key)}
     else:
         found = {state.content[key].value for key in case.content_keys() if state and key in state.content}
     if state is not None and mirror.name in case.held:
@@ -216,10 +220,12 @@ def _in_vault(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Ev
     question = case.question
     past = in_vault(case.snapshot.config, question.release)
     what = f"release {question.release}" if past else f"repo {question.repo}"
-    return Evidence(f"{what} is in the vault, on no mirror")
+    return Evidence(f"{what} is in the vault, and its file has no address_vault")
 
 
 def _missing_repo(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+    if case.question.vault:
+        return Evidence(f"its copy of the vault lacks release {case.question.release}")
     missing = _with_verdict(case, state, Content.MISSING)
     if case.question.repo is None and state is not None:
         missing = ", ".join(f"isos/ of {k}" for k in case.content_keys() if state.isos.get(k) is False)
@@ -235,7 +241,7 @@ def _undeclared(case: Case, mirror: ServedMirror, state: MirrorState | None) -> 
 
 def _left_out(case: Case, mirror: ServedMirror) -> str:
     question, module = case.question, case.snapshot.config.modules.get(case.question.release)
-    if module and not case.snapshot.addresses(mirror, question.release):
+    if module and not case.snapshot.addresses(mirror, question.release, vault=False):
         return f"its file has no address for {module}, to which release {question.release} belongs"
     carried = [parse_question_key(key) for key in _carried(case.snapshot, case.snapshot.number[mirror.name])]
     releases = _names(release for release, _, _ in carried)
@@ -255,6 +261,7 @@ def _carried(snapshot: LoadedSnapshot, index: int) -> list[str]:
         key
         for key, fates in snapshot.fates.items()
         if fates[index] not in (Fate.UNDECLARED, Fate.MISSING_REPO)
+        and key != vault_key(key.partition("/")[0])
     ]
 
 
@@ -271,7 +278,7 @@ def _listing(names: Sequence[str]) -> str:
 
 def _protocol(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
     asked = case.question.filters.protocols
-    offered = list(case.snapshot.addresses(mirror, case.question.release))
+    offered = list(case.snapshot.addresses(mirror, case.question.release, case.question.vault))
     failing = _failures(state, ("ipv4", "ipv6"), asked) if state else ""
     has = f"it offers {_listing(offered)}, and {' or '.join(asked)} was asked for"
     return Evidence(f"{failing}; {has}" if failing else has)

@@ -279,7 +279,7 @@ class _Account:
         tally = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
         match self.selection.reason:
             case Pass.VAULT:
-                return ("The vault is the answer: no mirror carries what was asked for.",)
+                return (f"No mirror is eligible ({tally or 'there is none'}), so the vault is the answer.",)
             case Pass.ORIGIN:
                 return (f"No mirror is eligible ({tally or 'there is none'}), so the origin is the answer.",)
             case Pass.LAST_RESORT if self.walk.served:

@@ -105,8 +105,10 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
         about("The prober's verdict by release/repo/arch, on all that it is meant to have."),
     ]
     isos: Annotated[dict[str, bool], about("By release/arch, whether it has the ISO directory.")]
+    vault: Annotated[dict[str, bool], about("By release, whether its copy of the vault has it.")]
     asked_again: Annotated[
-        dict[str, datetime], about("By the keys of both, about when it is asked again for what it lacks.")
+        dict[str, datetime],
+        about("By the keys of `content` and `isos`, about when it is asked again for what it lacks."),
     ]
     requests: Annotated[
         MirrorRequests | None,
@@ -159,6 +161,7 @@ def mirror_report(
         sponsor_url=mirror.sponsor_url,
         content=_content(snapshot, index, state),
         isos=state.isos if state else {},
+        vault=state.vault if state else {},
         asked_again=state.asked_again if state else {},
     )
 

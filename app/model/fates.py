@@ -65,7 +65,7 @@ class Fate(IntEnum):
     STALE_REPO = 22
     MISSING_REPO = 23
     UNDECLARED = 24
-    #: Only the vault has what is asked for. `LoadedSnapshot.fates_of` gives this fate to all mirrors.
+    #: Only the vault has what is asked for, and the mirror has no copy of the vault.
     IN_VAULT = 25
 
     # These are decided in `answer.plan`, from the request and from the countries that the mirror serves.

@@ -69,6 +69,8 @@ class MirrorState(MirrorVerdict, frozen=True, kw_only=True):
     content: dict[str, Content] = {}
     #: Whether the mirror has the ISO directory, by "release/arch".
     isos: dict[str, bool] = {}
+    #: Whether the mirror's copy of the vault has a release, by the release.
+    vault: dict[str, bool] = {}
     #: When the prober means to ask again for what the mirror lacks, by the keys of `content` and `isos`.
     asked_again: dict[str, datetime] = {}
 

@@ -45,6 +45,9 @@ class Mirror(Record, frozen=True, kw_only=True):
     addresses: dict[Protocol, str]
     #: The base URLs for the releases of each module, by module and protocol.
     module_addresses: dict[str, dict[Protocol, str]] = {}
+    #: The base URLs of the mirror's copies of vaults, by product and protocol. The product is empty where the
+    #: config has no products.
+    vault_addresses: dict[str, dict[Protocol, str]] = {}
     #: The country that the mirror is in, as an ISO 3166-1 alpha-2 code. `countries` and `exclude_countries`
     #: have such codes too.
     country: str | None = None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from yarl import URL
 
-from app.catalogue.catalogue import Directory, bases, carries, own_module, tells
+from app.catalogue.catalogue import Directory, bases_of, carries, own_module, tells
 from app.model import Content, Family, Mirror, MirrorState, digest_of
 from app.probe.addresses import Resolved
 from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Request
@@ -34,12 +34,15 @@ _GONE = (403, 404, 410)
 _NOT_USABLE = (Content.MISSING, Content.CORRUPT)
 _TOO_MANY_REQUESTS = 429
 
+Place = tuple[str | None, bool]
+"""The base URLs of a mirror that a directory is at: the module, and whether they are those of the vault."""
+
 
 class Contents:
     """Asks one mirror for its contents, which are repos and ISO directories, in one round. The results go
-    into `observation`. `seen` (the last answer for each repo) and `isos` (when each ISO directory was asked
-    for) are to be remembered for the next round. `module` is the module at whose base URLs the mirror is
-    asked, or None for ordinary releases."""
+    into `observation`. `seen` (the last answer for each repo), `isos` and `vault` (when each ISO directory
+    and each release of the vault was asked for) are to be remembered for the next round. `module` is the
+    module at whose base URLs the mirror is asked, or None for ordinary releases."""
 
     def __init__(
         self,
@@ -52,14 +55,20 @@ class Contents:
         self.module = own_module(mirror)
         self.seen = dict(notes.contents)
         self.isos = dict(notes.isos)
-        self.turn = Turn((), ())
+        self.vault = dict(notes.vault)
+        self.turn = Turn()
         #: Whether the prober was kept from asking, for example by its own budget, which says nothing about
         #: the mirror.
         self.held_back = False
         self._mirror = mirror
-        self._repos = [target for target in around.repos if carries(mirror, target)]
-        self._isos = [target for target in around.isos if carries(mirror, target)]
-        self._telling = [target for target in self._repos if tells(mirror, target)]
+        vault = [target for target in around.vault if {"http", "https"} & bases_of(mirror, target).keys()]
+        self._meant = Turn(
+            *(
+                tuple(target for target in targets if carries(mirror, target))
+                for targets in (around.repos, around.isos, vault)
+            )
+        )
+        self._telling = [target for target in self._meant.repos if tells(mirror, target)]
         self._previous = previous
         self._was_down = is_down(previous)
         self._before: dict[str, Content] = dict(previous.content) if previous else {}
@@ -67,14 +76,14 @@ class Contents:
         self._around = around
         self._observation = observation
         self._pending: dict[str, Directory] = {}
-        self._failures: dict[str | None, int] = {}
+        self._failures: dict[Place, int] = {}
 
     async def ask(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
         """Asks the mirror for all repos and ISO directories whose turn it is in this round. `key` is the
         protocol and IP version to ask over. `base` is the base URL where the timestamp file was found; None
         if it was not found. What is found goes into the observation."""
         self.turn = self._next_turn()
-        self._pending = {target.key: target for target in (*self.turn.repos, *self.turn.isos)}
+        self._pending = {target.key: target for target in self.turn.all}
         self.held_back = False
         looks_well = base is not None and not self._was_down
         if not looks_well:
@@ -90,7 +99,7 @@ class Contents:
         """Asks a second time for the directories that failed, that were not asked for, or that turned out to
         be bad."""
         bad = self.newly_bad()
-        self._pending |= {target.key: target for target in self._repos if target.key in bad}
+        self._pending |= {target.key: target for target in self._meant.repos if target.key in bad}
         self._failures.clear()
         await self._ask_each(client, key, base, list(self._pending.values()))
         self._observation.complete = not self._pending
@@ -136,7 +145,7 @@ class Contents:
     def _others_lacking(self) -> list[Directory]:
         """Returns the directories that the mirror lacked, and for which it was not asked in this visit."""
         lacking = self._notes.lacking.keys() - self.asked()
-        return [target for target in (*self._repos, *self._isos) if target.key in lacking]
+        return [target for target in self._meant.all if target.key in lacking]
 
     def _next_turn(self) -> Turn:
         around, previous = self._around, self._previous
@@ -152,7 +161,7 @@ class Contents:
             synced=previous is not None and self._observation.timestamp != previous.timestamp,
             anew_until_s=math.inf if around.full else self._notes.failed_at if self._was_down else 0.0,
         )
-        return next_turn(self._repos, self._isos, self._notes, situation)
+        return next_turn(self._meant, self._notes, situation)
 
     def _first(self) -> list[Directory]:
         """Returns the repos that show whether the mirror has anything: one of each release and arch that
@@ -187,7 +196,7 @@ class Contents:
             for target in targets:
                 if enough():
                     return
-                if self._failures.get(target.module, 0) < _FAILURES_IN_A_ROW:
+                if self._failures.get(_place(target), 0) < _FAILURES_IN_A_ROW:
                     await self._ask_one(client, key, base, target)
 
         await asyncio.gather(*(worker(waiting) for _ in range(CONCURRENCY)))
@@ -215,19 +224,23 @@ class Contents:
         if not asked:
             self.held_back = True
             self._observation.not_asked = reason
-            self._failures[target.module] = _FAILURES_IN_A_ROW
+            self._failures[_place(target)] = _FAILURES_IN_A_ROW
             return
-        self._failures[target.module] = self._failures.get(target.module, 0) + 1
+        self._failures[_place(target)] = self._failures.get(_place(target), 0) + 1
         if target.repo:
             self._observation.unread[target.key] = reason
         else:
-            # An ISO directory that gives no answer stays as it is known.
+            # What is only looked for, and gives no answer, stays as it is known.
             self._pending.pop(target.key, None)
 
     async def _note_answer(self, target: Directory, answer: Fetched, before: Seen | None) -> None:
-        self._failures[target.module] = 0
+        self._failures[_place(target)] = 0
         self._pending.pop(target.key, None)
         observation, now_s = self._observation, self._around.now_s()
+        if target.vault:
+            observation.vault[target.key] = answer.status == 200
+            self.vault[target.key] = now_s
+            return
         if not target.repo:
             observation.isos[target.key] = answer.status == 200
             self.isos[target.key] = now_s
@@ -240,11 +253,11 @@ class Contents:
     async def _request(
         self, key: EndpointKey, base: str | None, target: Directory, before: Seen | None
     ) -> Request:
-        """Makes the request for a directory. A module has base URLs of its own, which may lack the protocol
-        or the address family over which the mirror itself is asked."""
+        """Makes the request for a directory. A module and the vault have base URLs of their own, which may
+        lack the protocol or the address family over which the mirror itself is asked."""
         protocol, family = key
-        own = bases(self._mirror, target.module)
-        if target.module == self.module:
+        own = bases_of(self._mirror, target)
+        if target.module == self.module and not target.vault:
             base = base or own[protocol]
         else:
             base = own.get(protocol) or own.get("https") or own.get("http") or ""
@@ -272,6 +285,10 @@ class Contents:
             confirmed = await around.confirms(target, seen.sha256)
             return None if confirmed is None else Content.CURRENT if confirmed else Content.CORRUPT
         return verdict if isinstance(verdict, Content) else None
+
+
+def _place(target: Directory) -> Place:
+    return target.module, target.vault
 
 
 def _seen(answer: Fetched, before: Seen | None, now_s: float) -> Seen:

@@ -34,6 +34,8 @@ class Expectations:
     telling: Collection[str]
     #: The keys of the ISO directories that the mirror is meant to have.
     isos: Collection[str]
+    #: The releases that the mirror's copy of the vault is meant to have.
+    vault: Collection[str]
     allowed_outdate_s: int
     #: The time in the origin's timestamp file; None if the origin has no such file, or it was never read.
     origin_timestamp: datetime | None = None
@@ -47,7 +49,7 @@ def judge(
     if not seen.endpoints:
         return None
     content = _content(previous, seen, expected)
-    isos = _isos(previous, seen, expected)
+    isos = _still_meant((previous.isos if previous else {}) | seen.isos, expected.isos)
     failure = _failure(previous, seen, content, expected)
     failures = 0
     if failure is None:
@@ -75,6 +77,7 @@ def judge(
         endpoints=_endpoints(previous, seen),
         content=content,
         isos=isos,
+        vault=_still_meant((previous.vault if previous else {}) | seen.vault, expected.vault),
     )
 
 
@@ -110,9 +113,9 @@ def _content(previous: MirrorState | None, seen: Observation, expected: Expectat
     return {key: verdict for key, verdict in content.items() if key in expected.carried}
 
 
-def _isos(previous: MirrorState | None, seen: Observation, expected: Expectations) -> dict[str, bool]:
-    isos = (previous.isos if previous else {}) | seen.isos
-    return {key: has for key, has in isos.items() if key in expected.isos}
+def _still_meant(found: Mapping[str, bool], meant: Collection[str]) -> dict[str, bool]:
+    """Returns what was found of the directories that the mirror is still meant to have."""
+    return {key: has for key, has in found.items() if key in meant}
 
 
 def _failure(

@@ -67,6 +67,7 @@ class MirrorVisit:
         return ProbeNotes(
             contents=self._contents.seen,
             isos=self._contents.isos,
+            vault=self._contents.vault,
             lacking=lacking,
             endpoints=self._endpoints,
             spent=self._around.hosts.spent_at(self._hosts_asked),

@@ -31,6 +31,8 @@ class Observation:
     #: The reasons why repos that were asked for gave no usable answer, by key.
     unread: dict[str, str] = field(default_factory=dict)
     isos: dict[str, bool] = field(default_factory=dict)
+    #: Whether the mirror's copy of the vault has a release, by the release.
+    vault: dict[str, bool] = field(default_factory=dict)
     #: Whether everything that was due was asked for and answered.
     complete: bool = False
     #: The reason why the prober did not ask for everything, which is not the mirror's fault; None if it did.

@@ -51,7 +51,9 @@ class ProbeNotes(Record, frozen=True, kw_only=True):
     contents: dict[str, Seen] = {}
     #: When each ISO directory was asked for, by key.
     isos: dict[str, float] = {}
-    #: What the mirror lacks, by the keys of both.
+    #: When the mirror's copy of the vault was asked for a release, by the release.
+    vault: dict[str, float] = {}
+    #: What the mirror lacks, by the keys of `contents` and `isos`.
     lacking: dict[str, Lacking] = {}
     #: When each endpoint was last asked, by keys such as "https/ipv4".
     endpoints: dict[str, float] = {}

@@ -141,6 +141,11 @@ def _details(state: MirrorState, result: Result) -> Iterator[str]:
     yield f"ISO directories: {len(state.isos) - len(missing)} of {len(state.isos)}" + (
         f"; missing: {', '.join(missing)}" if missing else ""
     )
+    if state.vault:
+        lacking = sorted(release for release, has in state.vault.items() if not has)
+        yield f"releases of the vault: {len(state.vault) - len(lacking)} of {len(state.vault)} looked for" + (
+            f"; missing: {', '.join(lacking)}" if lacking else ""
+        )
     seen = result.observation
     yield f"asked {seen.requests} times in {seen.elapsed_s:.1f} s"
 

@@ -123,6 +123,7 @@ class Round:
             carried={target.key for target in carried},
             telling={target.key for target in carried if tells(mirror, target)},
             isos={target.key for target in around.isos if carries(mirror, target)},
+            vault={target.key for target in around.vault if carries(mirror, target)},
             allowed_outdate_s=around.config.allowed_outdate_s,
             origin_timestamp=self.origin_timestamp(module),
         )

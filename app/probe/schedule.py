@@ -4,7 +4,8 @@ A directory is due at once if it was never asked for, if the origin has changed 
 current but may be now (the mirror has synced, and the change is recent), or if waiting for the next round
 would let more than `full_every` pass between two requests for it. If fewer directories are due than a quota,
 those with the nearest deadlines are added, so that requests are spread evenly over `full_every`. ISO
-directories change only with releases, so they are asked for about a fourth as often.
+directories change only with releases, so they are asked for about a fourth as often. The same holds for what
+a copy of the vault has, which does not change at all: one of its releases is asked for in a round.
 
 What a mirror lacks is asked for again in the next round, and then more and more rarely: when the mirror has
 lacked it for twice as long as when it was last asked. Only a few of these are asked for in a round, and they
@@ -54,15 +55,19 @@ class Situation:
 class Turn:
     """The directories of a mirror that are due in a round."""
 
-    repos: tuple[Directory, ...]
-    isos: tuple[Directory, ...]
+    repos: tuple[Directory, ...] = ()
+    isos: tuple[Directory, ...] = ()
+    vault: tuple[Directory, ...] = ()
+
+    @property
+    def all(self) -> tuple[Directory, ...]:
+        return (*self.repos, *self.isos, *self.vault)
 
 
-def next_turn(
-    repos: Sequence[Directory], isos: Sequence[Directory], notes: ProbeNotes, situation: Situation
-) -> Turn:
-    """Decides which of a mirror's repos and ISO directories are due now. Both kinds stay in the order
-    given."""
+def next_turn(meant: Turn, notes: ProbeNotes, situation: Situation) -> Turn:
+    """Decides which are due now of the directories that a mirror is meant to have. All kinds stay in the
+    order given."""
+    repos, isos = meant.repos, meant.isos
     now_s = situation.now.timestamp()
     deadlines = _deadlines(repos, isos, notes, situation)
     next_turn_s = now_s + situation.interval_s
@@ -78,7 +83,19 @@ def next_turn(
     return Turn(
         tuple(target for target in repos if target.key in chosen),
         tuple(target for target in isos if target.key in chosen),
+        _of_vault(meant.vault, notes, situation),
     )
+
+
+def _of_vault(vault: Sequence[Directory], notes: ProbeNotes, situation: Situation) -> tuple[Directory, ...]:
+    """Returns the release of the vault that is due, if any is: the one that has not been asked for the
+    longest. Returns all of them if everything is asked for anew."""
+    if situation.anew_until_s == math.inf:
+        return tuple(vault)
+    due_s = {target.key: _rare_deadline(target, notes.vault, situation) for target in vault}
+    next_turn_s = situation.now.timestamp() + situation.interval_s
+    due = sorted((target for target in vault if due_s[target.key] < next_turn_s), key=lambda t: due_s[t.key])
+    return tuple(due[:1])
 
 
 def _deadlines(
@@ -91,7 +108,7 @@ def _deadlines(
         wait = seen is not None and not _at_once(target, seen, situation)
         deadlines[target.key] = seen.asked_at + situation.full_every_s if seen and wait else 0.0
     for target in isos:
-        deadlines[target.key] = _iso_deadline(target, notes, situation)
+        deadlines[target.key] = _rare_deadline(target, notes.isos, situation)
     return deadlines
 
 
@@ -143,12 +160,12 @@ def _at_once(target: Directory, seen: Seen, situation: Situation) -> bool:
     return situation.synced and recent and situation.content.get(target.key) is not Content.CURRENT
 
 
-def _iso_deadline(target: Directory, notes: ProbeNotes, situation: Situation) -> float:
-    """Returns the deadline of an ISO directory in epoch seconds, three to four times as late as that of a
-    repo, or 0 if it is due at once. Deadlines differ by a hash of the key, so that ISO directories are not
-    due all at the same time."""
+def _rare_deadline(target: Directory, asked: Mapping[str, float], situation: Situation) -> float:
+    """Returns the deadline of a directory that hardly changes (of ISOs, or in the vault) in epoch seconds,
+    three to four times as late as that of a repo, or 0 if it is due at once. `asked` says when each was asked
+    for. Deadlines differ by a hash of the key, so that not all are due at the same time."""
     spread = zlib.crc32(target.key.encode()) / 2**32
-    asked_at = notes.isos.get(target.key)
+    asked_at = asked.get(target.key)
     if asked_at is None or asked_at <= situation.anew_until_s:
         return 0.0
     return asked_at + situation.full_every_s * (3 + spread)

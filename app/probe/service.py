@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.catalogue.catalogue import expected_isos, expected_repos
+from app.catalogue.catalogue import expected_isos, expected_repos, vault_samples
 from app.files import guarded, is_gone
 from app.model import Mirror, ProbeRound, ServiceConfig, Severity, SourceError, Status
 from app.probe.fetch import Network
@@ -218,6 +218,7 @@ class Prober:
             hosts=self.hosts,
             repos=expected_repos(config),
             isos=expected_isos(config),
+            vault=vault_samples(config),
             versions=lambda: origin.versions,
             confirms=partial(origin.confirms, config),
             agent=user_agent(config),

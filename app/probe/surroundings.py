@@ -27,6 +27,8 @@ class Surroundings:
     hosts: Hosts
     repos: tuple[Directory, ...]
     isos: tuple[Directory, ...]
+    #: A directory for each release of which the vault has something.
+    vault: tuple[Directory, ...]
     #: Returns the origin's versions of each repo as they are now, by key and newest first.
     versions: Callable[[], Mapping[str, tuple[RepomdVersion, ...]]]
     #: Asks the origin whether its repomd.xml of a repo has this SHA-256. Returns None if the origin does not

@@ -225,7 +225,8 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         rows.append(("serves", f"{', '.join(report.countries)} only"))
     if report.exclude_countries:
         rows.append(("keeps out", ", ".join(report.exclude_countries)))
-    return [*rows, *_contents(report), *_isos(report.isos), *_again(report), *_requests(report.requests)]
+    contents = [*_contents(report), *_isos(report.isos), *_vault(report.vault)]
+    return [*rows, *contents, *_again(report), *_requests(report.requests)]
 
 
 def _location(location: Location) -> str:
@@ -268,6 +269,11 @@ def _isos(isos: dict[str, bool]) -> list[Row]:
     missing = [key for key, has in isos.items() if not has]
     rows = [("ISOs", f"{len(isos) - len(missing)} of {len(isos)} directories")] if isos else []
     return [*rows, ("no ISOs", ", ".join(missing))] if 0 < len(missing) < len(isos) else rows
+
+
+def _vault(vault: dict[str, bool]) -> list[Row]:
+    has = [release for release, there in vault.items() if there]
+    return [("vault", f"{len(has)} of {len(vault)} releases")] if vault else []
 
 
 def _again(report: MirrorReport) -> list[Row]:

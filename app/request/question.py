@@ -32,6 +32,7 @@ from app.catalogue.catalogue import (
     product_of,
     question_key,
     repos_of,
+    vault_key,
 )
 from app.model import Record, Repo, ServiceConfig
 from app.model.countries import country_code
@@ -72,7 +73,7 @@ class Question(Record, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """The key of this question in the snapshot (`Snapshot.questions`)."""
-        return question_key(self.release, self.repo, self.arch)
+        return vault_key(self.release) if self.vault else question_key(self.release, self.repo, self.arch)
 
 
 class _Asked(NamedTuple):

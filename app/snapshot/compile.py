@@ -169,6 +169,7 @@ def _served(mirror: Mirror, inputs: Inputs) -> ServedMirror:
         name=mirror.name,
         addresses=_working(mirror.addresses, state),
         module_addresses={m: _working(a, state) for m, a in mirror.module_addresses.items()},
+        vault_addresses={p: _working(a, state) for p, a in mirror.vault_addresses.items()},
         country=country,
         continent=continent_of(country) if country else location.continent,
         city=mirror.city,

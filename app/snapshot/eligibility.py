@@ -3,6 +3,8 @@
 A question here is a release, a repo and an arch. For each, every mirror has a `Fate`. Fates that depend
 on the request or on the client (protocol, family, country, region, rank) are not decided here.
 
+Copies of the vault are judged for each of its releases as a whole, because they are looked at lightly.
+
 A repo may also be asked for in a release where mirrors are not expected to have it. The prober does not
 look there, so mirrors have the fate `UNKNOWN`, unless their state says that they lack the repo.
 
@@ -24,6 +26,7 @@ from app.catalogue.catalogue import (
     directories,
     has_arch,
     needs_probe,
+    product_of,
     question_key,
     repos_of,
 )
@@ -40,8 +43,8 @@ from app.model import (
 
 
 class Questions:
-    """All questions that mirrors can be asked, each with a number. Questions about releases and repos that
-    only the vault has are left out."""
+    """All questions that mirrors can be asked, each with a number. Those about what the vault has of a
+    release are one question."""
 
     def __init__(self, config: ServiceConfig) -> None:
         self.config = config
@@ -51,11 +54,15 @@ class Questions:
         self.by_content: dict[str, list[int]] = {}
         #: For the number of a question that leaves the arch open, the numbers of the questions for each arch.
         self.without_arch: dict[int, list[int]] = {}
+        #: The numbers of the questions about the vault, by release.
+        self.vault: dict[str, int] = {}
         self.directories = directories(config)
         for number, directory in enumerate(self.directories):
             self.number[question_key(directory.release, directory.repo, directory.arch)] = number
             if directory.repo:
                 self.by_content.setdefault(directory.key, []).append(number)
+            if directory.vault:
+                self.vault[directory.release] = number
         for release in config.releases:
             for repo in repos_of(config, release):
                 if not repo.vault and has_arch(repo):
@@ -104,6 +111,9 @@ def fates(
         row[:] = np.where(declared[carried_like], fate, Fate.UNDECLARED)
         if fate is Fate.UNKNOWN and state is not None:
             row[:] = np.frombuffer(_with_probe(bytearray(row), state, questions), np.uint8)
+        for release, number in questions.vault.items():
+            copy = mirror.vault_addresses.get(product_of(questions.config, release))
+            row[number] = _of_vault(fate, state, release) if copy else Fate.IN_VAULT
     by_question = np.ascontiguousarray(table.T)
     leave_arches_open(questions, by_question)
     return by_question
@@ -138,6 +148,15 @@ def _with_probe(row: bytearray, state: MirrorState, questions: Questions) -> byt
         if iso_number is not None and row[iso_number] == Fate.UNKNOWN:
             row[iso_number] = Fate.GOOD if has else Fate.MISSING_REPO
     return row
+
+
+def _of_vault(whole: Fate, state: MirrorState | None, release: str) -> Fate:
+    """Returns the fate of a mirror with a copy of the vault for what that has of a release. `whole` is the
+    mirror's fate as a whole; that it is stale does not matter, because the vault does not change."""
+    if whole not in (Fate.UNKNOWN, Fate.STALE):
+        return whole
+    has = state.vault.get(release) if state else None
+    return Fate.UNKNOWN if has is None else Fate.GOOD if has else Fate.MISSING_REPO
 
 
 def _over_arches(by_arch: Fates) -> Fates:

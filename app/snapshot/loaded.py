@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.catalogue.catalogue import Directory, directories, question_key
+from app.catalogue.catalogue import Directory, directories, product_of, question_key
 from app.model import Fate, Protocol
 from app.model.place import wider_places
 from app.ranking import ranking
@@ -70,8 +70,8 @@ class LoadedSnapshot:
         width = len(self.mirrors)
         distinct = max(snapshot.rows, default=-1) + 1
         fates = [snapshot.fates[row * width : (row + 1) * width] for row in range(distinct)]
+        #: The fates of all mirrors for each question, one byte each, by the question's key.
         self.fates = {key: fates[row] for key, row in zip(snapshot.questions, snapshot.rows, strict=True)}
-        self._in_vault = bytes([Fate.IN_VAULT]) * width
         self._places = places
         self._barred: dict[str | None, bytes] = {}
         self._costs_by_row: dict[int, ranking.Floats] = {}
@@ -174,11 +174,6 @@ class LoadedSnapshot:
 
     # --- questions -------------------------------------------------------------------------------
 
-    def fates_of(self, key: str) -> bytes:
-        """Returns the fates of all mirrors for a question, one byte each. For a question that is not in the
-        snapshot each fate is `IN_VAULT`: only the vault has what is asked for."""
-        return self.fates.get(key, self._in_vault)
-
     @cached_property
     def expected(self) -> tuple[tuple[Directory, bytes], ...]:
         """The directories that mirrors are expected to have, each with the fates of all mirrors for it."""
@@ -190,8 +185,11 @@ class LoadedSnapshot:
 
     # --- mirrors ---------------------------------------------------------------------------------
 
-    def addresses(self, mirror: ServedMirror, release: str) -> dict[Protocol, str]:
-        """Returns the base URLs of a mirror for a release, by protocol."""
+    def addresses(self, mirror: ServedMirror, release: str, vault: bool) -> dict[Protocol, str]:
+        """Returns the base URLs of a mirror for a release, by protocol. With `vault`, returns those of its
+        copy of the vault."""
+        if vault:
+            return mirror.vault_addresses.get(product_of(self.config, release), {})
         module = self.config.modules.get(release)
         return mirror.module_addresses.get(module, {}) if module else mirror.addresses
 

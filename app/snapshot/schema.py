@@ -37,6 +37,7 @@ class ServedMirror(Record, frozen=True, kw_only=True):
     #: The base URLs that are not known to be broken, by protocol.
     addresses: dict[Protocol, str]
     module_addresses: dict[str, dict[Protocol, str]]
+    vault_addresses: dict[str, dict[Protocol, str]] = {}
     country: str | None = None
     continent: str | None = None
     city: str | None = None
@@ -127,7 +128,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     #: Sorted by name. Everything else names a mirror by its index here.
     mirrors: tuple[ServedMirror, ...]
     #: The keys of all questions, "release/repo/arch". The arch is empty if none is named or none matters; the
-    #: repo is empty for ISOs.
+    #: repo is empty for ISOs; both are empty for what the vault has.
     questions: tuple[str, ...]
     #: For each question, the number of its row in `fates`.
     rows: tuple[int, ...]

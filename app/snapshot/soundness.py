@@ -157,7 +157,7 @@ def _check_fates(snapshot: Snapshot) -> None:
         part = fates[start : start + _ROWS]
         # Those that are decided before any client asks, of which there are two runs of numbers.
         served = part - np.uint8(Fate.GOOD) <= Fate.PARTIAL - Fate.GOOD
-        excluded = part - np.uint8(Fate.DISABLED) <= Fate.UNDECLARED - Fate.DISABLED
+        excluded = part - np.uint8(Fate.DISABLED) <= Fate.IN_VAULT - Fate.DISABLED
         _require((served | excluded).all(), "it has a fate that there is not")
 
 
@@ -189,7 +189,12 @@ def _check_mirrors(mirrors: tuple[ServedMirror, ...]) -> None:
     _require_all(_URL, (url for m in mirrors for url in m.addresses.values()), "base URL")
     _require_all(
         _URL,
-        (url for m in mirrors for urls in m.module_addresses.values() for url in urls.values()),
+        (
+            url
+            for m in mirrors
+            for urls in (*m.module_addresses.values(), *m.vault_addresses.values())
+            for url in urls.values()
+        ),
         "base URL",
     )
     countries = {c for m in mirrors for c in (m.country, *m.countries, *m.exclude_countries) if c is not None}

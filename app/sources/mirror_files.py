@@ -15,7 +15,7 @@ from pathlib import Path
 
 from app.clouds import PROVIDERS
 from app.clouds.regions import canonical_region, nearest_spelling
-from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig, main_addresses
+from app.model import Cloud, Coordinates, Finding, Mirror, Protocol, ServiceConfig, main_addresses
 from app.model.countries import country_code
 from app.model.errors import fault, warning
 from app.model.words import quoted
@@ -30,7 +30,7 @@ from app.sources.yaml_file import read_yaml
 MAX_ASNS = 200
 MAX_ASN = 2**32 - 2
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
+MIRROR_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 _ASN = re.compile(r"(?:AS)?([0-9]{1,10})", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LATITUDE = Bounds(-90, 90)
@@ -89,6 +89,7 @@ def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
             **(read_product_addresses(addresses, products) if products else {}),
             **read_module_addresses(fields.mapping_of("address_optional"), modules),
         },
+        vault_addresses=_vaults(fields.mapping_of("address_vault"), products),
         country=_country(geolocation),
         state_province=geolocation.text("state_province", describes=True),
         city=geolocation.text("city", describes=True),
@@ -115,6 +116,14 @@ def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
     fields.check_keys()
     _check_reach(mirror, fields, config)
     return mirror
+
+
+def _vaults(fields: Fields, products: Mapping[str, str]) -> dict[str, dict[Protocol, str]]:
+    """Returns the base URLs of copies of vaults by product, which is empty where there are no products."""
+    if products:
+        return read_product_addresses(fields, products)
+    addresses = read_addresses(fields)
+    return {"": addresses} if addresses else {}
 
 
 def _check_reach(mirror: Mirror, fields: Fields, config: ServiceConfig) -> None:
@@ -145,7 +154,7 @@ def _name(fields: Fields, path: Path) -> str:
         if "name" not in fields:
             fields.fault("name", "is missing; it should be the mirror's host name")
         return ""
-    if not _NAME.fullmatch(name):
+    if not MIRROR_NAME.fullmatch(name):
         fields.fault("name", f"{quoted(name)} is not made of letters, digits, dots and hyphens")
     elif name != path.stem:
         fields.warning("name", f"{quoted(name)} is not the name of the file, which is {quoted(path.stem)}")

@@ -124,7 +124,8 @@ def _with_accepted(decision: Decision, accepted: Accepted, held: Marked) -> Deci
 
 
 def _protocols(mirror: ServedMirror | Mirror) -> set[Protocol]:
-    return {*mirror.addresses, *(p for urls in mirror.module_addresses.values() for p in urls)}
+    others = (*mirror.module_addresses.values(), *mirror.vault_addresses.values())
+    return {*mirror.addresses, *(p for urls in others for p in urls)}
 
 
 def _offers(mirror: ServedMirror | None) -> list[bool]:
@@ -182,6 +183,10 @@ def _offering(
             ipv6=former.ipv6 if stays[_FAMILY_6] else served.ipv6,
             addresses=_addresses(mirror.addresses, served.addresses, keeps),
             module_addresses=modules,
+            vault_addresses={
+                product: _addresses(urls, served.vault_addresses.get(product, {}), keeps)
+                for product, urls in mirror.vault_addresses.items()
+            },
         )
 
 

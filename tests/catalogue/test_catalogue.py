@@ -63,7 +63,7 @@ def with_repos(*repos: Repo) -> ServiceConfig:
 
 def test_directories() -> None:
     """Each known repo in each release, for all arches of that release or, where its path has none, once;
-    and ISOs. The vault's are not among them."""
+    and ISOs. Of the vault's, one stands for all in a release."""
     config = with_repos(
         Repo(name="nfv", path="NFV/$basearch/os/", releases=("9.8",), arches=("x86_64",)),
         Repo(name="source", path="source/tree/", releases=("10.2",)),
@@ -78,6 +78,8 @@ def test_directories() -> None:
         ("10.2/nfv/x86_64", "10.2/NFV/x86_64/os/repodata/repomd.xml", False),
         ("10.2/source/", "10.2/source/tree/repodata/repomd.xml", True),
         ("10.2/x86_64", "10.2/isos/x86_64/CHECKSUM", True),
+        ("9.8", "9.8/debug/x86_64/repodata/repomd.xml", False),
+        ("10.2", "10.2/debug/x86_64/repodata/repomd.xml", False),
     ]
 
 

@@ -80,6 +80,9 @@ def mirrors(draw: st.DrawFn, number: int) -> Mirror:
     host = draw(st.sampled_from([name, name, "anycast", "cdn"]))
     more: dict[str, Any] = {
         "addresses": {protocol: f"{protocol}://{host}.example.org/alma/" for protocol in protocols},
+        "vault_addresses": draw(
+            st.sampled_from([{}, {"": {protocols[0]: f"{protocols[0]}://{host}.example.org/vault/"}}])
+        ),
         "private": draw(st.integers(0, 4)) == 0,
         "monopoly": draw(st.integers(0, 4)) == 0,
         "disabled": draw(st.integers(0, 7)) == 0,
@@ -115,6 +118,7 @@ def states(draw: st.DrawFn, number: int) -> MirrorState:
         since=draw(st.sampled_from([None, NOW - timedelta(days=1)])),
         content={key: verdict for key, verdict in found.items() if verdict},
         isos=draw(st.sampled_from([{}, {"9.8/x86_64": True}, {"9.8/x86_64": False}])),
+        vault=draw(st.sampled_from([{}, {"9.7": True}, {"9.7": False}])),
         endpoints=endpoints(ipv4=draw(st.booleans()), ipv6=draw(st.sampled_from([None, True, False]))),
     )
 
@@ -452,15 +456,22 @@ NO_HTTPS = {
             M,
             None,
             {"release": "9.7"},
-            ("not carried", "release 9.7 is in the vault, on no mirror"),
+            ("not carried", "release 9.7 is in the vault, and its file has no address_vault"),
             id="vault release",
         ),
         pytest.param(
             M,
             None,
             {"repo": "baseos-debug"},
-            ("not carried", "repo baseos-debug is in the vault, on no mirror"),
+            ("not carried", "repo baseos-debug is in the vault, and its file has no address_vault"),
             id="vault repo",
+        ),
+        pytest.param(
+            a_mirror("m", "paris", vault_addresses={"": {"https": "https://m.example.org/vault/"}}),
+            a_state("m", vault={"9.7": False}),
+            {"release": "9.7"},
+            ("not carried", "its copy of the vault lacks release 9.7"),
+            id="vault release that a copy lacks",
         ),
     ],
 )

@@ -362,9 +362,9 @@ def test_23_exclusive_unavailable() -> None:
 def test_24_no_mirror_at_all() -> None:
     """The vault for what is past; the origin, and what is the matter with everybody, for what is not."""
     vault = told(Network([OURS, OTHER]), release="9.7")
-    assert "The vault is the answer: no mirror carries what was asked for." in vault
+    assert "No mirror is eligible (2 not carried), so the vault is the answer." in vault
     assert "https://vault.example.org/9.7/BaseOS/x86_64/os/" in vault
-    assert "not carried: release 9.7 is in the vault, on no mirror" in vault
+    assert "not carried: release 9.7 is in the vault, and its file has no address_vault" in vault
     origin = told(
         Network([a_mirror("ours", "frankfurt", disabled=True), a_mirror("other", arches=("aarch64",))])
     )

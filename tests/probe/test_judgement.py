@@ -23,7 +23,13 @@ HOUR = dt.timedelta(hours=1)
 HTTP: EndpointKey = ("http", "ipv4")
 KEYS = {"9/a/x86_64", "9/b/x86_64", "9/c/x86_64"}
 EXPECTED = Expectations(
-    now=NOW, carried=KEYS, telling=KEYS, isos=(), allowed_outdate_s=12 * 3600, origin_timestamp=NOW - HOUR
+    now=NOW,
+    carried=KEYS,
+    telling=KEYS,
+    isos=(),
+    vault=(),
+    allowed_outdate_s=12 * 3600,
+    origin_timestamp=NOW - HOUR,
 )
 OK_STATE = MirrorState(
     mirror="a",

@@ -37,6 +37,7 @@ def targets(kind: str, number: int) -> list[Directory]:
 
 
 REPOS, ISOS = targets("repo", 151), targets("iso", 18)
+MEANT = Turn(tuple(REPOS), tuple(ISOS))
 
 
 def asked(keys: Turn, notes: ProbeNotes, now: dt.datetime) -> ProbeNotes:
@@ -52,7 +53,7 @@ def asked(keys: Turn, notes: ProbeNotes, now: dt.datetime) -> ProbeNotes:
 
 
 def all_asked(at: dt.datetime) -> ProbeNotes:
-    return asked(Turn(tuple(REPOS), tuple(ISOS)), ProbeNotes(), at)
+    return asked(MEANT, ProbeNotes(), at)
 
 
 def version(seen_at: dt.datetime) -> RepomdVersion:
@@ -61,7 +62,7 @@ def version(seen_at: dt.datetime) -> RepomdVersion:
 
 def test_a_mirror_never_asked_is_asked_for_everything() -> None:
     """The first round is a full one."""
-    due = next_turn(REPOS, ISOS, ProbeNotes(), SITUATION)
+    due = next_turn(MEANT, ProbeNotes(), SITUATION)
     assert (len(due.repos), len(due.isos)) == (151, 18)
 
 
@@ -82,7 +83,7 @@ def test_rounds_are_light_and_every_repo_is_seen_in_time(lacking: list[Directory
     notes = msgspec.structs.replace(all_asked(START), lacking={target.key: since for target in lacking})
     for turn in range(1, 192):
         now = START + dt.timedelta(minutes=15 * turn)
-        due = next_turn(REPOS, ISOS, notes, situation_with(now=now))
+        due = next_turn(MEANT, notes, situation_with(now=now))
         assert len(due.repos) + len(due.isos) + 1 < REQUESTS_PER_ROUND
         notes = asked(due, notes, now)
         oldest = min(seen.asked_at for seen in notes.contents.values())
@@ -99,7 +100,7 @@ def test_what_is_lacking_is_asked_again_more_and_more_rarely(target: Directory) 
     turns = []
     for turn in range(1, 24):
         now = START + dt.timedelta(minutes=15 * turn, seconds=(7 * turn) % 60)
-        due = next_turn(REPOS, ISOS, notes, situation_with(now=now))
+        due = next_turn(MEANT, notes, situation_with(now=now))
         if target in (*due.repos, *due.isos):
             turns.append(turn)
         notes = asked(due, notes, now)
@@ -115,7 +116,7 @@ def test_what_many_lack_takes_turns() -> None:
     said = asked_again(notes.lacking, START.timestamp(), 900)
     for turn in range(1, 4):
         now = START + dt.timedelta(minutes=15 * turn)
-        due = next_turn(REPOS, ISOS, notes, situation_with(now=now))
+        due = next_turn(MEANT, notes, situation_with(now=now))
         found = [target.key for target in due.repos if target.key in notes.lacking]
         assert [key for key, at in said.items() if at == now] == found
         notes = msgspec.structs.replace(
@@ -143,7 +144,7 @@ def test_notes_of_what_is_lacking() -> None:
 
 def test_after_a_pause_everything_overdue_is_asked() -> None:
     """A prober that was off for a night does not take six more hours."""
-    due = next_turn(REPOS, [], all_asked(START), situation_with(now=START + dt.timedelta(hours=9)))
+    due = next_turn(Turn(tuple(REPOS)), all_asked(START), situation_with(now=START + dt.timedelta(hours=9)))
     assert len(due.repos) == 151
 
 
@@ -151,7 +152,7 @@ def test_what_the_origin_has_changed_is_asked_at_once() -> None:
     """Those repos, whoever was asked before the change."""
     now = START + dt.timedelta(minutes=15)
     versions = {t.key: (version(START + dt.timedelta(minutes=5)),) for t in REPOS[100:140]}
-    due = next_turn(REPOS, ISOS, all_asked(START), situation_with(now=now, versions=versions))
+    due = next_turn(MEANT, all_asked(START), situation_with(now=now, versions=versions))
     assert {t.key for t in due.repos} >= set(versions)
     assert len(due.repos) < 50
 
@@ -163,7 +164,7 @@ def test_what_was_asked_right_after_a_change_is_not_asked_again() -> None:
     notes = ProbeNotes(contents={t.key: Seen(asked_at=asked_at, sha256="a", timestamp=1) for t in REPOS})
     versions = {t.key: (version(changed_at),) for t in REPOS}
     situation = situation_with(now=START + dt.timedelta(minutes=15), versions=versions)
-    assert len(next_turn(REPOS, [], notes, situation).repos) == 7
+    assert len(next_turn(Turn(tuple(REPOS)), notes, situation).repos) == 7
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_what_was_not_current_is_asked_again_once_it_may_be(
         content={last.key: content},
         synced=synced,
     )
-    assert (last in next_turn(REPOS, ISOS, all_asked(START), situation).repos) is due
+    assert (last in next_turn(MEANT, all_asked(START), situation).repos) is due
 
 
 CONFIG = ServiceConfig(

@@ -220,6 +220,7 @@ def surroundings(world: World, minutes: int) -> Around:
         hosts=Hosts(None),
         repos=expected_repos(CONFIG),
         isos=expected_isos(CONFIG),
+        vault=(),
         versions=world.versions,
         confirms=confirms,
         agent="test",

@@ -78,7 +78,6 @@ def listed(parser: Parser, target: str, **parameters: str) -> Question:
         pytest.param("9/updates", "beta-9/updates", "updates/9/x86_64/", id="the first that has the repo"),
         pytest.param("9/addon", "addon-9/addon", "9/Everything/x86_64/", id="the only one that has it"),
         pytest.param("41/base", "beta-41/base", "releases/41/Everything/x86_64/os/", id="version of one"),
-        pytest.param("9.7/base", "alpha-9.7/base", "9.7/Base/x86_64/os/", id="release of the vault"),
         pytest.param("ALPHA-9/Base", "alpha-9.8/base", "9.8/Base/x86_64/os/", id="capitals"),
         pytest.param("addon-9", "addon-9/addon", "9/Everything/x86_64/", id="MirrorManager's, by version"),
         pytest.param("base-beta-9", "beta-9/base", "releases/9/Everything/x86_64/os/", id="by full name"),
@@ -128,6 +127,12 @@ def test_lists(parser: Parser, target: str, key: str, path: str) -> None:
     empty."""
     question = listed(parser, target)
     assert (question.key, question.path) == (f"{key}/x86_64", path)
+
+
+def test_a_release_of_the_vault(parser: Parser) -> None:
+    """All that the vault has of a release is one question."""
+    question = listed(parser, "9.7/base")
+    assert (question.key, question.path) == ("alpha-9.7//", "9.7/Base/x86_64/os/")
 
 
 def test_an_arch_that_was_not_expanded(parser: Parser) -> None:

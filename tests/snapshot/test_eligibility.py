@@ -39,11 +39,12 @@ def verdicts(
     last_round: ProbeRound | None = ROUND,
     config: ServiceConfig | None = None,
 ) -> dict[str, Verdict]:
-    """What is decided of one mirror, by question."""
+    """What is decided of one mirror, by question about what is not in the vault."""
     questions = Questions(config or a_config())
     states = {mirror.name: state} if state else {}
     column = map(Fate, fates(questions, [mirror], states, last_round)[:, 0].tolist())
-    return {key: fate.exclusion or fate for key, fate in zip(questions.keys, column, strict=True)}
+    found = zip(questions.keys, column, strict=True)
+    return {key: fate.exclusion or fate for key, fate in found if not key.endswith("//")}
 
 
 def carried(found: dict[str, Verdict]) -> set[str]:
@@ -52,7 +53,7 @@ def carried(found: dict[str, Verdict]) -> set[str]:
 
 def test_questions_are_what_mirrors_can_be_asked_for() -> None:
     """Each release's ISOs and all repos, for each of its arches and without one; a repo with the same
-    path for all arches once; nothing that only the vault has."""
+    path for all arches once; all that the vault has of a release once."""
     keys = Questions(a_config()).keys
     assert {key for key in keys if "nfv" in key} == {
         "9.8/nfv/x86_64",
@@ -70,8 +71,11 @@ def test_questions_are_what_mirrors_can_be_asked_for() -> None:
         "9.8//s390x",
         "10-kitten//x86_64",
         "10-kitten//aarch64",
+        "9.7//",
+        "9.8//",
+        "10-kitten//",
     ]
-    assert not [key for key in keys if key.startswith("9.7") or "debug" in key]
+    assert [key for key in keys if key.startswith("9.7") or "debug" in key] == ["9.7//"]
     assert len(set(keys)) == len(keys)
 
 
@@ -135,7 +139,7 @@ def test_one_state_file_alone() -> None:
     states = {state.mirror: state}
     table = fates(questions, mirrors, states, None)
     assert table[questions.number[BASEOS]].tolist() == [GOOD, UNKNOWN]
-    assert set(table[:, 1].tolist()) == {UNKNOWN}
+    assert set(table[:, 1].tolist()) == {UNKNOWN, Fate.IN_VAULT}
 
 
 def test_a_prober_that_stops_makes_nobody_stale() -> None:

@@ -27,6 +27,8 @@ address:
 address_optional:
   kitten:
     https: https://mirror.example.org/kitten
+address_vault:
+  https: https://vault.example.net/alma
 geolocation:
   country: Germany
   state_province: Bavaria
@@ -63,6 +65,7 @@ email: noc@example.org
             "rsync": "rsync://mirror.example.org/alma/",
         },
         module_addresses={"kitten": {"https": "https://mirror.example.org/kitten/"}},
+        vault_addresses={"": {"https": "https://vault.example.net/alma/"}},
         country="DE",
         state_province="Bavaria",
         city="München",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from app.settings import read_settings
+from app.settings import Settings, read_settings
 from app.store import file_store
 from app.web import create_app
 from tests.conftest import ROOT
@@ -33,8 +33,12 @@ def variables(var: Path) -> dict[str, str]:
 
 
 def application(var: Path, **more: str) -> Flask:
-    sample = read_settings({**variables(var), **more})
-    app = create_app(sample, file_store(var), follow=False)
+    return application_of(read_settings({**variables(var), **more}), var)
+
+
+def application_of(settings: Settings, var: Path) -> Flask:
+    """The application that serves what is published in `var`."""
+    app = create_app(settings, file_store(var), follow=False)
     app.extensions["mirrorwise"].refresh()
     return app
 

@@ -80,7 +80,7 @@ class Fortnight:
         if self.store.pointer() is None:
             return {}
         snapshot = loaded(self.store)
-        table = {question: snapshot.fates_of(question) for question in self.questions}
+        table = {question: snapshot.fates[question] for question in self.questions}
         return {
             question: {m.name for m, fate in zip(snapshot.mirrors, row, strict=True) if fate <= Fate.PARTIAL}
             for question, row in table.items()

@@ -45,7 +45,7 @@ def guard_says(store: FileStore) -> str:
 
 def fate(store: FileStore, name: str, question: str) -> Fate:
     snapshot = loaded(store)
-    return Fate(snapshot.fates_of(question)[snapshot.number[name]])
+    return Fate(snapshot.fates[question][snapshot.number[name]])
 
 
 # --- edits go out ------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_a_rare_list_blocks_nothing(network: Network, store: FileStore, start: S
         network.state(name, Status.UNREACHABLE, NOON + 10)
     worker.step(NOON + MINUTE)
     assert sorted(listed(store, question=RARE)) == names[:6]
-    assert len(loaded(store).fates_of(QUESTION)) == 60
+    assert len(loaded(store).fates[QUESTION]) == 60
     assert [fate(store, name, QUESTION) for name in names[50:]] == [Fate.UNREACHABLE] * 10
     assert "1 list would keep less than half of its mirrors: 9.8/baseos/aarch64 would keep 2 of 6" in (
         guard_says(store)
