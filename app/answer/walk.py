@@ -5,9 +5,9 @@ ordered by `rank_km`, their distance and other costs in kilometres:
 1. exclusive: mirrors with `monopoly: true` whose netblock or declared ASN the client is in. They
    are the whole list while one of them is eligible.
 2. netblock: mirrors whose declared subnets contain the client, the most specific subnets first.
-3. region: mirrors in the client's cloud region, then those that serve all regions of the provider,
-   then those in the provider's nearest other region on the continent. They leave two places of a list
-   to other mirrors.
+3. region: mirrors in the client's cloud region, then those that serve all ordinary regions of the
+   provider, then those in the provider's nearest other region on the continent. They leave two places
+   of a list to other mirrors.
 4. asn: mirrors that declare the client's ASN, then near ones whose own address is in it.
 5. geography: every public mirror that is not in a cloud.
 

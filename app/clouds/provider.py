@@ -55,3 +55,6 @@ class Provider(NamedTuple):
     link: str | None = None
     #: The public names of the regions that have other names in the file, by the name in the file.
     short_names: Mapping[str, str] = MappingProxyType({})
+    #: The partitions that are apart from the provider's ordinary regions, such as those for governments, by
+    #: what the names of their regions begin with.
+    partitions: Mapping[str, str] = MappingProxyType({})

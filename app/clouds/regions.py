@@ -160,10 +160,18 @@ def _allowed(provider: str | None = None) -> str:
     return f"<provider>:<region>, where provider is one of {', '.join(PROVIDERS)}."
 
 
+def partition_of(provider: str, region: str | None) -> str | None:
+    """Returns the partition that a provider has a region in, apart from its ordinary regions; None for an
+    ordinary region, and for addresses in no region."""
+    partitions = PROVIDERS[provider].partitions if provider in PROVIDERS else {}
+    beginnings = (beginning for beginning in partitions if (region or "").startswith(beginning))
+    return next((partitions[beginning] for beginning in beginnings), None)
+
+
 @cache
 def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
-    """Returns the names of the provider's other regions on the same continent, nearest first. There are none
-    for a region whose location is not known."""
+    """Returns the names of the provider's other regions on the same continent and in the same partition,
+    nearest first. There are none for a region whose location is not known."""
     here = region_location(provider, region)
     if here is None:
         return ()
@@ -172,6 +180,7 @@ def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
         for name, other in _table()[provider].items()
         if other.parent is None
         and name != region
+        and partition_of(provider, name) == partition_of(provider, region)
         and other.location is not None
         and other.location.continent == here.continent
     ]

@@ -318,7 +318,10 @@ def _where(mirror: ServedMirror) -> str:
 
 
 def _region(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
-    own = f"for clients in {cloud_name(mirror)} only"
+    same_provider = case.region is not None and case.region.startswith(f"{mirror.cloud_provider}:")
+    # A mirror for all regions is left out of its provider's cloud only in a partition of its own.
+    which = "ordinary regions of " if same_provider and not mirror.cloud_regions else ""
+    own = f"for clients in {which}{cloud_name(mirror)} only"
     if case.question.filters.worldwide:
         return Evidence(f"{own}, and country=global asks as from nowhere in particular")
     if case.region is None:

@@ -15,6 +15,7 @@ from app.clouds.regions import (
     canonical_region,
     nearest_spelling,
     parse_region,
+    partition_of,
     region_location,
     regions_by_distance,
 )
@@ -205,6 +206,34 @@ def test_unknown_region(text: str, nearest: str | None) -> None:
         assert "eu-central-1" in message
     else:
         assert "aws, azure, gcp, oci" in message or "azure:<region>" in message
+
+
+@pytest.mark.parametrize(
+    ("provider", "region", "partition"),
+    [
+        ("aws", "us-east-1", None),
+        ("aws", None, None),
+        ("aws", "cn-north-1", "aws-cn"),
+        ("aws", "us-gov-east-1", "aws-us-gov"),
+        ("aws", "eusc-de-east-1", "aws-eusc"),
+        ("azure", "centralus", None),
+        ("azure", "usgovvirginia", "AzureUSGovernment"),
+        ("oci", "us-ashburn-1", None),
+        ("oci", "us-luke-1", "OC2"),
+        ("gcp", "us-central1", None),
+        ("acme", "cn-north-1", None),
+    ],
+)
+def test_partitions(provider: str, region: str | None, partition: str | None) -> None:
+    """China's regions and those for governments are apart from the others of their providers."""
+    assert partition_of(provider, region) == partition
+
+
+def test_near_regions_are_in_the_same_partition() -> None:
+    """Virginia is not near to a government's region, nor that one to Virginia."""
+    assert regions_by_distance("aws", "us-gov-east-1") == ("us-gov-west-1",)
+    assert regions_by_distance("aws", "cn-north-1") == ("cn-northwest-1",)
+    assert not [name for name in regions_by_distance("aws", "us-east-1") if "gov" in name]
 
 
 def test_nearest_spelling_in_public_names() -> None:
