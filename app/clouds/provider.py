@@ -51,6 +51,8 @@ class Provider(NamedTuple):
     read: Callable[[bytes], PublishedRanges]
     #: The limits of what the provider is believed to have, by IP version.
     expected: Mapping[int, Expected]
+    #: A pattern for what the name of a zone has behind the name of its region.
+    zone: str
     #: If `url` is a page with links to the file, the pattern of such links. The last by file name counts.
     link: str | None = None
     #: The public names of the regions that have other names in the file, by the name in the file.

@@ -28,6 +28,7 @@ from app.request.parameters import (
     BadValueError,
     Filters,
     Format,
+    IgnoredValues,
     ParameterReader,
     QuestionError,
     UnknownNameError,
@@ -56,6 +57,8 @@ class Question(Record, frozen=True, kw_only=True):
     limit: int
     format: Format = "text"
     redirect: bool = False
+    #: What of the request's values is ignored, as `IgnoredValues` writes it.
+    ignored: str = ""
 
     @property
     def key(self) -> str:
@@ -81,9 +84,19 @@ The repo is None for ISOs, and the arch is "" in a directory for all arches."""
 NAMING = frozenset({"release", "repo", "path", "cc"})
 """The parameters that name what is asked for. They count only where the path does not name it."""
 DECIDING = NAMING | {
-    *("arch", "country", "exclude_country", "family", "format", "limit", "protocol", "redirect", "region"),
+    *("arch", "avoid", "country", "exclude_country", "family", "fill", "format", "limit", "protocol"),
+    *("redirect", "region"),
 }
 """All parameters that a question is made of. nginx makes the keys of its cache from the same parameters."""
+
+ARCHES_ELSEWHERE = {
+    "amd64": "x86_64",
+    "x64": "x86_64",
+    "x86-64": "x86_64",
+    "arm64": "aarch64",
+    "ppc64el": "ppc64le",
+}
+"""The arches of RPM by the names that other systems have for them."""
 
 MAX_DEPTH = 20
 """A repo's directory is looked for in this many segments of a path, from the first on."""
@@ -231,6 +244,9 @@ class Parser:
         return self._question(_Asked(asked, full, None, name, iso_path(name), vault), parameters)
 
     def _question(self, what: _Asked, parameters: Mapping[str, str]) -> Question:
+        ignored, format_ = IgnoredValues(), list_format(parameters)
+        filters = self._reader.filters(parameters, format_, ignored)
+        limit = self._reader.limit(parameters, format_, ignored)
         return Question(
             vault=what.vault,
             asked=what.asked,
@@ -238,10 +254,11 @@ class Parser:
             repo=what.repo,
             arch=what.arch,
             path=what.path,
-            filters=self._reader.filters(parameters),
-            limit=self._reader.limit(parameters),
-            format=list_format(parameters),
+            filters=filters,
+            limit=limit,
+            format=format_,
             redirect=flag(parameters, "redirect"),
+            ignored=str(ignored),
         )
 
     # --- names ---------------------------------------------------------------------------------------
@@ -266,9 +283,10 @@ class Parser:
 
     def _arch(self, name: str, full: str) -> str:
         lowered = name.lower()
-        for arch in self._arches(full):
-            if arch.lower() == lowered:
-                return arch
+        for wanted in (lowered, ARCHES_ELSEWHERE.get(lowered)):
+            for arch in self._arches(full):
+                if arch.lower() == wanted:
+                    return arch
         raise UnknownNameError("arch", name, self._arches(full), f" in release {full}")
 
 
