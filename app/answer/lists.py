@@ -16,6 +16,7 @@ from app.model import ClientClass, Pass, Protocol
 from app.request.parameters import Filters
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.schema import ServedMirror
 
 SELECTIONS_BYTES = 13 << 19
 PLANS_BYTES = 2 << 20
@@ -41,6 +42,8 @@ class Selection(msgspec.Struct, frozen=True, gc=False):
     bases: tuple[str | None, ...]
     #: The path of the question, below a base URL.
     below: str
+    #: The base URL of the origin, if it is listed behind the mirrors.
+    last: str | None = None
 
     @property
     def first(self) -> int | None:
@@ -67,7 +70,18 @@ class Selection(msgspec.Struct, frozen=True, gc=False):
         bases, below = self.bases, self.below + rest
         if not self.packed:
             return [f"{base}{below}" for base in bases]
-        return [f"{bases[index]}{below}" for index in memoryview(self.packed).cast("H")]
+        urls = [f"{bases[index]}{below}" for index in memoryview(self.packed).cast("H")]
+        if self.last is not None:
+            urls.append(f"{self.last}{below}")
+        return urls
+
+    def mirrors_of(self, snapshot: LoadedSnapshot) -> list[ServedMirror | None]:
+        """Returns the mirror of each of the URLs, in the order of the list; None for the origin and the
+        vault. `snapshot` is the one that the selection was made from."""
+        mirrors = snapshot.mirrors
+        found: list[ServedMirror | None] = [mirrors[index] for index in self.mirrors]
+        others = int(self.last is not None) if self.packed else len(self.bases)
+        return found + [None] * others
 
 
 class _Known(NamedTuple):
@@ -83,7 +97,13 @@ class _Known(NamedTuple):
 def size_of(question: Question) -> int:
     """Returns about how many bytes a question takes in memory."""
     filters = question.filters
-    return 800 + 8 * (len(filters.countries) + len(filters.exclude_countries))
+    codes = len(filters.countries) + len(filters.exclude_countries)
+    return 800 + 8 * codes + len(question.ignored) + _size_of_names(filters)
+
+
+def _size_of_names(filters: Filters) -> int:
+    """Returns about how many bytes the names of mirrors take that a request wants to be left out."""
+    return sum(60 + len(name) for name in filters.avoid)
 
 
 class MirrorLists:
@@ -95,7 +115,7 @@ class MirrorLists:
             SELECTIONS_BYTES, lambda _, selection: 350 + len(selection.packed)
         )
         self._plans: Memo[tuple[str, Filters, bytes], Plan] = Memo(
-            PLANS_BYTES, lambda _, plan: 600 + len(plan.fates)
+            PLANS_BYTES, lambda key, plan: 600 + len(plan.fates) + _size_of_names(key[1])
         )
         self._known: Memo[Question, _Known] = Memo(QUESTIONS_BYTES, lambda question, _: size_of(question))
         self._bases: dict[tuple[str | None, bool, tuple[Protocol, ...]], Bases] = {}
@@ -151,7 +171,7 @@ class MirrorLists:
 def _selection(walk: Walk, below: str) -> Selection:
     bases = walk.plan.bases.urls if walk.served else () if walk.alone is None else (walk.alone,)
     packed = struct.pack(f"{len(walk.served)}H", *walk.served)
-    return Selection(walk.reason, packed, _shared(tuple(walk.passes)), bases, below)
+    return Selection(walk.reason, packed, _shared(tuple(walk.passes)), bases, below, walk.last)
 
 
 @lru_cache(MAX_SEQUENCES)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.answer.privacy import is_for_all
 from app.model import Fate, Protocol
 from app.request.parameters import Filters
 from app.snapshot.loaded import LoadedSnapshot, Mask
@@ -82,3 +83,17 @@ def _refusals(
         yield Fate.OTHER_COUNTRY, ~snapshot.in_countries(filters.countries)
     if filters.exclude_countries:
         yield Fate.EXCLUDED_COUNTRY, snapshot.in_countries(filters.exclude_countries)
+    if filters.avoid:
+        yield Fate.AVOIDED, avoided(snapshot, filters, bases)
+
+
+def avoided(snapshot: LoadedSnapshot, filters: Filters, bases: Bases) -> Mask:
+    """Returns a mask of the mirrors that a request wants to be left out: those that it names, and all others
+    with the URL of one of these. A private mirror takes no others with it, because that would tell what its
+    URL is."""
+    mask = np.zeros(len(snapshot.mirrors), np.bool_)
+    for index in snapshot.named(filters.avoid):
+        mask[index] = True
+        if is_for_all(snapshot.mirrors[index]):
+            mask[list(bases.twins.get(index, ()))] = True
+    return mask

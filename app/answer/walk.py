@@ -5,9 +5,9 @@ ordered by `rank_km`, their distance and other costs in kilometres:
 1. exclusive: mirrors with `monopoly: true` whose netblock or declared ASN the client is in. They
    are the whole list while one of them is eligible.
 2. netblock: mirrors whose declared subnets contain the client, the most specific subnets first.
-3. region: mirrors in the client's cloud region, then those that serve all regions of the provider,
-   then those in the provider's nearest other region on the continent. They leave two places of a list
-   to other mirrors.
+3. region: mirrors in the client's cloud region, then those that serve all ordinary regions of the
+   provider, then those in the provider's nearest other region on the continent. They leave two places
+   of a list to other mirrors.
 4. asn: mirrors that declare the client's ASN, then near ones whose own address is in it.
 5. geography: every public mirror that is not in a cloud.
 
@@ -16,6 +16,9 @@ For IPv6 clients, those whose IPv6 is known to work come first among them. Of mi
 URL only the first one is listed. Where no mirror is eligible, the origin answers, or the vault if only the
 vault has what is asked for. Without these, the last resort are all public mirrors that carry the content by
 declaration.
+
+A request may have its list end with the client's country or continent (`fill=`): then geography takes no
+farther mirrors, unless there would be none. The service config may list the origin behind the mirrors.
 
 `Walk.standings` goes on where the list is full, and says of every mirror what became of it. Explanations
 take the fate of each mirror from these standings.
@@ -29,11 +32,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.answer.plan import Plan
+from app.answer.plan import Plan, avoided
 from app.answer.privacy import is_for_all, own_mirrors, servable
 from app.catalogue.catalogue import origin_of, vault_of
 from app.model import ClientClass, Fate, Pass
 from app.model.place import UNKNOWN_PLACE
+from app.model.urls import host_of
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot, Mask
 from app.snapshot.schema import NetworkGroup, Overlay, Region
@@ -88,7 +92,9 @@ def row_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) ->
 class Walk:
     """One walk through the passes, for a class of clients and a question. `run` fills `served` (indexes of
     mirrors) and `passes` in parallel, in the order of the list. It sets `reason` and, where the vault
-    or the origin is the whole answer, its base URL as `alone`."""
+    or the origin is the whole answer, its base URL as `alone`. If the origin is listed behind the mirrors,
+    its base URL is `last`. If the list would be empty with `fill=` and so has one mirror that is farther
+    away, `goes_on` is set."""
 
     def __init__(
         self, snapshot: LoadedSnapshot, client: ClientClass, question: Question, plan: Plan, row: int
@@ -97,6 +103,8 @@ class Walk:
         self.passes: list[Pass] = []
         self.reason = Pass.LAST_RESORT
         self.alone: str | None = None
+        self.last: str | None = None
+        self.goes_on = False
         self._snapshot = snapshot
         self._client = client
         self._question = question
@@ -104,20 +112,22 @@ class Walk:
         self.row = row
         self._overlay = snapshot.overlays.get(client.network, _NO_NETWORK)
         self._own = own_mirrors(client, self._overlay)
+        self._fill = question.filters.fill
         self._met: set[int] = set()  # mirrors that no later pass may take: those taken, and their twins
         self._waiting: list[int] | None = None  # for standings: what the list has no room for, in order
 
     def run(self) -> None:
-        self._go_through()
+        self._go_through(self._question.limit)
+        if not self.served and self._fill:
+            self._go_on()
         if self.served:
             unavailable = self.passes[0] is not Pass.EXCLUSIVE and bool(self.owners())
             self.reason = Pass.EXCLUSIVE_UNAVAILABLE if unavailable else self.passes[0]
+            self.last = self._last()
             return
-        config, release = self._snapshot.config, self._question.release
-        vault = vault_of(config, release) if self._question.vault else None
-        self.alone = vault or origin_of(config, release)
+        self.alone, reason = self._source()
         if self.alone is not None:
-            self.reason = Pass.VAULT if vault else Pass.ORIGIN
+            self.reason = reason
         else:
             self._take(self._hopeful(), Pass.LAST_RESORT, self._question.limit)
 
@@ -151,17 +161,37 @@ class Walk:
 
     # --- the passes ------------------------------------------------------------------------------
 
-    def _go_through(self) -> None:
-        limit = self._question.limit
+    def _go_through(self, limit: int) -> None:
         self._add(self._overlay.exclusive, limit)
         if self.served:
             return
         self._add(self._overlay.netblocks, limit)
         region = self._region()
         if region is not None:
-            self._add(region.groups, max(1, limit - PLACES_FOR_OTHERS))
+            groups = (g for g in region.groups if not (g.nearby and self._fill == "no"))
+            self._add(groups, max(1, limit - PLACES_FOR_OTHERS))
         self._add(self._overlay.asns, limit)
         self._add_geography(limit)
+
+    def _go_on(self) -> None:
+        """Takes the one mirror that the list would begin with if it did not have to end with the client's
+        country or continent. No list is empty because of `fill=`."""
+        waiting, fill = self._waiting, self._fill
+        self._waiting = self._fill = None
+        self._go_through(1)
+        self._waiting, self._fill = waiting, fill
+        self.goes_on = bool(self.served)
+
+    def _within(self) -> Mask | None:
+        """Returns a mask of the mirrors that geography may take: those of the client's country or continent,
+        as `fill=` says. Of a client whose country is not known, the continent counts. Returns None if
+        geography may take all."""
+        country, continent = self._snapshot.letters(self.row)
+        if self._fill == "no" and country is not None:
+            return self._snapshot.in_countries((country,))
+        if self._fill is not None and continent is not None:
+            return self._snapshot.in_continent(continent)
+        return None
 
     def _region(self) -> Region | None:
         if self._question.filters.worldwide:
@@ -205,10 +235,13 @@ class Walk:
         missing = max(0, limit - len(self.served))
         if not missing and self._waiting is None:
             return
+        within = self._within() if self._fill else None
         order, _ = self._snapshot.near(self.row, self._client.spread)
+        if within is not None:
+            order = [index for index in order if within[index]]
         chosen = self._first_tier(order, missing) if self._waiting is None else []
         if len(chosen) < missing or self._waiting is not None:
-            chosen = self._by_tier(missing if self._waiting is None else None)
+            chosen = self._by_tier(missing if self._waiting is None else None, within)
         # IPv6 comes first among those of a list, but brings no farther mirror into it.
         self._take(self._preferred(chosen[:missing]) + chosen[missing:], Pass.GEOGRAPHY, limit)
 
@@ -229,11 +262,14 @@ class Walk:
                     break
         return chosen
 
-    def _by_tier(self, count: int | None) -> list[int]:
+    def _by_tier(self, count: int | None, within: Mask | None) -> list[int]:
         """Returns the first `count` eligible mirrors for the geography pass, or all if `count` is None. They
         are sorted by fate (GOOD, UNKNOWN, PARTIAL) and then by rank. Mirrors that an earlier pass took are
-        left out, and so are those with the base URL of another mirror in the list."""
+        left out, and so are those with the base URL of another mirror in the list, and those that are not in
+        the mask `within`, if there is one."""
         free = self._snapshot.is_rankable.copy()
+        if within is not None:
+            free &= within
         free[list(self._met)] = False
         fates = np.frombuffer(self.plan.fates, np.uint8)
         chosen: list[int] = []
@@ -254,12 +290,38 @@ class Walk:
     def _hopeful(self) -> list[int]:
         """Returns the mirrors of the last resort, by rank: public mirrors that carry the content by
         declaration, whatever the prober last said of them. Of the request's filters, only the protocol counts
-        here. The countries that a mirror says it serves count as well."""
+        here, and `avoid=` as long as others are left. The countries that a mirror says it serves count as
+        well."""
         snapshot, row = self._snapshot, self.row
         fates = np.frombuffer(snapshot.fates[self._question.key], np.uint8)
         barred = np.frombuffer(snapshot.barred(snapshot.letters(row)[0]), np.uint8)
         hopeful = _IS_HOPEFUL[fates] & snapshot.is_public & ~self.plan.bases.missing & (barred == 0)
+        unwanted = avoided(snapshot, self._question.filters, self.plan.bases)
+        if (hopeful & ~unwanted).any():
+            hopeful &= ~unwanted
         return self._ranked(hopeful, self._question.limit if self._waiting is None else None)
+
+    def _source(self) -> tuple[str | None, Pass]:
+        """Returns the base URL that mirrors copy the content from, if there is one, and the pass in which it
+        answers: the vault's, if only the vault has the content, or else the origin's."""
+        config, release = self._snapshot.config, self._question.release
+        vault = vault_of(config, release) if self._question.vault else None
+        return (vault, Pass.VAULT) if vault else (origin_of(config, release), Pass.ORIGIN)
+
+    def _last(self) -> str | None:
+        """Returns the base URL of the origin (or the vault), if it is listed behind the mirrors: the service config says so,
+        nothing in the request speaks against it, no mirror has the same URL, and the client's network has no
+        mirrors to itself."""
+        filters = self._question.filters
+        if not self._snapshot.policy.origin_last or self.reason is Pass.EXCLUSIVE or filters.fill:
+            return None
+        origin, _ = self._source()
+        if origin is None or origin.partition(":")[0] not in filters.protocols:
+            return None
+        urls = self.plan.bases.urls
+        if host_of(origin) in filters.avoid or any(urls[index] == origin for index in self.served):
+            return None
+        return origin
 
     # --- taking ----------------------------------------------------------------------------------
 
@@ -313,4 +375,6 @@ class Walk:
             return fate
         if spoken_for:
             return Fate.SAME_ADDRESS
-        return Fate.OWNED if self.reason is Pass.EXCLUSIVE else Fate.OTHER_REGION
+        if self.reason is Pass.EXCLUSIVE:
+            return Fate.OWNED
+        return Fate.BEYOND if mirror.public else Fate.OTHER_REGION

@@ -54,4 +54,6 @@ AWS = Provider(
     keys=frozenset({"prefixes", "ipv6_prefixes"}),
     read=read,
     expected={4: Expected(10, 1 << 27), 6: Expected(30, 1 << 101)},
+    zone="(?<=[0-9])[a-z]",
+    partitions={"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"},
 )

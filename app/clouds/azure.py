@@ -59,6 +59,8 @@ AZURE = Provider(
     keys=frozenset({"changeNumber", "values"}),
     read=read,
     expected={4: Expected(13, 1 << 26), 6: Expected(36, 1 << 94)},
+    zone="-[1-3]",
+    partitions={"china": "AzureChina", "usgov": "AzureUSGovernment", "usdod": "AzureUSGovernment"},
     link=r"https?://[^\"'\s<>\\]+/ServiceTags_Public_\d{8}\.json",
     short_names={
         "brazilne": "brazilnortheast",

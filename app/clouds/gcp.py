@@ -47,4 +47,5 @@ GCP = Provider(
     keys=frozenset({"prefixes", "creationTime"}),
     read=read,
     expected={4: Expected(12, 1 << 24), 6: Expected(40, 1 << 91)},
+    zone="-[a-z]",
 )

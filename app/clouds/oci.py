@@ -55,4 +55,6 @@ OCI = Provider(
     keys=frozenset({"regions", "last_updated_timestamp"}),
     read=read,
     expected={4: Expected(14, 1 << 23), 6: Expected(36, 1 << 94)},
+    zone="-ad-[1-3]",
+    partitions={"us-langley-": "OC2", "us-luke-": "OC2", "us-gov-": "OC3", "uk-gov-": "OC4"},
 )

@@ -51,7 +51,12 @@ class Provider(NamedTuple):
     read: Callable[[bytes], PublishedRanges]
     #: The limits of what the provider is believed to have, by IP version.
     expected: Mapping[int, Expected]
+    #: A pattern for what the name of a zone has behind the name of its region.
+    zone: str
     #: If `url` is a page with links to the file, the pattern of such links. The last by file name counts.
     link: str | None = None
     #: The public names of the regions that have other names in the file, by the name in the file.
     short_names: Mapping[str, str] = MappingProxyType({})
+    #: The partitions that are apart from the provider's ordinary regions, such as those for governments, by
+    #: what the names of their regions begin with.
+    partitions: Mapping[str, str] = MappingProxyType({})

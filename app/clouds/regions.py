@@ -18,12 +18,13 @@ the providers name the locations of their regions:
 from __future__ import annotations
 
 import csv
+import re
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from app.clouds import PROVIDERS
-from app.model import Coordinates, MirrorwiseError, Record
+from app.model import Coordinates, Record
 from app.model.network import CloudRegion
 from app.model.words import nearest
 
@@ -39,17 +40,6 @@ class RegionLocation(Record, frozen=True, kw_only=True):
     #: One of `CONTINENTS`.
     continent: str
     metro: str
-
-
-class RegionError(MirrorwiseError):
-    """The error that a text names no known cloud region. `nearest` is the known region with the closest
-    spelling, or None."""
-
-    def __init__(self, value: str, nearest: str | None, allowed: str) -> None:
-        hint = f"; did you mean {nearest!r}?" if nearest else "."
-        super().__init__(f"{value!r} is not a known cloud region{hint} Allowed: {allowed}")
-        self.value = value
-        self.nearest = nearest
 
 
 class _Region(NamedTuple):
@@ -124,46 +114,39 @@ def nearest_spelling(provider: str, name: str) -> str | None:
     return spellings[near] if near else None
 
 
-def parse_region(text: str) -> CloudRegion:
-    """Parses a region, such as `aws:eu-central-1`, or a border group, such as `aws:us-east-1-bue-1` or
-    `aws:us-east-1/us-east-1-bue-1`. Raises RegionError."""
-    provider, colon, name = (part.strip() for part in text.partition(":"))
-    provider = provider.lower()
-    if not colon or provider not in PROVIDERS:
-        raise RegionError(text, _nearest_of_any(name or text), _allowed())
+def parse_region(text: str) -> CloudRegion | None:
+    """Parses a region, such as `aws:eu-central-1`, a border group, such as `aws:us-east-1-bue-1` or
+    `aws:us-east-1/us-east-1-bue-1`, or a zone of either, such as `aws:eu-central-1a`, which counts as what it
+    is in. Returns None if no such region is known."""
+    provider, _, name = (part.strip().lower() for part in text.partition(":"))
+    if provider not in PROVIDERS:
+        return None
     outer, slash, wanted = name.rpartition("/")
-    known = _spellings(provider).get(_squashed(wanted))
+    spellings = _spellings(provider)
+    known = spellings.get(_squashed(wanted)) or spellings.get(_squashed(_without_zone(provider, wanted)))
     found = _known(provider, known) if known else None
     if found and slash and not (found.border_group and found.region == canonical_region(provider, outer)):
-        found = None
-    if found is None:
-        nearest = nearest_spelling(provider, wanted)
-        raise RegionError(text, f"{provider}:{nearest}" if nearest else None, _allowed(provider))
+        return None
     return found
 
 
-def _nearest_of_any(name: str) -> str | None:
-    """Returns the known region, as `provider:region`, that is most like a name given without a provider or
-    with an unknown one. Returns None if none is like it."""
-    exact = [f"{provider}:{name.lower()}" for provider, names in _table().items() if name.lower() in names]
-    if exact:  # us-west-2 is AWS's, and not Google's us-west2
-        return exact[0]
-    spellings = {spelling: f"{p}:{known}" for p in PROVIDERS for spelling, known in _spellings(p).items()}
-    near = nearest(_squashed(name), spellings)
-    return spellings[near] if near else None
+def _without_zone(provider: str, name: str) -> str:
+    """Returns the name of a region without the zone at its end, if there is one."""
+    return re.sub(rf"{PROVIDERS[provider].zone}\Z", "", name)
 
 
-def _allowed(provider: str | None = None) -> str:
-    if provider is not None:
-        names = [name for name, region in _table()[provider].items() if region.parent is None]
-        return f"{provider}:<region>, one of {', '.join(names)}."
-    return f"<provider>:<region>, where provider is one of {', '.join(PROVIDERS)}."
+def partition_of(provider: str, region: str | None) -> str | None:
+    """Returns the partition that a provider has a region in, apart from its ordinary regions; None for an
+    ordinary region, and for addresses in no region."""
+    partitions = PROVIDERS[provider].partitions if provider in PROVIDERS else {}
+    beginnings = (beginning for beginning in partitions if (region or "").startswith(beginning))
+    return next((partitions[beginning] for beginning in beginnings), None)
 
 
 @cache
 def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
-    """Returns the names of the provider's other regions on the same continent, nearest first. There are none
-    for a region whose location is not known."""
+    """Returns the names of the provider's other regions on the same continent and in the same partition,
+    nearest first. There are none for a region whose location is not known."""
     here = region_location(provider, region)
     if here is None:
         return ()
@@ -172,6 +155,7 @@ def regions_by_distance(provider: str, region: str) -> tuple[str, ...]:
         for name, other in _table()[provider].items()
         if other.parent is None
         and name != region
+        and partition_of(provider, name) == partition_of(provider, region)
         and other.location is not None
         and other.location.continent == here.continent
     ]

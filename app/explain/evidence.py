@@ -49,6 +49,8 @@ class Case:
     states: Mapping[str, MirrorState]
     #: The country of the place that distances are measured from; None if it is not known.
     country: str | None
+    #: The continent of that place; None if it is not known.
+    continent: str | None
     #: The key of the cloud region that the request names or the client is in; None if there is none.
     region: str | None
     #: The mirrors of which the guard holds a verdict back.
@@ -318,6 +320,16 @@ def _excluded_country(case: Case, mirror: ServedMirror, state: MirrorState | Non
     return Evidence(f"{_where(mirror)}, and {asked} was asked for")
 
 
+def _avoided(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+    return Evidence("avoid= in the request names it, its host, or a mirror that has the same URL")
+
+
+def _beyond(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
+    fill = case.question.filters.fill
+    country = case.country if fill == "no" else None
+    return Evidence(f"{_where(mirror)}, and with fill={fill} the list ends with {country or case.continent}")
+
+
 def _where(mirror: ServedMirror) -> str:
     return f"it is in {mirror.country}" if mirror.country else "its country is not known"
 
@@ -326,7 +338,10 @@ def _where(mirror: ServedMirror) -> str:
 
 
 def _region(case: Case, mirror: ServedMirror, state: MirrorState | None) -> Evidence:
-    own = f"for clients in {cloud_name(mirror)} only"
+    same_provider = case.region is not None and case.region.startswith(f"{mirror.cloud_provider}:")
+    # A mirror for all regions is left out of its provider's cloud only in a partition of its own.
+    which = "ordinary regions of " if same_provider and not mirror.cloud_regions else ""
+    own = f"for clients in {which}{cloud_name(mirror)} only"
     if case.question.filters.worldwide:
         return Evidence(f"{own}, and country=global asks as from nowhere in particular")
     if case.region is None:
@@ -364,7 +379,9 @@ _SENTENCES: dict[Fate, _Sentence] = {
     Fate.KEEPS_OUT: _keeps_out,
     Fate.OTHER_COUNTRY: _other_country,
     Fate.EXCLUDED_COUNTRY: _excluded_country,
+    Fate.AVOIDED: _avoided,
     Fate.OTHER_NETWORK: _private,
     Fate.OWNED: _exclusive,
     Fate.OTHER_REGION: _region,
+    Fate.BEYOND: _beyond,
 }

@@ -27,7 +27,7 @@ from app.explain.mirror_report import MirrorReport, mirror_report
 from app.geo.database import CityDatabase
 from app.model import ClientClass, Exclusion, Fate, MirrorState, MirrorVerdict, Pass, Protocol, Record, about
 from app.model.words import KnownWords, escaped
-from app.request.parameters import QuestionError
+from app.request.parameters import Fill, QuestionError
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument
@@ -92,7 +92,10 @@ class QuestionFacts(Record, frozen=True, kw_only=True):
     worldwide: bool
     family: int | None
     region: str | None
+    avoid: Annotated[tuple[str, ...], about("Names of mirrors and hosts that are left out.")]
+    fill: Annotated[Fill | None, about("Where the list ends; null if mirrors of all the world fill it up.")]
     limit: int
+    ignored: Annotated[str, about("What of the request's values was ignored.")]
     defaulted: Annotated[tuple[str, ...], about("What the request did not say, so that the service chose.")]
 
 
@@ -156,9 +159,9 @@ def explain(live: Live, client: ClientClass, facts: ClientFacts, inquiry: Inquir
         client=facts,
         question=_question_facts(inquiry),
         reason=account.selection.reason,
-        notes=(*unexpected(account.case), *account.notes(excluded)),
+        notes=(*unexpected(account.case), *account.end(), *account.notes(excluded)),
         ranked_from=list(snapshot.rows)[account.walk.row],
-        served_count=len(served),
+        served_count=sum(entry.mirror is not None for entry in served),
         excluded_count=len(excluded),
         served=tuple(entry for entry in served if one in (None, entry.mirror)),
         excluded=tuple(entry for entry in excluded if one in (None, entry.mirror)),
@@ -189,6 +192,7 @@ def _question_facts(inquiry: Inquiry) -> QuestionFacts:
         arch=question.arch or None,
         path=question.path,
         limit=question.limit,
+        ignored=question.ignored,
         defaulted=inquiry.defaulted,
         **msgspec.structs.asdict(question.filters),
     )
@@ -206,12 +210,14 @@ class _Account:
         self._mirrors = live.snapshot.mirrors
         self._shown = [s for s in standings if inquiry.private or s.fate is not Fate.OTHER_NETWORK]
         self._ranks = _ranks(live.snapshot, self.walk.row, client.spread)
+        country, continent = live.snapshot.letters(self.walk.row)
         self.case = Case(
             snapshot=live.snapshot,
             question=question,
             states=live.states,
             held=live.held,
-            country=live.snapshot.letters(self.walk.row)[0],
+            country=country,
+            continent=continent,
             region=region_of(live.snapshot, client, question),
             owners=tuple(self._mirrors[index].name for index in self.walk.served),
             contenders=sum(standing.place is not None for standing in standings),
@@ -228,13 +234,11 @@ class _Account:
     def served(self) -> list[ServedEntry]:
         """Returns the entries of the list, in order."""
         selection = self.selection
-        if not selection.packed:
-            return [
-                ServedEntry(position=number, mirror=None, url=url, pass_=selection.reason)
-                for number, url in enumerate(selection.urls, 1)
-            ]
-        taken = (standing for standing in self._shown if standing.pass_ is not None)
-        return [self._served(*listed) for listed in zip(taken, selection.urls, strict=True)]
+        taken = [standing for standing in self._shown if standing.pass_ is not None]
+        entries = [self._served(*listed) for listed in zip(taken, selection.urls, strict=False)]
+        pass_ = Pass.ORIGIN if taken else selection.reason
+        others = enumerate(selection.urls[len(taken) :], len(taken) + 1)
+        return entries + [ServedEntry(position=n, mirror=None, url=url, pass_=pass_) for n, url in others]
 
     def _served(self, standing: Standing, url: str) -> ServedEntry:
         mirror = self._mirrors[standing.mirror]
@@ -272,6 +276,11 @@ class _Account:
             city=mirror.city,
             **msgspec.structs.asdict(self._ranks[standing.mirror]),
         )
+
+    def end(self) -> tuple[str, ...]:
+        """Returns a sentence about a list that goes on, by one mirror, where the request has it end."""
+        fill = self.case.question.filters.fill
+        return (f"No mirror is as near as fill={fill} asks, so one is listed.",) if self.walk.goes_on else ()
 
     def notes(self, excluded: list[ExcludedEntry]) -> tuple[str, ...]:
         """Returns sentences about what is unusual in the answer."""

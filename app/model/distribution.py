@@ -49,6 +49,8 @@ class SelectionPolicy(Record, frozen=True, kw_only=True):
     #: weight; 0 for no limit.
     max_share: float = 4.0
     protocols: tuple[Protocol, ...] = ("https", "http")
+    #: Whether the origin is listed behind the mirrors.
+    origin_last: bool = False
 
 
 class ProbePolicy(Record, frozen=True, kw_only=True):

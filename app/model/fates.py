@@ -36,6 +36,7 @@ class Exclusion(StrEnum):
     PROTOCOL = "protocol"
     FAMILY = "family"
     COUNTRY = "country"
+    AVOIDED = "avoided"
     REGION = "region"
     EXCLUSIVE = "exclusive"
     SAME_ADDRESS = "same address"
@@ -75,6 +76,8 @@ class Fate(IntEnum):
     KEEPS_OUT = 35
     OTHER_COUNTRY = 36
     EXCLUDED_COUNTRY = 37
+    #: The request asks to leave the mirror out.
+    AVOIDED = 38
 
     # These are decided in `answer.walk`, from the client's network and the other mirrors.
     OTHER_NETWORK = 48
@@ -82,6 +85,8 @@ class Fate(IntEnum):
     OTHER_REGION = 50
     SAME_ADDRESS = 51
     RANK = 52
+    #: The request has its list end before the mirror (`fill=`).
+    BEYOND = 53
 
     @property
     def exclusion(self) -> Exclusion | None:
@@ -106,9 +111,11 @@ _EXCLUSIONS = {
     Fate.KEEPS_OUT: Exclusion.COUNTRY,
     Fate.OTHER_COUNTRY: Exclusion.COUNTRY,
     Fate.EXCLUDED_COUNTRY: Exclusion.COUNTRY,
+    Fate.AVOIDED: Exclusion.AVOIDED,
     Fate.OTHER_NETWORK: Exclusion.PRIVATE,
     Fate.OWNED: Exclusion.EXCLUSIVE,
     Fate.OTHER_REGION: Exclusion.REGION,
     Fate.SAME_ADDRESS: Exclusion.SAME_ADDRESS,
+    Fate.BEYOND: Exclusion.COUNTRY,
     Fate.RANK: Exclusion.RANK,
 }

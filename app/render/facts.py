@@ -133,6 +133,13 @@ def question_rows(question: QuestionFacts) -> list[Row]:
         rows.append(("exclude_country", ", ".join(question.exclude_countries)))
     if question.region:
         rows.append(("region", f"{question.region}, whatever the client's address"))
+    if question.avoid:
+        rows.append(("avoid", ", ".join(question.avoid)))
+    if question.fill:
+        end = "country" if question.fill == "no" else "continent"
+        rows.append(("fill", f"{question.fill}: the list ends with the client's {end}"))
+    if question.ignored:
+        rows.append(("ignored", question.ignored))
     return rows
 
 
@@ -167,8 +174,8 @@ def rank(entry: Rank) -> str:
 
 def is_bad(reason: Exclusion) -> bool:
     """Returns whether a reason keeps a mirror out for good. It does not if the mirror only ranks behind
-    others, or if its base URL is listed for another mirror."""
-    return reason not in (Exclusion.RANK, Exclusion.SAME_ADDRESS)
+    others, if its base URL is listed for another mirror, or if the client does not want it."""
+    return reason not in (Exclusion.RANK, Exclusion.SAME_ADDRESS, Exclusion.AVOIDED)
 
 
 def generation_rows(explanation: Explanation) -> list[Row]:

@@ -24,4 +24,5 @@ LIST_FORMATS: dict[Format, ListFormat] = {
     "text": ListFormat(text.CONTENT_TYPE, text.mirrorlist),
     "json": ListFormat(json.CONTENT_TYPE, json.mirrorlist),
     "metalink": ListFormat(metalink.CONTENT_TYPE, metalink.metalink),
+    "zypp": ListFormat(json.CONTENT_TYPE, json.zypp_mirrorlist),
 }

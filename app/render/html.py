@@ -18,7 +18,9 @@ from app.render import facts, pictures, statistics
 from app.snapshot.statistics import OTHER, Statistics
 
 CONTENT_TYPE = "text/html; charset=utf-8"
-CARRIED_ON = ("ip", "mirror", "protocol", "family", "country", "exclude_country", "region", "limit")
+CARRIED_ON = (
+    *("ip", "mirror", "protocol", "family", "country", "exclude_country", "region", "avoid", "fill", "limit"),
+)
 """Parameters that the form on the page sends again, besides release, repo and arch."""
 
 

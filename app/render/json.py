@@ -1,11 +1,11 @@
-"""Renders lists (`format=json`) and other records as JSON, for programs."""
+"""Renders lists (`format=json`, `format=zypp`) and other records as JSON, for programs."""
 
 from __future__ import annotations
 
 import msgspec
 
 from app.answer.lists import Selection
-from app.model import Record
+from app.model import Pass, Record
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 
@@ -20,6 +20,13 @@ class ListedMirror(Record, frozen=True, kw_only=True):
     mirror: str | None
     country: str | None
     reason: str
+
+
+class ZyppMirror(Record, frozen=True, kw_only=True):
+    """An entry of a mirrorlist for libzypp, which since version 17.37 reads an array of objects, and of these
+    the key `url`."""
+
+    url: str
 
 
 class MirrorList(Record, frozen=True, kw_only=True):
@@ -41,17 +48,16 @@ def document(content: object) -> bytes:
 
 def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
     """Renders a mirrorlist as a JSON document."""
-    if selection.packed:
-        mirrors = (snapshot.mirrors[index] for index in selection.mirrors)
-        listed = [
-            ListedMirror(url=url, mirror=mirror.name, country=mirror.country, reason=pass_)
-            for url, mirror, pass_ in zip(selection.urls, mirrors, selection.passes, strict=True)
-        ]
-    else:
-        listed = [
-            ListedMirror(url=url, mirror=None, country=None, reason=selection.reason)
-            for url in selection.urls
-        ]
+    passes = [*selection.passes, Pass.ORIGIN if selection.packed else selection.reason]
+    listed = [
+        ListedMirror(
+            url=url,
+            mirror=mirror.name if mirror else None,
+            country=mirror.country if mirror else None,
+            reason=reason,
+        )
+        for url, mirror, reason in zip(selection.urls, selection.mirrors_of(snapshot), passes, strict=False)
+    ]
     answer = MirrorList(
         release=question.release,
         repo=question.repo or "",
@@ -61,3 +67,8 @@ def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selectio
         mirrors=listed,
     )
     return document(answer)
+
+
+def zypp_mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
+    """Renders a mirrorlist as a JSON array for libzypp."""
+    return document([ZyppMirror(url=url) for url in selection.urls])

@@ -36,7 +36,7 @@ def metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection)
             "its repomd.xml is not known here."
         )
     current, *older = versions
-    countries = _countries(snapshot, selection)
+    countries = [mirror.country if mirror else None for mirror in selection.mirrors_of(snapshot)]
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
         '<metalink version="3.0" xmlns="http://www.metalinker.org/" type="dynamic"'
@@ -55,12 +55,6 @@ def metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection)
     lines += _urls(selection.urls, countries)
     lines += ["   </resources>", "  </file>", " </files>", "</metalink>", ""]
     return "\n".join(lines).encode()
-
-
-def _countries(snapshot: LoadedSnapshot, selection: Selection) -> list[str | None]:
-    if not selection.packed:
-        return [None] * len(selection.urls)
-    return [snapshot.mirrors[index].country for index in selection.mirrors]
 
 
 def _version(version: RepomdVersion, indent: str) -> list[str]:

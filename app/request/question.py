@@ -42,6 +42,7 @@ from app.request.parameters import (
     BadValueError,
     Filters,
     Format,
+    IgnoredValues,
     ParameterReader,
     UnknownNameError,
     flag,
@@ -69,6 +70,8 @@ class Question(Record, frozen=True, kw_only=True):
     limit: int
     format: Format = "text"
     redirect: bool = False
+    #: What of the request's values is ignored, as `IgnoredValues` writes it.
+    ignored: str = ""
 
     @property
     def key(self) -> str:
@@ -90,12 +93,22 @@ class _Asked(NamedTuple):
 NAMING = frozenset({"release", "repo", "path", "cc"})
 """The parameters that name what is asked for. They count only where the path does not name it."""
 DECIDING = NAMING | {
-    *("arch", "country", "exclude_country", "family", "format", "limit", "protocol", "redirect", "region"),
+    *("arch", "avoid", "country", "exclude_country", "family", "fill", "format", "limit", "protocol"),
+    *("redirect", "region"),
 }
 """All parameters that a question is made of. nginx makes the keys of its cache from the same parameters."""
 
 
 _VARIABLE = re.compile(r"\$(?:[A-Za-z0-9_]+|\{[^{}]*\})")
+
+ARCHES_ELSEWHERE = {
+    "amd64": "x86_64",
+    "x64": "x86_64",
+    "x86-64": "x86_64",
+    "arm64": "aarch64",
+    "ppc64el": "ppc64le",
+}
+"""The arches of RPM by the names that other systems have for them."""
 
 
 class Parser:
@@ -259,6 +272,9 @@ class Parser:
         return self._question(_Asked(asked, full, None, name, path, vault), parameters)
 
     def _question(self, what: _Asked, parameters: Mapping[str, str]) -> Question:
+        ignored, format_ = IgnoredValues(), list_format(parameters)
+        filters = self._reader.filters(parameters, format_, ignored)
+        limit = self._reader.limit(parameters, format_, ignored)
         return Question(
             vault=what.vault,
             asked=what.asked,
@@ -266,10 +282,11 @@ class Parser:
             repo=what.repo,
             arch=what.arch,
             path=what.path,
-            filters=self._reader.filters(parameters),
-            limit=self._reader.limit(parameters),
-            format=list_format(parameters),
+            filters=filters,
+            limit=limit,
+            format=format_,
             redirect=flag(parameters, "redirect"),
+            ignored=str(ignored),
         )
 
     def _arches(self, full: str) -> tuple[str, ...]:
@@ -277,9 +294,10 @@ class Parser:
 
     def _arch(self, name: str, full: str) -> str:
         lowered = name.lower()
-        for arch in self._arches(full):
-            if arch.lower() == lowered:
-                return arch
+        for wanted in (lowered, ARCHES_ELSEWHERE.get(lowered)):
+            for arch in self._arches(full):
+                if arch.lower() == wanted:
+                    return arch
         raise UnknownNameError("arch", name, self._arches(full), f" in release {full}")
 
 

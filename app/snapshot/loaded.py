@@ -19,6 +19,7 @@ import numpy.typing as npt
 from app.catalogue.catalogue import Directory, directories, product_of, question_key
 from app.model import Fate, Protocol
 from app.model.place import wider_places
+from app.model.urls import host_of
 from app.ranking import ranking
 from app.snapshot.schema import ServedMirror
 from app.snapshot.soundness import verified
@@ -248,6 +249,31 @@ class LoadedSnapshot:
         wanted[[numbers[country] for country in countries if country in numbers]] = True
         found: Mask = wanted[of_mirrors]
         return found
+
+    @cached_property
+    def _continents(self) -> npt.NDArray[np.str_]:
+        return np.array([mirror.continent or "" for mirror in self.mirrors], "U2")
+
+    def in_continent(self, continent: str) -> Mask:
+        """Returns a mask of the mirrors that are on a continent."""
+        found: Mask = self._continents == continent
+        return found
+
+    @cached_property
+    def _named(self) -> dict[str, list[int]]:
+        """The indexes of the mirrors by their names and the hosts of their URLs, all in lower case."""
+        named: dict[str, list[int]] = {}
+        for index, mirror in enumerate(self.mirrors):
+            of_mirror = (mirror.addresses, *mirror.module_addresses.values())
+            hosts = (host_of(url) for addresses in of_mirror for url in addresses.values())
+            for name in {mirror.name.lower(), *filter(None, hosts)}:
+                named.setdefault(name, []).append(index)
+        return named
+
+    def named(self, names: Iterable[str]) -> list[int]:
+        """Returns the indexes of the mirrors that have one of these names, or a URL at a host with this name.
+        The names are in lower case."""
+        return [index for name in names for index in self._named.get(name, ())]
 
     @cached_property
     def ipv6_works(self) -> Mask:

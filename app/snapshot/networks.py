@@ -102,11 +102,12 @@ def _groups(pass_: Pass, groups: Iterable[Sequence[int]]) -> tuple[NetworkGroup,
 
 def _region_groups(client: CloudRegion, mirrors: Sequence[ServedMirror]) -> tuple[NetworkGroup, ...]:
     """Returns the groups of mirrors for clients in a cloud region: the mirrors in the region, those that
-    serve all regions, then those in each other region of the continent, nearest first. No group has private
-    mirrors."""
+    serve all ordinary regions, then those in each other region of the continent, nearest first. No group has
+    private mirrors."""
     provider, region, _ = client
     mine = [i for i, m in enumerate(mirrors) if m.cloud_provider == provider and not m.private]
-    everywhere = [i for i in mine if not mirrors[i].cloud_regions]
+    apart = regions.partition_of(provider, region)
+    everywhere = [i for i in mine if not mirrors[i].cloud_regions and apart is None]
     if region is None:
         return _groups(Pass.REGION, [everywhere])
     here = [i for i in mine if region in mirrors[i].cloud_regions]

@@ -26,6 +26,7 @@ def selection_policy(config: Fields) -> SelectionPolicy:
         spread_km=_given(fields.number("spread_km", _KM), defaults.spread_km),
         max_share=_given(share, defaults.max_share),
         protocols=protocols(fields, "protocols") or defaults.protocols,
+        origin_last=fields.flag("origin_last", defaults.origin_last),
     )
     fields.check_keys()
     return policy

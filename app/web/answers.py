@@ -63,12 +63,12 @@ def listed(lists: MirrorLists, client: ClientClass, question: Question, asked: s
     """Returns the answer to a question for mirrors, in the format that the question names. `asked` is the
     question as it is recorded (`recorded`), or empty if it is not the client's own. Raises QuestionError."""
     snapshot = lists.snapshot
-    if question.format == "metalink":
-        _check_metalink(snapshot, question)
+    if question.format in ("metalink", "zypp"):
+        _check_arch(snapshot, question)
     selection = lists.select(client, question)
     if selection.is_empty:
         raise NoMirrorError(f"No mirror carries {question.path}, and there is no origin.")
-    headers = list_headers(snapshot, client, selection, asked)
+    headers = list_headers(snapshot, client, question, selection, asked)
     if question.redirect:
         location = selection.urls[0]
         body = f"{location}\n".encode()
@@ -78,16 +78,20 @@ def listed(lists: MirrorLists, client: ClientClass, question: Question, asked: s
     return Answer(200, content_type, render(snapshot, question, selection), headers, selection.reason)
 
 
-def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
-    """Checks that a question for a metalink names one repo and arch. Raises BadValueError if not."""
+def _check_arch(snapshot: LoadedSnapshot, question: Question) -> None:
+    """Checks that a question for a metalink or a list for libzypp, which leaves `$basearch` as it is, names
+    one arch, and for a metalink also a repo. Raises BadValueError if not."""
     if question.repo is None:
-        raise BadValueError("format", "metalink", "a list of ISO directories has no metalink")
+        if question.format == "metalink":
+            raise BadValueError("format", "metalink", "a list of ISO directories has no metalink")
+        return
     if question.arch:
         return
     repo = repo_of(snapshot.config, question.release, question.repo)
     if has_arch(repo):
         arches = ", ".join(arches_meant(snapshot.config, repo, question.release))
-        raise BadValueError("arch", "", f"a metalink needs one of: {arches}")
+        what = "a metalink" if question.format == "metalink" else "a list for libzypp"
+        raise BadValueError("arch", "", f"{what} needs one of: {arches}")
 
 
 def mirrorlist_instead(path: str, query: str) -> str:
@@ -109,10 +113,11 @@ def recorded(form: UrlForm, question: Question) -> str:
 
 
 def list_headers(
-    snapshot: LoadedSnapshot, client: ClientClass, selection: Selection, asked: str
+    snapshot: LoadedSnapshot, client: ClientClass, question: Question, selection: Selection, asked: str
 ) -> tuple[tuple[str, str], ...]:
     """Returns the headers of an answer with mirrors, such as the client's place and network, the list's
-    reason, the question (`asked`), and the first mirror."""
+    reason, the question as it is recorded (`asked`), the first mirror, and what of the request was
+    ignored."""
     headers = [
         ("X-Client-Place", client.place),
         ("X-Client-Network", shown(client).network),
@@ -124,4 +129,6 @@ def list_headers(
         headers.append((QUESTION_HEADER, asked))
     if selection.first is not None:
         headers.append(("X-Mirrorlist-Mirror", snapshot.mirrors[selection.first].name))
+    if question.ignored:
+        headers.append(("X-Mirrorlist-Ignored", question.ignored))
     return tuple(headers)

@@ -23,12 +23,12 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download, aske
     location = urls[0]
     if download.secure and not location.startswith("https://"):
         return plain(404, f"There is no https address of this. It is at {location}")
-    countries = [snapshot.mirrors[index].country for index in selection.mirrors]
+    countries = [mirror.country if mirror else None for mirror in selection.mirrors_of(snapshot)]
     found = links.duplicates(zip(urls[1:], countries[1:], strict=True))
     if question.repo and download.is_repomd and has_metalink(snapshot, question):
         found.insert(0, links.described_by(question.release, question.repo, question.arch))
     headers = (
-        *list_headers(snapshot, client, selection, asked),
+        *list_headers(snapshot, client, question, selection, asked),
         ("Location", location),
         *links.headers(found),
     )

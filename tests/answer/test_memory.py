@@ -40,7 +40,14 @@ def protocols() -> Iterator[dict[str, str]]:
         yield {"release": names[number % len(names)], "protocol": ",".join(chosen), "country": "DE,JP"}
 
 
-@pytest.mark.parametrize("parameters", [filters, few, protocols])
+def names() -> Iterator[dict[str, str]]:
+    """Long names of mirrors to leave out, and values that are ignored."""
+    for number in count():
+        hosts = [f"{'x' * 60}.{'y' * 60}.m{number}-{other}.example.org" for other in range(20)]
+        yield {"avoid": ",".join(hosts), "region": f"aws:{number}", "fill": "no"}
+
+
+@pytest.mark.parametrize("parameters", [filters, few, protocols, names])
 def test_what_is_counted_is_what_is_taken(parameters: Callable[[], Iterator[dict[str, str]]]) -> None:
     """No question, plan or selection takes more memory than it is counted for; hundreds of different ones
     from hundreds of classes of clients."""

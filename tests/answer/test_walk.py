@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from hypothesis import HealthCheck, given, settings
 
 from app.answer.walk import Standing, Walk, region_of
 from app.catalogue.catalogue import bases
 from app.model import ClientClass, Content, Fate, Mirror, MirrorState, Pass, Status
+from app.model.countries import continent_of
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot
 from tests.builders import Network, lists_of, question, select
@@ -75,7 +77,29 @@ def _in_other_region(told: Told) -> bool:
     if key is None or told.asked.filters.worldwide or key.partition(":")[0] != cloud.provider:
         return True
     region = key.partition(":")[2].partition("/")[0]
-    return bool(cloud.regions) and region not in cloud.regions
+    return region not in cloud.regions if cloud.regions else region.startswith("cn-")
+
+
+def _is_avoided(told: Told) -> bool:
+    """By its own name or host, or because it has the URL of a mirror that is."""
+    names, url = set(told.asked.filters.avoid), _base(told, told.standing.mirror)
+    shared = [m for m in told.network.mirrors if not m.private and url in m.addresses.values()]
+    return any(
+        mirror.name in names or any(urlsplit(u).hostname in names for u in mirror.addresses.values())
+        for mirror in (told.mirror, *shared)
+    )
+
+
+def _is_beyond(told: Told) -> bool:
+    """Outside of the client's country or continent, and not the only one that there is."""
+    country, fill = told.country, told.asked.filters.fill
+    served = [told.snapshot.mirrors[index] for index in told.walk.served]
+    if fill is None or told.mirror.private or told.mirror.cloud or not served:
+        return False
+    if fill == "no" and country is not None:
+        return told.mirror.country != country
+    continent = told.snapshot.letters(told.walk.row)[1]
+    return continent is not None and continent_of(told.mirror.country or "") != continent
 
 
 def _is_rank(told: Told) -> bool:
@@ -101,6 +125,7 @@ TRUE: dict[Fate, Callable[[Told], bool]] = {
     Fate.SERVES_OTHERS: lambda told: told.country not in told.mirror.countries,
     Fate.KEEPS_OUT: lambda told: told.country in told.mirror.exclude_countries,
     Fate.OTHER_COUNTRY: lambda told: told.mirror.country not in told.asked.filters.countries,
+    Fate.AVOIDED: _is_avoided,
     Fate.EXCLUDED_COUNTRY: lambda told: told.mirror.country in told.asked.filters.exclude_countries,
     Fate.OTHER_NETWORK: lambda told: told.mirror.name in hidden_private(told.network, told.client),
     Fate.OWNED: lambda told: (
@@ -112,6 +137,7 @@ TRUE: dict[Fate, Callable[[Told], bool]] = {
         and _base(told, told.standing.speaker) == _base(told, told.standing.mirror)
     ),
     Fate.RANK: _is_rank,
+    Fate.BEYOND: _is_beyond,
 }
 
 

@@ -30,7 +30,7 @@ config_version: 3
 versions: ["9", "9.8"]
 duplicated_versions: {{"9": "9.8"}}
 arches: {{"9": [x86_64, aarch64]}}
-selection: {{spread_km: 0}}
+selection: {{spread_km: 0, origin_last: true}}
 origin: '{origin}'
 repos:
 """

@@ -23,12 +23,13 @@ class Fetched(msgspec.Struct):
     error: str | None
 
 
-def fetch(requests: Iterable[tuple[str, str]]) -> list[Fetched]:
-    """`requests`: URL and "mirrorlist" or "metalink". Skips the test where there is no librepo."""
+def fetch(requests: Iterable[tuple[str, str]], repomd: bool = False) -> list[Fetched]:
+    """`requests`: URL and "mirrorlist" or "metalink". With `repomd`, the repomd.xml is fetched, too, from the
+    first mirror that has it. Skips the test where there is no librepo."""
     check = subprocess.run([SYSTEM_PYTHON, "-c", "import librepo"], capture_output=True, check=False)
     if check.returncode != 0:
         pytest.skip("the package python3-librepo is not installed")
-    lines = "".join(json.dumps(request) + "\n" for request in requests)
+    lines = "".join(json.dumps([*request, repomd]) + "\n" for request in requests)
     done = subprocess.run(
         [SYSTEM_PYTHON, str(SCRIPT)], input=lines, capture_output=True, text=True, check=True, timeout=300
     )

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.clients.conftest import IPV6, ORIGIN, SECURE, Network
+from tests.clients.conftest import GOOD, IPV6, ORIGIN, SECURE, Network
 from tests.clients.hosts import Certificate, Host, front
 from tests.clients.service import Mirrorwise
 from tests.conftest import need_program
@@ -122,6 +122,27 @@ def test_mirror_one_version_behind(tmp_path: Path, service: Mirrorwise, network:
     assert dnf.version() == "2"
     assert dnf.download() == ["tool-2-1.noarch.rpm"]
     assert any(path.endswith(".rpm") for path in network.hosts["a-behind.example.org"].asked)
+
+
+@pytest.mark.parametrize("form", PATH_FORMS, ids=["mirrorlist", "metalink"])
+def test_the_origin_behind_dead_mirrors(
+    tmp_path: Path, service: Mirrorwise, network: Network, form: str
+) -> None:
+    """The only mirror in the list is down: dnf goes on to the origin behind it."""
+    network.origin.asked.clear()
+    url = form.format(url=service.url, repo="dead") + f"&avoid={GOOD}"
+    assert Dnf(tmp_path, url).version() == "3"
+    assert "/9.8/dead/x86_64/os/repodata/repomd.xml" in network.origin.asked
+
+
+def test_a_client_that_is_stuck(tmp_path: Path, service: Mirrorwise, network: Network) -> None:
+    """A mirror that has become stale unnoticed is first in the list, and dnf takes what it has: `avoid=` in
+    the URL leads to the next one."""
+    first = network.hosts["a-unnoticed.example.org"]
+    first.asked.clear()
+    url = LISTS["mirrorlist in the path"].format(url=service.url, repo="unnoticed")
+    assert Dnf(tmp_path, f"{url}&avoid=a-unnoticed.example.org&fill=no").version() == "3"
+    assert first.asked == []
 
 
 @pytest.mark.parametrize("form", PATH_FORMS, ids=["mirrorlist", "metalink"])

@@ -14,6 +14,7 @@ from app.catalogue.catalogue import expected_arches
 from app.model import ServiceConfig
 from app.sources.service_config import read_service_config
 from tests.clients.almalinux import VERSIONS, almalinux_data
+from tests.clients.conftest import GOOD
 from tests.clients.crawler import fetch
 from tests.clients.service import Mirrorwise
 
@@ -53,6 +54,18 @@ def almalinux(
     service = Mirrorwise(data, tmp_path_factory.mktemp("var-almalinux"))
     yield service
     service.stop()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    ["", f"&avoid={GOOD}", "&fill=no", "&protocol=http,ftp"],
+    ids=["all", "avoid", "fill", "sloppy"],
+)
+@pytest.mark.parametrize("kind", ["mirrorlist", "metalink"])
+def test_past_a_dead_mirror(service: Mirrorwise, kind: str, parameters: str) -> None:
+    """librepo gets the repomd.xml from the next URL of whatever list it asked for, at last the origin's."""
+    [answer] = fetch([(f"{service.url}/{kind}/9/dead?arch=x86_64{parameters}", kind)], repomd=True)
+    assert answer.error is None
 
 
 def target(kind: str, asked: Asked) -> str:

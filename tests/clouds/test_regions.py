@@ -11,14 +11,14 @@ import pytest
 from app.clouds import PROVIDERS
 from app.clouds.read import read_cloud_folder
 from app.clouds.regions import (
-    RegionError,
     canonical_region,
+    known_regions,
     nearest_spelling,
     parse_region,
+    partition_of,
     region_location,
     regions_by_distance,
 )
-from app.model import MirrorwiseError
 from app.model.network import CloudRegion
 
 # Published in the ranges, but their providers have not said where they are.
@@ -105,8 +105,9 @@ def test_unknown_location() -> None:
 def test_table_is_sound() -> None:
     """Every location is on the globe and has ISO and continent codes; each provider has regions."""
     for provider in PROVIDERS:
-        assert _all_regions(provider)
-        for name in _all_regions(provider):
+        names = [known.region for known in known_regions(provider) if not known.border_group]
+        assert names
+        for name in filter(None, names):
             location = region_location(provider, name)
             assert canonical_region(provider, name) == name
             if location is None:
@@ -118,13 +119,6 @@ def test_table_is_sound() -> None:
             assert location.country.isupper()
             assert location.continent in {"AF", "AS", "EU", "NA", "OC", "SA"}
             assert location.metro
-
-
-def _all_regions(provider: str) -> list[str]:
-    """As the error for an unknown one lists them."""
-    with pytest.raises(RegionError) as caught:
-        parse_region(f"{provider}:none such")
-    return str(caught.value).partition("one of ")[2].removesuffix(".").split(", ")
 
 
 def test_every_real_region_is_known(real_data: Path) -> None:
@@ -177,34 +171,68 @@ def test_parse(text: str, expected: CloudRegion) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "nearest"),
+    ("text", "region"),
     [
-        pytest.param("aws:eu-centrl-1", "aws:eu-central-1", id="a slip"),
-        pytest.param("azure:germanwestcentral", "azure:germanywestcentral", id="a letter short"),
-        pytest.param("eu-central-1", "aws:eu-central-1", id="without a provider"),
-        pytest.param("amazon:us-west-2", "aws:us-west-2", id="an unknown provider"),
-        pytest.param("aws:us-east-2/us-east-1-bue-1", "aws:us-east-1-bue-1", id="not that region's zone"),
-        pytest.param("aws:qqqqqqqqqq", None, id="like nothing"),
-        pytest.param("aws:", None, id="no region"),
-        pytest.param("", None, id="nothing"),
+        pytest.param("aws:eu-central-1a", "aws:eu-central-1", id="AWS"),
+        pytest.param("AWS:US-East-1F", "aws:us-east-1", id="AWS, capitals"),
+        pytest.param("aws:us-east-1-bos-1a", "aws:us-east-1/us-east-1-bos-1", id="a zone of a local zone"),
+        pytest.param("aws:us-west-2-las-1b", "aws:us-west-2/us-west-2-las-1b", id="a border group, no zone"),
+        pytest.param("gcp:europe-west10-b", "gcp:europe-west10", id="Google Cloud"),
+        pytest.param("azure:westeurope-2", "azure:westeurope", id="Azure"),
+        pytest.param("azure:westus2-1", "azure:westus2", id="Azure, a number before"),
+        pytest.param("oci:us-ashburn-1-ad-3", "oci:us-ashburn-1", id="OCI"),
     ],
 )
-def test_unknown_region(text: str, nearest: str | None) -> None:
-    """An unknown region is an error that says what was found, the nearest spelling, what is allowed."""
-    with pytest.raises(RegionError) as caught:
-        parse_region(text)
-    assert caught.value.nearest == nearest
-    assert isinstance(caught.value, MirrorwiseError)
-    message = str(caught.value)
-    assert repr(text) in message
-    assert "Allowed: " in message
-    if nearest is not None:
-        assert f"did you mean {nearest!r}?" in message
-    if text.startswith("aws:"):
-        assert "aws:<region>" in message
-        assert "eu-central-1" in message
-    else:
-        assert "aws, azure, gcp, oci" in message or "azure:<region>" in message
+def test_zones(text: str, region: str) -> None:
+    """A zone counts as the region that it is in."""
+    assert str(parse_region(text)) == region
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("aws:eu-central-9", id="no such number"),
+        pytest.param("aws:eu-central-9a", id="a zone of none"),
+        pytest.param("aws:eu-centrala", id="no zone, as there is no number"),
+        pytest.param("azure:westus4", id="no zone, but another region"),
+        pytest.param("eu-central-1", id="without a provider"),
+        pytest.param("amazon:us-west-2", id="an unknown provider"),
+        pytest.param("aws:us-east-2/us-east-1-bue-1", id="not that region's border group"),
+        pytest.param("aws:", id="no region"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_unknown_region(text: str) -> None:
+    """What names no region, or more than one could mean, is none."""
+    assert parse_region(text) is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "region", "partition"),
+    [
+        ("aws", "us-east-1", None),
+        ("aws", None, None),
+        ("aws", "cn-north-1", "aws-cn"),
+        ("aws", "us-gov-east-1", "aws-us-gov"),
+        ("aws", "eusc-de-east-1", "aws-eusc"),
+        ("azure", "centralus", None),
+        ("azure", "usgovvirginia", "AzureUSGovernment"),
+        ("oci", "us-ashburn-1", None),
+        ("oci", "us-luke-1", "OC2"),
+        ("gcp", "us-central1", None),
+        ("acme", "cn-north-1", None),
+    ],
+)
+def test_partitions(provider: str, region: str | None, partition: str | None) -> None:
+    """China's regions and those for governments are apart from the others of their providers."""
+    assert partition_of(provider, region) == partition
+
+
+def test_near_regions_are_in_the_same_partition() -> None:
+    """Virginia is not near to a government's region, nor that one to Virginia."""
+    assert regions_by_distance("aws", "us-gov-east-1") == ("us-gov-west-1",)
+    assert regions_by_distance("aws", "cn-north-1") == ("cn-northwest-1",)
+    assert not [name for name in regions_by_distance("aws", "us-east-1") if "gov" in name]
 
 
 def test_nearest_spelling_in_public_names() -> None:

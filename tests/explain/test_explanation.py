@@ -38,6 +38,7 @@ from tests.builders import (
     in_cloud,
     lists_of,
     netblock,
+    policy,
     question,
     without_origin,
 )
@@ -138,7 +139,11 @@ def networks(draw: st.DrawFn) -> Network:
     probed = draw(st.lists(st.sampled_from(range(count)), unique=True)) if names else []
     return Network(
         mirrors=[draw(mirrors(number)) for number in range(count)],
-        config=draw(st.sampled_from([a_config(), without_origin()])),
+        config=draw(
+            st.sampled_from(
+                [a_config(), without_origin(), a_config(selection=policy(origin_last=True, length=4))]
+            )
+        ),
         states=[draw(states(number)) for number in probed],
         last_round=draw(st.sampled_from([None, ROUND])),
         overlays=overlays,
@@ -164,7 +169,9 @@ ASKED = st.fixed_dictionaries(
         "country": st.sampled_from(["DE", "JP,US", "global"]),
         "exclude_country": st.sampled_from(["DE", "FR"]),
         "family": st.sampled_from(["4", "6"]),
-        "region": st.sampled_from(["aws:us-east-1"]),
+        "region": st.sampled_from(["aws:us-east-1", "aws:cn-north-1"]),
+        "avoid": st.sampled_from(["m00.example.org", "m01.example.org,anycast.example.org", "nobody"]),
+        "fill": st.sampled_from(["no", "continent"]),
         "limit": st.sampled_from(["1", "3", "50"]),
         "arch": st.sampled_from(["", "aarch64"]),
         "release": st.sampled_from(["9", "9.7", "10-kitten"]),
@@ -444,6 +451,34 @@ NO_HTTPS = {
             {"region": "aws:us-east-1"},
             ("region", "for clients in aws eu-central-1 only, and this client is in aws us-east-1"),
             id="another cloud region",
+        ),
+        pytest.param(
+            in_cloud("m", "frankfurt", "aws"),
+            None,
+            {"region": "aws:cn-north-1"},
+            ("region", "for clients in ordinary regions of aws only, and this client is in aws cn-north-1"),
+            id="a cloud region in a partition of its own",
+        ),
+        pytest.param(
+            M,
+            None,
+            {"avoid": "m.example.org"},
+            ("avoided", "avoid= in the request names it, its host, or a mirror that has the same URL"),
+            id="avoided",
+        ),
+        pytest.param(
+            a_mirror("m", "munich"),
+            None,
+            {"fill": "no"},
+            ("country", "it is in DE, and with fill=no the list ends with FR"),
+            id="in another country than the list ends with",
+        ),
+        pytest.param(
+            a_mirror("m"),
+            None,
+            {"fill": "continent"},
+            ("country", "its country is not known, and with fill=continent the list ends with EU"),
+            id="not known to be on the continent that the list ends with",
         ),
         pytest.param(
             in_cloud("m", "frankfurt", "aws"),

@@ -55,9 +55,9 @@ def answer(repo: str = "baseos", **parameters: str) -> Answer:
 
 
 def test_every_format_has_its_row() -> None:
-    """What `format=` may be is what can be rendered, each in a content type of its own."""
+    """What `format=` may be is what can be rendered, each in a way of its own."""
     assert set(LIST_FORMATS) == set(get_args(Format))
-    assert len({row.content_type for row in LIST_FORMATS.values()}) == len(LIST_FORMATS)
+    assert len({row.render for row in LIST_FORMATS.values()}) == len(LIST_FORMATS)
 
 
 # --- text ----------------------------------------------------------------------------------------------

@@ -423,7 +423,7 @@ def test_a_new_mirrors_file_at_fault(published: Network, tmp_path: Path) -> None
         pytest.param(["--set", "selection.border_km="], "has no value", id="empty value"),
         pytest.param(
             ["--set", "selection.bordr_km=8"],
-            'continent_km, spread_km, max_share, protocols; did you mean "selection.border_km"',
+            'continent_km, spread_km, max_share, protocols, origin_last; did you mean "selection.border_km"',
             id="a typo",
         ),
         pytest.param(

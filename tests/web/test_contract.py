@@ -296,6 +296,63 @@ def test_unknown_clients(ask: Ask, ip: str) -> None:
     assert len(mirrors_in(ask(f"{LIST}&ip={ip}"))) == 10
 
 
+def test_avoid(ask: Ask) -> None:
+    """`avoid` leaves mirrors out, and the others stay in order."""
+    everybody = mirrors_in(ask(f"{LIST}&limit=50&ip={FRANKFURT}"))
+    first, second, *others = everybody
+    assert mirrors_in(ask(f"{LIST}&limit=50&ip={FRANKFURT}&avoid={first},{second},nobody")) == others
+
+
+@pytest.mark.parametrize(
+    ("fill", "ip", "countries"),
+    [
+        pytest.param("no", FRANKFURT, {"DE"}, id="the country"),
+        pytest.param("continent", NEW_YORK, {"US", "CA", "MX"}, id="the continent"),
+    ],
+)
+def test_fill(ask: Ask, fill: str, ip: str, countries: set[str]) -> None:
+    """`fill` has a list end with the client's country or continent."""
+    everybody = listed_as_json(ask, f"limit=50&ip={ip}")
+    near = listed_as_json(ask, f"limit=50&ip={ip}&fill={fill}")
+    assert near == [mirror for mirror in everybody if mirror["country"] in countries]
+
+
+def test_format_zypp(ask: Ask) -> None:
+    """`format=zypp` is the array of objects that libzypp reads, with eight URLs at most."""
+    answer = ask(f"{FROM_FRANKFURT}&format=zypp")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert msgspec.json.decode(answer.body) == [{"url": url} for url in ask(FROM_FRANKFURT).lines[:8]]
+
+
+@pytest.mark.parametrize(
+    ("sloppy", "clean", "ignored"),
+    [
+        pytest.param("country=uk", "country=GB", None, id="a country as people call it"),
+        pytest.param("country=de,atlantis", "country=DE", "country=atlantis", id="an unknown country"),
+        pytest.param("exclude_country=de,xx", "exclude_country=DE", "exclude_country=xx", id="to exclude"),
+        pytest.param("protocol=https,ftp", "protocol=https", "protocol=ftp", id="an unknown protocol"),
+        pytest.param("region=aws:eu-central-1a", "region=aws:eu-central-1", None, id="a zone"),
+        pytest.param("region=aws:eu-central-9", "", "region=aws:eu-central-9", id="an unknown region"),
+        pytest.param("limit=1000", "limit=50", "limit=1000", id="a long list"),
+        pytest.param("fill=maybe", "", "fill=maybe", id="an unknown end"),
+        pytest.param("avoid=%0d%0aX-Evil:%20yes", "", "avoid", id="what is no name"),
+        pytest.param("region=%C3%9C", "", "region", id="other letters"),
+    ],
+)
+def test_sloppy_values(ask: Ask, sloppy: str, clean: str, ignored: str | None) -> None:
+    """A value that can be used in part costs nobody the list; what is ignored of it is named."""
+    answer, expected = ask(f"{FROM_FRANKFURT}&{sloppy}"), ask(f"{FROM_FRANKFURT}&{clean}")
+    assert (answer.status, answer.body) == (200, expected.body)
+    assert answer.headers["X-Mirrorlist-Ignored"] == ignored
+    assert expected.headers["X-Mirrorlist-Ignored"] is None
+
+
+def test_an_arch_as_other_systems_call_it(ask: Ask) -> None:
+    """`amd64` is x86_64."""
+    amd64 = ask(f"/mirrorlist/9/baseos?arch=amd64&ip={FRANKFURT}")
+    assert amd64.body == ask(FROM_FRANKFURT).body
+
+
 # --- private mirrors --------------------------------------------------------------------------------------
 
 

@@ -240,6 +240,6 @@ def test_memory_is_bounded(app: Flask) -> None:
     for number in range(200):
         ask(f"{LIST}&countme={number}")
     assert len(current.serving.questions) == 1
-    ask(f"{LIST}&region={'x' * 400}")
+    ask(f"{LIST}&infra={'x' * 400}&family={'x' * 400}")
     assert len(current.serving.questions) == 1
     assert len(current.serving.lists.selections) == 1

@@ -98,5 +98,6 @@ def test_nginx_names_what_decides() -> None:
     the cache; and so do those that ask for something else than a list."""
     text = (ROOT / "nginx" / "mirrorwise-cache.conf").read_text()
     [named, elsewhere] = re.findall(r"\(\?:(arch\|[a-z_|]+)\)=", text)
-    assert set(named.split("|")) == DECIDING - {"path"} == set(re.findall(r"\$arg_([a-z_]+)", text))
+    [of_hosts] = re.findall(r"\|([a-z]+)=\[a-z\]", text)
+    assert {*named.split("|"), of_hosts} == DECIDING - {"path"} == set(re.findall(r"\$arg_([a-z_]+)", text))
     assert set(elsewhere.split("|")) == DECIDING | ABOUT_THE_CLIENT

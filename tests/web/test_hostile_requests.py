@@ -26,7 +26,7 @@ from tests.web.asking import FRANKFURT, PROXY, STRANGER, application, asking
 
 NAMES = [
     *("arch", "country", "exclude_country", "explain", "family", "format", "ip", "limit", "mirror", "path"),
-    *("protocol", "redirect", "region", "release", "repo", "cc", "countme", "infra", ""),
+    *("protocol", "redirect", "region", "release", "repo", "cc", "countme", "infra", "avoid", "fill", ""),
 ]
 GOOD = [
     *(

@@ -67,6 +67,10 @@ def test_countme_shares_an_answer(site: Deployed) -> None:
         ("/mirrorlist?infra={}&arch=x86_64&repo=baseos-9&cc={}", "/mirrorlist?repo=baseos-9&arch=x86_64"),
         ("/?infra={}&repo=baseos&release=9&cc=lu", "/?release=9&repo=baseos&cc=lu&infra=stock"),
         ("/mirrorlist/9/baseos?limit=4&country=de&limit={}", "/mirrorlist/9/baseos?country=de&limit=4"),
+        (
+            "/mirrorlist/9/baseos?infra={}&fill=no&avoid=mirror.fra1.example.net&arch=aarch64",
+            "/mirrorlist/9/baseos?arch=aarch64&avoid=mirror.fra1.example.net&fill=no",
+        ),
     ],
 )
 def test_what_decides_nothing_is_no_part_of_a_name(site: Deployed, target: str, same: str) -> None:
@@ -98,6 +102,14 @@ def test_clients_of_a_class_share_an_answer(site: Deployed) -> None:
         f"{LIST}&&limit=1",
         f"{LIST}&X=1",
         f"{LIST}&country=",
+        f"{LIST}&avoid=192.0.2.1",
+        f"{LIST}&avoid=a.example.org,192.0.2.1",
+        f"{LIST}&avoid=Mirror.fra1.example.net",
+        f"{LIST}&avoid=https://mirror.fra1.example.net/",
+        f"{LIST}&avoid=a..b",
+        f"{LIST}&avoid=",
+        f"{LIST}&fill=",
+        f"{LIST}&fill=No",
         f"{LIST}&country=DE",
         f"{LIST}?limit=1",
         f"{LIST};limit=1",
@@ -124,7 +136,7 @@ def test_odd_requests_are_never_cached(site: Deployed, target: str) -> None:
 
 def test_errors_are_never_cached(site: Deployed) -> None:
     """What exists, or is allowed, may change."""
-    for target in ("/mirrorlist/99/baseos?arch=x86_64", f"{LIST}&limit=999"):
+    for target in ("/mirrorlist/99/baseos?arch=x86_64", f"{LIST}&limit=0"):
         assert statuses(site, (target, CLIENT), (target, CLIENT)) == ["MISS", "MISS"]
 
 

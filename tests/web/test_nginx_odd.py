@@ -24,11 +24,13 @@ from tests.web.deployed import CLIENT, Deployed, compared, compared_head
 
 NAMES = (
     *("arch", "protocol", "country", "exclude_country", "family", "limit", "format", "region", "redirect"),
+    *("avoid", "fill"),
     *("release", "repo", "path", "ip", "mirror", "explain", "infra", "cc", "countme", "x", "amp;ip", ""),
 )
 VALUES = (
     *("x86_64", "aarch64", "source", "$basearch", "9", "9.8", "8", "10-kitten", "99", "baseos", "baseos-9"),
     *("BaseOS", "appstream", "https", "http", "rsync,https", "ftp", "de", "DE,fr", "uk", "global", "germany"),
+    *("no", "continent", "zypp", "mirror.fra1.example.net,mirror.lux.example.org", "amd64"),
     *("xxx", "4", "6", "1", "3", "50", "51", "0", "-1", "true", "json", "text", "metalink", "pdf", "stock"),
     *(
         "aws:eu-central-1",

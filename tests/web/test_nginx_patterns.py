@@ -27,7 +27,7 @@ QUICK_S = 120e-6
 GROWTH = 3 * LONG / SHORT
 """Linear is a third of this, from SHORT to LONG; quadratic is 64."""
 
-HEADS = (b"", b"/", b"/?", b"arch=a&", b"http,1,", b"1|", b"0.", b"/mirrorlist?")
+HEADS = (b"", b"/", b"/?", b"arch=a&", b"avoid=", b"http,1,", b"1|", b"0.", b"/mirrorlist?")
 PUMPS = (
     *(bytes([byte]) for byte in b"?&=%/.,- :|#0aZ\xff"),
     *(
@@ -44,6 +44,8 @@ PUMPS = (
         b"%25",
         b"/a",
         b"a#",
+        b"a.",
+        b"avoid=a.a&",
     ),
     *(b"explain", b"release=&"),
 )

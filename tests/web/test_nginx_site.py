@@ -178,6 +178,7 @@ IPV4, IPV6 = "203.0.113.88", "2001:db8:88::99"
         *("/mirrorlist?repo={}", "/mirrorlist/9/baseos?arch=x86_64&ip={}", "/?release=9&repo=baseos&cc={}"),
         *("/mirrorlist/9/baseos?countme={}", "/isolist/{}/x86_64", "/metalink/9/{}", "/mirrorlist/9/x-{}"),
         *("/mirrorlist/9/baseos?region=aws:{}", "/mirrorlist/9/baseos?arch=x86_64&countme=1&country=de,{}"),
+        *("/mirrorlist/9/baseos?avoid={}", "/mirrorlist/9/baseos?avoid=a.example.org,{}"),
     ],
 )
 def test_log_holds_no_address(site: Deployed, target: str) -> None:

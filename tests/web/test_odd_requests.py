@@ -27,6 +27,7 @@ PATHS = (
 NAMES = (
     *("arch", "country", "exclude_country", "explain", "family", "format", "ip", "limit", "mirror", "path"),
     *("protocol", "redirect", "region", "release", "repo", "cc", "countme", "infra", "", "x"),
+    *("avoid", "fill"),
 )
 GOOD = (
     *("9", "9.8", "9.7", "10-kitten", "baseos", "baseos-9", "BaseOS", "x86_64", "$basearch", "DE", "global"),
