@@ -309,9 +309,9 @@ class Walk:
         return (vault, Pass.VAULT) if vault else (origin_of(config, release), Pass.ORIGIN)
 
     def _last(self) -> str | None:
-        """Returns the base URL of the origin (or the vault), if it is listed behind the mirrors: the service config says so,
-        nothing in the request speaks against it, no mirror has the same URL, and the client's network has no
-        mirrors to itself."""
+        """Returns the base URL of the origin (or the vault), if it is listed behind the mirrors: the service
+        config says so, nothing in the request speaks against it, no mirror has the same URL, and the client's
+        network has no mirrors to itself."""
         filters = self._question.filters
         if not self._snapshot.policy.origin_last or self.reason is Pass.EXCLUSIVE or filters.fill:
             return None
