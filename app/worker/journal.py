@@ -80,7 +80,8 @@ def _lists(snapshot: Snapshot) -> Lists:
 
 
 def _of_all(lists: Lists) -> str:
-    return f"{_count(_mirrors(lists), 'mirror')} in {_count(lists, 'list')}"
+    filled = [key for key, names in lists.items() if names]
+    return f"{_count(_mirrors(lists), 'mirror')} in {_count(filled, 'list')}"
 
 
 def _difference(before: Lists, after: Lists) -> str:
