@@ -19,6 +19,7 @@ from app.sources.folder import DataFolder
 from app.sources.gazetteer import Gazetteer
 from app.sources.geofeeds import read_geofeed
 from app.sources.mirror_files import MIRROR_NAME, read_mirror
+from app.sources.restricting import OF_MIRROR
 from app.sources.service_config import read_service_config
 
 _TRIES = 20
@@ -118,10 +119,10 @@ def _write_mirror(path: Path, mirror: dict[str, Yaml], config: ServiceConfig) ->
 
 def _without(content: dict[str, Yaml], message: str) -> bool:
     """Takes out of a file what a message is about: entries of a list that it names, or else the key. Returns
-    whether it is about anything but the name and the address as a whole."""
+    whether it did. What restricts a mirror stays, because without it the mirror would be open to others."""
     key, _, rest = message.partition(":")[0].partition(".")
     value = content.get(key)
-    if key == "name" or value is None:
+    if key == "name" or key in OF_MIRROR.keys or value is None:
         return False
     if isinstance(value, list) and (named := [entry for entry in value if f'"{entry}"' in message]):
         value[:] = [entry for entry in value if entry not in named]

@@ -145,16 +145,20 @@ class _Mirror:
             if key not in _TAKEN and value.lower() not in _UNSET:
                 self._lose(f"{key} {value}: {_LOST.get(key, 'there is no such key here')}")
         located = self._countries("CountryCodes")
+        only = self._only(located)
+        is_lost = only == [] and (self._is("CountryOnly") or self._is("ContinentOnly"))
+        if is_lost:
+            self._lose("it is disabled, because the countries that it serves are not known")
         asn = self._of("ASNum")
         facts: dict[str, Yaml] = {
             "address": self._addresses(),
             "geolocation": {"country": located[0]} if located else {},
             **self._numbers(),
             "asn": [asn] if asn not in _UNSET else [],
-            "countries": [*self._only(located)],
+            "countries": [*only],
             "exclude_countries": [*self._countries("ExcludedCountryCodes")],
             "private": True if self._is("ASOnly") else {},
-            "disabled": {} if self._is("Enabled") else True,
+            "disabled": True if is_lost or not self._is("Enabled") else {},
             "sponsor": self._of("SponsorName"),
             "sponsor_url": self._of("SponsorURL"),
             "email": self._of("AdminEmail"),

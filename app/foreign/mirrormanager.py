@@ -191,6 +191,8 @@ class CachedNetwork:
         allowed = {code: country_code(code) for code in cache.allowed.get(host, ())}
         for code in (code for code, known in allowed.items() if known is None):
             self._lose(f"{name}: the country {code!r}, whose clients it serves, is none that we know")
+        if allowed and not any(allowed.values()):
+            self._lose(f"{name} is disabled, because the countries that it serves are not known")
         weight = max(1, cache.bandwidths.get(host, ORDINARY_MBITS)) / ORDINARY_MBITS
         facts: dict[str, Yaml] = {
             "geolocation": {"country": country} if country else {},
@@ -199,6 +201,7 @@ class CachedNetwork:
             "subnets": [*cache.netblocks.get(host, ())],
             "countries": [known for known in allowed.values() if known],
             "private": True if is_private else {},
+            "disabled": True if allowed and not any(allowed.values()) else {},
         }
         return {key: value for key, value in facts.items() if value not in ({}, [])}
 

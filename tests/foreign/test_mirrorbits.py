@@ -102,6 +102,19 @@ def test_each_key(tmp_path: Path, old: str, new: str, attribute: str, value: obj
     assert getattr(mirrors["mirror.example.org"], attribute) == value
 
 
+@pytest.mark.parametrize("key", ["CountryOnly", "ContinentOnly"])
+def test_a_mirror_for_unknown_countries_is_open_to_none(tmp_path: Path, key: str) -> None:
+    """What would restrict it, and is not understood, does not open it: it is disabled, and named."""
+    odd = (
+        MIRROR.replace(f"{key}: false", f"{key}: true")
+        .replace("Codes: DE", "Codes: QQ")
+        .replace(": EU", ": QQ")
+    )
+    _, mirrors, notes = imported(tmp_path, odd)
+    assert mirrors["mirror.example.org"].disabled
+    assert any("disabled" in note for note in notes)
+
+
 def test_continent_only(tmp_path: Path) -> None:
     """It becomes the countries of the continent."""
     _, mirrors, _ = imported(tmp_path, MIRROR.replace("ContinentOnly: false", "ContinentOnly: true"))

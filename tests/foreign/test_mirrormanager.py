@@ -150,6 +150,13 @@ def test_good_entries_of_a_list_stay(tmp_path: Path) -> None:
     assert mirror_of(tmp_path, written, "a.example.org").subnets == ("192.0.2.0/24",)
 
 
+def test_a_mirror_for_unknown_countries_is_open_to_none(tmp_path: Path) -> None:
+    """What would restrict it, and is not understood, does not open it: it is disabled, and named."""
+    written, notes = imported(tmp_path, Site({1: Host(EVERYWHERE, allowed=["QQ"])}, ONE_REPO))
+    assert mirror_of(tmp_path, written, "a.example.org").disabled
+    assert any("a.example.org is disabled" in note for note in notes)
+
+
 def test_two_hosts_of_one_name(tmp_path: Path) -> None:
     """They are two mirrors."""
     written, notes = imported(tmp_path, Site({1: Host(EVERYWHERE), 7: Host(EVERYWHERE)}, ONE_REPO))
