@@ -67,8 +67,15 @@ def test_metalinks(ask: Ask) -> None:
     assert librepo_metalink(body) == libzypp(body) == expected
 
 
+def test_zypp_is_an_array(ask: Ask) -> None:
+    """`format=zypp` has as many mirrors as zypper tries, at most 8, each with the URL that a list has."""
+    body = ask("/mirrorlist/9/baseos?arch=x86_64&format=zypp").body
+    expected = listed(ask, "/mirrorlist/9/baseos?arch=x86_64")
+    assert libzypp(body) == expected[:8]
+
+
 def test_json_is_for_neither(ask: Ask) -> None:
-    """Ours is an object, which libzypp takes for a text with a bad URL."""
+    """Our JSON is an object, which libzypp takes for a text with a bad URL."""
     with pytest.raises(RefusedError):
         libzypp(ask("/mirrorlist/9/baseos?arch=x86_64&format=json").body)
 
