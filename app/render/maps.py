@@ -11,7 +11,7 @@ A map only repeats what stands in a table on its page. Texts of mirror files are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import cos, hypot, pi, sin, sqrt
 from urllib.parse import quote
@@ -92,11 +92,10 @@ class _Dot:
 # --- what is on a map ------------------------------------------------------------------------------
 
 
-def marks_of(summaries: Iterable[MirrorSummary], shares: Mapping[str, float]) -> list[Mark]:
-    """Returns the marks of these mirrors, but of those of which it is not known where they are. `shares` has
-    the part of all clients that each gets; where it is empty, all get the same."""
-    summaries = list(summaries)
-    same = 0.0 if shares else 1 / max(1, len(summaries))
+def marks_of(summaries: Sequence[MirrorSummary]) -> list[Mark]:
+    """Returns the marks of these mirrors, but of those of which it is not known where they are. Where no
+    mirror's share of clients is known, all are drawn as if they had the same."""
+    same = 1 / len(summaries) if all(one.share is None for one in summaries) and summaries else 0.0
     found = ((one, _point(one.location.latitude, one.location.longitude)) for one in summaries)
     return [
         Mark(
@@ -106,7 +105,7 @@ def marks_of(summaries: Iterable[MirrorSummary], shares: Mapping[str, float]) ->
             city=one.location.city,
             status=one.status,
             kind=facts.STATUS_KINDS[one.status],
-            share=shares.get(one.mirror, same),
+            share=one.share or same,
         )
         for one, where in found
         if where is not None
@@ -132,7 +131,7 @@ def of_answer(explanation: Explanation, snapshot: LoadedSnapshot) -> Markup | No
 
 def of_mirror(summary: MirrorSummary) -> Markup | None:
     """Draws one mirror and the land around it; None if it is not known where it is."""
-    marks = marks_of([summary], {summary.mirror: 0.0})
+    marks = marks_of([summary])
     view = around([mark.where for mark in marks], 400) if marks else None
     return MirrorMap("Where this mirror is", marks, view).drawn() if view else None
 
@@ -165,7 +164,7 @@ class MirrorMap:
         """Draws the map."""
         view, client = self.view, self.client
         dots = _dots([mark for mark in self.marks if view.has(mark.where)], view)
-        squares = [_square(view, name, where) for name, where in self.regions.items() if view.has(where)]
+        squares = [_region(view, name, where) for name, where in self.regions.items() if view.has(where)]
         lines = [_line(view, client, dot) for dot in dots] if client else []
         shapes = [_plain(dot) if self.is_plain else _linked(dot) for dot in dots]
         here = [_client(view, client)] if client else []
@@ -238,6 +237,14 @@ def _places(dot: _Dot) -> str:
 
 
 # --- shapes ----------------------------------------------------------------------------------------
+
+
+def sample(kind: str) -> Markup:
+    """Draws the dot of a mirror of one of KINDS, or the square of a "region", for a legend."""
+    middle = Coordinates(latitude=0, longitude=0)
+    dot = _Dot((Mark("", middle, None, None, "", kind, 0.0),), 7, 7)
+    shape = _square(dot.x, dot.y) if kind == "region" else _shape(dot)
+    return Markup('<svg class="sample" viewBox="0 0 14 14" aria-hidden="true">{}</svg>').format(shape)
 
 
 def _shape(dot: _Dot) -> Markup:
@@ -317,7 +324,9 @@ def _client(view: View, client: Coordinates) -> Markup:
     return Markup('<path class="client" d="{}"><title>the client</title></path>').format(cross)
 
 
-def _square(view: View, region: CloudRegion, where: Coordinates) -> Markup:
-    x, y = view.point(where)
-    square = Markup('<path class="region" d="M{:.1f} {:.1f}h8v8h-8z"><title>{}</title></path>')
-    return square.format(x - 4, y - 4, f"cloud region {region}")
+def _region(view: View, region: CloudRegion, where: Coordinates) -> Markup:
+    return Markup("<g><title>{}</title>{}</g>").format(f"cloud region {region}", _square(*view.point(where)))
+
+
+def _square(x: float, y: float) -> Markup:
+    return Markup('<path class="region" d="M{:.1f} {:.1f}h8v8h-8z"/>').format(x - 4, y - 4)
