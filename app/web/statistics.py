@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
@@ -15,7 +14,7 @@ from app.serving.generation import Serving
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import Statistics, StatisticsDocument
 from app.web.answers import Answer, plain
-from app.web.documents import Kind, SharedDocument, Wanted
+from app.web.documents import Kind, SharedDocument, Shelf, Wanted
 
 CSV = ".csv"
 
@@ -25,9 +24,7 @@ class StatisticsAnswers:
     statistics document and snapshot, when it is first asked for."""
 
     def __init__(self) -> None:
-        self._of: tuple[LoadedSnapshot, StatisticsDocument] | None = None
-        self._made: dict[str, SharedDocument] = {}
-        self._lock = threading.Lock()
+        self._shelf = Shelf()
 
     def all(self, serving: Serving, wanted: Wanted) -> Answer:
         """Returns all statistics, as a page or as JSON; a 404 while there are none."""
@@ -54,13 +51,11 @@ class StatisticsAnswers:
         document = serving.statistics
         if document is None:
             return plain(404, "There are no statistics yet.")
-        key = f"{kind} {name}"
-        with self._lock:
-            if self._of is None or self._of[0] is not serving.snapshot or self._of[1] is not document:
-                self._of, self._made = (serving.snapshot, document), {}
-            if key not in self._made:
-                self._made[key] = SharedDocument(kind, make(_public(document.of_service(), serving.snapshot)))
-            shared = self._made[key]
+        shared = self._shelf.document(
+            (serving.snapshot, document),
+            f"{kind} {name}",
+            lambda: SharedDocument(kind, make(_public(document.of_service(), serving.snapshot))),
+        )
         return shared.answer(wanted)
 
 
