@@ -19,7 +19,8 @@ from app.request.clients import Client
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import Answer
-from app.web.documents import Kind, Wanted, own_document
+from app.web.documents import Kind, Wanted, own_document, own_page
+from app.web.pages import frame_of
 
 
 def explained(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
@@ -34,7 +35,7 @@ def explained(current: Current, serving: Serving, client: Client, inquiry: Inqui
             # With `ip=` the explanation is the same, unless there are mirrors for the client's network.
             own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
-            return own_document("html", html.explanation_page(explanation, wanted.parameters, url))
+            return own_page(html.explanation_page(frame_of(serving), explanation, wanted.parameters, url))
         case "text":
             return own_document("text", explanation_text(explanation).encode())
 

@@ -10,18 +10,20 @@ import msgspec
 
 from app.answer.privacy import shown_to_all
 from app.render import html, json, statistics
+from app.render.html import Page
 from app.serving.generation import Serving
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import Statistics, StatisticsDocument
 from app.web.answers import Answer, plain
 from app.web.documents import Kind, SharedDocument, Shelf, Wanted
+from app.web.pages import frame_of
 
 CSV = ".csv"
 
 
 class StatisticsAnswers:
-    """Makes the answers with statistics. They are the same for all clients, so each is made once for each
-    statistics document and snapshot, when it is first asked for."""
+    """Makes the answers with statistics. They are the same for all clients, so each is made once, when it
+    is first asked for, until something else is served."""
 
     def __init__(self) -> None:
         self._shelf = Shelf()
@@ -29,7 +31,7 @@ class StatisticsAnswers:
     def all(self, serving: Serving, wanted: Wanted) -> Answer:
         """Returns all statistics, as a page or as JSON; a 404 while there are none."""
         if wanted.kind == "html":
-            return self._answer(serving, wanted, "html", "", html.statistics_page)
+            return self._answer(serving, wanted, "html", "", partial(html.statistics_page, frame_of(serving)))
         return self._answer(serving, wanted, "json", "", json.document)
 
     def table(self, serving: Serving, file: str, wanted: Wanted) -> Answer:
@@ -46,13 +48,13 @@ class StatisticsAnswers:
         wanted: Wanted,
         kind: Kind | Literal["csv"],
         name: str,
-        make: Callable[[Statistics], bytes],
+        make: Callable[[Statistics], bytes | Page],
     ) -> Answer:
         document = serving.statistics
         if document is None:
             return plain(404, "There are no statistics yet.")
         shared = self._shelf.document(
-            (serving.snapshot, document),
+            (serving,),
             f"{kind} {name}",
             lambda: SharedDocument(kind, make(_public(document.of_service(), serving.snapshot))),
         )
