@@ -85,6 +85,7 @@ class MirrorSummary(Record, frozen=True, kw_only=True):
         dict[str, dict[Protocol, str]], about("The same for the releases of each optional module.")
     ]
     status: Annotated[Overall, about("Ok, degraded (not in all lists), or what keeps it out of all lists.")]
+    served: Annotated[bool, about("Whether it may be in any list.")]
     reason: Annotated[str | None, about("Why, in words.")]
     since: Annotated[datetime | None, about("When this began.")]
     probed_at: datetime | None
@@ -140,6 +141,7 @@ def mirror_summary(
         urls=mirror.addresses,
         module_urls=mirror.module_addresses,
         status=status,
+        served=Fate(snapshot.whole[index]).exclusion is None,
         reason=_reason(snapshot, index, verdict, mirror.name in held),
         since=_since(status, verdict),
         probed_at=verdict.probed_at if verdict else None,

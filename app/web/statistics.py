@@ -13,7 +13,7 @@ from app.render import html, json, statistics
 from app.render.html import Page
 from app.serving.generation import Serving
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.statistics import Statistics, StatisticsDocument
+from app.snapshot.statistics import Statistics
 from app.web.answers import Answer, plain
 from app.web.documents import Kind, SharedDocument, Shelf, Wanted
 from app.web.pages import frame_of
