@@ -20,7 +20,7 @@ from app.model.errors import (
     SourceError,
     StoreError,
 )
-from app.model.fates import Exclusion, Fate, Pass
+from app.model.fates import Exclusion, Fate, Overall, Pass
 from app.model.measured import (
     Content,
     Endpoint,
@@ -64,6 +64,7 @@ __all__ = [
     "MirrorState",
     "MirrorVerdict",
     "MirrorwiseError",
+    "Overall",
     "Pass",
     "ProbePolicy",
     "ProbeRound",

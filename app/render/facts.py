@@ -229,7 +229,7 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
     ]
     rows += [("GeoIP", text) for text in _measured(report.measured)]
     rows += [
-        ("protocols", ", ".join(report.protocols) or "none"),
+        *_addresses(report),
         ("families", ", ".join(f"{_family(n)} {_works(w)}" for n, w in report.families.items())),
         ("weight", f"{report.weight:g}"),
     ]
@@ -243,6 +243,11 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
     if report.exclude_countries:
         rows.append(("keeps out", ", ".join(report.exclude_countries)))
     return [*rows, *_contents(report), *_isos(report.isos), *_again(report), *_requests(report.requests)]
+
+
+def _addresses(report: MirrorReport) -> Iterable[Row]:
+    urls = [*report.urls.values(), *(url for urls in report.module_urls.values() for url in urls.values())]
+    return [("address", url) for url in urls] or [("address", "none")]
 
 
 def _location(location: Location) -> str:

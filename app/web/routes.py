@@ -20,9 +20,9 @@ from app.serving.generation import Remembered, Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
 from app.web.documents import CONTENT_TYPES, Kind, Wanted, own_page
-from app.web.explanations import MirrorAnswers
 from app.web.fastpath import ABOUT_THE_CLIENT, remember, remember_directory
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
+from app.web.mirrors import MirrorAnswers
 from app.web.operators import is_operator
 from app.web.statistics import StatisticsAnswers
 
