@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import cos, hypot, pi, sin, sqrt
 from urllib.parse import quote
 
@@ -60,8 +61,8 @@ class Mark:
     kind: str
     #: Its part of all clients, or of all mirrors where no shares are known.
     share: float
-    #: Its place in the client's list; 0 where there is none.
-    position: int = 0
+    #: Its place in the client's list, if the map is of one.
+    position: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,15 @@ class _Dot:
     x: float
     y: float
 
-    @property
+    @cached_property
     def radius(self) -> float:
         size = _OF_ALL * sqrt(sum(mark.share for mark in self.marks))
         needed = _LEAST if len(self.marks) == 1 else _RING + 1.5 + _DIGIT * len(str(len(self.marks)))
         return max(needed, min(_LARGEST, size))
 
-    def distance(self, other: _Dot) -> float:
-        return hypot(self.x - other.x, self.y - other.y)
+    def gap(self, other: _Dot) -> float:
+        """Returns how far the edges of two dots are apart; it is below zero where they overlap."""
+        return hypot(self.x - other.x, self.y - other.y) - self.radius - other.radius
 
     def with_(self, other: _Dot) -> _Dot:
         """Returns one dot for the marks of both, in the middle of them."""
@@ -189,12 +191,12 @@ def _merged(dots: Iterable[_Dot]) -> list[_Dot]:
     apart: list[_Dot] = []
     while waiting:
         dot = waiting.pop()
-        touching = min(apart, key=dot.distance, default=None)
-        if touching is None or dot.distance(touching) >= dot.radius + touching.radius:
+        nearest = min(apart, key=dot.gap, default=None)
+        if nearest is None or dot.gap(nearest) >= 0:
             apart.append(dot)
         else:
-            apart.remove(touching)
-            waiting.append(dot.with_(touching))
+            apart.remove(nearest)
+            waiting.append(dot.with_(nearest))
     return apart
 
 
@@ -233,7 +235,7 @@ def _words(dot: _Dot) -> str:
 
 def _places(dot: _Dot) -> str:
     """Returns the places of a dot's mirrors in the client's list, such as "1, 4"."""
-    return ", ".join(str(position) for position in sorted(mark.position for mark in dot.marks) if position)
+    return ", ".join(map(str, sorted(mark.position for mark in dot.marks if mark.position is not None)))
 
 
 # --- shapes ----------------------------------------------------------------------------------------
