@@ -28,13 +28,15 @@ from app.render.statistics import country_name
 from app.render.world import WIDTH, WORLD, View, around, picture
 from app.snapshot.loaded import LoadedSnapshot
 
-KINDS = {
+KINDS = {"ok": "served", "warn": "degraded", "bad": "at fault", "off": "other"}
+"""A word for each colour that dots have by status (`facts.STATUS_KINDS`), in the order around a ring."""
+MEANINGS = {
     "ok": "served",
-    "warn": "served, but not for all",
-    "bad": "not served, because something is wrong",
-    "off": "not served now",
+    "warn": "degraded: not in all lists",
+    "bad": "at fault: stale, broken or unreachable",
+    "off": "other: switched off, empty, or not asked yet",
 }
-"""What the colours mean that dots have by status (`facts.STATUS_KINDS`), in this order around a ring."""
+"""The same in full, for a legend."""
 _LEAST, _LARGEST = 4.5, 26.0
 _OF_ALL = 80.0
 """The radius that a dot for all clients would have if none were the largest."""

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from app.explain.mirror_report import MirrorSummary
-from app.render.maps import KINDS
+from app.render.maps import MEANINGS
 from app.render.world import CONTINENTS
 from tests.servers import Answer
 from tests.web.asking import FRANKFURT, LUXEMBOURG, NOWHERE, TOKYO, Ask, mirrors_in
@@ -126,4 +126,4 @@ def test_what_is_kept(ask: Ask) -> None:
 def test_the_legend_has_every_kind(ask: Ask) -> None:
     """What shapes and colours mean stands below the map in words."""
     body = ask("/map").body.decode()
-    assert all(f"</svg> {words}" in body for words in KINDS.values())
+    assert all(f"</svg> {words}" in body for words in MEANINGS.values())
