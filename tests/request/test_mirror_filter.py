@@ -50,8 +50,8 @@ def test_what_may_be_asked(parameters: Mapping[str, str], read: Mapping[str, str
     ("parameters", "says"),
     [
         ({"q": "x" * 61}, "use at most 60 characters"),
-        ({"q": "a\u202eb"}, "use words"),
-        ({"q": "a\0b"}, "use words"),
+        ({"q": "a\u202eb"}, "use printable characters"),
+        ({"q": "a\0b"}, "use printable characters"),
         ({"country": "atlantis"}, "use two-letter country codes"),
         ({"continent": "XX"}, "use one of: AF, AN, AS, EU, NA, OC, SA"),
         ({"status": "good"}, "use one of: ok, degraded, not probed"),
