@@ -44,8 +44,8 @@ class ReleaseGrid:
 
     release: str
     arches: tuple[str, ...]
-    #: The verdicts of each repo by its name: one for each arch, or one alone for a repo whose path is the same
-    #: for all arches.
+    #: The verdicts of each repo by its name: one for each arch, or a single one for a repo whose path is the
+    #: same for all arches.
     rows: Mapping[str, tuple[str, ...]]
 
 

@@ -33,6 +33,7 @@ def mirrors_page(
 ) -> Page:
     """Renders the page of all mirrors that a request wants. `summaries` are those of all mirrors. The page is
     the same for all clients, so it does not show its own URL."""
+    has_shares = any(one.share is not None for one in summaries)
     return page(
         frame,
         "mirrors.html",
@@ -43,8 +44,8 @@ def mirrors_page(
         described=described(chosen),
         groups=_groups(found.mirrors, chosen),
         options=_options(config, summaries, chosen),
-        orders=ORDERS,
-        has_shares=any(one.share is not None for one in summaries),
+        orders=[order for order in ORDERS if has_shares or order != "share"],
+        has_shares=has_shares,
     )
 
 
