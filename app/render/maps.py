@@ -37,12 +37,13 @@ MEANINGS = {
     "off": "other: switched off, empty, or not asked yet",
 }
 """The same in full, for a legend."""
-_LEAST, _LARGEST = 4.5, 26.0
+_LEAST, _LARGEST = 4.0, 24.0
 _OF_ALL = 80.0
 """The radius that a dot for all clients would have if none were the largest."""
-_RING = 3.5
-_DIGIT = 3.4
-"""How much room a ring needs for itself, and half of what it needs for each digit of its number."""
+_RING = 3.0
+"""The least width of a ring."""
+_DIGIT = 3.0
+"""Half of the room that each digit of a ring's number needs."""
 _CORNERS = {"warn": (4, 0.0, 1.25), "bad": (3, 0.5, 1.5), "off": (4, 0.125, 1.25)}
 """The shape of the dot of one mirror by its kind, where it is no disc: a diamond, a triangle, a square. Their
 corners, their turn, and how much larger they are drawn than a disc, so that all have about the same area."""
@@ -78,8 +79,13 @@ class _Dot:
     @cached_property
     def radius(self) -> float:
         size = _OF_ALL * sqrt(sum(mark.share for mark in self.marks))
-        needed = _LEAST if len(self.marks) == 1 else _RING + 1.5 + _DIGIT * len(str(len(self.marks)))
+        needed = _LEAST if len(self.marks) == 1 else _RING + self.hole
         return max(needed, min(_LARGEST, size))
+
+    @property
+    def hole(self) -> float:
+        """The radius of the hole of a ring, in which its number stands."""
+        return 1.5 + _DIGIT * len(str(len(self.marks)))
 
     def gap(self, other: _Dot) -> float:
         """Returns how far the edges of two dots are apart; it is below zero where they overlap."""
@@ -273,7 +279,7 @@ def _ring(dot: _Dot) -> Markup:
     number = Markup(
         '<circle class="on" cx="{0:.1f}" cy="{1:.1f}" r="{2:.1f}"/><text x="{0:.1f}" y="{3:.1f}">{4}</text>'
     )
-    inside = number.format(dot.x, dot.y, dot.radius - _RING, dot.y + 4, len(dot.marks))
+    inside = number.format(dot.x, dot.y, dot.hole, dot.y + 3.5, len(dot.marks))
     return _pie(dot) + inside + _beside(dot)
 
 
