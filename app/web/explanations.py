@@ -35,7 +35,8 @@ def explained(current: Current, serving: Serving, client: Client, inquiry: Inqui
             # With `ip=` the explanation is the same, unless there are mirrors for the client's network.
             own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
-            return own_page(html.explanation_page(frame_of(serving), explanation, wanted.parameters, url))
+            frame, snapshot = frame_of(serving), live.snapshot
+            return own_page(html.explanation_page(frame, snapshot, explanation, wanted.parameters, url))
         case "text":
             return own_document("text", explanation_text(explanation).encode())
 

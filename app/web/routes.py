@@ -22,6 +22,7 @@ from app.web.answers import Answer
 from app.web.documents import CONTENT_TYPES, Kind, Wanted, own_page
 from app.web.fastpath import ABOUT_THE_CLIENT, remember, remember_directory
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
+from app.web.front import FrontAnswers, front_without_snapshot
 from app.web.mirrors import MirrorAnswers
 from app.web.operators import is_operator
 from app.web.statistics import StatisticsAnswers
@@ -47,6 +48,7 @@ class Routes:
     def __init__(self, current: Current, clients: Clients) -> None:
         self.current = current
         self.clients = clients
+        self._front = FrontAnswers(current)
         self._mirrors = MirrorAnswers(current)
         self._statistics = StatisticsAnswers()
 
@@ -79,7 +81,7 @@ class Routes:
     def listed(self, form: ListForm, **names: str) -> Response:
         """Answers with a list, in the format that the client chose; `names` are the variables in the path."""
         if form.needs_one_of and not any(name in request.args for name in form.needs_one_of):
-            return respond(own_page(pages.front(self.current.serving)))
+            return self.front()
         serving = self._serving()
         parameters = request.args.to_dict()
         question = form.parse(serving.parser, parameters, **names)
@@ -90,6 +92,13 @@ class Routes:
         if not ABOUT_THE_CLIENT & parameters.keys():
             remember(serving, request.environ, Remembered(form.label, question, asked))
         return respond(answer)
+
+    def front(self) -> Response:
+        """Answers with the front page, whatever the client: there is nothing else at "/" without a query."""
+        serving = self.current.serving
+        if serving is None:
+            return respond(own_page(front_without_snapshot()))
+        return respond(self._front.page(serving, self._client(serving, {}), self._base()))
 
     def download(self, path: str = "") -> Response:
         """Answers with a redirect to a file. The path is parsed as it was sent, not as Flask decoded it."""
