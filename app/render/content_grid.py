@@ -65,9 +65,7 @@ def grids(report: MirrorReport) -> list[ReleaseGrid]:
 def _grid(release: str, repos: Mapping[str, Mapping[str, str]]) -> ReleaseGrid:
     found = dict.fromkeys(arch for verdicts in repos.values() for arch in verdicts)
     arches = tuple(sorted(found, key=lambda arch: arch == EVERY_ARCH))
-    rows = {
-        repo: tuple(verdicts.get(arch, "none") for arch in arches) for repo, verdicts in repos.items()
-    }
+    rows = {repo: tuple(verdicts.get(arch, "none") for arch in arches) for repo, verdicts in repos.items()}
     return ReleaseGrid(release, arches, rows)
 
 

@@ -1,4 +1,4 @@
-"""Makes the answers about the mirrors that are not private: `/mirrors` and `/mirrors/<name>`.
+"""Makes the answers about the mirrors that are not private: `/mirrors`, `/mirrors/<name>` and `/map`.
 
 They are the same for all clients, as a page or as JSON. What is asked for decides them, and what is served.
 """
@@ -16,6 +16,7 @@ from app.explain.mirror_report import MirrorReport, MirrorSummary, mirror_report
 from app.explain.mirror_search import find
 from app.model.words import KnownWords
 from app.render import json, mirror_pages
+from app.render.map_page import map_page
 from app.request.mirror_filter import MirrorFilter, read_filter
 from app.serving.current import Current
 from app.serving.generation import Serving
@@ -54,6 +55,14 @@ class MirrorAnswers:
             return self._answer(network, wanted, f"/ {known}", lambda: network.page_of(known))
         return self._answer(network, wanted, f"/json {known}", lambda: network.json_of(known))
 
+    def map(self, serving: Serving, wanted: Wanted) -> Answer:
+        """Returns the page with the map of the world or of a continent. Raises QuestionError for a continent
+        that does not exist."""
+        network = self._network_of(serving)
+        asked = {"continent": wanted.parameters.get("continent", "")}
+        continent = read_filter(serving.snapshot.config, asked).continent
+        return self._answer(network, wanted, f"map {continent}", lambda: network.map(continent))
+
     def _answer(
         self, network: _Network, wanted: Wanted, name: str, make: Callable[[], SharedDocument]
     ) -> Answer:
@@ -85,6 +94,10 @@ class _Network:
             "html", mirror_pages.mirrors_page(frame, config, self._summaries, chosen, found)
         )
 
+    def map(self, continent: str) -> SharedDocument:
+        frame, snapshot = frame_of(self._serving), self._live.snapshot
+        return SharedDocument("html", map_page(frame, self._summaries, snapshot, continent))
+
     def json(self, chosen: MirrorFilter) -> SharedDocument:
         found = find(self._live.snapshot, self._summaries, chosen)
         return SharedDocument("json", json.document(found.mirrors))
@@ -104,9 +117,7 @@ class _Network:
 
     def _report(self, name: str) -> MirrorReport:
         live, statistics = self._live, self._serving.statistics
-        report = mirror_report(
-            live.snapshot, live.snapshot.number[name], live.states, live.cities, live.held
-        )
+        report = mirror_report(live.snapshot, live.snapshot.number[name], live.states, live.cities, live.held)
         requests = statistics.of_mirror(name) if statistics else None
         share = requests.planned if requests else None
         return msgspec.structs.replace(report, requests=requests, share=share)

@@ -63,6 +63,7 @@ class Routes:
             "/explain/schema": self.explanation_schema,
             "/mirrors": self.mirrors,
             "/mirrors/<anything:name>": self.mirrors,
+            "/map": self.map,
             "/statistics": self.statistics,
             "/statistics.json": self.statistics_json,
             "/statistics/<anything:file>": self.statistics_table,
@@ -173,6 +174,17 @@ class Routes:
         if name:
             return respond(self._mirrors.one(serving, name, self._wanted("json")))
         return respond(self._mirrors.all(serving, self._wanted("json")))
+
+    def map(self) -> Response:
+        """Answers with a page, whatever the client prefers: a map is nothing else."""
+        serving, parameters = self._serving(), request.args.to_dict()
+        wanted = replace(self._wanted(), kind="html")
+        if not parameters.get("ip"):
+            return respond(self._mirrors.map(serving, wanted))
+        named = with_defaults(serving.parser.config, parameters)
+        inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named)
+        client = self._client(serving, parameters)
+        return respond(explanations.mapped(self.current, serving, client, inquiry, wanted))
 
     def statistics(self) -> Response:
         return respond(self._statistics.all(self._serving(), self._wanted("json")))
