@@ -44,8 +44,8 @@ class FrontPage:
     map: Markup
     client: ClientFacts
     near: Sequence[NearMirror]
-    #: How many requests were counted in the last weeks; None where there are no statistics.
-    requests: int | None
+    #: How many requests were counted in the last four weeks.
+    requests: int
 
 
 def choices(config: ServiceConfig) -> Choices:

@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from app.explain.front import NetworkNumbers, near_mirrors, network_numbers
 from app.explain.inquiry import with_defaults
-from app.explain.mirror_report import mirror_summaries
 from app.render import html, maps
 from app.render.front import FrontPage
 from app.render.html import Page
@@ -18,11 +17,13 @@ from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import Answer
 from app.web.documents import own_page
-from app.web.explanations import facts_of, live_of
+from app.web.explanations import facts_of
+from app.web.mirrors import MirrorAnswers
 from app.web.pages import frame_of
 
 NEAR = 3
 """How many near mirrors the page shows."""
+COUNTED_DAYS = 28
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,16 @@ class _Shared:
     serving: Serving
     numbers: NetworkNumbers
     map: Markup
-    requests: int | None
+    requests: int
 
 
 class FrontAnswers:
     """Makes the front page for each client. Its parts that are the same for all clients are made once for
     each generation and status document."""
 
-    def __init__(self, current: Current) -> None:
+    def __init__(self, current: Current, mirrors: MirrorAnswers) -> None:
         self._current = current
+        self._mirrors = mirrors
         self._shared: _Shared | None = None
         self._lock = threading.Lock()
 
@@ -64,15 +66,13 @@ class FrontAnswers:
         return own_page(html.front_page(frame_of(serving), front))
 
     def _made(self, serving: Serving) -> _Shared:
-        live = live_of(self._current, serving)
-        summaries = mirror_summaries(live.snapshot, live.verdicts, live.held)
-        statistics = serving.statistics.of_service() if serving.statistics else None
-        shares = {one.mirror: one.planned for one in statistics.mirrors if one.planned} if statistics else {}
+        summaries = self._mirrors.summaries(serving)
+        days = serving.statistics.of_service().days if serving.statistics else ()
         return _Shared(
             serving,
             network_numbers(summaries),
-            maps.MirrorMap("Where the mirrors are", maps.marks_of(summaries, shares), is_plain=True).drawn(),
-            sum(day.requests for day in statistics.days[-28:]) if statistics else None,
+            maps.MirrorMap("Where the mirrors are", maps.marks_of(summaries), is_plain=True).drawn(),
+            sum(day.requests for day in days[-COUNTED_DAYS:]),
         )
 
 

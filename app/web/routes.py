@@ -48,8 +48,8 @@ class Routes:
     def __init__(self, current: Current, clients: Clients) -> None:
         self.current = current
         self.clients = clients
-        self._front = FrontAnswers(current)
         self._mirrors = MirrorAnswers(current)
+        self._front = FrontAnswers(current, self._mirrors)
         self._statistics = StatisticsAnswers()
 
     def register(self, app: Flask) -> None:
