@@ -17,6 +17,7 @@ from app.answer.privacy import shown_to_all
 from app.explain.evidence import held_back, hours
 from app.geo.database import CityDatabase
 from app.model import (
+    PROTOCOLS,
     Coordinates,
     Endpoint,
     Exclusion,
@@ -138,8 +139,8 @@ def mirror_summary(
     status = overall(snapshot, index, verdict is not None)
     return MirrorSummary(
         mirror=mirror.name,
-        urls=mirror.addresses,
-        module_urls=mirror.module_addresses,
+        urls=_in_order(mirror.addresses),
+        module_urls={module: _in_order(urls) for module, urls in mirror.module_addresses.items()},
         status=status,
         served=Fate(snapshot.whole[index]).exclusion is None,
         reason=_reason(snapshot, index, verdict, mirror.name in held),
@@ -155,6 +156,10 @@ def mirror_summary(
         sponsor_url=mirror.sponsor_url,
         share=None,
     )
+
+
+def _in_order(urls: Mapping[Protocol, str]) -> dict[Protocol, str]:
+    return {protocol: urls[protocol] for protocol in PROTOCOLS if protocol in urls}
 
 
 def mirror_report(

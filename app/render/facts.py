@@ -260,10 +260,7 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         ("status", status + (f", since {moment(report.since)}" if report.since else "")),
         ("last asked", probed(report)),
         ("age", f"{hours(report.age_s)} behind the origin" if report.age_s is not None else "unknown"),
-        ("location", _location(report.location)),
-    ]
-    rows += [("GeoIP", text) for text in _measured(report.measured)]
-    rows += [
+        *place_rows(report),
         *_addresses(report),
         ("families", ", ".join(f"{_family(n)} {_works(w)}" for n, w in report.families.items())),
         ("weight", f"{report.weight:g}"),
@@ -277,7 +274,16 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         rows.append(("serves", f"{', '.join(report.countries)} only"))
     if report.exclude_countries:
         rows.append(("keeps out", ", ".join(report.exclude_countries)))
-    return [*rows, *_contents(report), *_isos(report.isos), *_again(report), *_requests(report.requests)]
+    return [*rows, *_contents(report), *_isos(report.isos), *again(report), *_requests(report.requests)]
+
+
+def place_rows(report: MirrorReport) -> list[Row]:
+    """Returns rows of a label and a text about the place from which a mirror is ranked, who says that it is
+    there, and where GeoIP has its addresses."""
+    return [
+        ("location", _location(report.location)),
+        *(("GeoIP", text) for text in _measured(report.measured)),
+    ]
 
 
 def _addresses(report: MirrorReport) -> Iterable[Row]:
@@ -327,7 +333,7 @@ def _isos(isos: dict[str, bool]) -> list[Row]:
     return [*rows, ("no ISOs", ", ".join(missing))] if 0 < len(missing) < len(isos) else rows
 
 
-def _again(report: MirrorReport) -> list[Row]:
+def again(report: MirrorReport) -> list[Row]:
     """Returns the row that says when the prober asks a mirror again for what it lacks."""
     if not report.asked_again:
         return []

@@ -7,18 +7,17 @@ A page says which generation it was made from, and how old that is. The age is p
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from app.catalogue.catalogue import expected_isos, newest_first, short_name
 from app.explain.evidence import hours
 from app.explain.explanation import Explanation
-from app.explain.mirror_report import MirrorReport, MirrorSummary
 from app.model import Site
 from app.model.words import moment
 from app.render import assets, facts, front, maps, pictures, statistics
@@ -114,17 +113,6 @@ def explanation_page(
     )
 
 
-def mirrors_page(frame: Frame, summaries: Sequence[MirrorSummary]) -> Page:
-    """Renders the page of all mirrors. It is the same for all clients, so it does not show its own URL."""
-    return page(frame, "mirrors.html", "/mirrors", reports=summaries)
-
-
-def mirror_page(frame: Frame, report: MirrorReport, url: str) -> Page:
-    """Renders the page of one mirror. `url` is the address of the same report, for the curl command on the
-    page."""
-    return page(frame, "mirror.html", "/mirrors", report=report, curl=curl(url))
-
-
 def statistics_page(frame: Frame, found: Statistics) -> Page:
     """Renders the page of statistics. It is the same for all clients."""
     return page(frame, "statistics.html", "/statistics", s=found)
@@ -165,6 +153,13 @@ def curl(url: str) -> str:
     return f"curl {shlex.quote(url)}"
 
 
+def coded(text: str) -> Markup:
+    """Returns a sentence as HTML. What stands in it between backticks is code."""
+    code = Markup("<code>{}</code>")
+    parts = enumerate(text.split("`"))
+    return Markup("").join(code.format(part) if place % 2 else escape(part) for place, part in parts)
+
+
 def load_templates() -> None:
     """Compiles the templates of all pages, so that the first client that asks for a page need not wait for
     that."""
@@ -181,6 +176,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["coded"] = coded
     environment.globals.update(facts=facts, hours=hours, moment=moment, assets=assets, front=front)
     environment.globals.update(NAVIGATION=NAVIGATION, MADE_FROM=_MADE_FROM)
     environment.globals.update(pictures=pictures, statistics=statistics, OTHER=OTHER)

@@ -56,10 +56,10 @@ class MirrorFilter(Record, frozen=True, kw_only=True):
         }
         return {name: value for name, value in values.items() if value}
 
-    def query(self, **others: str) -> str:
-        """Returns the query of this filter's address, with other values for some parameters."""
-        parameters = {**self.parameters, **others}
-        return urlencode({name: value for name, value in parameters.items() if value})
+    def url(self, **others: str) -> str:
+        """Returns the path and query of the page of these mirrors, with other values for some parameters."""
+        values = {name: value for name, value in {**self.parameters, **others}.items() if value}
+        return "/mirrors" + (f"?{urlencode(values)}" if values else "")
 
 
 def read_filter(config: ServiceConfig, parameters: Mapping[str, str]) -> MirrorFilter:

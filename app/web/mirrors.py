@@ -6,7 +6,7 @@ They are the same for all clients, as a page or as JSON. What is asked for decid
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 
 import msgspec
 
@@ -40,9 +40,8 @@ class MirrorAnswers:
         cannot be used."""
         network = self._network_of(serving)
         chosen = read_filter(serving.snapshot.config, wanted.parameters)
-        if wanted.kind == "html":
-            return self._answer(network, wanted, f"? {chosen.query()}", lambda: network.page(chosen))
-        return self._answer(network, wanted, f"?json {chosen.query()}", lambda: network.json(chosen))
+        make = network.page if wanted.kind == "html" else network.json
+        return self._answer(network, wanted, chosen.url(), partial(make, chosen))
 
     def one(self, serving: Serving, name: str, wanted: Wanted) -> Answer:
         """Returns the report about one mirror. Raises UnknownMirrorError if there is no such mirror, or it is
@@ -51,9 +50,8 @@ class MirrorAnswers:
         known = network.names.get(name)
         if known is None:
             raise UnknownMirrorError(name, network.names)
-        if wanted.kind == "html":
-            return self._answer(network, wanted, f"/ {known}", lambda: network.page_of(known))
-        return self._answer(network, wanted, f"/json {known}", lambda: network.json_of(known))
+        make = network.page_of if wanted.kind == "html" else network.json_of
+        return self._answer(network, wanted, f"/mirrors/{known}", partial(make, known))
 
     def map(self, serving: Serving, wanted: Wanted) -> Answer:
         """Returns the page with the map of the world or of a continent. Raises QuestionError for a continent
@@ -70,7 +68,8 @@ class MirrorAnswers:
     def _answer(
         self, network: _Network, wanted: Wanted, name: str, make: Callable[[], SharedDocument]
     ) -> Answer:
-        return self._shelf.document((network,), name, make).answer(wanted)
+        kind = "page" if wanted.kind == "html" else "json"
+        return self._shelf.document((network,), f"{kind} {name}", make).answer(wanted)
 
     def _network_of(self, serving: Serving) -> _Network:
         network = self._network
