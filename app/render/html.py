@@ -7,7 +7,6 @@ A page says which generation it was made from, and how old that is. The age is p
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -15,16 +14,11 @@ from functools import cache
 import jinja2
 from markupsafe import Markup, escape
 
-from app.catalogue.catalogue import expected_isos, newest_first, short_name
 from app.explain.evidence import hours
-from app.explain.explanation import Explanation
 from app.model import Site
 from app.model.words import moment
-from app.render import assets, facts, front, maps, pictures, statistics
+from app.render import assets, facts, pictures, statistics
 from app.render.assets import Asset
-from app.render.front import FrontPage
-from app.render.repo_files import file_name, repo_file
-from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import OTHER, Statistics
 
 CONTENT_TYPE = "text/html; charset=utf-8"
@@ -37,11 +31,6 @@ NAVIGATION = (
     ("/explain", "Why this list?"),
 )
 """The entries of the navigation on every page: path and name."""
-TYPED = ("ip", "mirror")
-"""Parameters of an explanation that are typed into its form; release, repo and arch are chosen there."""
-CARRIED_ON = ("protocol", "family", "country", "exclude_country", "region", "limit")
-"""Parameters that the form sends again, although it does not show them."""
-
 _MADE_FROM = "\0made from\0"
 """What stands in a page until it is sent, for the words about its generation. No text from outside that is
 rendered after it can hold this, because it is the last of a page."""
@@ -90,54 +79,9 @@ class Page:
         return self.with_words(self.frame.made_from(now_s))
 
 
-def explanation_page(
-    frame: Frame,
-    snapshot: LoadedSnapshot,
-    explanation: Explanation,
-    parameters: Mapping[str, str],
-    url: str,
-) -> Page:
-    """Renders the page of an explanation. `parameters` are those of the request, for the form on the page;
-    `url` is the address of the same explanation, for the curl command on the page."""
-    return page(
-        frame,
-        "explanation.html",
-        "/explain",
-        e=explanation,
-        map=maps.of_answer(explanation, snapshot),
-        choices=front.choices(snapshot.config),
-        chosen_release=short_name(snapshot.config, explanation.question.release),
-        typed={name: parameters.get(name, "") for name in TYPED},
-        hidden={name: parameters[name] for name in CARRIED_ON if name in parameters},
-        curl=curl(url),
-    )
-
-
 def statistics_page(frame: Frame, found: Statistics) -> Page:
     """Renders the page of statistics. It is the same for all clients."""
     return page(frame, "statistics.html", "/statistics", s=found)
-
-
-def front_page(frame: Frame, found: FrontPage | None) -> Page:
-    """Renders the front page; None stands for a service that has nothing to serve yet."""
-    if found is None:
-        return page(frame, "front.html", "/", f=None)
-    config = found.config
-    images: dict[str, list[str]] = {release: [] for release in newest_first(config)}
-    for directory in expected_isos(config):
-        images[directory.release].append(directory.arch)
-    return page(
-        frame,
-        "front.html",
-        "/",
-        f=found,
-        images={release: arches for release, arches in images.items() if arches},
-        files=[
-            (short_name(config, release), file_name(config, release), repo_file(config, release, found.base))
-            for release in images
-        ],
-        choices=front.choices(config),
-    )
 
 
 def error_page(frame: Frame, status: str, message: str) -> Page:
@@ -177,7 +121,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["coded"] = coded
-    environment.globals.update(facts=facts, hours=hours, moment=moment, assets=assets, front=front)
+    environment.globals.update(facts=facts, hours=hours, moment=moment, assets=assets)
     environment.globals.update(NAVIGATION=NAVIGATION, MADE_FROM=_MADE_FROM)
     environment.globals.update(pictures=pictures, statistics=statistics, OTHER=OTHER)
     return environment

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from app.explain.front import NetworkNumbers, near_mirrors, network_numbers
 from app.explain.inquiry import with_defaults
-from app.render import html, maps
-from app.render.front import FrontPage
+from app.render import maps
+from app.render.front_page import FrontPage, front_page
 from app.render.html import Page
 from app.request.clients import Client
 from app.serving.current import Current
@@ -63,7 +63,7 @@ class FrontAnswers:
             near=near_mirrors(serving.lists, client.of, question),
             requests=shared.requests,
         )
-        return own_page(html.front_page(frame_of(serving), front))
+        return own_page(front_page(frame_of(serving), front))
 
     def _made(self, serving: Serving) -> _Shared:
         summaries = self._mirrors.summaries(serving)
@@ -78,4 +78,4 @@ class FrontAnswers:
 
 def front_without_snapshot() -> Page:
     """Returns the front page of a service that has nothing to serve yet."""
-    return html.front_page(frame_of(None), None)
+    return front_page(frame_of(None), None)

@@ -1,19 +1,21 @@
-"""What stands on the front page, and in the forms that ask for an explanation."""
+"""Renders the front page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from markupsafe import Markup
 
-from app.catalogue.catalogue import newest_first, short_name
+from app.catalogue.catalogue import expected_isos, newest_first, short_name
 from app.explain.client_facts import ClientFacts
 from app.explain.front import NearMirror, NetworkNumbers
 from app.model import Pass, ServiceConfig
 from app.model.countries import countries
+from app.render.explanation_page import choices
 from app.render.facts import CONTINENTS
+from app.render.html import Frame, Page, page
+from app.render.repo_files import file_name, repo_file
 
 PASS_WORDS: Mapping[Pass, str] = {
     Pass.EXCLUSIVE: "your network's own",
@@ -22,14 +24,6 @@ PASS_WORDS: Mapping[Pass, str] = {
     Pass.ASN: "in your provider's network",
 }
 """What the passes mean to the client, but for geography."""
-
-
-class Choices(NamedTuple):
-    """What there is to ask for: releases as value and words, repos and arches."""
-
-    releases: list[tuple[str, str]]
-    repos: list[str]
-    arches: list[str]
 
 
 @dataclass(frozen=True)
@@ -48,15 +42,27 @@ class FrontPage:
     requests: int
 
 
-def choices(config: ServiceConfig) -> Choices:
-    """Returns what a form offers to ask for."""
-    arches = dict.fromkeys(arch for release in config.releases for arch in config.arches[release])
-    names = [(release, short_name(config, release)) for release in newest_first(config)]
-    return Choices(
-        releases=[(short, full if short == full else f"{short} ({full})") for full, short in names]
-        + [(release, f"{release}, in the vault") for release in config.vault_releases],
-        repos=[repo.name for repo in config.repos],
-        arches=list(arches),
+def front_page(frame: Frame, found: FrontPage | None) -> Page:
+    """Renders the front page; None stands for a service that has nothing to serve yet."""
+    if found is None:
+        return page(frame, "front.html", "/", f=None)
+    config = found.config
+    images: dict[str, list[str]] = {release: [] for release in newest_first(config)}
+    for directory in expected_isos(config):
+        images[directory.release].append(directory.arch)
+    return page(
+        frame,
+        "front.html",
+        "/",
+        f=found,
+        images={release: arches for release, arches in images.items() if arches},
+        files=[
+            (short_name(config, release), file_name(config, release), repo_file(config, release, found.base))
+            for release in images
+        ],
+        choices=choices(config),
+        whereabouts=whereabouts(found.client),
+        near=[(mirror.mirror, near_words(found.client, mirror)) for mirror in found.near],
     )
 
 
