@@ -8,7 +8,7 @@ releases with base URLs of its own, as the service config declares it, such as A
 """
 
 from app.model.clients import ClientClass
-from app.model.distribution import ProbePolicy, Repo, RepoName, SelectionPolicy, ServiceConfig
+from app.model.distribution import Logo, ProbePolicy, Repo, RepoName, SelectionPolicy, ServiceConfig, Site
 from app.model.errors import (
     Finding,
     GeoError,
@@ -62,6 +62,7 @@ __all__ = [
     "HistoryError",
     "Image",
     "ImageDirectory",
+    "Logo",
     "Mirror",
     "MirrorState",
     "MirrorVerdict",
@@ -78,6 +79,7 @@ __all__ = [
     "ServiceConfig",
     "SettingsError",
     "Severity",
+    "Site",
     "SnapshotError",
     "SourceError",
     "Status",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from app.model.values import Protocol, Record
 
 
@@ -54,6 +56,27 @@ class ProbePolicy(Record, frozen=True, kw_only=True):
     requests_per_hour: int = 240
 
 
+class Logo(Record, frozen=True, kw_only=True):
+    """The distribution's logo, as it stands on pages."""
+
+    media_type: Literal["image/svg+xml", "image/png"]
+    content: bytes
+
+
+class Site(Record, frozen=True, kw_only=True):
+    """Whose service this is, as all pages say it: `site:` in config.yml. All URLs are http or https."""
+
+    #: The name of the distribution.
+    title: str = "Mirrorwise"
+    home: str | None = None
+    #: The name of the logo's file, beside config.yml, and what it holds; None where there is none.
+    logo_file: str | None = None
+    logo: Logo | None = None
+    #: The URL of each link at the bottom of all pages, by its words.
+    links: dict[str, str] = {}
+    imprint: str | None = None
+
+
 class ServiceConfig(Record, frozen=True, kw_only=True):
     """The content of config.yml in its normal form: defaults are filled in, and names and URLs have one
     spelling."""
@@ -82,3 +105,4 @@ class ServiceConfig(Record, frozen=True, kw_only=True):
     selection: SelectionPolicy = SelectionPolicy()
     repo_names: dict[str, RepoName] = {}
     probe: ProbePolicy = ProbePolicy()
+    site: Site = Site()

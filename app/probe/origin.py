@@ -112,6 +112,16 @@ class Origin:
             bodies = await visit.read([target], conditional=False)
         return digest_of(bodies[0][1].body) if bodies else None
 
+    def isos(self, config: ServiceConfig) -> tuple[Directory, ...]:
+        """Returns the ISO directories that mirrors are asked for, each with the name of the file of checksums
+        that it has at the origin."""
+        return tuple(
+            msgspec.structs.replace(target, checksums=known.checksums)
+            if (known := self.images.get(target.key))
+            else target
+            for target in expected_isos(config)
+        )
+
     def seen(self, key: str) -> Seen | None:
         """Returns the notes on the last fetch of a repo's repomd.xml, or None if that fetch did not bring the
         newest version."""

@@ -15,10 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from msgspec.structs import replace
 from rich.console import Console
 
-from app.catalogue.catalogue import expected_isos, expected_repos
+from app.catalogue.catalogue import expected_repos
 from app.files import guarded, is_gone
 from app.model import Mirror, ProbeRound, ServiceConfig, Severity, SourceError, Status
 from app.probe.fetch import Network
@@ -224,12 +223,7 @@ class Prober:
             resolver=self.network.resolver(),
             hosts=self.hosts,
             repos=expected_repos(config),
-            isos=tuple(
-                replace(target, checksums=known.checksums)
-                if (known := origin.images.get(target.key))
-                else target
-                for target in expected_isos(config)
-            ),
+            isos=origin.isos(config),
             versions=lambda: origin.versions,
             confirms=partial(origin.confirms, config),
             agent=user_agent(config),

@@ -4,13 +4,13 @@ rows."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from app.explain.client_facts import ClientFacts, GeoipDatabase
 from app.explain.evidence import hours
 from app.explain.explanation import Explanation, QuestionFacts, Rank
-from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, probed
+from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, Overall, probed
 from app.model import Exclusion
 from app.model.place import region_in
 from app.model.words import moment
@@ -27,6 +27,23 @@ CONTINENTS = {
     "OC": "Oceania",
     "SA": "South America",
 }
+
+STATUS_KINDS: Mapping[Overall, str] = {
+    "ok": "ok",
+    "degraded": "warn",
+    "not probed": "off",
+    "stale": "bad",
+    "unreachable": "bad",
+    "broken": "bad",
+    "disabled": "off",
+    "not carried": "off",
+}
+"""How good a status is, in the words that the style sheet has colours for."""
+
+
+def is_web_address(url: str) -> bool:
+    """Returns whether a URL may be a link on a page: http or https alone."""
+    return url.lower().startswith(("https://", "http://"))
 
 
 def client_rows(client: ClientFacts) -> list[Row]:

@@ -54,7 +54,7 @@ class MirrorLocation(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Inputs:
-    """All the values that decide which mirrors clients are served. Most mappings have mirror names as keys."""
+    """All the values that decide what clients are answered. Most mappings have mirror names as keys."""
 
     config: ServiceConfig
     #: Sorted by name.

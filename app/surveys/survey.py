@@ -57,7 +57,7 @@ class Survey(Record, frozen=True, kw_only=True):
 
 
 class _Document(msgspec.Struct, kw_only=True):
-    """A survey as it is shared. The state of a mirror, "round", "repos" and "isos" are as in the state files."""
+    """A survey as it is shared. All its parts are as in the state files."""
 
     schema: int
     mirrors: dict[str, dict[str, Any]] = {}

@@ -27,7 +27,8 @@ from app.request.clients import Client
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import Answer
-from app.web.documents import Kind, SharedDocument, Wanted, own_document
+from app.web.documents import Kind, SharedDocument, Wanted, own_document, own_page
+from app.web.pages import frame_of
 
 
 def explained(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
@@ -42,7 +43,7 @@ def explained(current: Current, serving: Serving, client: Client, inquiry: Inqui
             # With `ip=` the explanation is the same, unless there are mirrors for the client's network.
             own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
-            return own_document("html", html.explanation_page(explanation, wanted.parameters, url))
+            return own_page(html.explanation_page(frame_of(serving), explanation, wanted.parameters, url))
         case "text":
             return own_document("text", explanation_text(explanation).encode())
 
@@ -86,7 +87,7 @@ class MirrorAnswers:
         if serving.statistics is not None:
             report = msgspec.structs.replace(report, requests=serving.statistics.of_mirror(known))
         if wanted.kind == "html":
-            return own_document("html", html.mirror_page(report, wanted.url()))
+            return own_page(html.mirror_page(frame_of(serving), report, wanted.url()))
         return own_document("json", json.document(report))
 
     def _network_of(self, serving: Serving) -> _Network:
@@ -115,7 +116,7 @@ class _Network:
 
     @cached_property
     def page(self) -> SharedDocument:
-        return SharedDocument("html", html.mirrors_page(self._summaries()))
+        return SharedDocument("html", html.mirrors_page(frame_of(self._serving), self._summaries()))
 
     def _summaries(self) -> list[MirrorSummary]:
         return mirror_summaries(self.live.snapshot, self.live.verdicts, self.live.held)

@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
 from app.explain.inquiry import inquiry_of, with_defaults
+from app.render import assets
 from app.request.clients import Client, Clients, somebody
 from app.request.download import parse_download
 from app.request.parameters import flag
@@ -18,7 +19,7 @@ from app.serving.current import Current
 from app.serving.generation import Remembered, Serving
 from app.web import answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
-from app.web.documents import CONTENT_TYPES, Kind, Wanted
+from app.web.documents import CONTENT_TYPES, Kind, Wanted, own_page
 from app.web.explanations import MirrorAnswers
 from app.web.fastpath import ABOUT_THE_CLIENT, remember, remember_directory
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
@@ -63,6 +64,8 @@ class Routes:
             "/statistics": self.statistics,
             "/statistics.json": self.statistics_json,
             "/statistics/<anything:file>": self.statistics_table,
+            "/style-<digest>.css": self.style,
+            "/logo-<digest>.<ending>": self.logo,
             "/whoami": self.whoami,
             "/healthz": self.healthz,
             "/readyz": self.readyz,
@@ -76,7 +79,7 @@ class Routes:
     def listed(self, form: ListForm, **names: str) -> Response:
         """Answers with a list, in the format that the client chose; `names` are the variables in the path."""
         if form.needs_one_of and not any(name in request.args for name in form.needs_one_of):
-            return respond(pages.front(self._base()))
+            return respond(own_page(pages.front(self.current.serving)))
         serving = self._serving()
         parameters = request.args.to_dict()
         question = form.parse(serving.parser, parameters, **names)
@@ -175,6 +178,13 @@ class Routes:
         serving = self.current.serving
         client = self._client(serving, request.args.to_dict())
         return respond(explanations.whoami(self.current, serving, client, self._wanted().kind))
+
+    def style(self, digest: str) -> Response:
+        return respond(pages.asset(assets.style(), request.path))
+
+    def logo(self, digest: str, ending: str) -> Response:
+        logo = pages.frame_of(self.current.serving).logo
+        return respond(pages.asset(logo, request.path) if logo else answers.plain(404, "404 Not Found"))
 
     def healthz(self) -> Response:
         return respond(answers.plain(200, "alive"))

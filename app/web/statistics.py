@@ -11,11 +11,13 @@ import msgspec
 
 from app.answer.privacy import shown_to_all
 from app.render import html, json, statistics
+from app.render.html import Page
 from app.serving.generation import Serving
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import Statistics, StatisticsDocument
 from app.web.answers import Answer, plain
 from app.web.documents import Kind, SharedDocument, Wanted
+from app.web.pages import frame_of
 
 CSV = ".csv"
 
@@ -32,7 +34,7 @@ class StatisticsAnswers:
     def all(self, serving: Serving, wanted: Wanted) -> Answer:
         """Returns all statistics, as a page or as JSON; a 404 while there are none."""
         if wanted.kind == "html":
-            return self._answer(serving, wanted, "html", "", html.statistics_page)
+            return self._answer(serving, wanted, "html", "", partial(html.statistics_page, frame_of(serving)))
         return self._answer(serving, wanted, "json", "", json.document)
 
     def table(self, serving: Serving, file: str, wanted: Wanted) -> Answer:
@@ -49,7 +51,7 @@ class StatisticsAnswers:
         wanted: Wanted,
         kind: Kind | Literal["csv"],
         name: str,
-        make: Callable[[Statistics], bytes],
+        make: Callable[[Statistics], bytes | Page],
     ) -> Answer:
         document = serving.statistics
         if document is None:
