@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from itertools import groupby
 
 import jinja2
 from markupsafe import Markup
@@ -18,10 +19,12 @@ from markupsafe import Markup
 from app.explain.evidence import hours
 from app.explain.explanation import Explanation
 from app.explain.mirror_report import MirrorReport, MirrorSummary
-from app.model import Site
+from app.model import ServiceConfig, Site
 from app.model.words import moment
-from app.render import assets, facts, pictures, statistics
+from app.render import assets, facts, images, pictures, statistics
 from app.render.assets import Asset
+from app.render.images import ImageSet, OwnImageSet
+from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import OTHER, Statistics
 
 CONTENT_TYPE = "text/html; charset=utf-8"
@@ -112,6 +115,32 @@ def mirror_page(frame: Frame, report: MirrorReport, url: str) -> Page:
 def statistics_page(frame: Frame, found: Statistics) -> Page:
     """Renders the page of statistics. It is the same for all clients."""
     return page(frame, "statistics.html", "/statistics", s=found)
+
+
+def images_page(frame: Frame, config: ServiceConfig, sets: Sequence[ImageSet]) -> Page:
+    """Renders the page of the images of all releases. It is the same for all clients."""
+    by_release = [(release, list(of)) for release, of in groupby(sets, key=lambda one: one.release)]
+    return page(
+        frame, "images.html", "/isos", releases=by_release, modules=config.modules, vault=config.vault_url
+    )
+
+
+def image_page(frame: Frame, snapshot: LoadedSnapshot, found: OwnImageSet, base: str) -> Page:
+    """Renders the page of the images of one release and arch. `base` is the service's own address as the
+    client knows it."""
+    mirrors = [
+        (one, snapshot.mirrors[snapshot.number[one.mirror]] if one.mirror else None) for one in found.mirrors
+    ]
+    return page(
+        frame,
+        "image.html",
+        "/isos",
+        isos=found.isos,
+        arches=snapshot.config.arches[found.isos.release],
+        mirrors=mirrors,
+        base=base,
+        purposes=images.PURPOSES,
+    )
 
 
 def curl(url: str) -> str:

@@ -17,12 +17,13 @@ from app.request.parameters import flag
 from app.request.question import Question
 from app.serving.current import Current
 from app.serving.generation import Remembered, Serving
-from app.web import answers, downloads, explanations, metrics, pages
+from app.web import almalinux, answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
 from app.web.documents import CONTENT_TYPES, Kind, Wanted, own_page
 from app.web.explanations import MirrorAnswers
 from app.web.fastpath import ABOUT_THE_CLIENT, remember, remember_directory
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
+from app.web.images import ImageAnswers
 from app.web.operators import is_operator
 from app.web.statistics import StatisticsAnswers
 
@@ -49,6 +50,7 @@ class Routes:
         self.clients = clients
         self._mirrors = MirrorAnswers(current)
         self._statistics = StatisticsAnswers()
+        self._images = ImageAnswers()
 
     def register(self, app: Flask) -> None:
         """Adds the URL rules of all views to the application."""
@@ -57,6 +59,9 @@ class Routes:
         views: dict[str, Callable[..., Response]] = {
             **{rule: partial(self.listed, form) for form in LIST_FORMS for rule in form.rules},
             **dict.fromkeys(DOWNLOAD.rules, self.download),
+            "/isos": self.isos,
+            "/isos/<release>/<arch>": self.isos_of,
+            **dict.fromkeys(almalinux.RULES, self.elsewhere),
             "/explain": self.explain,
             "/explain/schema": self.explanation_schema,
             "/mirrors": self.mirrors,
@@ -105,6 +110,24 @@ class Routes:
         if not ABOUT_THE_CLIENT & parameters.keys():
             remember_directory(serving, environ, download, asked)
         return respond(answer)
+
+    # --- images ----------------------------------------------------------------------------------
+
+    def isos(self) -> Response:
+        return respond(self._images.all(self._serving(), self._wanted("json")))
+
+    def isos_of(self, release: str, arch: str) -> Response:
+        serving = self._serving()
+        ours = almalinux.ours(serving.parser, release, arch)
+        if ours is not None:
+            return respond(answers.redirect(ours))
+        client, secure = self._client(serving, {}).of, self.clients.came_by_https(request.environ)
+        return respond(self._images.one(serving, client, release, arch, secure, self._wanted("json")))
+
+    def elsewhere(self, **names: str) -> Response:
+        """Leads from an address of AlmaLinux's service to ours."""
+        path = almalinux.page_of(self._serving().snapshot.config, request.path, **names)
+        return respond(answers.redirect(path) if path else answers.plain(404, "404 Not Found"))
 
     def _serving(self) -> Serving:
         """Returns the generation from which this whole request is answered. Raises NoSnapshotError."""
