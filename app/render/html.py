@@ -23,7 +23,7 @@ from app.model import ServiceConfig, Site
 from app.model.words import moment
 from app.render import assets, facts, images, pictures, statistics
 from app.render.assets import Asset
-from app.render.images import ImageSet, OwnImageSet
+from app.render.images import ImageFacts, ImageSet, OwnImageSet
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import OTHER, Statistics
 
@@ -138,9 +138,17 @@ def image_page(frame: Frame, snapshot: LoadedSnapshot, found: OwnImageSet, base:
         isos=found.isos,
         arches=snapshot.config.arches[found.isos.release],
         mirrors=mirrors,
-        base=base,
+        commands=_download_and_check(found.isos.images[0], base) if found.isos.images else "",
         purposes=images.PURPOSES,
     )
+
+
+def _download_and_check(image: ImageFacts, base: str) -> str:
+    """Returns the commands that download an image and compare it with its checksum. They are safe to paste
+    into a shell."""
+    digest, program = (image.sha256, "sha256sum") if image.sha256 else (image.sha512, "sha512sum")
+    line = shlex.quote(f"{digest}  {image.name}")
+    return f"curl -LO {shlex.quote(base + image.download)}\necho {line} | {program} --check"
 
 
 def curl(url: str) -> str:

@@ -74,7 +74,8 @@ class OwnImageSet(Record, frozen=True, kw_only=True):
 def releases_newest_first(config: ServiceConfig) -> list[str]:
     """Returns the releases that mirrors carry, those of modules last. The later a release stands in
     config.yml, the newer it is."""
-    return sorted(reversed(config.releases), key=lambda release: release in config.modules)
+    newest_first = config.releases[::-1]
+    return sorted(newest_first, key=lambda release: release in config.modules)
 
 
 def image_sets(snapshot: LoadedSnapshot) -> ImageSets:

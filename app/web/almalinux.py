@@ -28,8 +28,8 @@ RULES = (
 
 
 def page_of(config: ServiceConfig, path: str, arch: str = "", version: str = "") -> str | None:
-    """Returns the path of our page for a path of AlmaLinux's; None if the distribution has no such page. `arch`
-    and `version` are the variables in that path."""
+    """Returns the path of our page for a path of AlmaLinux's; None if the distribution has no such page.
+    `arch` and `version` are the variables in that path."""
     kitten = [release for release, module in config.modules.items() if module == _KITTEN]
     if path.startswith("/kitten") and not kitten:
         return None
@@ -50,8 +50,8 @@ def page_of(config: ServiceConfig, path: str, arch: str = "", version: str = "")
 
 
 def ours(parser: Parser, arch: str, version: str) -> str | None:
-    """Returns the path of our page about the images of a release and arch that are named in AlmaLinux's order;
-    None if they are not."""
+    """Returns the path of our page about the images of a release and arch, if these are named in AlmaLinux's
+    order; None if they are not."""
     try:
         question = parser.parse_isos({}, version.removesuffix(_HTML), arch)
     except QuestionError:

@@ -7,7 +7,7 @@ import threading
 
 from app.model import ClientClass
 from app.render import html, images, json
-from app.request.download import parse_download
+from app.request.download import Download
 from app.serving.generation import Serving
 from app.web.answers import Answer
 from app.web.documents import SharedDocument, Wanted, own_document, own_page
@@ -39,14 +39,10 @@ class ImageAnswers:
             shared = self._made[kind]
         return shared.answer(wanted)
 
-    def one(
-        self, serving: Serving, client: ClientClass, release: str, arch: str, secure: bool, wanted: Wanted
-    ) -> Answer:
+    def one(self, serving: Serving, client: ClientClass, directory: Download, wanted: Wanted) -> Answer:
         """Returns the images of a release and arch, with the mirrors to which this client's downloads lead.
-        `secure` says that the client came by https. Raises UnknownNameError."""
-        question = serving.parser.parse_isos({}, release, arch)
-        path = f"/download/{question.release}/isos/{question.arch}/"
-        question = parse_download(serving.parser, path, {}, secure).question
+        `directory` is their ISO directory."""
+        question = directory.question
         selection = serving.lists.select(client, question)
         found = images.own_image_set(serving.snapshot, question.release, question.arch, selection)
         if wanted.kind == "html":

@@ -12,7 +12,7 @@ from werkzeug.routing import BaseConverter
 from app.explain.inquiry import inquiry_of, with_defaults
 from app.render import assets
 from app.request.clients import Client, Clients, somebody
-from app.request.download import parse_download
+from app.request.download import iso_directory, parse_download
 from app.request.parameters import flag
 from app.request.question import Question
 from app.serving.current import Current
@@ -121,8 +121,10 @@ class Routes:
         ours = almalinux.ours(serving.parser, release, arch)
         if ours is not None:
             return respond(answers.redirect(ours))
-        client, secure = self._client(serving, {}).of, self.clients.came_by_https(request.environ)
-        return respond(self._images.one(serving, client, release, arch, secure, self._wanted("json")))
+        secure = self.clients.came_by_https(request.environ)
+        directory = iso_directory(serving.parser, release, arch, secure)
+        client = self._client(serving, {}).of
+        return respond(self._images.one(serving, client, directory, self._wanted("json")))
 
     def elsewhere(self, **names: str) -> Response:
         """Leads from an address of AlmaLinux's service to ours."""
