@@ -27,7 +27,7 @@ def look(fleet: Fleet, origin: Origin | None = None) -> tuple[Origin, tuple[str,
     if origin is None:
         records = Records(DataFolder(fleet.folder))
         records.prepare()
-        origin = Origin(fleet.network(), records, written(fleet), "test")
+        origin = Origin(fleet.network(), records, written(fleet), {}, "test")
     return origin, asyncio.run(origin.refresh(config, reread_after_s=0.0))
 
 
