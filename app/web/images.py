@@ -9,6 +9,7 @@ from app.model import ClientClass
 from app.render import html, images, json
 from app.request.download import Download
 from app.serving.generation import Serving
+from app.snapshot.loaded import LoadedSnapshot
 from app.web.answers import Answer
 from app.web.documents import SharedDocument, Wanted, own_document, own_page
 from app.web.pages import frame_of
@@ -18,7 +19,7 @@ class ImageAnswers:
     """Makes the answers about images. Those about all releases are made once for each publication."""
 
     def __init__(self) -> None:
-        self._of: Serving | None = None
+        self._of: tuple[LoadedSnapshot, float] | None = None
         self._made: dict[str, SharedDocument] = {}
         self._lock = threading.Lock()
 
@@ -26,8 +27,8 @@ class ImageAnswers:
         """Returns the images of all releases, as a page or as JSON."""
         kind = "html" if wanted.kind == "html" else "json"
         with self._lock:
-            if self._of is not serving:
-                self._of, self._made = serving, {}
+            if self._of != (serving.snapshot, serving.published_at_s):
+                self._of, self._made = (serving.snapshot, serving.published_at_s), {}
             if kind not in self._made:
                 sets = images.image_sets(serving.snapshot)
                 content = (
