@@ -20,7 +20,7 @@ from app.model.errors import (
     SourceError,
     StoreError,
 )
-from app.model.fates import Exclusion, Fate, Pass
+from app.model.fates import Exclusion, Fate, Overall, Pass
 from app.model.images import Image, ImageDirectory
 from app.model.measured import (
     Content,
@@ -67,6 +67,7 @@ __all__ = [
     "MirrorState",
     "MirrorVerdict",
     "MirrorwiseError",
+    "Overall",
     "Pass",
     "ProbePolicy",
     "ProbeRound",

@@ -9,14 +9,16 @@ from datetime import datetime, timedelta
 
 from app.explain.client_facts import ClientFacts, GeoipDatabase
 from app.explain.evidence import hours
-from app.explain.explanation import Explanation, QuestionFacts, Rank
+from app.explain.explanation import ExcludedEntry, Explanation, QuestionFacts, Rank
 from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, Overall, probed
-from app.model import Exclusion
+from app.model import Exclusion, Pass
 from app.model.place import region_in
 from app.model.words import moment
 from app.snapshot.statistics import MirrorRequests
 
 Row = tuple[str, str]
+
+
 TERMS = ("distance", "border", "continent", "load", "weight", "spread")
 CONTINENTS = {
     "AF": "Africa",
@@ -28,6 +30,14 @@ CONTINENTS = {
     "SA": "South America",
 }
 
+_FIRST_BECAUSE: Mapping[Pass, str] = {
+    Pass.EXCLUSIVE: "the client's network has it to itself",
+    Pass.NETBLOCK: "it serves the client's network",
+    Pass.REGION: "it is for the client's cloud region",
+    Pass.ASN: "it is in the network of the client's provider",
+    Pass.GEOGRAPHY: "it is near",
+    Pass.LAST_RESORT: "no better one is known",
+}
 STATUS_KINDS: Mapping[Overall, str] = {
     "ok": "ok",
     "degraded": "warn",
@@ -173,6 +183,31 @@ def answer_line(explanation: Explanation) -> str:
     return f"{served} of {total} mirrors; decided by: {explanation.reason}"
 
 
+def answer_sentence(explanation: Explanation) -> str:
+    """Returns the answer as a sentence: who gets how many mirrors for what, which is the first, and why."""
+    who = f"{explanation.client.address} gets"
+    of = title(explanation.question)
+    if explanation.reason in (Pass.ORIGIN, Pass.VAULT):
+        return f"{who} the {explanation.reason} alone for {of}."
+    count, total = explanation.served_count, explanation.served_count + explanation.excluded_count
+    mirrors = "no mirror" if not count else f"{count} of {total} mirrors"
+    if not explanation.served or explanation.served[0].position != 1:
+        return f"{who} {mirrors} for {of}."
+    first = explanation.served[0]
+    where = ", ".join(filter(None, (first.city, first.country)))
+    near = f"{first.mirror}{f' ({where})' if where else ''}"
+    return f"{who} {mirrors} for {of}. The first is {near}, because {_FIRST_BECAUSE[first.pass_]}."
+
+
+def by_reason(explanation: Explanation) -> list[tuple[Exclusion, list[ExcludedEntry]]]:
+    """Returns the mirrors that are left out by their reason, those of a reason nearest first. Reasons that
+    keep a mirror out for good come before the others."""
+    groups: dict[Exclusion, list[ExcludedEntry]] = {}
+    for entry in explanation.excluded:
+        groups.setdefault(entry.reason, []).append(entry)
+    return sorted(groups.items(), key=lambda group: (not is_bad(group[0]), group[0]))
+
+
 def ranked_from(explanation: Explanation) -> str:
     """Returns the place that distances are measured from, in words for people."""
     region = region_in(explanation.ranked_from)
@@ -231,11 +266,8 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         ("status", status + (f", since {moment(report.since)}" if report.since else "")),
         ("last asked", probed(report)),
         ("age", f"{hours(report.age_s)} behind the origin" if report.age_s is not None else "unknown"),
-        ("location", _location(report.location)),
-    ]
-    rows += [("GeoIP", text) for text in _measured(report.measured)]
-    rows += [
-        ("protocols", ", ".join(report.protocols) or "none"),
+        *place_rows(report),
+        *_addresses(report),
         ("families", ", ".join(f"{_family(n)} {_works(w)}" for n, w in report.families.items())),
         ("weight", f"{report.weight:g}"),
     ]
@@ -248,7 +280,21 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         rows.append(("serves", f"{', '.join(report.countries)} only"))
     if report.exclude_countries:
         rows.append(("keeps out", ", ".join(report.exclude_countries)))
-    return [*rows, *_contents(report), *_isos(report.isos), *_again(report), *_requests(report.requests)]
+    return [*rows, *_contents(report), *_isos(report.isos), *again(report), *_requests(report.requests)]
+
+
+def place_rows(report: MirrorReport) -> list[Row]:
+    """Returns rows of a label and a text about the place from which a mirror is ranked, who says that it is
+    there, and where GeoIP has its addresses."""
+    return [
+        ("location", _location(report.location)),
+        *(("GeoIP", text) for text in _measured(report.measured)),
+    ]
+
+
+def _addresses(report: MirrorReport) -> Iterable[Row]:
+    urls = [*report.urls.values(), *(url for urls in report.module_urls.values() for url in urls.values())]
+    return [("address", url) for url in urls] or [("address", "none")]
 
 
 def _location(location: Location) -> str:
@@ -293,7 +339,7 @@ def _isos(isos: dict[str, bool]) -> list[Row]:
     return [*rows, ("no ISOs", ", ".join(missing))] if 0 < len(missing) < len(isos) else rows
 
 
-def _again(report: MirrorReport) -> list[Row]:
+def again(report: MirrorReport) -> list[Row]:
     """Returns the row that says when the prober asks a mirror again for what it lacks."""
     if not report.asked_again:
         return []

@@ -7,23 +7,23 @@ A page says which generation it was made from, and how old that is. The age is p
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from itertools import groupby
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from app.catalogue.catalogue import expected_isos, newest_first, short_name
 from app.explain.evidence import hours
 from app.explain.explanation import Explanation
-from app.explain.mirror_report import MirrorReport, MirrorSummary
-from app.model import ServiceConfig, Site
+from app.model import Site
 from app.model.words import moment
-from app.render import assets, facts, images, pictures, statistics
+from app.render import assets, facts, front, maps, pictures, statistics
 from app.render.assets import Asset
-from app.render.images import ImageFacts, ImageSet, OwnImageSet
+from app.render.front import FrontPage
+from app.render.repo_files import file_name, repo_file
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import OTHER, Statistics
 
@@ -37,8 +37,10 @@ NAVIGATION = (
     ("/explain", "Why this list?"),
 )
 """The entries of the navigation on every page: path and name."""
-CARRIED_ON = ("ip", "mirror", "protocol", "family", "country", "exclude_country", "region", "limit")
-"""Parameters that the form on the page sends again, besides release, repo and arch."""
+TYPED = ("ip", "mirror")
+"""Parameters of an explanation that are typed into its form; release, repo and arch are chosen there."""
+CARRIED_ON = ("protocol", "family", "country", "exclude_country", "region", "limit")
+"""Parameters that the form sends again, although it does not show them."""
 
 _MADE_FROM = "\0made from\0"
 """What stands in a page until it is sent, for the words about its generation. No text from outside that is
@@ -88,28 +90,27 @@ class Page:
         return self.with_words(self.frame.made_from(now_s))
 
 
-def explanation_page(frame: Frame, explanation: Explanation, parameters: Mapping[str, str], url: str) -> Page:
+def explanation_page(
+    frame: Frame,
+    snapshot: LoadedSnapshot,
+    explanation: Explanation,
+    parameters: Mapping[str, str],
+    url: str,
+) -> Page:
     """Renders the page of an explanation. `parameters` are those of the request, for the form on the page;
     `url` is the address of the same explanation, for the curl command on the page."""
-    question = explanation.question
-    form = {
-        "release": question.asked,
-        "repo": question.repo or "",
-        "arch": question.arch or "",
-        **{name: parameters[name] for name in CARRIED_ON if name in parameters},
-    }
-    return page(frame, "explanation.html", "/explain", e=explanation, form=form, curl=curl(url))
-
-
-def mirrors_page(frame: Frame, summaries: Sequence[MirrorSummary]) -> Page:
-    """Renders the page of all mirrors. It is the same for all clients, so it does not show its own URL."""
-    return page(frame, "mirrors.html", "/mirrors", reports=summaries)
-
-
-def mirror_page(frame: Frame, report: MirrorReport, url: str) -> Page:
-    """Renders the page of one mirror. `url` is the address of the same report, for the curl command on the
-    page."""
-    return page(frame, "mirror.html", "/mirrors", report=report, curl=curl(url))
+    return page(
+        frame,
+        "explanation.html",
+        "/explain",
+        e=explanation,
+        map=maps.of_answer(explanation, snapshot),
+        choices=front.choices(snapshot.config),
+        chosen_release=short_name(snapshot.config, explanation.question.release),
+        typed={name: parameters.get(name, "") for name in TYPED},
+        hidden={name: parameters[name] for name in CARRIED_ON if name in parameters},
+        curl=curl(url),
+    )
 
 
 def statistics_page(frame: Frame, found: Statistics) -> Page:
@@ -117,44 +118,46 @@ def statistics_page(frame: Frame, found: Statistics) -> Page:
     return page(frame, "statistics.html", "/statistics", s=found)
 
 
-def images_page(frame: Frame, config: ServiceConfig, sets: Sequence[ImageSet]) -> Page:
-    """Renders the page of the images of all releases. It is the same for all clients."""
-    by_release = [(release, list(of)) for release, of in groupby(sets, key=lambda one: one.release)]
-    return page(
-        frame, "images.html", "/isos", releases=by_release, modules=config.modules, vault=config.vault_url
-    )
-
-
-def image_page(frame: Frame, snapshot: LoadedSnapshot, found: OwnImageSet, base: str) -> Page:
-    """Renders the page of the images of one release and arch. `base` is the service's own address as the
-    client knows it."""
-    mirrors = [
-        (one, snapshot.mirrors[snapshot.number[one.mirror]] if one.mirror else None) for one in found.mirrors
-    ]
+def front_page(frame: Frame, found: FrontPage | None) -> Page:
+    """Renders the front page; None stands for a service that has nothing to serve yet."""
+    if found is None:
+        return page(frame, "front.html", "/", f=None)
+    config = found.config
+    images: dict[str, list[str]] = {release: [] for release in newest_first(config)}
+    for directory in expected_isos(config):
+        images[directory.release].append(directory.arch)
     return page(
         frame,
-        "image.html",
-        "/isos",
-        isos=found.isos,
-        arches=snapshot.config.arches[found.isos.release],
-        mirrors=mirrors,
-        commands=_download_and_check(found.isos.images[0], base) if found.isos.images else "",
-        purposes=images.PURPOSES,
+        "front.html",
+        "/",
+        f=found,
+        images={release: arches for release, arches in images.items() if arches},
+        files=[
+            (short_name(config, release), file_name(config, release), repo_file(config, release, found.base))
+            for release in images
+        ],
+        choices=front.choices(config),
     )
 
 
-def _download_and_check(image: ImageFacts, base: str) -> str:
-    """Returns the commands that download an image and compare it with its checksum. They are safe to paste
-    into a shell."""
-    digest, program = (image.sha256, "sha256sum") if image.sha256 else (image.sha512, "sha512sum")
-    line = shlex.quote(f"{digest}  {image.name}")
-    return f"curl -LO {shlex.quote(base + image.download)}\necho {line} | {program} --check"
+def error_page(frame: Frame, status: str, message: str) -> Page:
+    """Renders the page of an error. `status` is its number and name, such as "404 Not Found"; `message` is
+    the text that other clients get."""
+    sentence, _, more = message.partition("\n")
+    return page(frame, "error.html", "", status=status, sentence=sentence, more=more)
 
 
 def curl(url: str) -> str:
     """Returns the curl command for a URL. The command is safe to paste into a shell, whatever the URL
     contains."""
     return f"curl {shlex.quote(url)}"
+
+
+def coded(text: str) -> Markup:
+    """Returns a sentence as HTML. What stands in it between backticks is code."""
+    code = Markup("<code>{}</code>")
+    parts = enumerate(text.split("`"))
+    return Markup("").join(code.format(part) if place % 2 else escape(part) for place, part in parts)
 
 
 def load_templates() -> None:
@@ -173,7 +176,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(facts=facts, hours=hours, moment=moment, assets=assets)
+    environment.filters["coded"] = coded
+    environment.globals.update(facts=facts, hours=hours, moment=moment, assets=assets, front=front)
     environment.globals.update(NAVIGATION=NAVIGATION, MADE_FROM=_MADE_FROM)
     environment.globals.update(pictures=pictures, statistics=statistics, OTHER=OTHER)
     return environment

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from app.answer.lists import Selection
-from app.catalogue.catalogue import question_key
-from app.model import Image, ImageDirectory, Record, ServiceConfig
+from app.catalogue.catalogue import newest_first, question_key
+from app.model import Image, ImageDirectory, Record
 from app.render import json
 from app.render.meta4 import ENDING
 from app.snapshot.loaded import LoadedSnapshot
@@ -14,13 +14,6 @@ from app.snapshot.loaded import LoadedSnapshot
 _ISO = ".iso"
 _LATEST = "latest"
 _UNKNOWN_SIZE = 2**63
-
-PURPOSES = {
-    "boot": "Starts the installer, which fetches everything else over the network.",
-    "minimal": "Installs a small system without a network.",
-    "dvd": "Has everything that an installation may want, without a network.",
-}
-"""What the images are good for that distributions of this family have, by what tells them apart."""
 
 
 class ImageFacts(Record, frozen=True, kw_only=True):
@@ -71,13 +64,6 @@ class OwnImageSet(Record, frozen=True, kw_only=True):
     mirrors: list[json.ListedMirror]
 
 
-def releases_newest_first(config: ServiceConfig) -> list[str]:
-    """Returns the releases that mirrors carry, those of modules last. The later a release stands in
-    config.yml, the newer it is."""
-    newest_first = config.releases[::-1]
-    return sorted(newest_first, key=lambda release: release in config.modules)
-
-
 def image_sets(snapshot: LoadedSnapshot) -> ImageSets:
     """Returns the images of all releases and arches, the newest release first."""
     config = snapshot.config
@@ -85,7 +71,7 @@ def image_sets(snapshot: LoadedSnapshot) -> ImageSets:
         generation=snapshot.generation,
         isos=tuple(
             image_set(snapshot, release, arch)
-            for release in releases_newest_first(config)
+            for release in newest_first(config)
             for arch in config.arches[release]
         ),
     )

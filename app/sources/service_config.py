@@ -19,6 +19,7 @@ from app.sources.fields import Fields
 from app.sources.report import Report, did_you_mean
 from app.sources.restricting import OF_CONFIG, OF_REPO
 from app.sources.service_policy import KnownNames, probe_policy, repo_names, selection_policy
+from app.sources.site import read_site
 from app.sources.yaml_file import Scalar, read_yaml
 
 CONFIG_VERSION = "3"
@@ -83,6 +84,7 @@ class _ConfigReader:
             selection=selection_policy(fields),
             repo_names=repo_names(fields, names),
             probe=probe_policy(fields),
+            site=read_site(fields),
         )
         if "origin" not in fields:
             fields.warning("origin", _WITHOUT_ORIGIN)

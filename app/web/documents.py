@@ -7,8 +7,9 @@ same for all clients are made once, and sent to a client again only when they ha
 from __future__ import annotations
 
 import gzip
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -16,6 +17,7 @@ from urllib.parse import quote, urlencode
 
 from werkzeug.datastructures import ETags
 
+from app.answer.memo import Memo
 from app.model import digest_of
 from app.render import html, json, statistics, text
 from app.render.html import Page
@@ -34,6 +36,8 @@ CONTENT_TYPES: dict[Kind, str] = {
 Parameters = Mapping[str, str]
 
 HEADERS = (NO_STORE, ("Vary", "Accept"))
+SHELF_BYTES = 16 << 20
+"""How many bytes of documents of one kind are kept."""
 REVALIDATED = (("Cache-Control", "no-cache"), ("Vary", "Accept"), ("Vary", "Accept-Encoding"))
 """Headers of an answer that a client may keep, if it asks each time whether the answer is still the same."""
 
@@ -113,3 +117,39 @@ class SharedDocument:
             body = content.with_words(made_from) if isinstance(content, Page) else content
             sent = self._sent = _Sent(made_from, body, digest_of(body)[:TAG_DIGITS])
         return sent
+
+    @property
+    def size_bytes(self) -> int:
+        """About how many bytes the document takes at most, with its compressed form."""
+        content = self._content
+        length = len(content) if isinstance(content, bytes) else len(content.before) + len(content.after)
+        return 3 * length + 1000
+
+
+class Shelf:
+    """The shared documents that were made from what is served now. Each is made when it is first asked for;
+    all are forgotten when something else is served. Only the last ones that were asked for are kept
+    (`SHELF_BYTES`), because there may be a document for every filter that a client can think of."""
+
+    def __init__(self) -> None:
+        self._of: tuple[object, ...] = ()
+        self._documents = _memo()
+        self._lock = threading.Lock()
+
+    def document(
+        self, of: tuple[object, ...], name: str, make: Callable[[], SharedDocument]
+    ) -> SharedDocument:
+        """Returns the document with this name. `of` are the values that all documents here are made from:
+        while these are the same objects, the documents are the same."""
+        with self._lock:
+            if [id(value) for value in of] != [id(value) for value in self._of]:
+                self._of, self._documents = of, _memo()
+            document = self._documents.get(name)
+            if document is None:
+                document = make()
+                self._documents.put(name, document)
+        return document
+
+
+def _memo() -> Memo[str, SharedDocument]:
+    return Memo(SHELF_BYTES, lambda name, document: len(name) + document.size_bytes)

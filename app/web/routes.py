@@ -20,10 +20,11 @@ from app.serving.generation import Remembered, Serving
 from app.web import almalinux, answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
 from app.web.documents import CONTENT_TYPES, Kind, Wanted, own_page
-from app.web.explanations import MirrorAnswers
 from app.web.fastpath import ABOUT_THE_CLIENT, remember, remember_directory
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
+from app.web.front import FrontAnswers, front_without_snapshot
 from app.web.images import ImageAnswers
+from app.web.mirrors import MirrorAnswers
 from app.web.operators import is_operator
 from app.web.statistics import StatisticsAnswers
 
@@ -49,6 +50,7 @@ class Routes:
         self.current = current
         self.clients = clients
         self._mirrors = MirrorAnswers(current)
+        self._front = FrontAnswers(current, self._mirrors)
         self._statistics = StatisticsAnswers()
         self._images = ImageAnswers()
 
@@ -66,6 +68,7 @@ class Routes:
             "/explain/schema": self.explanation_schema,
             "/mirrors": self.mirrors,
             "/mirrors/<anything:name>": self.mirrors,
+            "/map": self.map,
             "/statistics": self.statistics,
             "/statistics.json": self.statistics_json,
             "/statistics/<anything:file>": self.statistics_table,
@@ -84,7 +87,7 @@ class Routes:
     def listed(self, form: ListForm, **names: str) -> Response:
         """Answers with a list, in the format that the client chose; `names` are the variables in the path."""
         if form.needs_one_of and not any(name in request.args for name in form.needs_one_of):
-            return respond(own_page(pages.front(self.current.serving)))
+            return self.front()
         serving = self._serving()
         parameters = request.args.to_dict()
         question = form.parse(serving.parser, parameters, **names)
@@ -95,6 +98,13 @@ class Routes:
         if not ABOUT_THE_CLIENT & parameters.keys():
             remember(serving, request.environ, Remembered(form.label, question, asked))
         return respond(answer)
+
+    def front(self) -> Response:
+        """Answers with the front page, whatever the client: there is nothing else at "/" without a query."""
+        serving = self.current.serving
+        if serving is None:
+            return respond(own_page(front_without_snapshot()))
+        return respond(self._front.page(serving, self._client(serving, {}), self._base()))
 
     def download(self, path: str = "") -> Response:
         """Answers with a redirect to a file. The path is parsed as it was sent, not as Flask decoded it."""
@@ -189,6 +199,17 @@ class Routes:
         if name:
             return respond(self._mirrors.one(serving, name, self._wanted("json")))
         return respond(self._mirrors.all(serving, self._wanted("json")))
+
+    def map(self) -> Response:
+        """Answers with a page, whatever the client prefers: a map is nothing else."""
+        serving, parameters = self._serving(), request.args.to_dict()
+        wanted = replace(self._wanted(), kind="html")
+        if not parameters.get("ip"):
+            return respond(self._mirrors.map(serving, wanted))
+        named = with_defaults(serving.parser.config, parameters)
+        inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named)
+        client = self._client(serving, parameters)
+        return respond(explanations.mapped(self.current, serving, client, inquiry, wanted))
 
     def statistics(self) -> Response:
         return respond(self._statistics.all(self._serving(), self._wanted("json")))

@@ -19,6 +19,7 @@ from app.model import GeoError, RepomdVersion, Status, digest_of
 from app.serving.current import Current
 from app.store import FileStore, Publication
 from app.worker.losses import Force
+from tests.builders import an_image_directory
 from tests.conftest import ROOT
 from tests.spoiling import deep, directory, emptied, endless, huge, loop, pipe, truncated
 from tests.worker.conftest import StartWorker

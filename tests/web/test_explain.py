@@ -16,7 +16,7 @@ import pytest
 
 from app.explain.explanation import Explanation
 from app.explain.mirror_report import MirrorSummary, mirror_summaries
-from app.web import explanations
+from app.web import mirrors as of_mirrors
 from tests.servers import Answer
 from tests.web.asking import (
     FRANKFURT,
@@ -442,7 +442,7 @@ def test_mirrors_are_described_once(published: Path, monkeypatch: pytest.MonkeyP
         described.append(1)
         return mirror_summaries(*about)
 
-    monkeypatch.setattr(explanations, "mirror_summaries", counted)
+    monkeypatch.setattr(of_mirrors, "mirror_summaries", counted)
     for headers in ({}, {"Accept-Encoding": "gzip"}, {"X-Forwarded-For": TOKYO}):
         ask("/mirrors", headers=headers)
         ask("/mirrors?x=y", headers=headers)

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from app.model import Image
-from app.render.images import image_set, releases_newest_first
-from tests.builders import a_config, an_image_directory, load
+from app.render.images import image_set
+from tests.builders import an_image_directory, load
 from tests.servers import Answer
 from tests.web.asking import FRANKFURT, TOKYO, Ask
 
@@ -160,9 +160,3 @@ def test_images_that_are_not_known() -> None:
     """Nothing is claimed of them."""
     found = image_set(load(), "9.8", "x86_64")
     assert (found.images, found.checksums, found.torrents) == ((), None, ())
-
-
-def test_the_last_release_in_the_config_is_the_newest() -> None:
-    """Those of modules come after all others."""
-    config = a_config(releases=("8.10", "9-kitten", "9.8"), modules={"9-kitten": "kitten"})
-    assert releases_newest_first(config) == ["9.8", "8.10", "9-kitten"]

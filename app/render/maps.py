@@ -1,0 +1,332 @@
+"""Draws mirrors on maps of the world, as SVG.
+
+A mirror is a dot as large as its share of clients. Its shape and colour say how it is. Where mirrors of one
+country stand so close that their dots would lie on each other, one ring stands for all of them: it has their
+number in it, and its arcs are the parts of them that are well or not. Dots of different countries stay apart,
+and the smaller one lies on top, so that a small country's mirror is seen beside a large neighbour's.
+
+A map only repeats what stands in a table on its page. Texts of mirror files are in titles alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import cos, hypot, pi, sin, sqrt
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from app.explain.explanation import Explanation
+from app.explain.mirror_report import MirrorSummary
+from app.model import Coordinates
+from app.model.network import CloudRegion
+from app.render import facts
+from app.render.statistics import country_name
+from app.render.world import WIDTH, WORLD, View, around, picture
+from app.snapshot.loaded import LoadedSnapshot
+
+KINDS = {
+    "ok": "served",
+    "warn": "served, but not for all",
+    "bad": "not served, because something is wrong",
+    "off": "not served now",
+}
+"""What the colours mean that dots have by status (`facts.STATUS_KINDS`), in this order around a ring."""
+_LEAST, _LARGEST = 4.5, 26.0
+_OF_ALL = 80.0
+"""The radius that a dot for all clients would have if none were the largest."""
+_RING = 3.5
+_DIGIT = 3.4
+"""How much room a ring needs for itself, and half of what it needs for each digit of its number."""
+_CORNERS = {"warn": (4, 0.0, 1.25), "bad": (3, 0.5, 1.5), "off": (4, 0.125, 1.25)}
+"""The shape of the dot of one mirror by its kind, where it is no disc: a diamond, a triangle, a square. Their
+corners, their turn, and how much larger they are drawn than a disc, so that all have about the same area."""
+_NAMED = 6
+"""How many mirrors a title names at most."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mirror, as a map shows it."""
+
+    mirror: str
+    where: Coordinates
+    country: str | None
+    city: str | None
+    #: Its status in a word, and one of KINDS.
+    status: str
+    kind: str
+    #: Its part of all clients, or of all mirrors where no shares are known.
+    share: float
+    #: Its place in the client's list; 0 where there is none.
+    position: int = 0
+
+
+@dataclass(frozen=True)
+class _Dot:
+    """The marks that one dot stands for, and where on the map it is."""
+
+    marks: tuple[Mark, ...]
+    x: float
+    y: float
+
+    @property
+    def radius(self) -> float:
+        size = _OF_ALL * sqrt(sum(mark.share for mark in self.marks))
+        needed = _LEAST if len(self.marks) == 1 else _RING + 1.5 + _DIGIT * len(str(len(self.marks)))
+        return max(needed, min(_LARGEST, size))
+
+    def distance(self, other: _Dot) -> float:
+        return hypot(self.x - other.x, self.y - other.y)
+
+    def with_(self, other: _Dot) -> _Dot:
+        """Returns one dot for the marks of both, in the middle of them."""
+        mine, theirs = len(self.marks), len(other.marks)
+        x = (self.x * mine + other.x * theirs) / (mine + theirs)
+        y = (self.y * mine + other.y * theirs) / (mine + theirs)
+        return _Dot(self.marks + other.marks, x, y)
+
+
+# --- what is on a map ------------------------------------------------------------------------------
+
+
+def marks_of(summaries: Sequence[MirrorSummary]) -> list[Mark]:
+    """Returns the marks of these mirrors, but of those of which it is not known where they are. Where no
+    mirror's share of clients is known, all are drawn as if they had the same."""
+    same = 1 / len(summaries) if all(one.share is None for one in summaries) and summaries else 0.0
+    found = ((one, _point(one.location.latitude, one.location.longitude)) for one in summaries)
+    return [
+        Mark(
+            mirror=one.mirror,
+            where=where,
+            country=one.location.country,
+            city=one.location.city,
+            status=one.status,
+            kind=facts.STATUS_KINDS[one.status],
+            share=one.share or same,
+        )
+        for one, where in found
+        if where is not None
+    ]
+
+
+def of_answer(explanation: Explanation, snapshot: LoadedSnapshot) -> Markup | None:
+    """Draws the mirrors of a client's list, in their order, with a line from the client to each; None if it
+    is not known where any of them is."""
+    marks = []
+    for entry in explanation.served:
+        where = snapshot.mirrors[snapshot.number[entry.mirror]].coordinates if entry.mirror else None
+        if entry.mirror and where:
+            marks.append(
+                Mark(entry.mirror, where, entry.country, entry.city, "listed", "ok", 0.0, entry.position)
+            )
+    if not marks:
+        return None
+    client = snapshot.point_of(explanation.ranked_from)
+    view = around([*([client] if client else []), *(mark.where for mark in marks)])
+    return MirrorMap("The mirrors of this list, and the client", marks, view, client=client).drawn()
+
+
+def of_mirror(summary: MirrorSummary) -> Markup | None:
+    """Draws one mirror and the land around it; None if it is not known where it is."""
+    marks = marks_of([summary])
+    view = around([mark.where for mark in marks], 400) if marks else None
+    return MirrorMap("Where this mirror is", marks, view).drawn() if view else None
+
+
+def _point(latitude: float | None, longitude: float | None) -> Coordinates | None:
+    if latitude is None or longitude is None:
+        return None
+    return Coordinates(latitude=latitude, longitude=longitude)
+
+
+# --- the drawing -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MirrorMap:
+    """A map with mirrors on it."""
+
+    #: What it shows, for those who cannot see it.
+    title: str
+    marks: Iterable[Mark]
+    view: View = WORLD
+    #: The cloud regions that it shows, and where they are.
+    regions: Mapping[CloudRegion, Coordinates] = field(default_factory=dict)
+    #: The client whose list the mirrors are; a line leads from there to each.
+    client: Coordinates | None = None
+    #: Whether it has neither numbers nor links, because it is shown small.
+    is_plain: bool = False
+
+    def drawn(self) -> Markup:
+        """Draws the map."""
+        view, client = self.view, self.client
+        dots = _dots([mark for mark in self.marks if view.has(mark.where)], view)
+        squares = [_region(view, name, where) for name, where in self.regions.items() if view.has(where)]
+        lines = [_line(view, client, dot) for dot in dots] if client else []
+        shapes = [_plain(dot) if self.is_plain else _linked(dot) for dot in dots]
+        here = [_client(view, client)] if client else []
+        return picture(self.title, view, *squares, *lines, *shapes, *here, is_plain=self.is_plain)
+
+
+def _dots(marks: Iterable[Mark], view: View) -> list[_Dot]:
+    """Returns the dots of these marks, the largest first. Marks are taken together where they are in one
+    country, and their dots would touch."""
+    by_country: dict[str | None, list[_Dot]] = {}
+    for mark in marks:
+        alone = _Dot((mark,), *view.point(mark.where))
+        by_country.setdefault(mark.country, []).append(alone)
+    dots = [dot for country in by_country.values() for dot in _merged(country)]
+    return sorted(dots, key=lambda dot: (-dot.radius, dot.x, dot.y))
+
+
+def _merged(dots: Iterable[_Dot]) -> list[_Dot]:
+    """Returns dots of which no two touch: those that do become one. The largest come first, so that small
+    ones join them; the same marks always give the same dots."""
+    waiting = sorted(dots, key=lambda dot: (dot.radius, dot.marks[0].mirror))
+    apart: list[_Dot] = []
+    while waiting:
+        dot = waiting.pop()
+        touching = min(apart, key=dot.distance, default=None)
+        if touching is None or dot.distance(touching) >= dot.radius + touching.radius:
+            apart.append(dot)
+        else:
+            apart.remove(touching)
+            waiting.append(dot.with_(touching))
+    return apart
+
+
+def _linked(dot: _Dot) -> Markup:
+    """Draws a dot that says what it is and leads to its mirror, or to its country."""
+    link = Markup('<a href="{}"><title>{}</title>{}</a>')
+    return link.format(_target(dot), _words(dot), _shape(dot) if len(dot.marks) == 1 else _ring(dot))
+
+
+def _target(dot: _Dot) -> str:
+    if len(dot.marks) == 1:
+        return f"/mirrors/{quote(dot.marks[0].mirror)}"
+    country = dot.marks[0].country
+    return f"/mirrors?country={country}" if country else "/mirrors"
+
+
+def _words(dot: _Dot) -> str:
+    """Returns what a dot stands for, in words."""
+    first = dot.marks[0]
+    places = _places(dot)
+    place = f"{places} in the list: " if places else ""
+    if len(dot.marks) == 1:
+        where = ", ".join(filter(None, (first.city, first.country)))
+        return (
+            f"{place}{first.mirror} ({where}), {first.status}"
+            if where
+            else f"{place}{first.mirror}, {first.status}"
+        )
+    counts = Counter(mark.kind for mark in dot.marks)
+    where = f" in {country_name(first.country)}" if first.country else ""
+    said = "; ".join(f"{counts[kind]} {words}" for kind, words in KINDS.items() if counts[kind])
+    names = sorted(mark.mirror for mark in dot.marks)[:_NAMED]
+    more = f" and {len(dot.marks) - _NAMED} more" if len(dot.marks) > _NAMED else ""
+    return f"{place}{len(dot.marks)} mirrors{where}. {said}: {', '.join(names)}{more}"
+
+
+def _places(dot: _Dot) -> str:
+    """Returns the places of a dot's mirrors in the client's list, such as "1, 4"."""
+    return ", ".join(str(position) for position in sorted(mark.position for mark in dot.marks) if position)
+
+
+# --- shapes ----------------------------------------------------------------------------------------
+
+
+def sample(kind: str) -> Markup:
+    """Draws the dot of a mirror of one of KINDS, or the square of a "region", for a legend."""
+    middle = Coordinates(latitude=0, longitude=0)
+    dot = _Dot((Mark("", middle, None, None, "", kind, 0.0),), 7, 7)
+    shape = _square(dot.x, dot.y) if kind == "region" else _shape(dot)
+    return Markup('<svg class="sample" viewBox="0 0 14 14" aria-hidden="true">{}</svg>').format(shape)
+
+
+def _shape(dot: _Dot) -> Markup:
+    """Draws the dot of one mirror: a disc, a diamond, a triangle or a square, all of about the same area."""
+    kind = dot.marks[0].kind
+    if kind not in _CORNERS:
+        return _pie(dot) + _beside(dot)
+    corners, turn, larger = _CORNERS[kind]
+    path = _polygon(dot, dot.radius * larger, corners, turn)
+    return Markup('<path class="{}" d="{}"/>').format(kind, path) + _beside(dot)
+
+
+def _polygon(dot: _Dot, radius: float, corners: int, turn: float) -> str:
+    """Returns the path of a regular polygon, which stands on a corner but for so much of a whole turn."""
+    angles = [2 * pi * (corner / corners + turn) for corner in range(corners)]
+    points = (f"{dot.x + radius * sin(angle):.1f} {dot.y + radius * cos(angle):.1f}" for angle in angles)
+    return f"M{'L'.join(points)}z"
+
+
+def _ring(dot: _Dot) -> Markup:
+    """Draws the ring of several mirrors, with their number in it."""
+    number = Markup(
+        '<circle class="on" cx="{0:.1f}" cy="{1:.1f}" r="{2:.1f}"/><text x="{0:.1f}" y="{3:.1f}">{4}</text>'
+    )
+    inside = number.format(dot.x, dot.y, dot.radius - _RING, dot.y + 4, len(dot.marks))
+    return _pie(dot) + inside + _beside(dot)
+
+
+def _pie(dot: _Dot) -> Markup:
+    """Draws a disc whose parts are those of its mirrors that are of each kind."""
+    counts = Counter(mark.kind for mark in dot.marks)
+    kinds = [kind for kind in KINDS if counts[kind]]
+    if len(kinds) == 1:
+        disc = Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>')
+        return disc.format(kinds[0], dot.x, dot.y, dot.radius)
+    parts, begin = Markup(""), 0.0
+    for kind in kinds:
+        end = begin + counts[kind] / len(dot.marks)
+        parts += Markup('<path class="{}" d="{}"/>').format(kind, _sector(dot, begin, end))
+        begin = end
+    return parts
+
+
+def _sector(dot: _Dot, begin: float, end: float) -> str:
+    """Returns the path of the part of a disc between two parts of a turn, clockwise from the top."""
+    r = dot.radius
+    x, y = dot.x + r * sin(2 * pi * begin), dot.y - r * cos(2 * pi * begin)
+    to_x, to_y = dot.x + r * sin(2 * pi * end), dot.y - r * cos(2 * pi * end)
+    is_large = int(end - begin > 0.5)
+    arc = f"A{r:.1f} {r:.1f} 0 {is_large} 1 {to_x:.1f} {to_y:.1f}"
+    return f"M{dot.x:.1f} {dot.y:.1f}L{x:.1f} {y:.1f}{arc}z"
+
+
+def _beside(dot: _Dot) -> Markup:
+    """Writes beside a dot which places its mirrors have in the client's list."""
+    places = _places(dot)
+    if not places:
+        return Markup("")
+    left = dot.x > WIDTH * 0.85
+    x = dot.x - dot.radius - 4 if left else dot.x + dot.radius + 4
+    text = Markup('<text class="place{}" x="{:.1f}" y="{:.1f}">{}</text>')
+    return text.format(" before" if left else "", x, dot.y + 5, places)
+
+
+def _plain(dot: _Dot) -> Markup:
+    return _shape(dot) if len(dot.marks) == 1 else _pie(dot)
+
+
+def _line(view: View, client: Coordinates, dot: _Dot) -> Markup:
+    x, y = view.point(client)
+    return Markup('<path class="way" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(x, y, dot.x, dot.y)
+
+
+def _client(view: View, client: Coordinates) -> Markup:
+    x, y = view.point(client)
+    cross = f"M{x - 9:.1f} {y:.1f}h18M{x:.1f} {y - 9:.1f}v18"
+    return Markup('<path class="client" d="{}"><title>the client</title></path>').format(cross)
+
+
+def _region(view: View, region: CloudRegion, where: Coordinates) -> Markup:
+    return Markup("<g><title>{}</title>{}</g>").format(f"cloud region {region}", _square(*view.point(where)))
+
+
+def _square(x: float, y: float) -> Markup:
+    return Markup('<path class="region" d="M{:.1f} {:.1f}h8v8h-8z"/>').format(x - 4, y - 4)
