@@ -19,7 +19,7 @@ from app.catalogue.catalogue import ISO_CHECKSUMS, Directory
 from app.model import Image, ImageDirectory, Record, digest_of
 from app.model.images import MAX_NAMES
 from app.probe.checksums import images_in, names_in
-from app.probe.fetch import Failure, Fetched
+from app.probe.fetch import Failure, Fault, Fetched
 from app.probe.records import Seen
 
 _GONE = (403, 404, 410)
@@ -51,9 +51,11 @@ class FoundImages(NamedTuple):
 
 
 class ImageVisit:
-    """A look at the ISO directories of the origin. `ask` sends the requests."""
+    """A look at the ISO directories of the origin. `ask` sends the requests. `unread` says of the directories
+    that could not be read why, by key."""
 
     def __init__(self, ask: Ask, now: datetime, reread_after_s: float) -> None:
+        self.unread: dict[str, str] = {}
         self._ask = ask
         self._now = now
         self._reread_after_s = reread_after_s
@@ -78,6 +80,7 @@ class ImageVisit:
             seen = None
         answer, name = await self._checksums(target, known, seen)
         if isinstance(answer, Failure) or answer.status not in (200, *_GONE):
+            self._note(target, answer)
             return before
         if answer.status != 200 or not (images := images_in(answer.body)):
             return FoundImages(None, None)
@@ -93,9 +96,18 @@ class ImageVisit:
         await asyncio.sleep(self._reread_after_s)
         again = await self._ask(target, Asking(path=target.path + name))
         if isinstance(again, Failure) or again.status != 200 or again.body != answer.body:
+            self.unread[target.key] = "its checksums changed while they were read"
             return before
         seen = Seen(asked_at=now_s, sha256=digest, etag=answer.etag, modified=answer.modified)
         return FoundImages(_or_known(directory, known), seen)
+
+    def _note(self, target: Directory, answer: Fetched | Failure) -> None:
+        """Notes why a directory could not be read, unless nothing has changed or its origin was not asked."""
+        if isinstance(answer, Failure):
+            if answer.fault is not Fault.NOT_ASKED:
+                self.unread[target.key] = answer.reason
+        elif answer.status != 304:
+            self.unread[target.key] = f"HTTP {answer.status}"
 
     async def _checksums(
         self, target: Directory, known: ImageDirectory | None, seen: Seen | None

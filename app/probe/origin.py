@@ -90,6 +90,8 @@ class Origin:
         images = {key: one.directory for key, one in found.items() if one.directory}
         seen = {key: one.seen for key, one in found.items() if one.seen}
         notes = msgspec.structs.replace(self._notes, isos=seen)
+        if looking.unread:
+            self.faults = (*self.faults, _unread("ISO directories", looking.unread))
         if images != self.images or notes != self._notes:
             self._records.save_images(images, notes)
         self.images, self._notes = images, notes
@@ -206,10 +208,9 @@ class _Visit:
         """Reads the repomd.xml files of these repos. Returns those that could be read; if `conditional`, only
         those that have changed."""
         found = await asyncio.gather(*(self._read_one(target, conditional) for target in targets))
-        missing = [key for key, answer in found if isinstance(answer, str)]
-        if missing:
-            examples = ", ".join(f"{target.key} ({why})" for target, why in found if isinstance(why, str))
-            self.faults.append(f"{len(missing)} repos could not be read: {examples[:300]}")
+        reasons = {target.key: why for target, why in found if isinstance(why, str)}
+        if reasons:
+            self.faults.append(_unread("repos", reasons))
         return [(target, answer) for target, answer in found if isinstance(answer, Fetched)]
 
     async def ask(self, target: Directory, asking: Asking) -> Fetched | Failure:
@@ -248,3 +249,9 @@ class _Visit:
         if conditional and seen is not None and digest_of(answer.body) == seen.sha256:
             return target, None
         return target, answer
+
+
+def _unread(what: str, reasons: Mapping[str, str]) -> str:
+    """Returns the words for what could not be read at the origin, by the reasons for each key."""
+    examples = ", ".join(f"{key} ({why})" for key, why in reasons.items())
+    return f"{len(reasons)} {what} could not be read: {examples[:300]}"

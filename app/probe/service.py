@@ -240,7 +240,7 @@ class Prober:
             await asyncio.sleep(self.pace.origin_every_s)
 
     async def _look_at(self, origin: Origin) -> None:
-        before = origin.faults
+        before, images = origin.faults, origin.images
         try:
             changed = await origin.refresh(self.config, self.pace.reread_after_s)
         except RecordsError as error:
@@ -251,6 +251,8 @@ class Prober:
             return
         if changed:
             log.info("the origin has new versions of %d repos", len(changed))
+        if origin.images != images:
+            log.info("the origin's images have changed: they are known in %d directories", len(origin.images))
         if origin.faults != before:
             log.warning("origin: %s", "; ".join(origin.faults) or "all is well again")
 

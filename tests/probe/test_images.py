@@ -130,14 +130,22 @@ def test_what_is_gone_is_not_known_any_more(fleet: Fleet) -> None:
     assert origin.images == written(fleet) == {}
 
 
-@pytest.mark.parametrize("behaviour", [f.answering(500), f.answering(503)])
-def test_an_origin_that_fails_changes_nothing(fleet: Fleet, behaviour: f.Behaviour) -> None:
-    """What was known stays."""
+def test_an_origin_that_fails_changes_nothing(fleet: Fleet) -> None:
+    """What was known stays, and the origin's faults say what could not be read."""
+
+    class Failing(IsoDirectory):
+        async def __call__(self, fleet: Fleet, asked: f.Asked) -> None:
+            if asked.path.startswith(FOLDER):
+                asked.send(500, b"no")
+            else:
+                await super().__call__(fleet, asked)
+
     origin = look(fleet, IsoDirectory())
     before = written(fleet)
-    fleet.behaviours[f.ORIGIN] = behaviour
-    asyncio.run(origin.refresh(read_service_config(fleet.folder / "config.yml")[0], reread_after_s=0.0))
+    assert origin.faults == ()
+    look(fleet, Failing(), origin)
     assert origin.images == written(fleet) == before != {}
+    assert origin.faults == (f"1 ISO directories could not be read: {KEY} (HTTP 500)",)
 
 
 def test_a_file_counts_only_after_two_equal_reads(fleet: Fleet) -> None:
