@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import cos, hypot, pi, sin, sqrt
 from urllib.parse import quote
 
@@ -27,13 +28,15 @@ from app.render.statistics import country_name
 from app.render.world import WIDTH, WORLD, View, around, picture
 from app.snapshot.loaded import LoadedSnapshot
 
-KINDS = {
+KINDS = {"ok": "served", "warn": "degraded", "bad": "at fault", "off": "other"}
+"""A word for each colour that dots have by status (`facts.STATUS_KINDS`), in the order around a ring."""
+MEANINGS = {
     "ok": "served",
-    "warn": "served, but not for all",
-    "bad": "not served, because something is wrong",
-    "off": "not served now",
+    "warn": "degraded: not in all lists",
+    "bad": "at fault: stale, broken or unreachable",
+    "off": "other: switched off, empty, or not asked yet",
 }
-"""What the colours mean that dots have by status (`facts.STATUS_KINDS`), in this order around a ring."""
+"""The same in full, for a legend."""
 _LEAST, _LARGEST = 4.5, 26.0
 _OF_ALL = 80.0
 """The radius that a dot for all clients would have if none were the largest."""
@@ -60,8 +63,8 @@ class Mark:
     kind: str
     #: Its part of all clients, or of all mirrors where no shares are known.
     share: float
-    #: Its place in the client's list; 0 where there is none.
-    position: int = 0
+    #: Its place in the client's list, if the map is of one.
+    position: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,15 @@ class _Dot:
     x: float
     y: float
 
-    @property
+    @cached_property
     def radius(self) -> float:
         size = _OF_ALL * sqrt(sum(mark.share for mark in self.marks))
         needed = _LEAST if len(self.marks) == 1 else _RING + 1.5 + _DIGIT * len(str(len(self.marks)))
         return max(needed, min(_LARGEST, size))
 
-    def distance(self, other: _Dot) -> float:
-        return hypot(self.x - other.x, self.y - other.y)
+    def gap(self, other: _Dot) -> float:
+        """Returns how far the edges of two dots are apart; it is below zero where they overlap."""
+        return hypot(self.x - other.x, self.y - other.y) - self.radius - other.radius
 
     def with_(self, other: _Dot) -> _Dot:
         """Returns one dot for the marks of both, in the middle of them."""
@@ -189,12 +193,12 @@ def _merged(dots: Iterable[_Dot]) -> list[_Dot]:
     apart: list[_Dot] = []
     while waiting:
         dot = waiting.pop()
-        touching = min(apart, key=dot.distance, default=None)
-        if touching is None or dot.distance(touching) >= dot.radius + touching.radius:
+        nearest = min(apart, key=dot.gap, default=None)
+        if nearest is None or dot.gap(nearest) >= 0:
             apart.append(dot)
         else:
-            apart.remove(touching)
-            waiting.append(dot.with_(touching))
+            apart.remove(nearest)
+            waiting.append(dot.with_(nearest))
     return apart
 
 
@@ -233,7 +237,7 @@ def _words(dot: _Dot) -> str:
 
 def _places(dot: _Dot) -> str:
     """Returns the places of a dot's mirrors in the client's list, such as "1, 4"."""
-    return ", ".join(str(position) for position in sorted(mark.position for mark in dot.marks) if position)
+    return ", ".join(map(str, sorted(mark.position for mark in dot.marks if mark.position is not None)))
 
 
 # --- shapes ----------------------------------------------------------------------------------------
