@@ -15,7 +15,8 @@ from app.model import Mirror, Protocol, Record, Repo, ServiceConfig
 
 REPOMD = "repodata/repomd.xml"
 """The path, below a repo's directory, of the file that shows which version of the repo is there."""
-_ISO_CHECKSUMS = "CHECKSUM"
+ISO_CHECKSUMS = ("CHECKSUM", "SHA256SUMS")
+"""The names that the file with the checksums of an ISO directory may have. The first is the usual one."""
 _BASEARCH = "$basearch"
 _NUMBER = re.compile(r"\d{1,9}")
 
@@ -37,11 +38,13 @@ class Directory(Record, frozen=True, kw_only=True):
     key: str
     #: Whether the config says that mirrors have the directory.
     expected: bool = True
+    #: The name of the file with the checksums, in an ISO directory.
+    checksums: str = ISO_CHECKSUMS[0]
 
     @property
     def file(self) -> str:
         """The path, below a base URL, of the file that the prober asks for."""
-        return self.path + (REPOMD if self.repo else _ISO_CHECKSUMS)
+        return self.path + (REPOMD if self.repo else self.checksums)
 
 
 def directories(config: ServiceConfig) -> tuple[Directory, ...]:

@@ -51,6 +51,12 @@ STATUS_KINDS: Mapping[Overall, str] = {
 """How good a status is, in the words that the style sheet has colours for."""
 
 
+def size(in_bytes: int) -> str:
+    """Returns a size as people say it of images: in MB, or from a thousand of these on in GB."""
+    megabytes = in_bytes / 1e6
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
+
+
 def is_web_address(url: str) -> bool:
     """Returns whether a URL may be a link on a page: http or https alone."""
     return url.lower().startswith(("https://", "http://"))
