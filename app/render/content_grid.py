@@ -12,8 +12,6 @@ from app.explain.mirror_report import MirrorReport
 from app.model import Exclusion
 
 ISOS = "ISOs"
-EVERY_ARCH = "all"
-"""The name of the column of repos whose path is the same for all arches."""
 
 
 class Mark(NamedTuple):
@@ -46,7 +44,8 @@ class ReleaseGrid:
 
     release: str
     arches: tuple[str, ...]
-    #: The verdicts of each repo by its name, one for each arch.
+    #: The verdicts of each repo by its name: one for each arch, or a single one for a repo whose path is the
+    #: same for all arches.
     rows: Mapping[str, tuple[str, ...]]
 
 
@@ -55,7 +54,7 @@ def grids(report: MirrorReport) -> list[ReleaseGrid]:
     verdicts: dict[str, dict[str, dict[str, str]]] = {}
     for key, verdict in report.content.items():
         release, repo, arch = parse_question_key(key)
-        verdicts.setdefault(release, {}).setdefault(repo or ISOS, {})[arch or EVERY_ARCH] = verdict
+        verdicts.setdefault(release, {}).setdefault(repo or ISOS, {})[arch] = verdict
     for key, has in report.isos.items():
         release, _, arch = key.partition("/")
         verdicts.setdefault(release, {}).setdefault(ISOS, {})[arch] = "current" if has else "missing"
@@ -63,9 +62,11 @@ def grids(report: MirrorReport) -> list[ReleaseGrid]:
 
 
 def _grid(release: str, repos: Mapping[str, Mapping[str, str]]) -> ReleaseGrid:
-    found = dict.fromkeys(arch for verdicts in repos.values() for arch in verdicts)
-    arches = tuple(sorted(found, key=lambda arch: arch == EVERY_ARCH))
-    rows = {repo: tuple(verdicts.get(arch, "none") for arch in arches) for repo, verdicts in repos.items()}
+    arches = tuple(dict.fromkeys(arch for verdicts in repos.values() for arch in verdicts if arch))
+    rows = {
+        repo: (verdicts[""],) if "" in verdicts else tuple(verdicts.get(arch, "none") for arch in arches)
+        for repo, verdicts in repos.items()
+    }
     return ReleaseGrid(release, arches, rows)
 
 

@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from app.explain.advice import ADVICE, Advice
-from app.explain.mirror_report import MirrorReport, MirrorSummary
+from app.explain.evidence import hours
+from app.explain.mirror_report import MirrorReport, MirrorSummary, probed
 from app.explain.mirror_search import Found
 from app.model import FAMILIES, PROTOCOLS, Exclusion, Family, Protocol, ServiceConfig
 from app.model.countries import english_name, folded
@@ -32,6 +33,7 @@ def mirrors_page(
 ) -> Page:
     """Renders the page of all mirrors that a request wants. `summaries` are those of all mirrors. The page is
     the same for all clients, so it does not show its own URL."""
+    has_shares = any(one.share is not None for one in summaries)
     return page(
         frame,
         "mirrors.html",
@@ -42,8 +44,8 @@ def mirrors_page(
         described=described(chosen),
         groups=_groups(found.mirrors, chosen),
         options=_options(config, summaries, chosen),
-        orders=ORDERS,
-        has_shares=any(one.share is not None for one in summaries),
+        orders=[order for order in ORDERS if has_shares or order != "share"],
+        has_shares=has_shares,
     )
 
 
@@ -133,6 +135,7 @@ def mirror_page(frame: Frame, report: MirrorReport) -> Page:
         "/mirrors",
         report=report,
         standing=standing(report),
+        last_asked=last_asked(report),
         advice=_advice(report),
         lacks=[(lack, ADVICE[lack.mark.reason]) for lack in content_grid.lacks(report) if lack.mark.reason],
         addresses=addresses(report),
@@ -150,8 +153,19 @@ def standing(report: MirrorReport) -> str:
     if not report.served:
         return f"Not served: {report.status}{since}."
     if report.status == "degraded":
-        return f"Served, but not for all that it is meant to have{since and f',{since}'}."
+        return f"Degraded: served, but not for all that it is meant to have{since and f',{since}'}."
     return f"Served{since}."
+
+
+def last_asked(report: MirrorReport) -> str:
+    """Returns in a sentence when a mirror was last asked, and how old its content was then."""
+    if report.probed_at is None:
+        return "It has not been asked yet."
+    age = ""
+    if report.age_s is not None:
+        behind = f"{hours(report.age_s)} behind" if report.age_s else "as new as"
+        age = f"; then it was {behind} the origin"
+    return f"It was last asked at {probed(report)}{age}."
 
 
 def _advice(report: MirrorReport) -> Advice | None:

@@ -94,7 +94,7 @@ def _words(text: str) -> tuple[str, ...]:
     if len(text) > MAX_WORDS_LENGTH:
         raise BadValueError("q", text, f"use at most {MAX_WORDS_LENGTH} characters")
     if not text.isprintable():
-        raise BadValueError("q", text, "use words")
+        raise BadValueError("q", text, "use printable characters")
     return tuple(dict.fromkeys(text.lower().split()))
 
 
