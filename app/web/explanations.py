@@ -15,7 +15,8 @@ from app.explain.client_facts import ClientFacts, Databases, client_facts
 from app.explain.explanation import Live, explain, schema
 from app.explain.inquiry import Inquiry
 from app.model.network import parse_network
-from app.render import html, json
+from app.render import json
+from app.render.explanation_page import explanation_page
 from app.render.explanation_text import client_text, explanation_text
 from app.render.map_page import client_map_page
 from app.request.clients import Client
@@ -38,7 +39,8 @@ def explained(current: Current, serving: Serving, client: Client, inquiry: Inqui
             # With `ip=` the explanation is the same, unless there are mirrors for the client's network.
             own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
-            return own_page(html.explanation_page(frame_of(serving), explanation, wanted.parameters, url))
+            frame, snapshot = frame_of(serving), live.snapshot
+            return own_page(explanation_page(frame, snapshot, explanation, wanted.parameters, url))
         case "text":
             return own_document("text", explanation_text(explanation).encode())
 

@@ -61,6 +61,10 @@ class MirrorAnswers:
         continent = read_filter(serving.snapshot.config, asked).continent
         return self._answer(network, wanted, f"map {continent}", lambda: network.map(continent))
 
+    def summaries(self, serving: Serving) -> list[MirrorSummary]:
+        """Returns a summary of each mirror, as it is served now."""
+        return self._network_of(serving).summaries
+
     def _answer(
         self, network: _Network, wanted: Wanted, name: str, make: Callable[[], SharedDocument]
     ) -> Answer:
@@ -87,18 +91,18 @@ class _Network:
         return serving is self._serving and current.cities is self._live.cities
 
     def page(self, chosen: MirrorFilter) -> SharedDocument:
-        found = find(self._live.snapshot, self._summaries, chosen)
+        found = find(self._live.snapshot, self.summaries, chosen)
         frame, config = frame_of(self._serving), self._serving.snapshot.config
         return SharedDocument(
-            "html", mirror_pages.mirrors_page(frame, config, self._summaries, chosen, found)
+            "html", mirror_pages.mirrors_page(frame, config, self.summaries, chosen, found)
         )
 
     def map(self, continent: str) -> SharedDocument:
         frame, snapshot = frame_of(self._serving), self._live.snapshot
-        return SharedDocument("html", map_page(frame, self._summaries, snapshot, continent))
+        return SharedDocument("html", map_page(frame, self.summaries, snapshot, continent))
 
     def json(self, chosen: MirrorFilter) -> SharedDocument:
-        found = find(self._live.snapshot, self._summaries, chosen)
+        found = find(self._live.snapshot, self.summaries, chosen)
         return SharedDocument("json", json.document(found.mirrors))
 
     def page_of(self, name: str) -> SharedDocument:
@@ -108,7 +112,7 @@ class _Network:
         return SharedDocument("json", json.document(self._report(name)))
 
     @cached_property
-    def _summaries(self) -> list[MirrorSummary]:
+    def summaries(self) -> list[MirrorSummary]:
         statistics = self._serving.statistics
         mirrors = statistics.of_service().mirrors if statistics else ()
         shares = {one.mirror: one.planned for one in mirrors}
