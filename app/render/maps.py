@@ -52,7 +52,7 @@ _NAMED = 6
 
 
 @dataclass(frozen=True)
-class Mark:
+class MirrorMark:
     """A mirror, as a map shows it."""
 
     mirror: str
@@ -72,7 +72,7 @@ class Mark:
 class _Dot:
     """The marks that one dot stands for, and where on the map it is."""
 
-    marks: tuple[Mark, ...]
+    marks: tuple[MirrorMark, ...]
     x: float
     y: float
 
@@ -102,13 +102,13 @@ class _Dot:
 # --- what is on a map ------------------------------------------------------------------------------
 
 
-def marks_of(summaries: Sequence[MirrorSummary]) -> list[Mark]:
+def marks_of(summaries: Sequence[MirrorSummary]) -> list[MirrorMark]:
     """Returns the marks of these mirrors, but of those of which it is not known where they are. Where no
     mirror's share of clients is known, all are drawn as if they had the same."""
     same = 1 / len(summaries) if all(one.share is None for one in summaries) and summaries else 0.0
     found = ((one, _point(one.location.latitude, one.location.longitude)) for one in summaries)
     return [
-        Mark(
+        MirrorMark(
             mirror=one.mirror,
             where=where,
             country=one.location.country,
@@ -130,7 +130,9 @@ def of_answer(explanation: Explanation, snapshot: LoadedSnapshot) -> Markup | No
         where = snapshot.mirrors[snapshot.number[entry.mirror]].coordinates if entry.mirror else None
         if entry.mirror and where:
             marks.append(
-                Mark(entry.mirror, where, entry.country, entry.city, "listed", "ok", 0.0, entry.position)
+                MirrorMark(
+                    entry.mirror, where, entry.country, entry.city, "listed", "ok", 0.0, entry.position
+                )
             )
     if not marks:
         return None
@@ -161,7 +163,7 @@ class MirrorMap:
 
     #: What it shows, for those who cannot see it.
     title: str
-    marks: Iterable[Mark]
+    marks: Iterable[MirrorMark]
     view: View = WORLD
     #: The cloud regions that it shows, and where they are.
     regions: Mapping[CloudRegion, Coordinates] = field(default_factory=dict)
@@ -181,7 +183,7 @@ class MirrorMap:
         return picture(self.title, view, *squares, *lines, *shapes, *here, is_plain=self.is_plain)
 
 
-def _dots(marks: Iterable[Mark], view: View) -> list[_Dot]:
+def _dots(marks: Iterable[MirrorMark], view: View) -> list[_Dot]:
     """Returns the dots of these marks, the largest first. Marks are taken together where they are in one
     country, and their dots would touch."""
     by_country: dict[str | None, list[_Dot]] = {}
@@ -252,7 +254,7 @@ def _places(dot: _Dot) -> str:
 def sample(kind: str) -> Markup:
     """Draws the dot of a mirror of one of KINDS, or the square of a "region", for a legend."""
     middle = Coordinates(latitude=0, longitude=0)
-    dot = _Dot((Mark("", middle, None, None, "", kind, 0.0),), 7, 7)
+    dot = _Dot((MirrorMark("", middle, None, None, "", kind, 0.0),), 7, 7)
     shape = _square(dot.x, dot.y) if kind == "region" else _shape(dot)
     return Markup('<svg class="sample" viewBox="0 0 14 14" aria-hidden="true">{}</svg>').format(shape)
 
