@@ -15,7 +15,7 @@ from app.model import Coordinates
 from app.model.countries import countries
 from app.model.network import CloudRegion
 from app.render import maps
-from app.render.maps import KINDS, MirrorMark, MirrorMap
+from app.render.maps import KINDS, MirrorMap, MirrorMark
 from app.render.world import CONTINENTS, WORLD, View
 
 TOWNS = {
