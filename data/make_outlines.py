@@ -54,9 +54,13 @@ def _directed(arcs: list[list[Point]], number: int) -> list[Point]:
 
 
 def placed(ring: list[Point]) -> list[Point]:
-    """Returns an outline on the side of the cut on which most of it is."""
-    is_beyond = sum(east for east, _ in ring) / len(ring) < CUT
-    return [(east + 360, north) for east, north in ring] if is_beyond else ring
+    """Returns an outline in one piece, although degrees east jump by 360 at the date line, on the side of the
+    cut on which most of it is."""
+    easts = [ring[0][0]]
+    for east, _ in ring[1:]:
+        easts.append(easts[-1] + (east - easts[-1] + 180) % 360 - 180)
+    turn = (sum(easts) / len(easts) - CUT) // 360 * 360
+    return [(east - turn, north) for east, (_, north) in zip(easts, ring, strict=True)]
 
 
 def simplified(ring: list[Point]) -> list[Point]:

@@ -21,6 +21,7 @@ from app.model.errors import (
     StoreError,
 )
 from app.model.fates import Exclusion, Fate, Overall, Pass
+from app.model.images import Image, ImageDirectory
 from app.model.measured import (
     Content,
     Endpoint,
@@ -59,6 +60,8 @@ __all__ = [
     "Finding",
     "GeoError",
     "HistoryError",
+    "Image",
+    "ImageDirectory",
     "Logo",
     "Mirror",
     "MirrorState",

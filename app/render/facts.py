@@ -9,14 +9,16 @@ from datetime import datetime, timedelta
 
 from app.explain.client_facts import ClientFacts, GeoipDatabase
 from app.explain.evidence import hours
-from app.explain.explanation import Explanation, QuestionFacts, Rank
+from app.explain.explanation import ExcludedEntry, Explanation, QuestionFacts, Rank
 from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, Overall, probed
-from app.model import Exclusion
+from app.model import Exclusion, Pass
 from app.model.place import region_in
 from app.model.words import moment
 from app.snapshot.statistics import MirrorRequests
 
 Row = tuple[str, str]
+
+
 TERMS = ("distance", "border", "continent", "load", "weight", "spread")
 CONTINENTS = {
     "AF": "Africa",
@@ -28,6 +30,14 @@ CONTINENTS = {
     "SA": "South America",
 }
 
+_FIRST_BECAUSE: Mapping[Pass, str] = {
+    Pass.EXCLUSIVE: "the client's network has it to itself",
+    Pass.NETBLOCK: "it serves the client's network",
+    Pass.REGION: "it is for the client's cloud region",
+    Pass.ASN: "it is in the network of the client's provider",
+    Pass.GEOGRAPHY: "it is near",
+    Pass.LAST_RESORT: "no better one is known",
+}
 STATUS_KINDS: Mapping[Overall, str] = {
     "ok": "ok",
     "degraded": "warn",
@@ -39,6 +49,12 @@ STATUS_KINDS: Mapping[Overall, str] = {
     "not carried": "off",
 }
 """How good a status is, in the words that the style sheet has colours for."""
+
+
+def size(in_bytes: int) -> str:
+    """Returns a size as people say it of images: in MB, or from a thousand of these on in GB."""
+    megabytes = in_bytes / 1e6
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
 
 
 def is_web_address(url: str) -> bool:
@@ -165,6 +181,31 @@ def answer_line(explanation: Explanation) -> str:
     if explanation.reason in ("origin", "vault"):
         return f"the {explanation.reason} alone; {explanation.excluded_count} mirrors are left out"
     return f"{served} of {total} mirrors; decided by: {explanation.reason}"
+
+
+def answer_sentence(explanation: Explanation) -> str:
+    """Returns the answer as a sentence: who gets how many mirrors for what, which is the first, and why."""
+    who = f"{explanation.client.address} gets"
+    of = title(explanation.question)
+    if explanation.reason in (Pass.ORIGIN, Pass.VAULT):
+        return f"{who} the {explanation.reason} alone for {of}."
+    count, total = explanation.served_count, explanation.served_count + explanation.excluded_count
+    mirrors = "no mirror" if not count else f"{count} of {total} mirrors"
+    if not explanation.served or explanation.served[0].position != 1:
+        return f"{who} {mirrors} for {of}."
+    first = explanation.served[0]
+    where = ", ".join(filter(None, (first.city, first.country)))
+    near = f"{first.mirror}{f' ({where})' if where else ''}"
+    return f"{who} {mirrors} for {of}. The first is {near}, because {_FIRST_BECAUSE[first.pass_]}."
+
+
+def by_reason(explanation: Explanation) -> list[tuple[Exclusion, list[ExcludedEntry]]]:
+    """Returns the mirrors that are left out by their reason, those of a reason nearest first. Reasons that
+    keep a mirror out for good come before the others."""
+    groups: dict[Exclusion, list[ExcludedEntry]] = {}
+    for entry in explanation.excluded:
+        groups.setdefault(entry.reason, []).append(entry)
+    return sorted(groups.items(), key=lambda group: (not is_bad(group[0]), group[0]))
 
 
 def ranked_from(explanation: Explanation) -> str:

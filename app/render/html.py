@@ -7,7 +7,6 @@ A page says which generation it was made from, and how old that is. The age is p
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -16,7 +15,6 @@ import jinja2
 from markupsafe import Markup, escape
 
 from app.explain.evidence import hours
-from app.explain.explanation import Explanation
 from app.model import Site
 from app.model.words import moment
 from app.render import assets, facts, pictures, statistics
@@ -33,9 +31,6 @@ NAVIGATION = (
     ("/explain", "Why this list?"),
 )
 """The entries of the navigation on every page: path and name."""
-CARRIED_ON = ("ip", "mirror", "protocol", "family", "country", "exclude_country", "region", "limit")
-"""Parameters that the form on the page sends again, besides release, repo and arch."""
-
 _MADE_FROM = "\0made from\0"
 """What stands in a page until it is sent, for the words about its generation. No text from outside that is
 rendered after it can hold this, because it is the last of a page."""
@@ -84,22 +79,16 @@ class Page:
         return self.with_words(self.frame.made_from(now_s))
 
 
-def explanation_page(frame: Frame, explanation: Explanation, parameters: Mapping[str, str], url: str) -> Page:
-    """Renders the page of an explanation. `parameters` are those of the request, for the form on the page;
-    `url` is the address of the same explanation, for the curl command on the page."""
-    question = explanation.question
-    form = {
-        "release": question.asked,
-        "repo": question.repo or "",
-        "arch": question.arch or "",
-        **{name: parameters[name] for name in CARRIED_ON if name in parameters},
-    }
-    return page(frame, "explanation.html", "/explain", e=explanation, form=form, curl=curl(url))
-
-
 def statistics_page(frame: Frame, found: Statistics) -> Page:
     """Renders the page of statistics. It is the same for all clients."""
     return page(frame, "statistics.html", "/statistics", s=found)
+
+
+def error_page(frame: Frame, status: str, message: str) -> Page:
+    """Renders the page of an error. `status` is its number and name, such as "404 Not Found"; `message` is
+    the text that other clients get."""
+    sentence, _, more = message.partition("\n")
+    return page(frame, "error.html", "", status=status, sentence=sentence, more=more)
 
 
 def curl(url: str) -> str:

@@ -41,23 +41,26 @@ def document(content: object) -> bytes:
 
 def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
     """Renders a mirrorlist as a JSON document."""
-    if selection.packed:
-        mirrors = (snapshot.mirrors[index] for index in selection.mirrors)
-        listed = [
-            ListedMirror(url=url, mirror=mirror.name, country=mirror.country, reason=pass_)
-            for url, mirror, pass_ in zip(selection.urls, mirrors, selection.passes, strict=True)
-        ]
-    else:
-        listed = [
-            ListedMirror(url=url, mirror=None, country=None, reason=selection.reason)
-            for url in selection.urls
-        ]
     answer = MirrorList(
         release=question.release,
         repo=question.repo or "",
         arch=question.arch or None,
         reason=selection.reason,
         generation=snapshot.generation,
-        mirrors=listed,
+        mirrors=listed(snapshot, selection),
     )
     return document(answer)
+
+
+def listed(snapshot: LoadedSnapshot, selection: Selection) -> list[ListedMirror]:
+    """Returns the entries of a mirrorlist, best first."""
+    if not selection.packed:
+        return [
+            ListedMirror(url=url, mirror=None, country=None, reason=selection.reason)
+            for url in selection.urls
+        ]
+    mirrors = (snapshot.mirrors[index] for index in selection.mirrors)
+    return [
+        ListedMirror(url=url, mirror=mirror.name, country=mirror.country, reason=pass_)
+        for url, mirror, pass_ in zip(selection.urls, mirrors, selection.passes, strict=True)
+    ]

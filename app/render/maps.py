@@ -11,8 +11,9 @@ A map only repeats what stands in a table on its page. Texts of mirror files are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import cos, hypot, pi, sin, sqrt
 from urllib.parse import quote
 
@@ -27,13 +28,15 @@ from app.render.statistics import country_name
 from app.render.world import WIDTH, WORLD, View, around, picture
 from app.snapshot.loaded import LoadedSnapshot
 
-KINDS = {
+KINDS = {"ok": "served", "warn": "degraded", "bad": "at fault", "off": "other"}
+"""A word for each colour that dots have by status (`facts.STATUS_KINDS`), in the order around a ring."""
+MEANINGS = {
     "ok": "served",
-    "warn": "served, but not for all",
-    "bad": "not served, because something is wrong",
-    "off": "not served now",
+    "warn": "degraded: not in all lists",
+    "bad": "at fault: stale, broken or unreachable",
+    "off": "other: switched off, empty, or not asked yet",
 }
-"""What the colours mean that dots have by status (`facts.STATUS_KINDS`), in this order around a ring."""
+"""The same in full, for a legend."""
 _LEAST, _LARGEST = 4.5, 26.0
 _OF_ALL = 80.0
 """The radius that a dot for all clients would have if none were the largest."""
@@ -60,8 +63,8 @@ class Mark:
     kind: str
     #: Its part of all clients, or of all mirrors where no shares are known.
     share: float
-    #: Its place in the client's list; 0 where there is none.
-    position: int = 0
+    #: Its place in the client's list, if the map is of one.
+    position: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,15 @@ class _Dot:
     x: float
     y: float
 
-    @property
+    @cached_property
     def radius(self) -> float:
         size = _OF_ALL * sqrt(sum(mark.share for mark in self.marks))
         needed = _LEAST if len(self.marks) == 1 else _RING + 1.5 + _DIGIT * len(str(len(self.marks)))
         return max(needed, min(_LARGEST, size))
 
-    def distance(self, other: _Dot) -> float:
-        return hypot(self.x - other.x, self.y - other.y)
+    def gap(self, other: _Dot) -> float:
+        """Returns how far the edges of two dots are apart; it is below zero where they overlap."""
+        return hypot(self.x - other.x, self.y - other.y) - self.radius - other.radius
 
     def with_(self, other: _Dot) -> _Dot:
         """Returns one dot for the marks of both, in the middle of them."""
@@ -92,11 +96,10 @@ class _Dot:
 # --- what is on a map ------------------------------------------------------------------------------
 
 
-def marks_of(summaries: Iterable[MirrorSummary], shares: Mapping[str, float]) -> list[Mark]:
-    """Returns the marks of these mirrors, but of those of which it is not known where they are. `shares` has
-    the part of all clients that each gets; where it is empty, all get the same."""
-    summaries = list(summaries)
-    same = 0.0 if shares else 1 / max(1, len(summaries))
+def marks_of(summaries: Sequence[MirrorSummary]) -> list[Mark]:
+    """Returns the marks of these mirrors, but of those of which it is not known where they are. Where no
+    mirror's share of clients is known, all are drawn as if they had the same."""
+    same = 1 / len(summaries) if all(one.share is None for one in summaries) and summaries else 0.0
     found = ((one, _point(one.location.latitude, one.location.longitude)) for one in summaries)
     return [
         Mark(
@@ -106,7 +109,7 @@ def marks_of(summaries: Iterable[MirrorSummary], shares: Mapping[str, float]) ->
             city=one.location.city,
             status=one.status,
             kind=facts.STATUS_KINDS[one.status],
-            share=shares.get(one.mirror, same),
+            share=one.share or same,
         )
         for one, where in found
         if where is not None
@@ -132,7 +135,7 @@ def of_answer(explanation: Explanation, snapshot: LoadedSnapshot) -> Markup | No
 
 def of_mirror(summary: MirrorSummary) -> Markup | None:
     """Draws one mirror and the land around it; None if it is not known where it is."""
-    marks = marks_of([summary], {summary.mirror: 0.0})
+    marks = marks_of([summary])
     view = around([mark.where for mark in marks], 400) if marks else None
     return MirrorMap("Where this mirror is", marks, view).drawn() if view else None
 
@@ -165,7 +168,7 @@ class MirrorMap:
         """Draws the map."""
         view, client = self.view, self.client
         dots = _dots([mark for mark in self.marks if view.has(mark.where)], view)
-        squares = [_square(view, name, where) for name, where in self.regions.items() if view.has(where)]
+        squares = [_region(view, name, where) for name, where in self.regions.items() if view.has(where)]
         lines = [_line(view, client, dot) for dot in dots] if client else []
         shapes = [_plain(dot) if self.is_plain else _linked(dot) for dot in dots]
         here = [_client(view, client)] if client else []
@@ -190,12 +193,12 @@ def _merged(dots: Iterable[_Dot]) -> list[_Dot]:
     apart: list[_Dot] = []
     while waiting:
         dot = waiting.pop()
-        touching = min(apart, key=dot.distance, default=None)
-        if touching is None or dot.distance(touching) >= dot.radius + touching.radius:
+        nearest = min(apart, key=dot.gap, default=None)
+        if nearest is None or dot.gap(nearest) >= 0:
             apart.append(dot)
         else:
-            apart.remove(touching)
-            waiting.append(dot.with_(touching))
+            apart.remove(nearest)
+            waiting.append(dot.with_(nearest))
     return apart
 
 
@@ -234,10 +237,18 @@ def _words(dot: _Dot) -> str:
 
 def _places(dot: _Dot) -> str:
     """Returns the places of a dot's mirrors in the client's list, such as "1, 4"."""
-    return ", ".join(str(position) for position in sorted(mark.position for mark in dot.marks) if position)
+    return ", ".join(map(str, sorted(mark.position for mark in dot.marks if mark.position is not None)))
 
 
 # --- shapes ----------------------------------------------------------------------------------------
+
+
+def sample(kind: str) -> Markup:
+    """Draws the dot of a mirror of one of KINDS, or the square of a "region", for a legend."""
+    middle = Coordinates(latitude=0, longitude=0)
+    dot = _Dot((Mark("", middle, None, None, "", kind, 0.0),), 7, 7)
+    shape = _square(dot.x, dot.y) if kind == "region" else _shape(dot)
+    return Markup('<svg class="sample" viewBox="0 0 14 14" aria-hidden="true">{}</svg>').format(shape)
 
 
 def _shape(dot: _Dot) -> Markup:
@@ -317,7 +328,9 @@ def _client(view: View, client: Coordinates) -> Markup:
     return Markup('<path class="client" d="{}"><title>the client</title></path>').format(cross)
 
 
-def _square(view: View, region: CloudRegion, where: Coordinates) -> Markup:
-    x, y = view.point(where)
-    square = Markup('<path class="region" d="M{:.1f} {:.1f}h8v8h-8z"><title>{}</title></path>')
-    return square.format(x - 4, y - 4, f"cloud region {region}")
+def _region(view: View, region: CloudRegion, where: Coordinates) -> Markup:
+    return Markup("<g><title>{}</title>{}</g>").format(f"cloud region {region}", _square(*view.point(where)))
+
+
+def _square(x: float, y: float) -> Markup:
+    return Markup('<path class="region" d="M{:.1f} {:.1f}h8v8h-8z"/>').format(x - 4, y - 4)

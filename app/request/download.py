@@ -73,6 +73,13 @@ def parse_download(parser: Parser, target: str, parameters: Mapping[str, str], s
     )
 
 
+def iso_directory(parser: Parser, release: str, arch: str, secure: bool) -> Download:
+    """Returns the download of an ISO directory. `secure` is as for `parse_download`. Raises
+    UnknownNameError."""
+    named = parser.parse_isos({}, release, arch)
+    return parse_download(parser, f"/download/{named.release}/{named.path}", {}, secure)
+
+
 def directory_of(parser: Parser, target: str, download: Download) -> Download | None:
     """Returns the directory of a download, which `target` asked for, if each file with a plain name in this
     directory is a download from the same repo; None if a name may lead into another repo."""

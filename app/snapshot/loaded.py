@@ -66,6 +66,7 @@ class LoadedSnapshot:
         self.networks = snapshot.networks
         self.place_database = snapshot.place_database
         self.repomd = snapshot.repomd
+        self.images = snapshot.images
         self.rows = {name: row for row, name in enumerate(places.names.split("\n"))}
         width = len(self.mirrors)
         distinct = max(snapshot.rows, default=-1) + 1

@@ -14,6 +14,7 @@ import msgspec
 
 from app.model import (
     Coordinates,
+    ImageDirectory,
     Pass,
     Protocol,
     Record,
@@ -23,7 +24,7 @@ from app.model import (
     digest_of,
 )
 
-SCHEMA = 4
+SCHEMA = 5
 
 Kilometres = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Asn = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
@@ -147,6 +148,8 @@ class Snapshot(Record, frozen=True, kw_only=True):
     networks: str | None = None
     #: The versions of repomd.xml that metalinks name, by the keys of `questions`.
     repomd: dict[str, tuple[RepomdVersion, ...]] = {}
+    #: The ISO directories of the origin, by the keys of `questions`; only those whose checksums are known.
+    images: dict[str, ImageDirectory] = {}
 
 
 class _Envelope(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 
 from flask import Flask, Response, request
@@ -19,6 +20,7 @@ from app.settings import Settings
 from app.store import Store, file_store
 from app.web.answers import mirrorlist_instead, no_snapshot, plain
 from app.web.downloads import sent_target
+from app.web.errors import for_browsers
 from app.web.fastpath import FastPath
 from app.web.plain import has_body, is_impossible, lacks_host
 from app.web.routes import NoSnapshotError, Routes, respond
@@ -50,6 +52,7 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
     clients = Clients(TrustedProxies(settings.trusted_proxies))
     Routes(current, clients).register(app)
     _register_errors(app)
+    app.after_request(partial(for_browsers, current))
     records = RequestLog(settings.request_log) if settings.request_log else None
     app.wsgi_app = FastPath(app.wsgi_app, current, clients, records)  # type: ignore[method-assign]  # Flask's own way to wrap it
     if records is not None:

@@ -8,13 +8,17 @@ take longer than a list.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from urllib.parse import urlencode
 
 from app.explain.client_facts import ClientFacts, Databases, client_facts
 from app.explain.explanation import Live, explain, schema
 from app.explain.inquiry import Inquiry
 from app.model.network import parse_network
-from app.render import html, json
+from app.render import json
+from app.render.explanation_page import explanation_page
 from app.render.explanation_text import client_text, explanation_text
+from app.render.map_page import client_map_page
 from app.request.clients import Client
 from app.serving.current import Current
 from app.serving.generation import Serving
@@ -35,9 +39,22 @@ def explained(current: Current, serving: Serving, client: Client, inquiry: Inqui
             # With `ip=` the explanation is the same, unless there are mirrors for the client's network.
             own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
-            return own_page(html.explanation_page(frame_of(serving), explanation, wanted.parameters, url))
+            frame, snapshot = frame_of(serving), live.snapshot
+            return own_page(explanation_page(frame, snapshot, explanation, wanted.parameters, url))
         case "text":
             return own_document("text", explanation_text(explanation).encode())
+
+
+def mapped(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
+    """Returns the page that shows on a map which list a client gets."""
+    explanation = explain(
+        live_of(current, serving),
+        client.of,
+        facts_of(current, serving, client),
+        replace(inquiry, mirror=None),
+    )
+    query = urlencode(wanted.parameters)
+    return own_page(client_map_page(frame_of(serving), explanation, serving.snapshot, query))
 
 
 def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind) -> Answer:

@@ -1,4 +1,4 @@
-"""Makes the answers about the mirrors that are not private: `/mirrors` and `/mirrors/<name>`.
+"""Makes the answers about the mirrors that are not private: `/mirrors`, `/mirrors/<name>` and `/map`.
 
 They are the same for all clients, as a page or as JSON. What is asked for decides them, and what is served.
 """
@@ -16,6 +16,7 @@ from app.explain.mirror_report import MirrorReport, MirrorSummary, mirror_report
 from app.explain.mirror_search import find
 from app.model.words import KnownWords
 from app.render import json, mirror_pages
+from app.render.map_page import map_page
 from app.request.mirror_filter import MirrorFilter, read_filter
 from app.serving.current import Current
 from app.serving.generation import Serving
@@ -52,6 +53,18 @@ class MirrorAnswers:
         make = network.page_of if wanted.kind == "html" else network.json_of
         return self._answer(network, wanted, f"/mirrors/{known}", partial(make, known))
 
+    def map(self, serving: Serving, wanted: Wanted) -> Answer:
+        """Returns the page with the map of the world or of a continent. Raises QuestionError for a continent
+        that does not exist."""
+        network = self._network_of(serving)
+        asked = {"continent": wanted.parameters.get("continent", "")}
+        continent = read_filter(serving.snapshot.config, asked).continent
+        return self._answer(network, wanted, f"map {continent}", lambda: network.map(continent))
+
+    def summaries(self, serving: Serving) -> list[MirrorSummary]:
+        """Returns a summary of each mirror, as it is served now."""
+        return self._network_of(serving).summaries
+
     def _answer(
         self, network: _Network, wanted: Wanted, name: str, make: Callable[[], SharedDocument]
     ) -> Answer:
@@ -78,14 +91,18 @@ class _Network:
         return serving is self._serving and current.cities is self._live.cities
 
     def page(self, chosen: MirrorFilter) -> SharedDocument:
-        found = find(self._live.snapshot, self._summaries, chosen)
+        found = find(self._live.snapshot, self.summaries, chosen)
         frame, config = frame_of(self._serving), self._serving.snapshot.config
         return SharedDocument(
-            "html", mirror_pages.mirrors_page(frame, config, self._summaries, chosen, found)
+            "html", mirror_pages.mirrors_page(frame, config, self.summaries, chosen, found)
         )
 
+    def map(self, continent: str) -> SharedDocument:
+        frame, snapshot = frame_of(self._serving), self._live.snapshot
+        return SharedDocument("html", map_page(frame, self.summaries, snapshot, continent))
+
     def json(self, chosen: MirrorFilter) -> SharedDocument:
-        found = find(self._live.snapshot, self._summaries, chosen)
+        found = find(self._live.snapshot, self.summaries, chosen)
         return SharedDocument("json", json.document(found.mirrors))
 
     def page_of(self, name: str) -> SharedDocument:
@@ -95,7 +112,7 @@ class _Network:
         return SharedDocument("json", json.document(self._report(name)))
 
     @cached_property
-    def _summaries(self) -> list[MirrorSummary]:
+    def summaries(self) -> list[MirrorSummary]:
         statistics = self._serving.statistics
         mirrors = statistics.of_service().mirrors if statistics else ()
         shares = {one.mirror: one.planned for one in mirrors}

@@ -1,13 +1,13 @@
-"""Answers that are not lists: the front page and readiness."""
+"""What all pages have in common, the files that they need, and the answer about readiness."""
 
 from __future__ import annotations
 
 import time
 
 from app.model.words import escaped
-from app.render import html, text
+from app.render import text
 from app.render.assets import Asset
-from app.render.html import Frame, Page
+from app.render.html import Frame
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import Answer
@@ -36,11 +36,6 @@ def frame_of(serving: Serving | None) -> Frame:
         return Frame()
     snapshot = serving.snapshot
     return Frame(snapshot.config.site, snapshot.generation, serving.published_at_s)
-
-
-def front(serving: Serving | None) -> Page:
-    """Returns the front page."""
-    return html.page(frame_of(serving), "front.html", "/")
 
 
 def asset(found: Asset, path: str) -> Answer:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Repos
+from tests.clients.conftest import IMAGE, Repos
 from tests.clients.service import Mirrorwise
 from tests.conftest import need_program
 
@@ -36,3 +36,11 @@ def test_download(tmp_path: Path, service: Mirrorwise, repos: Repos, path: str) 
     """A download is the file itself, whatever the Link headers say of other places and descriptions."""
     aria2(tmp_path, f"{service.url}/download/9/fresh/x86_64/os/{path}")
     assert (tmp_path / Path(path).name).read_bytes() == (repos.current / path).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["rare.iso", "spoilt.iso"])
+def test_image(tmp_path: Path, service: Mirrorwise, name: str) -> None:
+    """The metalink of an image leads to the image that the origin has, also where the first mirrors are dead,
+    do not have it, or have something else under its name."""
+    aria2(tmp_path, "--follow-metalink=mem", f"{service.url}/download/9/isos/x86_64/{name}.meta4")
+    assert (tmp_path / name).read_bytes() == IMAGE

@@ -12,10 +12,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.model import Coordinates, Pass, SnapshotError
+from app.model import Coordinates, Image, Pass, SnapshotError
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import NetworkGroup, Overlay, Snapshot, encode
-from tests.builders import AWS, NOW, Network, a_mirror, a_repomd, an_overlay, in_cloud, netblock
+from tests.builders import (
+    AWS,
+    NOW,
+    Network,
+    a_mirror,
+    a_repomd,
+    an_image_directory,
+    an_overlay,
+    in_cloud,
+    netblock,
+)
 
 replace = msgspec.structs.replace
 
@@ -33,6 +43,7 @@ def sound() -> Snapshot:
         ],
         overlays=[AWS, an_overlay("net-3f2a1c", netblocks=(netblock("10.20.0.0/16", "corp"),))],
         repomd={"9.8/baseos/x86_64": (a_repomd(), a_repomd(sha512=None))},
+        images={"9.8/x86_64": an_image_directory("x.iso", others=("x.iso.torrent",))},
     ).compile()
 
 
@@ -46,6 +57,10 @@ def of_config(**changes: Any) -> Callable[[Snapshot], Snapshot]:
 
 def of_places(**changes: Any) -> Callable[[Snapshot], Snapshot]:
     return lambda s: replace(s, places=replace(s.places, **changes))
+
+
+def with_images(*names: str, key: str = "9.8//x86_64", **changes: Any) -> Callable[[Snapshot], Snapshot]:
+    return lambda s: replace(s, images={key: an_image_directory(*(names or ("x.iso",)), **changes)})
 
 
 def with_mirrors_of_network(*mirrors: int) -> Callable[[Snapshot], Snapshot]:
@@ -140,6 +155,16 @@ IMPOSSIBLE: dict[str, Callable[[Snapshot], Snapshot]] = {
         s, repomd={s.questions[0]: (a_repomd(sha256="0" * 63 + "\n"),)}
     ),
     "a repomd.xml of a size below zero": lambda s: replace(s, repomd={s.questions[0]: (a_repomd(size=-1),)}),
+    "images of an unknown release": with_images(key="9.9//x86_64"),
+    "a directory without images": with_images(images={}),
+    "too many files": with_images(others=("y",) * 1001),
+    "an image with a line break": with_images("x\r\nX-Evil: 1"),
+    "an image elsewhere": with_images("../x.iso"),
+    "a torrent with markup": with_images(others=("<b>.torrent",)),
+    "an image without a checksum": with_images(images={"x.iso": Image(size=1)}),
+    "an image with a checksum that is none": with_images(images={"x.iso": Image(sha256="0" * 63 + "\n")}),
+    "an image of a size below zero": with_images(images={"x.iso": Image(size=-1, sha256="0" * 64)}),
+    "images of no time zone": with_images(seen_at=NOW.replace(tzinfo=None)),
 }
 
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from app.clouds import PROVIDERS
-from app.model import Content, MirrorState, ProbeRound, RepomdVersion, Status
+from app.model import Content, ImageDirectory, MirrorState, ProbeRound, RepomdVersion, Status
 from app.probe.records import Records
 from app.sources.fields import Fields
 from app.sources.folder import DataFolder
@@ -101,6 +101,7 @@ def _keys(info: Any, above: str) -> Iterator[str]:
         pytest.param(
             "### state/repos.json", dict[str, tuple[RepomdVersion, ...]], id="the origin's versions"
         ),
+        pytest.param("### state/isos.json", dict[str, ImageDirectory], id="the origin's images"),
         pytest.param("### state/round.json", ProbeRound, id="the last round"),
     ],
 )

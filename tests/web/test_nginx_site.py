@@ -298,3 +298,54 @@ def test_tls_and_http2(published: Path, tmp_path: Path) -> None:
         assert (
             f"{page}mirrorlist/".encode() in subprocess.run(command, check=True, capture_output=True).stdout
         )
+
+
+# --- pages ---------------------------------------------------------------------------------------------
+
+AS_BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def test_the_style_sheet_is_kept_for_a_year(site: Deployed) -> None:
+    """Through nginx as without it."""
+    page = site.through("/mirrors", Accept=AS_BROWSER).body.decode()
+    [path] = re.findall(r'href="(/style-[^"]*)"', page)
+    answer = site.through(path)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert compared(answer) == compared(site.alone(path))
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "status", "words"),
+    [
+        pytest.param("/%00", "GET", 400, "400 Bad Request", id="impossible path"),
+        pytest.param("/metrics", "GET", 404, "404 Not Found", id="closed"),
+        pytest.param(LIST, "POST", 405, "405 Method Not Allowed", id="method"),
+        pytest.param("/x" * 5000, "GET", 414, "414 Request-URI Too Long", id="long path"),
+    ],
+)
+def test_refusals_are_pages_for_browsers(
+    site: Deployed, target: str, method: str, status: int, words: str
+) -> None:
+    """What nginx refuses itself has the same status and words for all, as text or as a page."""
+    as_text = site.through(target, method=method)
+    as_page = site.through(target, method=method, Accept=AS_BROWSER)
+    assert (as_text.status, as_text.headers["Content-Type"]) == (status, TEXT)
+    assert as_text.body.decode() == f"{words}\n"
+    assert (as_page.status, as_page.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert f"<h1>{words}</h1>" in as_page.body.decode()
+    assert as_page.headers["Allow"] == as_text.headers["Allow"]
+    assert as_page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_limits_are_pages_for_browsers(site: Deployed) -> None:
+    """Who asks too much is told so, and when to come back, on a page as well; the front page is limited as
+    others are, and a list in the same place is not."""
+    asked = [site.through("/", "198.51.100.81", Accept=AS_BROWSER) for _ in range(30)]
+    assert [answer.status for answer in asked[:5]] == [200] * 5
+    refused = [answer for answer in asked if answer.status == 429]
+    assert refused and refused[0].headers["Content-Type"] == "text/html; charset=utf-8"
+    assert refused[0].headers["Retry-After"] == "5"
+    assert b"Ask again in a few seconds." in refused[0].body
+    lists = [site.through("/?release=9&repo=baseos&arch=x86_64&Infra=x", "198.51.100.81") for _ in range(30)]
+    assert {answer.status for answer in lists} == {200}
