@@ -44,7 +44,7 @@ def test_a_page_says_what_it_was_made_from(later_s: float, words: str) -> None:
     """The generation, when it was published, and how old that is when the page is sent."""
     text = page(Frame(SITE, "3f2a", MADE_AT_S), later_s)
     assert "Generation <code>3f2a</code>" in text
-    assert '<time datetime="2026-11-18T09:06:40Z">2026-11-18 09:06 UTC</time>' in text
+    assert '<time datetime="2026-11-18T11:06:40Z">2026-11-18 11:06 UTC</time>' in text
     assert f", {words}</p>" in text
 
 
