@@ -10,15 +10,13 @@ from datetime import datetime, timedelta
 from app.explain.client_facts import ClientFacts, GeoipDatabase
 from app.explain.evidence import hours
 from app.explain.explanation import ExcludedEntry, Explanation, QuestionFacts, Rank
-from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, Overall, probed
-from app.model import Exclusion, Pass
+from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, probed
+from app.model import Exclusion, Overall, Pass
 from app.model.place import region_in
 from app.model.words import moment
 from app.snapshot.statistics import MirrorRequests
 
 Row = tuple[str, str]
-
-
 TERMS = ("distance", "border", "continent", "load", "weight", "spread")
 CONTINENTS = {
     "AF": "Africa",

@@ -8,8 +8,9 @@ import pytest
 
 from app.explain.mirror_report import mirror_report
 from app.model import Content, MirrorState, Status
-from app.render import facts, mirror_pages
+from app.render import facts
 from app.render.html import Frame
+from app.render.mirror_pages import mirror_page
 from tests.builders import NOW, Network, a_client, a_mirror, a_state, question
 from tests.explain.test_explanation import explained
 
@@ -80,5 +81,5 @@ def test_its_page() -> None:
     assert rows["missing"] == KEY
     assert (rows["ISOs"], rows["no ISOs"]) == ("1 of 2 directories", "9.8/aarch64")
     assert rows["asked again"] == f"for {KEY} about 2026-11-20 11:00 UTC; for 1 more later"
-    page = mirror_pages.mirror_page(Frame(), report).at(0.0).decode()
+    page = mirror_page(Frame(), report).at(0).decode()
     assert f"It will be asked again for {KEY} about 2026-11-20 11:00 UTC; for 1 more later." in page

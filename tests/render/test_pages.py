@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from app.model import Logo, Site
+from app.model import Branding, Logo
 from app.render import assets, html
 from app.render.html import NAVIGATION, Frame
 from app.render.repo_files import file_name, repo_file
 from tests.builders import a_config
 
 MADE_AT_S = 1_795_000_000.0
-SITE = Site(
+SITE = Branding(
     title="Example <Linux>",
     home="https://www.example.org/",
     logo=Logo(media_type="image/png", content=b"png"),
@@ -104,4 +104,4 @@ def test_a_repo_file_has_what_mirrors_have() -> None:
     vaulted = [repo.name for repo in config.repos if repo.vault]
     assert not [name for name in vaulted if f"[{name}]" in text]
     assert file_name(config, "9.8") == "example-linux-9.repo"
-    assert file_name(a_config(site=Site(title="例")), "9.8") == "mirrors-9.repo"
+    assert file_name(a_config(site=Branding(title="例")), "9.8") == "mirrors-9.repo"

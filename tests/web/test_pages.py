@@ -17,7 +17,7 @@ YEAR = "public, max-age=31536000, immutable"
 
 def path_in(answer: Answer, attribute: str, name: str) -> str:
     [path] = set(re.findall(rf'{attribute}="(/{name}-[^"]*)"', answer.body.decode()))
-    return path
+    return str(path)
 
 
 @pytest.mark.parametrize(
