@@ -183,7 +183,7 @@ def test_a_list_has_lines_and_places() -> None:
     assert len([path for path in svg.iter("path") if path.attrib["class"] == "way"]) == 2
     places = [text.text for text in svg.iter("text") if text.attrib.get("class", "").startswith("place")]
     assert sorted(filter(None, places)) == ["1, 3", "2"]
-    assert [path.attrib["class"] for path in svg.iter("path")].count("client") == 1
+    assert [circle.attrib["class"] for circle in svg.iter("circle")].count("client") == 1
 
 
 def test_regions_are_squares_with_their_names() -> None:
