@@ -11,7 +11,6 @@ from tests.clients.conftest import IMAGE, Repos
 from tests.clients.service import Mirrorwise
 from tests.conftest import need_program
 
-
 CHECKSUM_ERROR = 32
 
 
@@ -52,8 +51,8 @@ def test_image(tmp_path: Path, service: Mirrorwise, ending: str) -> None:
 
 @pytest.mark.parametrize("ending", ["", ".meta4"])
 def test_spoilt_image(tmp_path: Path, service: Mirrorwise, ending: str) -> None:
-    """An image that is something else on the mirror is refused, by the checksum in the redirect's header as by
-    that in the metalink."""
+    """An image that is something else on the mirror is refused, by the checksum in the redirect's header as
+    by that in the metalink."""
     url = f"{service.url}/download/9/isos/x86_64/spoilt.iso{ending}"
     said = aria2(tmp_path, "--follow-metalink=mem", url, status=CHECKSUM_ERROR)
     assert "Checksum error detected" in said
