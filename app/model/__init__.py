@@ -8,7 +8,7 @@ releases with base URLs of its own, as the service config declares it, such as A
 """
 
 from app.model.clients import ClientClass
-from app.model.distribution import Logo, ProbePolicy, Repo, RepoName, SelectionPolicy, ServiceConfig, Site
+from app.model.distribution import Branding, Logo, ProbePolicy, Repo, RepoName, SelectionPolicy, ServiceConfig
 from app.model.errors import (
     Finding,
     GeoError,
@@ -47,6 +47,7 @@ from app.model.values import (
 __all__ = [
     "FAMILIES",
     "PROTOCOLS",
+    "Branding",
     "ClientClass",
     "Cloud",
     "Content",
@@ -80,7 +81,6 @@ __all__ = [
     "ServiceConfig",
     "SettingsError",
     "Severity",
-    "Site",
     "SnapshotError",
     "SourceError",
     "Status",

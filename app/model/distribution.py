@@ -72,7 +72,7 @@ class Logo(Record, frozen=True, kw_only=True):
     content: Annotated[bytes, msgspec.Meta(max_length=MAX_LOGO_BYTES)]
 
 
-class Site(Record, frozen=True, kw_only=True):
+class Branding(Record, frozen=True, kw_only=True):
     """Whose service this is, as all pages say it: `site:` in config.yml."""
 
     #: The name of the distribution.
@@ -114,4 +114,4 @@ class ServiceConfig(Record, frozen=True, kw_only=True):
     selection: SelectionPolicy = SelectionPolicy()
     repo_names: dict[str, RepoName] = {}
     probe: ProbePolicy = ProbePolicy()
-    site: Site = Site()
+    site: Branding = Branding()

@@ -14,7 +14,7 @@ from app.model import Exclusion
 ISOS = "ISOs"
 
 
-class Mark(NamedTuple):
+class CellMark(NamedTuple):
     """How a verdict looks in a grid."""
 
     letter: str
@@ -26,14 +26,14 @@ class Mark(NamedTuple):
     reason: Exclusion | None = None
 
 
-MARKS: Mapping[str, Mark] = {
-    "current": Mark("✓", "current", "ok"),
-    "previous": Mark("↻", "an older version that is still accepted", "ok"),
-    "stale": Mark("S", "stale", "bad", Exclusion.STALE),
-    "missing": Mark("M", "missing", "bad", Exclusion.NOT_CARRIED),
-    "corrupt": Mark("D", "damaged", "bad", Exclusion.BROKEN),
-    "unknown": Mark("?", "not looked at yet", "off"),
-    "none": Mark("·", "not meant to be there", "none"),
+MARKS: Mapping[str, CellMark] = {
+    "current": CellMark("✓", "current", "ok"),
+    "previous": CellMark("↻", "an older version that is still accepted", "ok"),
+    "stale": CellMark("S", "stale", "bad", Exclusion.STALE),
+    "missing": CellMark("M", "missing", "bad", Exclusion.NOT_CARRIED),
+    "corrupt": CellMark("D", "damaged", "bad", Exclusion.BROKEN),
+    "unknown": CellMark("?", "not looked at yet", "off"),
+    "none": CellMark("·", "not meant to be there", "none"),
 }
 """The marks by verdict: those of `app.model.Content`, and two for what has none."""
 
@@ -70,7 +70,7 @@ def _grid(release: str, repos: Mapping[str, Mapping[str, str]]) -> ReleaseGrid:
     return ReleaseGrid(release, arches, rows)
 
 
-def marks_in(found: Iterable[ReleaseGrid]) -> list[Mark]:
+def marks_in(found: Iterable[ReleaseGrid]) -> list[CellMark]:
     """Returns the marks that some grids have, for their legend."""
     there = {verdict for grid in found for row in grid.rows.values() for verdict in row}
     return [mark for verdict, mark in MARKS.items() if verdict in there]
@@ -79,7 +79,7 @@ def marks_in(found: Iterable[ReleaseGrid]) -> list[Mark]:
 class Lack(NamedTuple):
     """What a mirror that is served lacks, in so far as it has one reason."""
 
-    mark: Mark
+    mark: CellMark
     #: What is lacking, such as "9.8/baseos/x86_64" and "ISOs of 9.8/x86_64".
     keys: tuple[str, ...]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.catalogue.catalogue import newest_first, short_name
+from app.explain.advice import ADVICE
 from app.explain.explanation import Explanation
 from app.model import ServiceConfig
 from app.render import maps
@@ -52,6 +53,7 @@ def explanation_page(
         "explanation.html",
         "/explain",
         e=explanation,
+        advice=ADVICE,
         map=maps.of_answer(explanation, snapshot),
         choices=choices(snapshot.config),
         chosen_release=short_name(snapshot.config, explanation.question.release),

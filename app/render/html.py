@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from app.explain.evidence import hours
-from app.model import Site
+from app.model import Branding
 from app.model.words import moment
 from app.render import assets, facts, pictures, statistics
 from app.render.assets import Asset
@@ -41,7 +41,7 @@ class Frame:
     """What stands around every page: the distribution's name, logo and links, and the generation that the
     page was made from."""
 
-    site: Site = field(default_factory=Site)
+    site: Branding = field(default_factory=Branding)
     #: None where the page was made from no generation, and so is the moment of its publication.
     generation: str | None = None
     published_at_s: float | None = None

@@ -59,7 +59,7 @@ def map_page(
         continent=continent,
         continents=CONTINENTS,
         countries=country_rows(of_place),
-        clouds=cloud_rows(of_place, regions),
+        clouds=cloud_rows(summaries, regions),
         is_shared=any(one.share is not None for one in summaries),
         lost=sum(one.location.latitude is None for one in of_place),
     )

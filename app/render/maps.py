@@ -37,12 +37,13 @@ MEANINGS = {
     "off": "other: switched off, empty, or not asked yet",
 }
 """The same in full, for a legend."""
-_LEAST, _LARGEST = 4.5, 26.0
+_LEAST, _LARGEST = 4.0, 24.0
 _OF_ALL = 80.0
 """The radius that a dot for all clients would have if none were the largest."""
-_RING = 3.5
-_DIGIT = 3.4
-"""How much room a ring needs for itself, and half of what it needs for each digit of its number."""
+_RING = 3.0
+"""The least width of a ring."""
+_DIGIT = 3.0
+"""Half of the room that each digit of a ring's number needs."""
 _CORNERS = {"warn": (4, 0.0, 1.25), "bad": (3, 0.5, 1.5), "off": (4, 0.125, 1.25)}
 """The shape of the dot of one mirror by its kind, where it is no disc: a diamond, a triangle, a square. Their
 corners, their turn, and how much larger they are drawn than a disc, so that all have about the same area."""
@@ -51,7 +52,7 @@ _NAMED = 6
 
 
 @dataclass(frozen=True)
-class Mark:
+class MirrorMark:
     """A mirror, as a map shows it."""
 
     mirror: str
@@ -71,15 +72,20 @@ class Mark:
 class _Dot:
     """The marks that one dot stands for, and where on the map it is."""
 
-    marks: tuple[Mark, ...]
+    marks: tuple[MirrorMark, ...]
     x: float
     y: float
 
     @cached_property
     def radius(self) -> float:
         size = _OF_ALL * sqrt(sum(mark.share for mark in self.marks))
-        needed = _LEAST if len(self.marks) == 1 else _RING + 1.5 + _DIGIT * len(str(len(self.marks)))
+        needed = _LEAST if len(self.marks) == 1 else _RING + self.hole
         return max(needed, min(_LARGEST, size))
+
+    @property
+    def hole(self) -> float:
+        """The radius of the hole of a ring, in which its number stands."""
+        return 1.5 + _DIGIT * len(str(len(self.marks)))
 
     def gap(self, other: _Dot) -> float:
         """Returns how far the edges of two dots are apart; it is below zero where they overlap."""
@@ -96,13 +102,13 @@ class _Dot:
 # --- what is on a map ------------------------------------------------------------------------------
 
 
-def marks_of(summaries: Sequence[MirrorSummary]) -> list[Mark]:
+def marks_of(summaries: Sequence[MirrorSummary]) -> list[MirrorMark]:
     """Returns the marks of these mirrors, but of those of which it is not known where they are. Where no
     mirror's share of clients is known, all are drawn as if they had the same."""
     same = 1 / len(summaries) if all(one.share is None for one in summaries) and summaries else 0.0
     found = ((one, _point(one.location.latitude, one.location.longitude)) for one in summaries)
     return [
-        Mark(
+        MirrorMark(
             mirror=one.mirror,
             where=where,
             country=one.location.country,
@@ -124,7 +130,9 @@ def of_answer(explanation: Explanation, snapshot: LoadedSnapshot) -> Markup | No
         where = snapshot.mirrors[snapshot.number[entry.mirror]].coordinates if entry.mirror else None
         if entry.mirror and where:
             marks.append(
-                Mark(entry.mirror, where, entry.country, entry.city, "listed", "ok", 0.0, entry.position)
+                MirrorMark(
+                    entry.mirror, where, entry.country, entry.city, "listed", "ok", 0.0, entry.position
+                )
             )
     if not marks:
         return None
@@ -155,7 +163,7 @@ class MirrorMap:
 
     #: What it shows, for those who cannot see it.
     title: str
-    marks: Iterable[Mark]
+    marks: Iterable[MirrorMark]
     view: View = WORLD
     #: The cloud regions that it shows, and where they are.
     regions: Mapping[CloudRegion, Coordinates] = field(default_factory=dict)
@@ -175,7 +183,7 @@ class MirrorMap:
         return picture(self.title, view, *squares, *lines, *shapes, *here, is_plain=self.is_plain)
 
 
-def _dots(marks: Iterable[Mark], view: View) -> list[_Dot]:
+def _dots(marks: Iterable[MirrorMark], view: View) -> list[_Dot]:
     """Returns the dots of these marks, the largest first. Marks are taken together where they are in one
     country, and their dots would touch."""
     by_country: dict[str | None, list[_Dot]] = {}
@@ -246,7 +254,7 @@ def _places(dot: _Dot) -> str:
 def sample(kind: str) -> Markup:
     """Draws the dot of a mirror of one of KINDS, or the square of a "region", for a legend."""
     middle = Coordinates(latitude=0, longitude=0)
-    dot = _Dot((Mark("", middle, None, None, "", kind, 0.0),), 7, 7)
+    dot = _Dot((MirrorMark("", middle, None, None, "", kind, 0.0),), 7, 7)
     shape = _square(dot.x, dot.y) if kind == "region" else _shape(dot)
     return Markup('<svg class="sample" viewBox="0 0 14 14" aria-hidden="true">{}</svg>').format(shape)
 
@@ -273,7 +281,7 @@ def _ring(dot: _Dot) -> Markup:
     number = Markup(
         '<circle class="on" cx="{0:.1f}" cy="{1:.1f}" r="{2:.1f}"/><text x="{0:.1f}" y="{3:.1f}">{4}</text>'
     )
-    inside = number.format(dot.x, dot.y, dot.radius - _RING, dot.y + 4, len(dot.marks))
+    inside = number.format(dot.x, dot.y, dot.hole, dot.y + 3.5, len(dot.marks))
     return _pie(dot) + inside + _beside(dot)
 
 

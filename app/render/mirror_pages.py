@@ -109,7 +109,7 @@ def _options(
         "arch": _same(arches_of(config)),
     }
     for name, value in chosen.parameters.items():
-        if name in options and value not in dict(options[name]):
+        if value and name in options and value not in dict(options[name]):
             words = [english_name(code) for code in chosen.countries] if name == "country" else [value]
             options[name].append((value, " or ".join(words)))
     return options
@@ -174,7 +174,7 @@ def _advice(report: MirrorReport) -> Advice | None:
     return None if report.served else ADVICE[Exclusion(report.status)]
 
 
-class Address(NamedTuple):
+class AddressRow(NamedTuple):
     """A base URL of a mirror, and what came of asking there."""
 
     #: The optional module that it is for; empty for ordinary releases.
@@ -186,7 +186,7 @@ class Address(NamedTuple):
     results: tuple[str, ...]
 
 
-def addresses(report: MirrorReport) -> list[Address]:
+def addresses(report: MirrorReport) -> list[AddressRow]:
     """Returns the base URLs of a mirror, those for ordinary releases first."""
     tried = {protocol: url for protocol, url in _tried(report).items() if protocol not in report.urls}
     ordinary = [("", protocol, url) for protocol, url in {**report.urls, **tried}.items()]
@@ -196,7 +196,7 @@ def addresses(report: MirrorReport) -> list[Address]:
         for protocol, url in urls.items()
     ]
     return [
-        Address(module, protocol, url, tuple(_result(report, protocol, family) for family in FAMILIES))
+        AddressRow(module, protocol, url, tuple(_result(report, protocol, family) for family in FAMILIES))
         for module, protocol, url in (*ordinary, *of_modules)
     ]
 

@@ -40,8 +40,8 @@ class MirrorFilter(Record, frozen=True, kw_only=True):
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The filter as parameters of a request, each with one spelling, without those that do not matter."""
-        values = {
+        """The filter as parameters of a request, each with one spelling; empty where it does not matter."""
+        return {
             "q": " ".join(self.words),
             "country": ",".join(self.countries),
             "continent": self.continent,
@@ -54,7 +54,6 @@ class MirrorFilter(Record, frozen=True, kw_only=True):
             "arch": self.arch,
             "sort": "" if self.order == ORDERS[0] else self.order,
         }
-        return {name: value for name, value in values.items() if value}
 
     def url(self, **others: str) -> str:
         """Returns the path and query of the page of these mirrors, with other values for some parameters."""

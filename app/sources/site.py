@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from app.files import read_bytes
-from app.model import Logo, Site, SourceError
+from app.model import Branding, Logo, SourceError
 from app.model.distribution import MAX_LINKS, MAX_LOGO_BYTES, MAX_TITLE
 from app.model.errors import warning
 from app.model.words import printable, quoted
@@ -21,11 +21,11 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _SVG = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^<>]*\?>\s*|<!--(?:(?!-->).)*-->\s*)*<svg[\s>]", re.DOTALL)
 
 
-def read_site(config: Fields) -> Site:
+def read_site(config: Fields) -> Branding:
     """Returns what `site:` says. The logo is read from its own file (`read_logo`)."""
     fields = config.mapping_of("site", NO_RESTRICTIONS, describes=True)
-    site = Site(
-        title=_words(fields, "title") or Site().title,
+    site = Branding(
+        title=_words(fields, "title") or Branding().title,
         home=fields.web_address("home"),
         logo_file=_logo_file(fields),
         links=_links(fields),

@@ -53,14 +53,15 @@ class FrontAnswers:
             if shared is None or shared.serving is not serving:
                 shared = self._shared = self._made(serving)
         config = serving.snapshot.config
-        question = serving.parser.parse_list({**with_defaults(config, {}), "limit": str(NEAR)})
+        # Of the ordinary list, because in a cloud a shorter one has others.
+        question = serving.parser.parse_list(with_defaults(config, {}))
         front = FrontPage(
             base=base,
             config=config,
             numbers=shared.numbers,
             map=shared.map,
             client=facts_of(self._current, serving, client),
-            near=near_mirrors(serving.lists, client.of, question),
+            near=near_mirrors(serving.lists, client.of, question)[:NEAR],
             requests=shared.requests,
         )
         return own_page(front_page(frame_of(serving), front))

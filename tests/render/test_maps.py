@@ -15,7 +15,7 @@ from app.model import Coordinates
 from app.model.countries import countries
 from app.model.network import CloudRegion
 from app.render import maps
-from app.render.maps import KINDS, Mark, MirrorMap
+from app.render.maps import KINDS, MirrorMap, MirrorMark
 from app.render.world import CONTINENTS, WORLD, View
 
 TOWNS = {
@@ -31,13 +31,13 @@ TOWNS = {
 
 def a_mark(
     name: str, town: str = "frankfurt", kind: str = "ok", share: float = 0.01, position: int | None = None
-) -> Mark:
+) -> MirrorMark:
     country, north, east = TOWNS[town]
     where = Coordinates(latitude=north, longitude=east)
-    return Mark(f"{name}.example.org", where, country, town, "some status", kind, share, position)
+    return MirrorMark(f"{name}.example.org", where, country, town, "some status", kind, share, position)
 
 
-def crowd(number: int) -> list[Mark]:
+def crowd(number: int) -> list[MirrorMark]:
     """Mirrors of all countries, many of them close to each other."""
     draw = random.Random(5)
     codes = sorted(countries())
@@ -50,7 +50,7 @@ def crowd(number: int) -> list[Mark]:
             longitude=(centre.longitude + draw.gauss(0, 5) + 180) % 360 - 180,
         )
         found.append(
-            Mark(
+            MirrorMark(
                 f"m{n}.example.org",
                 where,
                 code,
@@ -75,7 +75,7 @@ def links(svg: str) -> list[str]:
     return [link.attrib["href"] for link in parsed(svg).iter("a")]
 
 
-def drawn(*marks: Mark, view: View = WORLD) -> str:
+def drawn(*marks: MirrorMark, view: View = WORLD) -> str:
     return MirrorMap("a map", marks, view).drawn()
 
 
@@ -222,7 +222,7 @@ def test_a_plain_map_is_a_picture() -> None:
 def test_texts_of_mirror_files_are_texts(evil: str) -> None:
     """Whatever a mirror, its city or its status is called, it is text in a title, and no address."""
     where = Coordinates(latitude=50, longitude=8)
-    mark = Mark(evil, where, None, evil, evil, "ok", 0.1)
+    mark = MirrorMark(evil, where, None, evil, evil, "ok", 0.1)
     svg = drawn(mark)
     assert {element.tag for element in parsed(svg).iter()} == {"svg", "g", "path", "a", "title", "circle"}
     assert titles(svg) == [f"{evil} ({evil}), {evil}"]

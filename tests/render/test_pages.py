@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from app.model import Logo, Site
+from app.model import Branding, Logo
 from app.render import assets, html
 from app.render.html import NAVIGATION, Frame
 from app.render.repo_files import file_name, repo_file
 from tests.builders import a_config
 
 MADE_AT_S = 1_795_000_000.0
-SITE = Site(
+SITE = Branding(
     title="Example <Linux>",
     home="https://www.example.org/",
     logo=Logo(media_type="image/png", content=b"png"),
@@ -44,7 +44,7 @@ def test_a_page_says_what_it_was_made_from(later_s: float, words: str) -> None:
     """The generation, when it was published, and how old that is when the page is sent."""
     text = page(Frame(SITE, "3f2a", MADE_AT_S), later_s)
     assert "Generation <code>3f2a</code>" in text
-    assert '<time datetime="2026-11-18T09:06:40Z">2026-11-18 09:06 UTC</time>' in text
+    assert '<time datetime="2026-11-18T11:06:40Z">2026-11-18 11:06 UTC</time>' in text
     assert f", {words}</p>" in text
 
 
@@ -104,4 +104,4 @@ def test_a_repo_file_has_what_mirrors_have() -> None:
     vaulted = [repo.name for repo in config.repos if repo.vault]
     assert not [name for name in vaulted if f"[{name}]" in text]
     assert file_name(config, "9.8") == "example-linux-9.repo"
-    assert file_name(a_config(site=Site(title="例")), "9.8") == "mirrors-9.repo"
+    assert file_name(a_config(site=Branding(title="例")), "9.8") == "mirrors-9.repo"

@@ -24,6 +24,7 @@ DOCUMENT = ROOT / "data" / "README.md"
 
 CONFIG_WITH_ALL = (
     CONFIG + "selection: {length: 5}\nprobe: {grace: 1d}\nrepo_names: {BaseOS: {repo: baseos}}\n"
+    "site: {title: Example}\n"
 )
 MIRROR_WITH_ALL = MIRROR + "geolocation: {country: DE}\naddress_optional: {}\n"
 
@@ -57,6 +58,7 @@ def test_config(tmp_path: Path, known: dict[str, Collection[str]]) -> None:
         "repos[].": "repos[].",
         "selection.": "selection.",
         "probe.": "probe.",
+        "site.": "site.",
         "repo_names.BaseOS.": "repo_names.*.",
     }
     keys = [name + key for prefix, name in names.items() for key in known[prefix]]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.model import Logo, Severity, Site, SourceError
+from app.model import Branding, Logo, Severity, SourceError
 from app.model.distribution import MAX_LINKS, MAX_LOGO_BYTES, MAX_TITLE
 from app.sources.folder import DataFolder
 from app.sources.people_files import PeopleFiles
@@ -29,7 +29,7 @@ def test_all_of_it(tmp_path: Path) -> None:
 """
     config, findings = read_config(tmp_path, CONFIG + text)
     assert not findings
-    assert config.site == Site(
+    assert config.site == Branding(
         title="Example Linux",
         home="https://www.example.org/",
         logo_file="logo.svg",
@@ -41,7 +41,7 @@ def test_all_of_it(tmp_path: Path) -> None:
 def test_nothing_of_it(tmp_path: Path) -> None:
     """A config without it is sound."""
     config, findings = read_config(tmp_path, CONFIG)
-    assert (config.site, findings) == (Site(), [])
+    assert (config.site, findings) == (Branding(), [])
 
 
 @pytest.mark.parametrize(
@@ -128,4 +128,4 @@ def test_the_last_good_logo_stays(tmp_path: Path) -> None:
     logo.write_bytes(SVG + SVG)
     assert files.read().site.logo == Logo(media_type="image/svg+xml", content=SVG + SVG)
     config.write_text(CONFIG)
-    assert files.read().site == Site()
+    assert files.read().site == Branding()

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.web.asking import application
 
 SAMPLES = {"release": "9", "repo": "baseos", "arch": "x86_64", "path": "9/BaseOS/a.rpm"}
-SAMPLES |= {"name": "a.example", "file": "days.csv", "digest": "0", "ending": "svg"}
+SAMPLES |= {"name": "a.example", "file": "days.csv", "digest": "0", "ending": "svg", "version": "9"}
 
 Target = tuple[str, str]
 """Path and query."""

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from app.explain.mirror_report import mirror_report
 from app.model.clients import parse_class
-from app.render import html
+from app.render.html import Frame
 from app.render.metalink import metalink
+from app.render.mirror_pages import mirror_page
 from tests.builders import a_client, a_mirror, a_repomd, load, question, select
 from tests.conftest import ROOT
 from tests.web.asking import FRANKFURT, PROXY, STRANGER, application, asking
@@ -254,7 +255,7 @@ def test_html_of_a_mirror(text: str) -> None:
 
     def page(text: str) -> Page:
         snapshot = load(a_mirror("a", "frankfurt", sponsor=text, city=text, sponsor_url=text))
-        return Page(html.mirror_page(mirror_report(snapshot, 0, {}, None), f"https://x/{quote(text)}"))
+        return Page(mirror_page(Frame(), mirror_report(snapshot, 0, {}, None)).at(0))
 
     assert page(text).tags == page("x").tags
     assert page(text).shows(text)
