@@ -188,13 +188,25 @@ def answer_sentence(explanation: Explanation) -> str:
     if explanation.reason in (Pass.ORIGIN, Pass.VAULT):
         return f"{who} the {explanation.reason} alone for {of}."
     count, total = explanation.served_count, explanation.served_count + explanation.excluded_count
-    mirrors = "no mirror" if not count else f"{count} of {total} mirrors"
-    if not explanation.served or explanation.served[0].position != 1:
-        return f"{who} {mirrors} for {of}."
+    answer = f"{who} {f'{count} of {total} mirrors' if count else 'no mirror'} for {of}."
+    if explanation.mirror is not None:
+        return f"{answer} {_one_of_them(explanation)}"
+    if not explanation.served:
+        return answer
     first = explanation.served[0]
     where = ", ".join(filter(None, (first.city, first.country)))
     near = f"{first.mirror}{f' ({where})' if where else ''}"
-    return f"{who} {mirrors} for {of}. The first is {near}, because {_FIRST_BECAUSE[first.pass_]}."
+    return f"{answer} The first is {near}, because {_FIRST_BECAUSE[first.pass_]}."
+
+
+def _one_of_them(explanation: Explanation) -> str:
+    """Returns the sentence about the one mirror that the explanation is about."""
+    for served in explanation.served:
+        return f"{served.mirror} is number {served.position} of them."
+    for left_out in explanation.excluded:
+        why = f"{left_out.reason}: {left_out.evidence}"
+        return f"{left_out.mirror} is not one of them, for one reason: {why}."
+    return ""
 
 
 def by_reason(explanation: Explanation) -> list[tuple[Exclusion, list[ExcludedEntry]]]:
