@@ -290,7 +290,7 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         rows.append(("serves", f"{', '.join(report.countries)} only"))
     if report.exclude_countries:
         rows.append(("keeps out", ", ".join(report.exclude_countries)))
-    return [*rows, *_contents(report), *_isos(report.isos), *again(report), *_requests(report.requests)]
+    return [*rows, *_contents(report), *_isos(report.isos), *again(report), *request_rows(report.requests)]
 
 
 def place_rows(report: MirrorReport) -> list[Row]:
@@ -360,7 +360,7 @@ def again(report: MirrorReport) -> list[Row]:
     return [("asked again", f"for {', '.join(keys)} about {moment(first)}{more}")]
 
 
-def _requests(requests: MirrorRequests | None) -> list[Row]:
+def request_rows(requests: MirrorRequests | None) -> list[Row]:
     """Returns the row that says what a mirror is sent, beside what was planned."""
     if requests is None:
         return []

@@ -140,10 +140,11 @@ def _place(name: str, image: Image) -> tuple[bool, int, str]:
 def _kinds(names: Sequence[str]) -> list[str]:
     """Returns what tells each of these names from the others, or the whole name if nothing is left."""
     parts = [name.removesuffix(_ISO).split("-") for name in names]
-    common = _in_all(parts) if len(parts) > 1 else frozenset()
+    common = _in_all(parts)
     found = ["-".join(part for part in of if part not in common) for of in parts]
     return [kind or name for kind, name in zip(found, names, strict=True)]
 
 
-def _in_all(parts: Iterable[Sequence[str]]) -> frozenset[str]:
-    return frozenset.intersection(*(frozenset(of) for of in parts))
+def _in_all(parts: Iterable[Sequence[str]]) -> set[str]:
+    first, *others = map(set, parts)
+    return first.intersection(*others)

@@ -18,24 +18,24 @@ RULES = (
     "/kitten",
     "/kitten/isos",
     "/kitten/isos.html",
-    "/kitten/isos/<arch>/<version>",
+    "/kitten/isos/<arch>/<release>",
     "/debug/json/ip_info",
     "/debug/json/nearest_mirrors",
     "/debug/json/all_mirrors",
     "/debug/html/all",
 )
-"""The addresses, as Flask's routing rules, besides `/isos/<arch>/<version>` (`ours`)."""
+"""The addresses, as Flask's routing rules, besides `/isos/<arch>/<release>` (`ours`)."""
 
 
-def page_of(config: ServiceConfig, path: str, arch: str = "", version: str = "") -> str | None:
+def page_of(config: ServiceConfig, path: str, arch: str = "", release: str = "") -> str | None:
     """Returns the path of our page for a path of AlmaLinux's; None if the distribution has no such page.
-    `arch` and `version` are the variables in that path."""
-    kitten = [release for release, module in config.modules.items() if module == _KITTEN]
+    `arch` and `release` are the variables in that path."""
+    kitten = [name for name, module in config.modules.items() if module == _KITTEN]
     if path.startswith("/kitten") and not kitten:
         return None
     if arch:
-        release = f"{version.removesuffix(_HTML)}-{_KITTEN}"
-        return f"/isos/{release}/{arch}" if release in kitten and arch in config.arches[release] else "/isos"
+        full = f"{release.removesuffix(_HTML)}-{_KITTEN}"
+        return f"/isos/{full}/{arch}" if full in kitten and arch in config.arches[full] else "/isos"
     newest = with_defaults(config, {})["release"]
     return {
         "/isos.html": "/isos",
@@ -49,11 +49,11 @@ def page_of(config: ServiceConfig, path: str, arch: str = "", version: str = "")
     }[path]
 
 
-def ours(parser: Parser, arch: str, version: str) -> str | None:
+def ours(parser: Parser, arch: str, release: str) -> str | None:
     """Returns the path of our page about the images of a release and arch, if these are named in AlmaLinux's
     order; None if they are not."""
     try:
-        question = parser.parse_isos({}, version.removesuffix(_HTML), arch)
+        question = parser.parse_isos({}, release.removesuffix(_HTML), arch)
     except QuestionError:
         return None
     return f"/isos/{question.release}/{question.arch}"

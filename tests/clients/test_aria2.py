@@ -11,8 +11,10 @@ from tests.clients.conftest import IMAGE, Repos
 from tests.clients.service import Mirrorwise
 from tests.conftest import need_program
 
+CHECKSUM_ERROR = 32
 
-def aria2(folder: Path, *arguments: str) -> None:
+
+def aria2(folder: Path, *arguments: str, status: int = 0) -> str:
     done = subprocess.run(
         [need_program("aria2c"), "--no-conf", f"--dir={folder}", "--max-tries=2", *arguments],
         capture_output=True,
@@ -20,7 +22,8 @@ def aria2(folder: Path, *arguments: str) -> None:
         check=False,
         timeout=60,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("scenario", ["fresh", "dead"])
@@ -38,9 +41,18 @@ def test_download(tmp_path: Path, service: Mirrorwise, repos: Repos, path: str) 
     assert (tmp_path / Path(path).name).read_bytes() == (repos.current / path).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["rare.iso", "spoilt.iso"])
-def test_image(tmp_path: Path, service: Mirrorwise, name: str) -> None:
-    """The metalink of an image leads to the image that the origin has, also where the first mirrors are dead,
-    do not have it, or have something else under its name."""
-    aria2(tmp_path, "--follow-metalink=mem", f"{service.url}/download/9/isos/x86_64/{name}.meta4")
-    assert (tmp_path / name).read_bytes() == IMAGE
+@pytest.mark.parametrize("ending", ["", ".meta4"])
+def test_image(tmp_path: Path, service: Mirrorwise, ending: str) -> None:
+    """An image and its metalink lead to the image that the origin has, also past mirrors that do not have it
+    and dead ones."""
+    aria2(tmp_path, "--follow-metalink=mem", f"{service.url}/download/9/isos/x86_64/rare.iso{ending}")
+    assert (tmp_path / "rare.iso").read_bytes() == IMAGE
+
+
+@pytest.mark.parametrize("ending", ["", ".meta4"])
+def test_spoilt_image(tmp_path: Path, service: Mirrorwise, ending: str) -> None:
+    """An image that is something else on the mirror is refused, by the checksum in the redirect's header as
+    by that in the metalink."""
+    url = f"{service.url}/download/9/isos/x86_64/spoilt.iso{ending}"
+    said = aria2(tmp_path, "--follow-metalink=mem", url, status=CHECKSUM_ERROR)
+    assert "Checksum error detected" in said

@@ -130,7 +130,7 @@ KINDS = {
         ("boot", "dvd"),
     ),
     "one alone has its whole name": (("A-9.8-x86_64-boot.iso",), ("A-9.8-x86_64-boot.iso",)),
-    "one that is the beginning of another": (("A-9.8.iso", "A-9.8-live.iso"), ("A-9.8.iso", "live")),
+    "one that is the beginning of another": (("A-9.8.iso", "A-9.8-live.iso"), ("live", "A-9.8.iso")),
     "what installs comes first": (("a.img", "b.iso"), ("b", "a.img")),
 }
 
