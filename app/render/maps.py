@@ -38,8 +38,8 @@ MEANINGS = {
 """What the colours of dots mean (`facts.STATUS_KINDS`), in the order around a ring."""
 KINDS = {kind: meaning.partition(":")[0] for kind, meaning in MEANINGS.items()}
 """The same in a word."""
-_LEAST, _LARGEST = 4.0, 24.0
-_OF_ALL = 80.0
+_LEAST, _LARGEST = 4.0, 17.0
+_OF_ALL = 55.0
 """The radius that a dot for all clients would have if none were the largest."""
 _ALONE = 0.01
 """The share as which a mirror is drawn that is alone on its map."""
