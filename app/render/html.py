@@ -56,7 +56,7 @@ class Frame:
         if self.generation is None or self.published_at_s is None:
             return "Nothing is published yet."
         minutes_s = max(0.0, now_s - self.published_at_s) // 60 * 60
-        age = facts.age(minutes_s) if minutes_s >= 120 else "less than 2 min"
+        age = facts.age(minutes_s) if minutes_s >= 120 else f"{minutes_s / 60:.0f} min"
         published = datetime.fromtimestamp(self.published_at_s, UTC)
         time = f'<time datetime="{published:%Y-%m-%dT%H:%M:%SZ}">{moment(published)}</time>'
         return f"Generation <code>{Markup.escape(self.generation)}</code>, published {time}, {age} ago"
