@@ -32,8 +32,8 @@ NAVIGATION = (
 )
 """The entries of the navigation on every page: path and name."""
 _MADE_FROM = "\0made from\0"
-"""What stands in a page until it is sent, for the words about its generation. No text from outside that is
-rendered after it can hold this, because it is the last of a page."""
+"""What stands in a page until it is sent, in the place of the words about its generation. The last such text
+in a page is ours, because nothing from outside stands behind it."""
 
 
 @dataclass(frozen=True)
