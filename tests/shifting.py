@@ -31,6 +31,22 @@ def moved_to(estimate: Mapping[str, float], part: float, *countries: str) -> dic
     return real
 
 
+def a_day_later(
+    snapshot: LoadedSnapshot, clients: Mapping[str, float], load_km: dict[str, float], pace: prices.Pace
+) -> dict[str, float]:
+    """Returns the prices after 24 hours. The target is solved once, because it hardly depends on the prices
+    to begin with."""
+    target = solved(snapshot, clients, load_km).target_km
+    market = Market(snapshot, clients)
+    target_km, max_share = market.load_of(target), snapshot.policy.max_share
+    for _ in range(24):
+        now_km = market.load_of(load_km)
+        load_km = pace.step(
+            load_km, target, prices.is_overloaded(market.demand, max_share, now_km, target_km)
+        )
+    return load_km
+
+
 @dataclass
 class ShiftedNetwork:
     """A network with published prices, which were solved for the estimate."""
@@ -45,6 +61,7 @@ class ShiftedNetwork:
         self.market = Market(self.snapshot, self.real)
         self.cap = self.market.demand.cap(self.snapshot.policy.max_share)
         self._draw = np.random.default_rng(20_261_127)
+        self._pace = prices.Pace()
         self._days: list[dict[str, float]] = []
 
     def loads(self) -> Shares:
@@ -72,13 +89,7 @@ class ShiftedNetwork:
             place: sum(day[place] * weight for day, weight in zip(self._days, SEVENTHS, strict=False)) / 7
             for place in self.real
         }
-        target = solved(self.snapshot, expected_clients(self.estimate, requests), self.load_km)
+        expected = expected_clients(self.estimate, requests)
         before = self.first_mirrors()
-        for _ in range(24):
-            after = prices.step_towards(self.load_km, target)
-            names = {*after, *self.load_km}
-            assert all(
-                abs(after.get(name, 0) - self.load_km.get(name, 0)) <= prices.KM_PER_HOUR for name in names
-            )
-            self.load_km = after
+        self.load_km = a_day_later(self.snapshot, expected, self.load_km, self._pace)
         return simulation.moved(self.market, before, self.market, self.first_mirrors())

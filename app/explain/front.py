@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from app.answer.lists import MirrorLists
-from app.explain.mirror_report import MirrorSummary, Overall
-from app.model import ClientClass, Pass, Record
+from app.explain.mirror_report import MirrorSummary
+from app.model import ClientClass, Overall, Pass, Record
 from app.request.question import Question
 
 

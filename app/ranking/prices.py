@@ -55,6 +55,21 @@ kilometres, so a price within 15 km of its target stays. The change of a price f
 by `KM_PER_HOUR`. When the loss of a mirror shifts prices, half of the way is still left after a day, in which
 the mirror may come back."""
 
+OVERLOADED = 1.25
+"""The multiple of its cap above which a mirror has far too much."""
+
+HELPED = 1.02
+"""The multiple of what the target prices would leave to the most loaded mirror, above which it is worth while
+to hurry. In a network that no prices can even out, there is always a mirror with too much."""
+
+HASTE = 5.0
+"""How many times as fast prices change while a mirror is overloaded: clients are elsewhere than was
+thought, and to wait for days would only hurt that mirror."""
+
+PATIENCE_HOURS = 3
+"""Prices hurry only if a mirror has been overloaded for so long. A mirror that comes and goes does that to
+others, too, and must not move clients far away."""
+
 Shares = npt.NDArray[np.float64]
 
 
@@ -211,10 +226,31 @@ def published(target: Mapping[str, float]) -> dict[str, float]:
     return {name: float(round(km)) for name, km in target.items() if round(km) > 0}
 
 
-def step_towards(before: Mapping[str, float], target: Mapping[str, float]) -> dict[str, float]:
-    """Returns the prices by mirror to publish an hour after `before`, on their way to `target`."""
-    moved: dict[str, float] = {}
-    for name, aim in target.items():
-        way = (aim - before.get(name, 0.0)) * APPROACH_PER_HOUR
-        moved[name] = before.get(name, 0.0) + min(max(way, -KM_PER_HOUR), KM_PER_HOUR)
-    return published(moved)
+def is_overloaded(demand: Demand, max_share: float, now_km: Floats, target_km: Floats) -> bool:
+    """Returns whether a mirror has far too much at the prices of now, and would have less at the target
+    prices."""
+    cap = demand.cap(max_share)
+    now, then = (float((shares(demand, first_mirrors(demand, km)) / cap).max()) for km in (now_km, target_km))
+    return now > max(OVERLOADED, HELPED * then)
+
+
+class Pace:
+    """Leads published prices to their targets, hour by hour, and knows for how many hours a mirror has been
+    overloaded."""
+
+    def __init__(self) -> None:
+        self._overloaded_hours = 0
+
+    def step(
+        self, before: Mapping[str, float], target: Mapping[str, float], is_overloaded: bool
+    ) -> dict[str, float]:
+        """Returns the prices by mirror to publish an hour after `before`, on their way to `target`.
+        `is_overloaded` says whether a mirror is, at the prices before."""
+        self._overloaded_hours = self._overloaded_hours + 1 if is_overloaded else 0
+        haste = HASTE if self._overloaded_hours >= PATIENCE_HOURS else 1.0
+        limit_km = haste * KM_PER_HOUR
+        moved: dict[str, float] = {}
+        for name, aim in target.items():
+            way = (aim - before.get(name, 0.0)) * haste * APPROACH_PER_HOUR
+            moved[name] = before.get(name, 0.0) + min(max(way, -limit_km), limit_km)
+        return published(moved)

@@ -10,15 +10,13 @@ from datetime import datetime, timedelta
 from app.explain.client_facts import ClientFacts, GeoipDatabase
 from app.explain.evidence import hours
 from app.explain.explanation import ExcludedEntry, Explanation, QuestionFacts, Rank
-from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, Overall, probed
-from app.model import Exclusion, Pass
+from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, probed
+from app.model import Exclusion, Overall, Pass
 from app.model.place import region_in
 from app.model.words import moment
 from app.snapshot.statistics import MirrorRequests
 
 Row = tuple[str, str]
-
-
 TERMS = ("distance", "border", "continent", "load", "weight", "spread")
 CONTINENTS = {
     "AF": "Africa",
@@ -190,13 +188,25 @@ def answer_sentence(explanation: Explanation) -> str:
     if explanation.reason in (Pass.ORIGIN, Pass.VAULT):
         return f"{who} the {explanation.reason} alone for {of}."
     count, total = explanation.served_count, explanation.served_count + explanation.excluded_count
-    mirrors = "no mirror" if not count else f"{count} of {total} mirrors"
-    if not explanation.served or explanation.served[0].position != 1:
-        return f"{who} {mirrors} for {of}."
+    answer = f"{who} {f'{count} of {total} mirrors' if count else 'no mirror'} for {of}."
+    if explanation.mirror is not None:
+        return f"{answer} {_one_of_them(explanation)}"
+    if not explanation.served:
+        return answer
     first = explanation.served[0]
     where = ", ".join(filter(None, (first.city, first.country)))
     near = f"{first.mirror}{f' ({where})' if where else ''}"
-    return f"{who} {mirrors} for {of}. The first is {near}, because {_FIRST_BECAUSE[first.pass_]}."
+    return f"{answer} The first is {near}, because {_FIRST_BECAUSE[first.pass_]}."
+
+
+def _one_of_them(explanation: Explanation) -> str:
+    """Returns the sentence about the one mirror that the explanation is about."""
+    for served in explanation.served:
+        return f"{served.mirror} is number {served.position} of them."
+    for left_out in explanation.excluded:
+        why = f"{left_out.reason}: {left_out.evidence}"
+        return f"{left_out.mirror} is not one of them, for one reason: {why}."
+    return ""
 
 
 def by_reason(explanation: Explanation) -> list[tuple[Exclusion, list[ExcludedEntry]]]:
@@ -280,7 +290,7 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         rows.append(("serves", f"{', '.join(report.countries)} only"))
     if report.exclude_countries:
         rows.append(("keeps out", ", ".join(report.exclude_countries)))
-    return [*rows, *_contents(report), *_isos(report.isos), *again(report), *_requests(report.requests)]
+    return [*rows, *_contents(report), *_isos(report.isos), *again(report), *request_rows(report.requests)]
 
 
 def place_rows(report: MirrorReport) -> list[Row]:
@@ -350,7 +360,7 @@ def again(report: MirrorReport) -> list[Row]:
     return [("asked again", f"for {', '.join(keys)} about {moment(first)}{more}")]
 
 
-def _requests(requests: MirrorRequests | None) -> list[Row]:
+def request_rows(requests: MirrorRequests | None) -> list[Row]:
     """Returns the row that says what a mirror is sent, beside what was planned."""
     if requests is None:
         return []

@@ -11,7 +11,7 @@ from app.catalogue.catalogue import expected_isos, newest_first, short_name
 from app.explain.client_facts import ClientFacts
 from app.explain.front import NearMirror, NetworkNumbers
 from app.model import Pass, ServiceConfig
-from app.model.countries import countries
+from app.model.countries import english_name
 from app.render.explanation_page import choices
 from app.render.facts import CONTINENTS
 from app.render.html import Frame, Page, page
@@ -68,12 +68,12 @@ def front_page(frame: Frame, found: FrontPage | None) -> Page:
 
 def whereabouts(client: ClientFacts) -> str:
     """Returns a sentence for the client itself that says where it seems to be."""
-    code = client.country
-    country = countries()[code].names[2] if code in countries() else code
+    country = english_name(client.country) if client.country else ""
     where = ", ".join(dict.fromkeys(filter(None, (client.city, country))))
     if not where:
         where = CONTINENTS.get(client.continent or "", "")
-    cloud = f", in the cloud region {client.cloud.provider} {client.cloud.region}" if client.cloud else ""
+    region = " ".join(filter(None, (client.cloud.provider, client.cloud.region))) if client.cloud else ""
+    cloud = f", in the cloud region {region}" if region else ""
     if not where and not cloud:
         return "Where you are is not known here, so all mirrors count as equally near. These come first:"
     return f"You seem to be in {where or 'no known country'}{cloud}. Your system is sent to these first:"

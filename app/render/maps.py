@@ -17,6 +17,7 @@ from functools import cached_property
 from math import cos, hypot, pi, sin, sqrt
 from urllib.parse import quote
 
+import msgspec
 from markupsafe import Markup
 
 from app.explain.explanation import Explanation
@@ -28,18 +29,20 @@ from app.render.statistics import country_name
 from app.render.world import WIDTH, WORLD, View, around, picture
 from app.snapshot.loaded import LoadedSnapshot
 
-KINDS = {"ok": "served", "warn": "degraded", "bad": "at fault", "off": "other"}
-"""A word for each colour that dots have by status (`facts.STATUS_KINDS`), in the order around a ring."""
 MEANINGS = {
     "ok": "served",
     "warn": "degraded: not in all lists",
     "bad": "at fault: stale, broken or unreachable",
     "off": "other: switched off, empty, or not asked yet",
 }
-"""The same in full, for a legend."""
+"""What the colours of dots mean (`facts.STATUS_KINDS`), in the order around a ring."""
+KINDS = {kind: meaning.partition(":")[0] for kind, meaning in MEANINGS.items()}
+"""The same in a word."""
 _LEAST, _LARGEST = 4.0, 24.0
 _OF_ALL = 80.0
 """The radius that a dot for all clients would have if none were the largest."""
+_ALONE = 0.01
+"""The share as which a mirror is drawn that is alone on its map."""
 _RING = 3.0
 """The least width of a ring."""
 _DIGIT = 3.0
@@ -143,7 +146,7 @@ def of_answer(explanation: Explanation, snapshot: LoadedSnapshot) -> Markup | No
 
 def of_mirror(summary: MirrorSummary) -> Markup | None:
     """Draws one mirror and the land around it; None if it is not known where it is."""
-    marks = marks_of([summary])
+    marks = marks_of([msgspec.structs.replace(summary, share=_ALONE)])
     view = around([mark.where for mark in marks], 400) if marks else None
     return MirrorMap("Where this mirror is", marks, view).drawn() if view else None
 
@@ -180,7 +183,7 @@ class MirrorMap:
         lines = [_line(view, client, dot) for dot in dots] if client else []
         shapes = [_plain(dot) if self.is_plain else _linked(dot) for dot in dots]
         here = [_client(view, client)] if client else []
-        return picture(self.title, view, *squares, *lines, *shapes, *here, is_plain=self.is_plain)
+        return picture(self.title, view, *squares, *here, *lines, *shapes, is_plain=self.is_plain)
 
 
 def _dots(marks: Iterable[MirrorMark], view: View) -> list[_Dot]:
@@ -212,8 +215,9 @@ def _merged(dots: Iterable[_Dot]) -> list[_Dot]:
 
 def _linked(dot: _Dot) -> Markup:
     """Draws a dot that says what it is and leads to its mirror, or to its country."""
-    link = Markup('<a href="{}"><title>{}</title>{}</a>')
-    return link.format(_target(dot), _words(dot), _shape(dot) if len(dot.marks) == 1 else _ring(dot))
+    shape = _shape(dot) if len(dot.marks) == 1 else _pie(dot)
+    beside = _beside(dot) if _places(dot) else _number(dot) if len(dot.marks) > 1 else ""
+    return Markup('<a href="{}"><title>{}</title>{}{}</a>').format(_target(dot), _words(dot), shape, beside)
 
 
 def _target(dot: _Dot) -> str:
@@ -263,10 +267,10 @@ def _shape(dot: _Dot) -> Markup:
     """Draws the dot of one mirror: a disc, a diamond, a triangle or a square, all of about the same area."""
     kind = dot.marks[0].kind
     if kind not in _CORNERS:
-        return _pie(dot) + _beside(dot)
+        return _pie(dot)
     corners, turn, larger = _CORNERS[kind]
     path = _polygon(dot, dot.radius * larger, corners, turn)
-    return Markup('<path class="{}" d="{}"/>').format(kind, path) + _beside(dot)
+    return Markup('<path class="{}" d="{}"/>').format(kind, path)
 
 
 def _polygon(dot: _Dot, radius: float, corners: int, turn: float) -> str:
@@ -276,13 +280,12 @@ def _polygon(dot: _Dot, radius: float, corners: int, turn: float) -> str:
     return f"M{'L'.join(points)}z"
 
 
-def _ring(dot: _Dot) -> Markup:
-    """Draws the ring of several mirrors, with their number in it."""
+def _number(dot: _Dot) -> Markup:
+    """Makes a disc a ring, with the number of its mirrors in it."""
     number = Markup(
         '<circle class="on" cx="{0:.1f}" cy="{1:.1f}" r="{2:.1f}"/><text x="{0:.1f}" y="{3:.1f}">{4}</text>'
     )
-    inside = number.format(dot.x, dot.y, dot.hole, dot.y + 3.5, len(dot.marks))
-    return _pie(dot) + inside + _beside(dot)
+    return number.format(dot.x, dot.y, dot.hole, dot.y + 3.5, len(dot.marks))
 
 
 def _pie(dot: _Dot) -> Markup:
@@ -312,13 +315,10 @@ def _sector(dot: _Dot, begin: float, end: float) -> str:
 
 def _beside(dot: _Dot) -> Markup:
     """Writes beside a dot which places its mirrors have in the client's list."""
-    places = _places(dot)
-    if not places:
-        return Markup("")
     left = dot.x > WIDTH * 0.85
-    x = dot.x - dot.radius - 4 if left else dot.x + dot.radius + 4
+    x = dot.x - dot.radius - 5 if left else dot.x + dot.radius + 5
     text = Markup('<text class="place{}" x="{:.1f}" y="{:.1f}">{}</text>')
-    return text.format(" before" if left else "", x, dot.y + 5, places)
+    return text.format(" before" if left else "", x, dot.y + 5, _places(dot))
 
 
 def _plain(dot: _Dot) -> Markup:
@@ -332,8 +332,10 @@ def _line(view: View, client: Coordinates, dot: _Dot) -> Markup:
 
 def _client(view: View, client: Coordinates) -> Markup:
     x, y = view.point(client)
-    cross = f"M{x - 9:.1f} {y:.1f}h18M{x:.1f} {y - 9:.1f}v18"
-    return Markup('<path class="client" d="{}"><title>the client</title></path>').format(cross)
+    circle = Markup(
+        '<circle class="client" cx="{:.1f}" cy="{:.1f}" r="12"><title>the client</title></circle>'
+    )
+    return circle.format(x, y)
 
 
 def _region(view: View, region: CloudRegion, where: Coordinates) -> Markup:

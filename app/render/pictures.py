@@ -1,6 +1,6 @@
 """Draws the pictures on pages, as SVG.
 
-A picture takes its colour from the text around it and has no words in it: these stand beside it in HTML, so
+A picture takes its colour from the style sheet and has no words in it: these stand beside it in HTML, so
 that they are as large as all others, however wide the page is. What a picture shows, it shows by length or
 by lightness, and the numbers are in a table below.
 """

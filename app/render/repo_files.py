@@ -12,7 +12,7 @@ def repo_file(config: ServiceConfig, release: str, base: str) -> str:
     """Returns the content of a .repo file with the repos that mirrors are expected to have of a release; the
     first one is switched on. `base` is the service's URL."""
     name = short_name(config, release)
-    sections = []
+    sections: list[str] = []
     for repo in config.repos:
         if in_vault(config, release, repo) or not expected_arches(config, repo, release):
             continue

@@ -23,7 +23,7 @@ NORTH, SOUTH = 84, -60
 CUT = -169
 """The degrees east where a map of the world is cut, which is in the Bering Strait (data/make_outlines.py)."""
 _PER_DEGREE = 10  # the outlines' unit
-_NARROWEST = 24
+_NARROWEST = 40
 _ROOM = 1.3
 """How much larger than what it shows a part of the world is."""
 _FLATTEST = 60
@@ -111,10 +111,10 @@ def around(points: Iterable[Coordinates], height: int = 504) -> View:
 def picture(title: str, view: View, *content: Markup, is_plain: bool = False) -> Markup:
     """Draws a part of the world with content on it. `title` says to those who cannot see it what the picture
     is. A plain one has no links in it."""
-    role = "img" if is_plain else "group"
-    begin = Markup('<svg class="map" role="{}" aria-label="{}" viewBox="0 0 {} {}">')
+    kind, role = ("map plain", "img") if is_plain else ("map", "group")
+    begin = Markup('<svg class="{}" role="{}" aria-label="{}" viewBox="0 0 {} {}">')
     return (
-        begin.format(role, title, WIDTH, view.height)
+        begin.format(kind, role, title, WIDTH, view.height)
         + _land(view)
         + Markup("").join(content)
         + Markup("</svg>")

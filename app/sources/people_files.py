@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from app.files import FileCache, Marks, folder_mark, mark, marks, paths
-from app.model import Finding, Mirror, ServiceConfig, Severity, SourceError
+from app.model import Finding, Logo, Mirror, ServiceConfig, Severity, SourceError
 from app.model.errors import fault, warning
 from app.sources.folder import MIRROR_ENDINGS, DataFolder
 from app.sources.mirror_files import check_network, read_mirror
@@ -118,6 +118,7 @@ class PeopleFiles:
         last = self.config.site if self.config else None
         self.config, findings = config, list(findings)
         for path in self._logo_files():
+            logo: Logo | None
             try:
                 logo = self._logo_cache.get(path)
             except SourceError as error:  # it decides no list, so it is a warning

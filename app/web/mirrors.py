@@ -93,9 +93,7 @@ class _Network:
     def page(self, chosen: MirrorFilter) -> SharedDocument:
         found = find(self._live.snapshot, self.summaries, chosen)
         frame, config = frame_of(self._serving), self._serving.snapshot.config
-        return SharedDocument(
-            "html", mirror_pages.mirrors_page(frame, config, self.summaries, chosen, found)
-        )
+        return SharedDocument("html", mirror_pages.mirrors_page(frame, config, self.summaries, chosen, found))
 
     def map(self, continent: str) -> SharedDocument:
         frame, snapshot = frame_of(self._serving), self._live.snapshot

@@ -1,6 +1,7 @@
 """Computes load prices beside the worker's loop, and moves the published prices towards them.
 
-The first prices are published at once. After that a price changes by at most 20 km an hour. Solving takes
+The first prices are published at once. After that a price changes by at most 20 km an hour, or 100 km where a
+mirror has been overloaded for hours. Solving takes
 seconds, in which the worker must go on publishing. So a thread solves, nearly all the time inside numpy,
 which lets other threads run. The same thread finds out first how many clients each place has, which may mean
 to wait for a database.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 from app.ranking import prices
 from app.snapshot.demand import Market
@@ -21,6 +23,14 @@ log = logging.getLogger("mirrorwise.worker")
 EVERY_S = 3600.0
 
 
+class Solution(NamedTuple):
+    """Where prices should go, in kilometres by mirror, and whether a mirror is overloaded until then
+    (`prices.is_overloaded`)."""
+
+    target_km: dict[str, float]
+    is_overloaded: bool
+
+
 class Pricing:
     """The published load prices: `load_km` in kilometres by name of mirror, decided last at `moved_at_s` (in
     epoch seconds; None if never). Both are remembered across restarts."""
@@ -28,8 +38,9 @@ class Pricing:
     def __init__(self, load_km: Mapping[str, float], moved_at_s: float | None) -> None:
         self.load_km = dict(load_km)
         self.moved_at_s = moved_at_s
+        self._pace = prices.Pace()
         self._executor = ThreadPoolExecutor(1, "mirrorwise-prices")
-        self._solving: Future[dict[str, float]] | None = None
+        self._solving: Future[Solution] | None = None
 
     def is_due(self, now: float) -> bool:
         """Returns whether it is time to solve again and no solution is being computed."""
@@ -49,12 +60,12 @@ class Pricing:
         if self._solving is None or not (wait or self._solving.done()):
             return False
         solving, self._solving = self._solving, None  # first, so that a bug in it fails one step, not all
-        target = solving.result()
+        solution = solving.result()
         before = self.load_km
         if self.moved_at_s is None:
-            self.load_km = prices.published(target)
+            self.load_km = prices.published(solution.target_km)
         else:
-            self.load_km = prices.step_towards(before, target)
+            self.load_km = self._pace.step(before, *solution)
         self.moved_at_s = now
         if self.load_km != before:
             highest = max(self.load_km.values(), default=0.0)
@@ -65,15 +76,15 @@ class Pricing:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def solved(
-    snapshot: LoadedSnapshot, clients: Mapping[str, float], start_km: Mapping[str, float]
-) -> dict[str, float]:
-    """Returns the prices that the snapshot's mirrors should have, in kilometres by mirror name. A mirror that
+def solved(snapshot: LoadedSnapshot, clients: Mapping[str, float], start_km: Mapping[str, float]) -> Solution:
+    """Returns the prices that the snapshot's mirrors should have, if they have `start_km` now. A mirror that
     cannot be served just now keeps its price: without it, the mirror would get too many clients when it comes
     back."""
     target = {name: km for name, km in start_km.items() if name in snapshot.number}
-    if snapshot.rankable:
-        market = Market(snapshot, clients)
-        load = prices.solve(market.demand, snapshot.policy.max_share, market.load_of(start_km))
-        target.update(zip(market.names, load.tolist(), strict=True))
-    return target
+    if not snapshot.rankable:
+        return Solution(target, False)
+    market, max_share = Market(snapshot, clients), snapshot.policy.max_share
+    now_km = market.load_of(start_km)
+    load = prices.solve(market.demand, max_share, now_km)
+    target.update(zip(market.names, load.tolist(), strict=True))
+    return Solution(target, prices.is_overloaded(market.demand, max_share, now_km, load))

@@ -22,7 +22,7 @@ from app.snapshot.compile import compile_snapshot
 from app.snapshot.demand import Market
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode
-from app.worker.pricing import solved
+from app.worker.pricing import Solution, solved
 from app.worker.reader import InputReader
 from tests.builders import NOW, TOWN_CELLS, TOWNS, Network, a_config, a_mirror, cell, policy, question, select
 from tests.conftest import ROOT
@@ -338,30 +338,45 @@ def test_places_that_nobody_serves_are_no_part_of_the_market() -> None:
 def test_step_towards(now: float, target: float, then: float | None) -> None:
     """An hour's step: a thirtieth of the way, at most 20 km, whole kilometres, and none at all for a price
     within 15 km of where it should be."""
-    moved = prices.step_towards({"m": now} if now else {}, {"m": target})
+    moved = prices.Pace().step({"m": now} if now else {}, {"m": target}, False)
     assert moved == ({} if then is None else {"m": then})
+
+
+def test_haste() -> None:
+    """When a mirror has had far more than it should for three hours, prices go five times as fast, up and
+    down, until it has not."""
+    pace = prices.Pace()
+    hours = [False, True, True, False, True, True, True, True, False, True]
+    steps = [pace.step({"up": 1000.0, "down": 5000.0}, {"up": 6000.0, "down": 0.0}, now) for now in hours]
+    far = [20, 20, 20, 20, 20, 20, 100, 100, 20, 20]
+    assert steps == [{"up": 1000 + km, "down": 5000 - km} for km in far]
 
 
 @given(
     now=st.dictionaries(st.sampled_from("abcd"), st.integers(1, 3000).map(float)),
     target=st.dictionaries(st.sampled_from("abcd"), st.floats(0, 3000)),
+    is_overloaded=st.booleans(),
 )
-def test_a_step_never_overshoots(now: dict[str, float], target: dict[str, float]) -> None:
-    """Each step ends between where the price is and where it should be, and not more than 20 km on."""
-    moved = prices.step_towards(now, target)
+def test_a_step_never_overshoots(
+    now: dict[str, float], target: dict[str, float], is_overloaded: bool
+) -> None:
+    """Each step ends between where the price is and where it should be, and not more than 20 km on, or
+    100 km while a mirror is overloaded."""
+    pace = prices.Pace()
+    moved = [pace.step(now, target, is_overloaded) for _ in range(prices.PATIENCE_HOURS)][-1]
     for name, aim in target.items():
         before, after = now.get(name, 0.0), moved.get(name, 0.0)
-        assert abs(after - before) <= prices.KM_PER_HOUR
+        assert abs(after - before) <= (100 if is_overloaded else 20)
         assert min(before, aim) - 1 < after < max(before, aim) + 1
 
 
 def test_steps_arrive() -> None:
     """In the end a price is within the dead band of its target, and rests there."""
-    price = {"m": 20.0}
+    pace, price = prices.Pace(), {"m": 20.0}
     for _ in range(400):
-        price = prices.step_towards(price, {"m": 1000.0})
+        price = pace.step(price, {"m": 1000.0}, False)
     assert 980 <= price["m"] <= 1000
-    assert prices.step_towards(price, {"m": 1000.0}) == price
+    assert pace.step(price, {"m": 1000.0}, False) == price
 
 
 # --- flapping ----------------------------------------------------------------------------------------
@@ -396,17 +411,17 @@ def test_flapping_changes_nothing_on_another_continent() -> None:
     on another continent, and its own price is where it was."""
     clients = {cell("paris"): 40.0, cell("munich"): 20.0, cell("sydney"): 20.0, cell("tokyo"): 20.0}
 
-    def target(mirrors: list[Mirror], load: dict[str, float]) -> dict[str, float]:
+    def solution(mirrors: list[Mirror], load: dict[str, float]) -> Solution:
         return solved(Network(mirrors=mirrors).load(), clients, load)
 
-    load = prices.published(target(many(flaps=False), {}))
+    load = prices.published(solution(many(flaps=False), {}).target_km)
     assert len(load) > 5
     before = overseas_lists(many(flaps=False), load)
-    price = load.get(FLAPPING)
+    pace, price = prices.Pace(), load.get(FLAPPING)
     for refresh in range(20):
         mirrors = many(flaps=refresh % 2 == 0)
         assert overseas_lists(mirrors, load) == before
-        load = prices.step_towards(load, target(mirrors, load))
+        load = pace.step(load, *solution(mirrors, load))
     assert price is None or abs(load[FLAPPING] - price) <= 5
 
 
@@ -414,9 +429,9 @@ def test_a_mirror_that_cannot_be_served_keeps_its_price() -> None:
     """It would be flooded when it comes back, if it came back for free. Once it is out of the network
     for good, its price is forgotten."""
     mirrors = many(flaps=False)
-    load = prices.published(solved(Network(mirrors=mirrors).load(), {cell("paris"): 1.0}, {}))
+    load = prices.published(solved(Network(mirrors=mirrors).load(), {cell("paris"): 1.0}, {}).target_km)
     dear = max(load, key=lambda name: load[name])
     down = [msgspec.structs.replace(m, disabled=m.name == dear) for m in mirrors]
-    assert solved(Network(mirrors=down).load(), {cell("paris"): 1.0}, load)[dear] == load[dear]
+    assert solved(Network(mirrors=down).load(), {cell("paris"): 1.0}, load).target_km[dear] == load[dear]
     gone = [mirror for mirror in mirrors if mirror.name != dear]
-    assert dear not in solved(Network(mirrors=gone).load(), {cell("paris"): 1.0}, load)
+    assert dear not in solved(Network(mirrors=gone).load(), {cell("paris"): 1.0}, load).target_km

@@ -16,7 +16,7 @@ from app.model.countries import countries
 from app.model.network import CloudRegion
 from app.render import maps
 from app.render.maps import KINDS, MirrorMap, MirrorMark
-from app.render.world import CONTINENTS, WORLD, View
+from app.render.world import CONTINENTS, WORLD, View, around
 
 TOWNS = {
     "frankfurt": ("DE", 50.11, 8.68),
@@ -178,12 +178,12 @@ def test_a_list_has_lines_and_places() -> None:
     """From the client a line leads to each mirror of its list, which has its place in the list beside it."""
     client = Coordinates(latitude=48.1, longitude=11.6)
     marks = [a_mark("a", position=1), a_mark("b", "berlin", position=2), a_mark("c", position=3)]
-    view = maps.around([client, *(mark.where for mark in marks)])
+    view = around([client, *(mark.where for mark in marks)])
     svg = parsed(MirrorMap("a list", marks, view, client=client).drawn())
     assert len([path for path in svg.iter("path") if path.attrib["class"] == "way"]) == 2
     places = [text.text for text in svg.iter("text") if text.attrib.get("class", "").startswith("place")]
     assert sorted(filter(None, places)) == ["1, 3", "2"]
-    assert [path.attrib["class"] for path in svg.iter("path")].count("client") == 1
+    assert [circle.attrib["class"] for circle in svg.iter("circle")].count("client") == 1
 
 
 def test_regions_are_squares_with_their_names() -> None:

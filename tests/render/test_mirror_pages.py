@@ -153,7 +153,7 @@ def test_status_in_words_first(mirror: Mirror, states: list[MirrorState], says: 
     words = page_of(mirror, *states).words
     for sentence in says:
         assert sentence in words
-    assert words.index(says[0]) < words.index("Addresses") < words.index("What it has")
+    assert words.index(says[0]) < words.index("What it has") < words.index("Addresses")
 
 
 def test_every_status_has_advice() -> None:

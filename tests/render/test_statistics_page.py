@@ -87,7 +87,7 @@ def test_each_picture_has_its_numbers_in_a_table() -> None:
 def test_pictures_say_what_they_are() -> None:
     """Each large picture has a name for those who cannot see it."""
     page = rendered(YEAR).decode()
-    large = re.findall(r'<svg class="(?:map|columns)"[^>]*>', page)
+    large = re.findall(r'<svg class="(?:map plain|columns)"[^>]*>', page)
     assert len(large) == 3
     assert all('role="img" aria-label="' in svg for svg in large)
 

@@ -108,7 +108,7 @@ def test_prices_follow_where_clients_really_are() -> None:
     snapshot = Network(mirrors=mirrors).load()
     estimate = {cell(town): 1.0 for town in TOWNS}
     real = moved_to(estimate, 1 / 3, "LU", "FR")
-    network = ShiftedNetwork(snapshot, estimate, real, solved(snapshot, estimate, {}), 1_000_000)
+    network = ShiftedNetwork(snapshot, estimate, real, solved(snapshot, estimate, {}).target_km, 1_000_000)
     excess = network.excess()
     assert network.most_loaded() > 2
     moved = [network.day() for _ in range(3)]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from app.explain.mirror_report import MirrorSummary
+from app.render.html import Page
+from app.render.map_page import map_page
 from app.render.maps import MEANINGS
 from app.render.world import CONTINENTS
 from tests.servers import Answer
-from tests.web.asking import FRANKFURT, LUXEMBOURG, NOWHERE, TOKYO, Ask, mirrors_in
+from tests.web.asking import FRANKFURT, LUXEMBOURG, NOWHERE, TOKYO, Ask, application, asking, mirrors_in
 
 PRIVATE = b"mirror.corp.example.com"
 PAGE = {"Accept": "text/html"}
@@ -23,7 +27,7 @@ def mirrors(ask: Ask) -> list[MirrorSummary]:
 
 def table(answer: Answer, name: str = "countries") -> str:
     assert answer.status == 200
-    found = re.search(rf'<table class="stack" id="{name}">.*?</table>', answer.body.decode(), re.DOTALL)
+    found = re.search(rf'<table (?:class="stack" )?id="{name}">.*?</table>', answer.body.decode(), re.DOTALL)
     assert found, name
     return found[0]
 
@@ -47,7 +51,7 @@ def test_the_table_says_what_the_map_shows(ask: Ask) -> None:
     for country, found in by_country.items():
         if country:
             row = next(row for row in rows.split("<tr>") if f'href="/mirrors?country={country}"' in row)
-            assert f'data-label="mirrors">{len(found)}</td>' in row
+            assert f'<td class="km">{len(found)}</td>' in row
             assert all(one.location.city in row for one in found if one.location.city)
 
 
@@ -121,6 +125,22 @@ def test_what_is_kept(ask: Ask) -> None:
     assert (again.status, again.body) == (304, b"")
     own = ask(f"/map?ip={FRANKFURT}")
     assert (own.headers["Cache-Control"], own.headers["ETag"]) == ("no-store", None)
+
+
+def test_each_map_is_made_once(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many clients ask, in whatever form: the map of the world and of each continent is made once."""
+    made: list[str] = []
+
+    def counted(*arguments: Any) -> Page:
+        made.append(arguments[-1])
+        return map_page(*arguments)
+
+    monkeypatch.setattr("app.web.mirrors.map_page", counted)
+    ask = asking(application(published))
+    for client in (FRANKFURT, TOKYO, LUXEMBOURG):
+        for target in ("/map", "/map?continent=EU", "/map?continent=eu&x=1", "/map?ip="):
+            ask(target, headers={**PAGE, "X-Forwarded-For": client})
+    assert made == ["", "EU"]
 
 
 def test_the_legend_has_every_kind(ask: Ask) -> None:

@@ -51,6 +51,8 @@ def alone(site: Deployed, target: str, headers: dict[str, str]) -> Answer:
         "/mirrors?q=fra1.example.net&format=json",
         ONE,
         f"{ONE}?format=json",
+        "/map",
+        "/map?continent=EU",
     ],
 )
 @pytest.mark.parametrize(
@@ -91,6 +93,7 @@ def test_each_form_by_itself(site: Deployed) -> None:
         pytest.param("/whoami", {}, id="about the client"),
         pytest.param("/explain", {"Accept": PAGE}, id="explanation"),
         pytest.param("/", {"Accept": PAGE}, id="front page"),
+        pytest.param("/map?ip=192.0.2.1", {"Accept": PAGE}, id="map of one client"),
         pytest.param("/mirrors?ip=192.0.2.1", {}, id="another parameter"),
         pytest.param("/mirrors?q=caf%C3%A9", {}, id="encoded"),
         pytest.param("/mirrors?country=atlantis", {}, id="bad value"),

@@ -17,7 +17,7 @@ YEAR = "public, max-age=31536000, immutable"
 
 def path_in(answer: Answer, attribute: str, name: str) -> str:
     [path] = set(re.findall(rf'{attribute}="(/{name}-[^"]*)"', answer.body.decode()))
-    return path
+    return str(path)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,6 @@ ERRORS = [
     pytest.param("/explain?mirror=mirror.fra1.example.nat", 404, id="no such mirror"),
     pytest.param("/mirrors/mirror.fra1.example.nat", 404, id="no such mirror's page"),
     pytest.param("/statistics/days.xls", 404, id="no such table"),
-    pytest.param("/download/9/%00", 400, id="impossible path"),
     pytest.param("/explain?ip=somewhere", 400, id="bad address"),
 ]
 

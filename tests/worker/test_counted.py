@@ -82,14 +82,15 @@ def test_first_prices_are_for_counted_clients(crowd: Network, store: FileStore, 
 
 
 def test_prices_follow_what_is_counted(crowd: Network, store: FileStore, start: StartWorker) -> None:
-    """A day of requests that differ from the estimate moves prices from the next hour on, by 20 km each."""
+    """A day of requests that differ from the estimate moves prices from the next hour on, by 20 km each,
+    and faster when a mirror has had far too much for three hours."""
     worker = start(cities=(CITY,))
     settle(worker, NOON)
     before = price(store)
     count(crowd, MOSTLY_THERE)
-    for hour in (1, 2, 3):
+    for hour, moved_km in ((1, 20), (2, 40), (3, 140)):
         settle(worker, NOON + hour * EVERY_S)
-        assert price(store) == before + hour * KM_PER_HOUR
+        assert price(store) == before + moved_km
     assert worker.faults.current == {}
 
 
