@@ -276,7 +276,8 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         ("status", status + (f", since {moment(report.since)}" if report.since else "")),
         ("last asked", probed(report)),
         ("age", f"{hours(report.age_s)} behind the origin" if report.age_s is not None else "unknown"),
-        *place_rows(report),
+        ("location", _location(report.location)),
+        *(("GeoIP", text) for text in measured(report.measured)),
         *_addresses(report),
         ("families", ", ".join(f"{_family(n)} {_works(w)}" for n, w in report.families.items())),
         ("weight", f"{report.weight:g}"),
@@ -293,15 +294,6 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
     return [*rows, *_contents(report), *_isos(report.isos), *again(report), *request_rows(report.requests)]
 
 
-def place_rows(report: MirrorReport) -> list[Row]:
-    """Returns rows of a label and a text about the place from which a mirror is ranked, who says that it is
-    there, and where GeoIP has its addresses."""
-    return [
-        ("location", _location(report.location)),
-        *(("GeoIP", text) for text in _measured(report.measured)),
-    ]
-
-
 def _addresses(report: MirrorReport) -> Iterable[Row]:
     urls = [*report.urls.values(), *(url for urls in report.module_urls.values() for url in urls.values())]
     return [("address", url) for url in urls] or [("address", "none")]
@@ -315,7 +307,8 @@ def _location(location: Location) -> str:
     return where + (f", taken from {location.taken_from}" if location.taken_from else "")
 
 
-def _measured(places: Iterable[MeasuredPlace]) -> Iterable[str]:
+def measured(places: Iterable[MeasuredPlace]) -> Iterable[str]:
+    """Yields for each address of a mirror where GeoIP has it."""
     for found in places:
         where = ", ".join(filter(None, (found.city, found.country))) or "no known place"
         far = f", {found.distance_km:,.0f} km from its location" if found.distance_km is not None else ""

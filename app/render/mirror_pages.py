@@ -14,7 +14,9 @@ from app.model import FAMILIES, PROTOCOLS, Exclusion, Family, Protocol, ServiceC
 from app.model.countries import english_name, folded
 from app.model.words import moment
 from app.render import content_grid, facts, maps
+from app.render.facts import Row
 from app.render.html import Frame, Page, page
+from app.render.statistics import country_name
 from app.request.mirror_filter import ORDERS, STATUSES, MirrorFilter, arches_of
 
 Option = tuple[str, str]
@@ -139,6 +141,7 @@ def mirror_page(frame: Frame, report: MirrorReport) -> Page:
         advice=_advice(report),
         lacks=[(lack, ADVICE[lack.mark.reason]) for lack in content_grid.lacks(report) if lack.mark.reason],
         addresses=addresses(report),
+        place=place_rows(report),
         serves=serves(report),
         map=maps.of_mirror(report),
         grids=grids,
@@ -172,6 +175,24 @@ def _advice(report: MirrorReport) -> Advice | None:
     """Returns what is to be said about the reason for which a mirror is in no list; None for one that is
     served."""
     return None if report.served else ADVICE[Exclusion(report.status)]
+
+
+def place_rows(report: MirrorReport) -> list[Row]:
+    """Returns rows of a label and a text about the place from which a mirror is ranked, who says that it is
+    there, and where GeoIP has its addresses. The town has a row of its own: a text that is written from right
+    to left would turn the words beside it."""
+    where = report.location
+    point = "not known, so it counts as farthest of all"
+    if where.latitude is not None and where.longitude is not None:
+        point = facts.degrees(where.latitude, where.longitude)
+    rows = [
+        ("town", where.city),
+        ("country", country_name(where.country) if where.country else None),
+        ("coordinates", point),
+        ("according to", where.taken_from),
+        *(("GeoIP", text) for text in facts.measured(report.measured)),
+    ]
+    return [(label, text) for label, text in rows if text]
 
 
 class AddressRow(NamedTuple):

@@ -218,6 +218,19 @@ def test_addresses() -> None:
     assert "kitten https https://k.example.org/k/" in page.words
 
 
+def test_place() -> None:
+    """A mirror's page says where lists take it to be and who says so, a row each, so that no town's name can
+    turn the words beside it."""
+    mirror = a_mirror("m", "paris", city="\u05e9\u05e8\u05ea")
+    assert mirror_pages.place_rows(report_of(mirror)) == [
+        ("town", "\u05e9\u05e8\u05ea"),
+        ("country", "France (FR)"),
+        ("coordinates", "48.86 N 2.35 E"),
+    ]
+    nowhere = mirror_pages.place_rows(report_of(a_mirror("m")))
+    assert nowhere == [("coordinates", "not known, so it counts as farthest of all")]
+
+
 @pytest.mark.parametrize(
     ("mirror", "says"),
     [
