@@ -48,20 +48,22 @@ def map_page(
     frame: Frame, summaries: Sequence[MirrorSummary], snapshot: LoadedSnapshot, continent: str = ""
 ) -> Page:
     """Renders the page with the map of all mirrors, or of those of one continent, one of `CONTINENTS`."""
+    view, regions = CONTINENTS.get(continent, WORLD), regions_of(snapshot)
     of_place = [one for one in summaries if continent in ("", one.location.continent)]
-    regions, marks = regions_of(snapshot), maps.marks_of(summaries)
+    names = {one.mirror for one in of_place}
+    marks = [mark for mark in maps.marks_of(summaries) if mark.mirror in names and view.has(mark.where)]
     return html.page(
         frame,
         "map.html",
         "/map",
-        map=MirrorMap("Mirrors by place", marks, CONTINENTS.get(continent, WORLD), regions).drawn(),
+        map=MirrorMap("Mirrors by place", marks, view, regions).drawn(),
         maps=maps,
         continent=continent,
         continents=CONTINENTS,
         countries=country_rows(of_place),
         clouds=cloud_rows(summaries, regions),
         is_shared=any(one.share is not None for one in summaries),
-        lost=sum(one.location.latitude is None for one in of_place),
+        lost=len(of_place) - len(marks),
     )
 
 

@@ -29,15 +29,15 @@ from app.render.statistics import country_name
 from app.render.world import WIDTH, WORLD, View, around, picture
 from app.snapshot.loaded import LoadedSnapshot
 
-KINDS = {"ok": "served", "warn": "degraded", "bad": "at fault", "off": "other"}
-"""A word for each colour that dots have by status (`facts.STATUS_KINDS`), in the order around a ring."""
 MEANINGS = {
     "ok": "served",
     "warn": "degraded: not in all lists",
     "bad": "at fault: stale, broken or unreachable",
     "off": "other: switched off, empty, or not asked yet",
 }
-"""The same in full, for a legend."""
+"""What the colours of dots mean (`facts.STATUS_KINDS`), in the order around a ring."""
+KINDS = {kind: meaning.partition(":")[0] for kind, meaning in MEANINGS.items()}
+"""The same in a word."""
 _LEAST, _LARGEST = 4.0, 24.0
 _OF_ALL = 80.0
 """The radius that a dot for all clients would have if none were the largest."""

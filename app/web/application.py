@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from types import TracebackType
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from app.history.request_log import RequestLog
@@ -67,12 +67,14 @@ def _register_errors(app: Flask) -> None:
     def refuse() -> None:
         """Refuses the requests that nginx refuses, whatever view they are for, so that answers are the same
         without nginx: impossible paths, no Host header, bodies, and other methods."""
+        g.is_refused = True
         if is_impossible(sent_target(request.environ)) or lacks_host(request.environ):
             raise BadRequest
         if has_body(request.environ):
             raise RequestEntityTooLarge
         if request.method not in METHODS:
             raise MethodNotAllowed(METHODS)
+        g.is_refused = False
 
     @app.errorhandler(QuestionError)
     def question_error(error: QuestionError) -> Response:

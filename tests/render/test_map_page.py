@@ -122,9 +122,23 @@ def test_where_no_share_is_known() -> None:
 def test_mirrors_that_are_nowhere() -> None:
     """Of mirrors that the map cannot show, the page says how many there are; the table has them."""
     page = rendered(a_summary("a"), a_summary("b", None))
-    assert "1 mirror is not shown, because nothing says where" in page
+    assert "1 mirror is not shown, because nothing says where it is." in page
     assert "country unknown" in page
     assert "not shown" not in rendered(a_summary("a"))
+
+
+def test_a_continent_has_its_mirrors_alone() -> None:
+    """The map of a continent shows the mirrors of its table, whoever else is in that part of the world, and
+    says of how many that is not so."""
+    there = [a_summary("a", "ES"), a_summary("b", "MA"), a_summary("c", "GL"), a_summary("d", "DE")]
+    east = msgspec.structs.replace(there[0].location, country="RU", longitude=131.9)
+    page = rendered(
+        *there, msgspec.structs.replace(there[0], mirror="e.example.org", location=east), continent="EU"
+    )
+    shown = re.findall(r'<a href="/mirrors/([a-z]).example.org"><title>', page)
+    assert sorted(shown) == ["a", "d"]
+    assert "1 mirror is not shown, because nothing says where it is, or beyond the edge" in page
+    assert re.findall(r'"/mirrors\?country=([A-Z]+)"', page) == ["DE", "RU", "ES"]
 
 
 def test_clouds() -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.model import Coordinates, Image, Pass, SnapshotError
+from app.model import Branding, Coordinates, Image, Logo, Pass, SnapshotError
+from app.model.distribution import MAX_LOGO_BYTES, MAX_TITLE
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import NetworkGroup, Overlay, Snapshot, encode
 from tests.builders import (
@@ -90,10 +91,15 @@ def with_private_mirror_ranked(s: Snapshot) -> Snapshot:
     return replace(s, rankable=rankable, places=places)
 
 
+LARGE_LOGO = Logo(media_type="image/png", content=b"x" * (MAX_LOGO_BYTES + 1))
 IMPOSSIBLE: dict[str, Callable[[Snapshot], Snapshot]] = {
     "a fate of 200": lambda s: replace(s, fates=s.fates[:-1] + b"\xc8"),
     "a fate between the runs": lambda s: replace(s, fates=b"\x07" + s.fates[1:]),
     "a fate of 0": lambda s: replace(s, fates=b"\x00" + s.fates[1:]),
+    "a script as home page": of_config(site=Branding(home="javascript:alert(1)")),
+    "a script as link": of_config(site=Branding(links={"Chat": "javascript:alert(1)"})),
+    "a large logo": of_config(site=Branding(logo=LARGE_LOGO)),
+    "a title without end": of_config(site=Branding(title="x" * (MAX_TITLE + 1))),
     "rows below zero": lambda s: replace(s, rows=(-2, *s.rows[1:])),
     "noise of 32": lambda s: replace(s, noise=b"\x20" + s.noise[1:]),
     "the same noise twice": lambda s: replace(s, noise=s.noise[1:2] + s.noise[1:]),
