@@ -38,8 +38,8 @@ MEANINGS = {
 """What the colours of dots mean (`facts.STATUS_KINDS`), in the order around a ring."""
 KINDS = {kind: meaning.partition(":")[0] for kind, meaning in MEANINGS.items()}
 """The same in a word."""
-_LEAST, _LARGEST = 4.0, 24.0
-_OF_ALL = 80.0
+_LEAST, _LARGEST = 4.0, 17.0
+_OF_ALL = 55.0
 """The radius that a dot for all clients would have if none were the largest."""
 _ALONE = 0.01
 """The share as which a mirror is drawn that is alone on its map."""
@@ -270,7 +270,7 @@ def _shape(dot: _Dot) -> Markup:
         return _pie(dot)
     corners, turn, larger = _CORNERS[kind]
     path = _polygon(dot, dot.radius * larger, corners, turn)
-    return Markup('<path class="{}" d="{}"/>').format(kind, path)
+    return _path(kind, path)
 
 
 def _polygon(dot: _Dot, radius: float, corners: int, turn: float) -> str:
@@ -282,10 +282,8 @@ def _polygon(dot: _Dot, radius: float, corners: int, turn: float) -> str:
 
 def _number(dot: _Dot) -> Markup:
     """Makes a disc a ring, with the number of its mirrors in it."""
-    number = Markup(
-        '<circle class="on" cx="{0:.1f}" cy="{1:.1f}" r="{2:.1f}"/><text x="{0:.1f}" y="{3:.1f}">{4}</text>'
-    )
-    return number.format(dot.x, dot.y, dot.hole, dot.y + 3.5, len(dot.marks))
+    number = Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(dot.x, dot.y + 3.5, len(dot.marks))
+    return _circle("on", dot.x, dot.y, dot.hole) + number
 
 
 def _pie(dot: _Dot) -> Markup:
@@ -293,12 +291,11 @@ def _pie(dot: _Dot) -> Markup:
     counts = Counter(mark.kind for mark in dot.marks)
     kinds = [kind for kind in KINDS if counts[kind]]
     if len(kinds) == 1:
-        disc = Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:.1f}"/>')
-        return disc.format(kinds[0], dot.x, dot.y, dot.radius)
+        return _circle(kinds[0], dot.x, dot.y, dot.radius)
     parts, begin = Markup(""), 0.0
     for kind in kinds:
         end = begin + counts[kind] / len(dot.marks)
-        parts += Markup('<path class="{}" d="{}"/>').format(kind, _sector(dot, begin, end))
+        parts += _path(kind, _sector(dot, begin, end))
         begin = end
     return parts
 
@@ -327,15 +324,11 @@ def _plain(dot: _Dot) -> Markup:
 
 def _line(view: View, client: Coordinates, dot: _Dot) -> Markup:
     x, y = view.point(client)
-    return Markup('<path class="way" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(x, y, dot.x, dot.y)
+    return _path("way", f"M{x:.1f} {y:.1f}L{dot.x:.1f} {dot.y:.1f}")
 
 
 def _client(view: View, client: Coordinates) -> Markup:
-    x, y = view.point(client)
-    circle = Markup(
-        '<circle class="client" cx="{:.1f}" cy="{:.1f}" r="12"><title>the client</title></circle>'
-    )
-    return circle.format(x, y)
+    return Markup("<g><title>the client</title>{}</g>").format(_circle("client", *view.point(client), 12))
 
 
 def _region(view: View, region: CloudRegion, where: Coordinates) -> Markup:
@@ -343,4 +336,13 @@ def _region(view: View, region: CloudRegion, where: Coordinates) -> Markup:
 
 
 def _square(x: float, y: float) -> Markup:
-    return Markup('<path class="region" d="M{:.1f} {:.1f}h8v8h-8z"/>').format(x - 4, y - 4)
+    return _path("region", f"M{x - 4:.1f} {y - 4:.1f}h8v8h-8z")
+
+
+def _path(kind: str, path: str) -> Markup:
+    return Markup(f'<path class="{kind}" d="{path}"/>')  # noqa: S704 - words and numbers of ours
+
+
+def _circle(kind: str, x: float, y: float, radius: float) -> Markup:
+    shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
+    return Markup(shape)  # noqa: S704 - words and numbers of ours
