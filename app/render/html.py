@@ -32,8 +32,8 @@ NAVIGATION = (
 )
 """The entries of the navigation on every page: path and name."""
 _MADE_FROM = "\0made from\0"
-"""What stands in a page until it is sent, for the words about its generation. No text from outside that is
-rendered after it can hold this, because it is the last of a page."""
+"""What stands in a page until it is sent, in the place of the words about its generation. The last such text
+in a page is ours, because nothing from outside stands behind it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Frame:
         if self.generation is None or self.published_at_s is None:
             return "Nothing is published yet."
         minutes_s = max(0.0, now_s - self.published_at_s) // 60 * 60
-        age = facts.age(minutes_s) if minutes_s >= 120 else "less than 2 min"
+        age = facts.age(minutes_s) if minutes_s >= 120 else f"{minutes_s / 60:.0f} min"
         published = datetime.fromtimestamp(self.published_at_s, UTC)
         time = f'<time datetime="{published:%Y-%m-%dT%H:%M:%SZ}">{moment(published)}</time>'
         return f"Generation <code>{Markup.escape(self.generation)}</code>, published {time}, {age} ago"

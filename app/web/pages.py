@@ -14,8 +14,6 @@ from app.web.answers import Answer
 from app.web.readiness import reasons
 
 NO_STORE = ("Cache-Control", "no-store")
-
-
 IMMUTABLE = ("Cache-Control", "public, max-age=31536000, immutable")
 ASSET_HEADERS = (("Content-Security-Policy", "default-src 'none'; sandbox"),)
 """The headers of files that pages need. A logo that is opened by itself runs nothing."""
