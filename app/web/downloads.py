@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -20,7 +21,8 @@ from app.request.parameters import QuestionError
 from app.snapshot.loaded import LoadedSnapshot
 from app.web.answers import Answer, NoMirrorError, has_metalink, list_headers, plain
 
-Header = tuple[str, str]
+MAX_DIGESTS = 500
+"""How many headers with checksums are remembered."""
 
 
 class UnknownFileError(QuestionError):
@@ -58,11 +60,14 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download, aske
         located = zip(urls, countries or [None] * len(urls), strict=True)
         body = meta4.meta4(known.name, known.image, known.directory.seen_at, located)
         return Answer(200, meta4.CONTENT_TYPE, body, headers, selection.reason)
-    found = [
-        *_descriptions(snapshot, download, known),
-        *links.duplicates(zip(urls[1:], countries[1:], strict=True)),
-    ]
-    headers = (*headers, ("Location", location), *_digest(known), *links.headers(found))
+    headers = (*headers, ("Location", location))
+    found = links.duplicates(zip(urls[1:], countries[1:], strict=True))
+    if known is not None:
+        headers = (*headers, _digest(known.image.sha256, known.image.sha512))
+        found.insert(0, links.described_by_meta4(f"{question.release}/{question.path}{download.rest}"))
+    elif question.repo and download.is_repomd and has_metalink(snapshot, question):
+        found.insert(0, links.described_by(question.release, question.repo, question.arch))
+    headers = (*headers, *links.headers(found))
     return Answer(302, text.CONTENT_TYPE, f"{location}\n".encode(), headers, selection.reason)
 
 
@@ -89,24 +94,13 @@ def _known(snapshot: LoadedSnapshot, download: Download) -> _Known | None:
     )
 
 
-def _descriptions(snapshot: LoadedSnapshot, download: Download, known: _Known | None) -> list[str]:
-    """Returns the values of `Link` headers that name a metalink of the file."""
-    question = download.question
-    if known is not None:
-        return [links.described_by_meta4(f"{question.release}/{question.path}{download.rest}")]
-    if question.repo and download.is_repomd and has_metalink(snapshot, question):
-        return [links.described_by(question.release, question.repo, question.arch)]
-    return []
-
-
-def _digest(known: _Known | None) -> list[Header]:
+@lru_cache(MAX_DIGESTS)
+def _digest(sha256: str | None, sha512: str | None) -> tuple[str, str]:
     """Returns the header that has the checksums of an image, as RFC 6249 wants it of a redirect: RFC 3230's
     `Digest`. The newer `Repr-Digest` (RFC 9530) would be about the few words in the redirect itself."""
-    if known is None:
-        return []
-    hashes = (("SHA-256", known.image.sha256), ("SHA-512", known.image.sha512))
+    hashes = (("SHA-256", sha256), ("SHA-512", sha512))
     values = [f"{name}={b64encode(bytes.fromhex(digest)).decode()}" for name, digest in hashes if digest]
-    return [("Digest", ",".join(values))]
+    return "Digest", ",".join(values)
 
 
 def is_sent_plainly(environ: Mapping[str, str]) -> bool:
