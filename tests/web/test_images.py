@@ -33,24 +33,24 @@ def from_(address: str) -> dict[str, str]:
     return {**AS_PAGE, "X-Forwarded-For": address}
 
 
-def test_all_images_by_release(ask: Ask) -> None:
+def test_all_images_by_release(ask_quickly: Ask) -> None:
     """The newest release comes first and those of modules last, each image leads to its download, and each
     arch to its own page. JSON has the same."""
-    sets = decoded(ask("/isos"))["isos"]
+    sets = decoded(ask_quickly("/isos"))["isos"]
     assert list(dict.fromkeys(one["release"] for one in sets)) == ["10.2", "9.8", "8.10", "10-kitten"]
     assert all([image["kind"] for image in one["images"]] == ["boot", "minimal", "dvd"] for one in sets)
-    found = links(ask("/isos", headers=AS_PAGE))
+    found = links(ask_quickly("/isos", headers=AS_PAGE))
     expected = [link for one in sets for link in (one["page"], *(i["download"] for i in one["images"]))]
     assert [link for link in found if link in expected] == expected
 
 
-def test_one_release_and_arch(ask: Ask) -> None:
+def test_one_release_and_arch(ask_quickly: Ask) -> None:
     """The page of an arch has each image with its size, checksum, torrent, metalink and a button that leads
     to the nearest mirror; beside it, the other mirrors of the client's list, in order."""
-    answer = ask("/isos/9/x86_64", headers=from_(FRANKFURT))
+    answer = ask_quickly("/isos/9/x86_64", headers=from_(FRANKFURT))
     found, text = links(answer), unescape(answer.body.decode())
-    document = decoded(ask("/isos/9/x86_64", headers={"X-Forwarded-For": FRANKFURT}))
-    listed = ask(f"/isolist/9/x86_64?ip={FRANKFURT}").lines
+    document = decoded(ask_quickly("/isos/9/x86_64", headers={"X-Forwarded-For": FRANKFURT}))
+    listed = ask_quickly(f"/isolist/9/x86_64?ip={FRANKFURT}").lines
     assert [mirror["url"] for mirror in document["mirrors"]] == listed
     for image in document["isos"]["images"]:
         assert f'<a class="button" href="{image["download"]}">' in text
@@ -64,39 +64,39 @@ def test_one_release_and_arch(ask: Ask) -> None:
     assert dvd["torrent"] == f"{DVD}.torrent" and dvd["torrent"] in found
     assert "12.7 GB" in text
     assert document["mirrors"][0]["mirror"] in text.partition("<h2")[0]
-    sent_to = ask(f"{DVD}?ip={FRANKFURT}").headers["Location"]
+    sent_to = ask_quickly(f"{DVD}?ip={FRANKFURT}").headers["Location"]
     assert sent_to == listed[0] + dvd["name"]
 
 
-def test_each_client_has_a_page_of_its_own(ask: Ask) -> None:
+def test_each_client_has_a_page_of_its_own(ask_quickly: Ask) -> None:
     """What names a client's mirrors is kept by no cache; what is the same for all is, and is revalidated."""
-    pages = [ask("/isos/9/x86_64", headers=from_(address)) for address in (FRANKFURT, TOKYO)]
+    pages = [ask_quickly("/isos/9/x86_64", headers=from_(address)) for address in (FRANKFURT, TOKYO)]
     assert pages[0].body != pages[1].body
     assert [page.headers["Cache-Control"] for page in pages] == ["no-store"] * 2
-    shared = ask("/isos", headers=from_(FRANKFURT))
-    assert shared.body == ask("/isos", headers=from_(TOKYO)).body
-    assert ask("/isos", headers={**AS_PAGE, "If-None-Match": shared.headers["ETag"]}).status == 304
+    shared = ask_quickly("/isos", headers=from_(FRANKFURT))
+    assert shared.body == ask_quickly("/isos", headers=from_(TOKYO)).body
+    assert ask_quickly("/isos", headers={**AS_PAGE, "If-None-Match": shared.headers["ETag"]}).status == 304
 
 
-def test_who_came_by_https_is_shown_https_alone(ask: Ask) -> None:
+def test_who_came_by_https_is_shown_https_alone(ask_quickly: Ask) -> None:
     """The mirrors beside a button are those that the button may lead to."""
     by_https = {"X-Forwarded-For": TOKYO, "X-Forwarded-Proto": "https"}
-    urls = [mirror["url"] for mirror in decoded(ask("/isos/9/x86_64", headers=by_https))["mirrors"]]
+    urls = [mirror["url"] for mirror in decoded(ask_quickly("/isos/9/x86_64", headers=by_https))["mirrors"]]
     assert {url.partition(":")[0] for url in urls} == {"https"}
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/html"])
-def test_a_past_release(ask: Ask, kind: str) -> None:
+def test_a_past_release(ask_quickly: Ask, kind: str) -> None:
     """The images of a release of the past are in the vault, and nothing is known of them here."""
-    answer = ask("/isos/9.7/x86_64", headers={"Accept": kind})
+    answer = ask_quickly("/isos/9.7/x86_64", headers={"Accept": kind})
     assert answer.status == 200
     assert b"https://vault.example.org/9.7/isos/x86_64/" in answer.body
 
 
 @pytest.mark.parametrize("path", ["/isos/9.9/x86_64", "/isos/9/sparc", "/isos/9", "/isos/9/x86_64/x"])
-def test_what_there_is_not(ask: Ask, path: str) -> None:
+def test_what_there_is_not(ask_quickly: Ask, path: str) -> None:
     """Unknown releases and arches are a 404."""
-    assert ask(path).status == 404
+    assert ask_quickly(path).status == 404
 
 
 ALMALINUX = {
@@ -117,11 +117,11 @@ ALMALINUX = {
 
 
 @pytest.mark.parametrize(("theirs", "ours"), ALMALINUX.items(), ids=ALMALINUX)
-def test_almalinux_addresses(ask: Ask, theirs: str, ours: str) -> None:
+def test_almalinux_addresses(ask_quickly: Ask, theirs: str, ours: str) -> None:
     """An address of AlmaLinux's own service leads to the page here that answers the same."""
-    answer = ask(theirs)
+    answer = ask_quickly(theirs)
     assert (answer.status, answer.headers["Location"]) == (302, ours)
-    assert ask(ours).status == 200
+    assert ask_quickly(ours).status == 200
 
 
 KINDS = {
