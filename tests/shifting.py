@@ -32,7 +32,7 @@ def moved_to(estimate: Mapping[str, float], part: float, *countries: str) -> dic
 
 
 def a_day_later(
-    snapshot: LoadedSnapshot, clients: Mapping[str, float], load_km: dict[str, float], pace: prices.Pace
+    snapshot: LoadedSnapshot, clients: Mapping[str, float], load_km: dict[str, float], pace: prices.Approach
 ) -> dict[str, float]:
     """Returns the prices after 24 hours. The target is solved once, because it hardly depends on the prices
     to begin with."""
@@ -61,7 +61,7 @@ class ShiftedNetwork:
         self.market = Market(self.snapshot, self.real)
         self.cap = self.market.demand.cap(self.snapshot.policy.max_share)
         self._draw = np.random.default_rng(20_261_127)
-        self._pace = prices.Pace()
+        self._approach = prices.Approach()
         self._days: list[dict[str, float]] = []
 
     def loads(self) -> Shares:
@@ -91,5 +91,5 @@ class ShiftedNetwork:
         }
         expected = expected_clients(self.estimate, requests)
         before = self.first_mirrors()
-        self.load_km = a_day_later(self.snapshot, expected, self.load_km, self._pace)
+        self.load_km = a_day_later(self.snapshot, expected, self.load_km, self._approach)
         return simulation.moved(self.market, before, self.market, self.first_mirrors())

@@ -110,7 +110,7 @@ class MirrorLists:
         """Returns the mirrors that a class of clients gets for a question."""
         known = self._known.get(question)
         if known is None:
-            known = _Known(next(self._next_number), f"{question.release}/{question.path}")
+            known = _Known(next(self._next_number), question.path)
             self._known.put(question, known)
         key = (client, known.number)
         selection = self.selections.get(key)

@@ -30,7 +30,8 @@ import numpy as np
 
 from app.answer.plan import Plan
 from app.answer.privacy import is_for_all, own_mirrors, servable
-from app.model import ClientClass, Fate, Pass, ServiceConfig
+from app.catalogue.catalogue import origin_of, vault_of
+from app.model import ClientClass, Fate, Pass
 from app.model.place import UNKNOWN_PLACE
 from app.request.question import Question
 from app.snapshot.loaded import LoadedSnapshot, Mask
@@ -83,12 +84,6 @@ def row_of(snapshot: LoadedSnapshot, client: ClientClass, question: Question) ->
     return snapshot.row_of(region.place if region and region.place else client.place)
 
 
-def origin_of(config: ServiceConfig, release: str) -> str | None:
-    """Returns the base URL of the origin of a release; None if the release has no origin."""
-    module = config.modules.get(release)
-    return config.module_origins.get(module) if module else config.origin
-
-
 class Walk:
     """One walk through the passes, for a class of clients and a question. `run` fills `served` (indexes of
     mirrors) and `passes` in parallel, in the order of the list. It sets `reason` and, where the vault
@@ -113,8 +108,9 @@ class Walk:
 
     def run(self) -> None:
         config = self._snapshot.config
-        if self._question.vault and config.vault_url:
-            self.reason, self.alone = Pass.VAULT, config.vault_url
+        vault = vault_of(config, self._question.release) if self._question.vault else None
+        if vault is not None:
+            self.reason, self.alone = Pass.VAULT, vault
             return
         self._go_through()
         if self.served:

@@ -19,14 +19,15 @@ ISO_CHECKSUMS = ("CHECKSUM", "SHA256SUMS")
 """The names that the file with the checksums of an ISO directory may have. The first is the usual one."""
 _BASEARCH = "$basearch"
 _NUMBER = re.compile(r"\d{1,9}")
+_RELEASEVER = "$releasever"
+_USUAL_ISO_PATH = f"isos/{_BASEARCH}/"
 
 
 class Directory(Record, frozen=True, kw_only=True):
     """A directory that mirrors can be asked for: a repo of a release, or the release's ISOs."""
 
     release: str
-    #: The optional module of the distribution (such as `kitten`) that the release belongs to; None for an
-    #: ordinary release.
+    #: The module (such as `kitten`) that the release belongs to; None for an ordinary release.
     module: str | None = None
     #: The name of the repo; None for ISOs.
     repo: str | None
@@ -52,7 +53,7 @@ def directories(config: ServiceConfig) -> tuple[Directory, ...]:
     Directories that only the vault has are left out."""
     found: list[Directory] = []
     for release in config.releases:
-        for repo in config.repos:
+        for repo in repos_of(config, release):
             if not repo.vault:
                 found += _of_repo(config, repo, release)
         found += _isos(config, release)
@@ -81,7 +82,7 @@ def _of_repo(config: ServiceConfig, repo: Repo, release: str) -> list[Directory]
                 module=module,
                 repo=repo.name,
                 arch=arch,
-                path=f"{release}/{path_of(repo, arch)}",
+                path=path_of(config, repo, release, arch),
                 key=own_key if expected else content_key(config, repo, release, arch),
                 expected=expected,
             )
@@ -90,6 +91,8 @@ def _of_repo(config: ServiceConfig, repo: Repo, release: str) -> list[Directory]
 
 
 def _isos(config: ServiceConfig, release: str) -> list[Directory]:
+    if not has_isos(config, release):
+        return []
     module = config.modules.get(release)
     return [
         Directory(
@@ -97,11 +100,55 @@ def _isos(config: ServiceConfig, release: str) -> list[Directory]:
             module=module,
             repo=None,
             arch=arch,
-            path=f"{release}/{iso_path(arch)}",
+            path=iso_path(config, release, arch),
             key=iso_key(release, arch),
         )
         for arch in config.arches[release]
     ]
+
+
+# --- products --------------------------------------------------------------------------------------
+
+
+def product_of(config: ServiceConfig, release: str) -> str:
+    """Returns the product of a release, or of a short name for one; empty where the config has no
+    products."""
+    return config.products.get(config.aliases.get(release, release), "")
+
+
+def version_of(config: ServiceConfig, release: str) -> str:
+    """Returns a release, or a short name for one, as its product calls it: "9" for "epel-9". That is what
+    stands in paths."""
+    product = product_of(config, release)
+    return release.removeprefix(f"{product}-") if product else release
+
+
+def is_ordinary(config: ServiceConfig, release: str) -> bool:
+    """Returns whether a release belongs to no optional module."""
+    return config.modules.get(release, "") == product_of(config, release)
+
+
+def repos_of(config: ServiceConfig, release: str) -> tuple[Repo, ...]:
+    """Returns the repos of a release's product."""
+    product = product_of(config, release)
+    return tuple(repo for repo in config.repos if repo.product == product)
+
+
+def repo_of(config: ServiceConfig, release: str, name: str) -> Repo:
+    """Returns the repo with this name in a release."""
+    return next(repo for repo in repos_of(config, release) if repo.name == name)
+
+
+def origin_of(config: ServiceConfig, release: str) -> str | None:
+    """Returns the base URL of the origin of a release; None if the release has no origin."""
+    module = config.modules.get(release)
+    return config.module_origins.get(module) if module else config.origin
+
+
+def vault_of(config: ServiceConfig, release: str) -> str | None:
+    """Returns the base URL of the vault of a release's product; None if there is none."""
+    product = product_of(config, release)
+    return config.product_vaults.get(product) if product else config.vault_url
 
 
 # --- paths and keys --------------------------------------------------------------------------------
@@ -112,14 +159,36 @@ def has_arch(repo: Repo) -> bool:
     return _BASEARCH in repo.path
 
 
-def path_of(repo: Repo, arch: str) -> str:
-    """Returns the path of a repo below the release. With an empty `arch`, `$basearch` stays in the path."""
-    return repo.path.replace(_BASEARCH, arch) if arch else repo.path
+def below_release(repo: Repo) -> bool:
+    """Returns whether a repo is below the directory of its release, with nothing above that."""
+    return _RELEASEVER not in repo.path or repo.path.startswith(f"{_RELEASEVER}/")
 
 
-def iso_path(arch: str) -> str:
-    """Returns the path of an arch's ISO directory below the release."""
-    return f"isos/{arch}/"
+def has_isos(config: ServiceConfig, release: str) -> bool:
+    """Returns whether there are directories of ISOs of a release."""
+    return bool(_iso_path(config, release))
+
+
+def path_of(config: ServiceConfig, repo: Repo, release: str, arch: str) -> str:
+    """Returns the path of a repo below a base URL, for a release or a short name of one. With an empty
+    `arch`, `$basearch` stays in the path."""
+    return _path(config, repo.path, release, arch)
+
+
+def iso_path(config: ServiceConfig, release: str, arch: str) -> str:
+    """Returns the path of an arch's ISO directory below a base URL, as `path_of` does."""
+    return _path(config, _iso_path(config, release), release, arch)
+
+
+def _iso_path(config: ServiceConfig, release: str) -> str:
+    return config.iso_paths.get(product_of(config, release), _USUAL_ISO_PATH)
+
+
+def _path(config: ServiceConfig, path: str, release: str, arch: str) -> str:
+    if _RELEASEVER not in path:
+        path = f"{_RELEASEVER}/{path}"
+    path = path.replace(_RELEASEVER, version_of(config, release))
+    return path.replace(_BASEARCH, arch) if arch else path
 
 
 def question_key(release: str, repo: str | None, arch: str) -> str:
@@ -145,7 +214,8 @@ def content_key(config: ServiceConfig, repo: Repo, release: str, arch: str) -> s
     repo."""
     known_as = repo
     if not is_expected(config, repo, release, arch):
-        twins = (other for other in config.repos if (other.path, other.vault) == (repo.path, repo.vault))
+        place = (repo.product, repo.path, repo.vault)
+        twins = (other for other in config.repos if (other.product, other.path, other.vault) == place)
         known_as = next((twin for twin in twins if is_expected(config, twin, release, arch)), repo)
     return question_key(release, known_as.name, arch if has_arch(repo) else "")
 
@@ -201,30 +271,38 @@ def in_vault(config: ServiceConfig, release: str, repo: Repo | None = None) -> b
 
 
 def _has_major_version(config: ServiceConfig, repo: Repo, release: str) -> bool:
-    if release not in config.modules and release not in config.vault_releases:
+    if is_ordinary(config, release) and release not in config.vault_releases:
         return False
-    ordinary = (named for named in repo.releases if named not in config.modules)
-    return any(major_version(named) == major_version(release) for named in ordinary)
+    major = major_version(version_of(config, release))
+    ordinary = (version_of(config, named) for named in repo.releases if is_ordinary(config, named))
+    return any(major_version(version) == major for version in ordinary)
 
 
-def major_version(release: str) -> str:
-    """Returns the major version of a release: "10" for "10.2", "10-kitten" and "10-stream"."""
-    return release.partition(".")[0].partition("-")[0]
+def major_version(version: str) -> str:
+    """Returns the major version of a version: "10" for "10.2", "10-kitten" and "10-stream"."""
+    return version.partition(".")[0].partition("-")[0]
 
 
 # --- what a mirror is declared to carry ------------------------------------------------------------
 
 
 def bases(mirror: Mirror, module: str | None) -> Mapping[Protocol, str]:
-    """Returns the base URLs of a mirror by protocol, for ordinary releases or, with `module`, for the
-    releases of that module. The result is empty if the mirror has none."""
+    """Returns the base URLs of a mirror by protocol, for the releases of a module or, with None, for ordinary
+    releases. The result is empty if the mirror has none."""
     return mirror.module_addresses.get(module, {}) if module else mirror.addresses
 
 
 def own_module(mirror: Mirror) -> str | None:
-    """Returns the first module of a mirror that has base URLs for nothing but modules (such as `kitten`); the
-    prober asks such a mirror at that module's URLs. Returns None for a mirror with ordinary releases."""
+    """Returns the first module of a mirror that has base URLs for nothing but modules, as where the config
+    has products; the prober asks such a mirror at that module's URLs. Returns None for a mirror with ordinary
+    releases."""
     return None if mirror.addresses else next(iter(mirror.module_addresses), None)
+
+
+def tells(mirror: Mirror, directory: Directory) -> bool:
+    """Returns whether a directory tells if a mirror that carries it is any good. Where a mirror has base URLs
+    for nothing but modules, each of them does."""
+    return directory.module is None or not mirror.addresses
 
 
 def carries(mirror: Mirror, directory: Directory) -> bool:

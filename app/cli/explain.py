@@ -44,7 +44,7 @@ def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], 
         raise NothingPublishedError(f"There is nothing to explain: {faults}")
     client = somebody(ip, serving.places, serving.networks)
     of = msgspec.structs.replace(client.of, private=private)
-    named = with_defaults(serving.parser.config, parameters)
+    named = with_defaults(serving.parser, parameters)
     inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named, private)
     facts = client_facts(
         client.address._replace(source="the command line"),

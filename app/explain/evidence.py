@@ -20,6 +20,7 @@ from app.catalogue.catalogue import (
     in_vault,
     iso_key,
     parse_question_key,
+    repo_of,
 )
 from app.model import Content, Family, Fate, MirrorState, MirrorVerdict, Status
 from app.model.words import moment
@@ -62,7 +63,7 @@ class Case:
         question, config = self.question, self.snapshot.config
         if question.repo is None:
             return [iso_key(question.release, question.arch)]
-        repo = next(repo for repo in config.repos if repo.name == question.repo)
+        repo = repo_of(config, question.release, question.repo)
         arches = (question.arch,) if question.arch else arches_meant(config, repo, question.release)
         keys = (content_key(config, repo, question.release, arch) for arch in arches)
         return list(dict.fromkeys(keys))
@@ -73,7 +74,7 @@ def unexpected(case: Case) -> tuple[str, ...]:
     question, config = case.question, case.snapshot.config
     if question.vault or question.repo is None:
         return ()
-    repo = next(repo for repo in config.repos if repo.name == question.repo)
+    repo = repo_of(config, question.release, question.repo)
     arches = expected_arches(config, repo, question.release)
     if arches and (not question.arch or question.arch in arches):
         return ()
@@ -235,7 +236,7 @@ def _undeclared(case: Case, mirror: ServedMirror, state: MirrorState | None) -> 
 def _left_out(case: Case, mirror: ServedMirror) -> str:
     question, module = case.question, case.snapshot.config.modules.get(case.question.release)
     if module and not case.snapshot.addresses(mirror, question.release):
-        return f"its file has no address for the module {module}, which release {question.release} is"
+        return f"its file has no address for {module}, to which release {question.release} belongs"
     carried = [parse_question_key(key) for key in _carried(case.snapshot, case.snapshot.number[mirror.name])]
     releases = _names(release for release, _, _ in carried)
     if question.release not in releases:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.model import ServiceConfig
-from app.request.question import Question
+from app.catalogue.catalogue import is_ordinary, product_of
+from app.request.question import Parser, Question
 
 Parameters = Mapping[str, str]
 
@@ -36,23 +36,20 @@ def inquiry_of(
     return Inquiry(question, (*put_in, *left_out), parameters.get("mirror") or None, private)
 
 
-def with_defaults(config: ServiceConfig, parameters: Parameters) -> dict[str, str]:
-    """Returns the parameters with defaults for a missing release and repo: the last release in config.yml
-    that belongs to no module, and the first repo. A request with `path` gets no defaults, because the path
-    names both."""
+def with_defaults(parser: Parser, parameters: Parameters) -> dict[str, str]:
+    """Returns the parameters with defaults for a missing release and repo: the first repo, and the last
+    release in config.yml that has the repo and belongs to no optional module. Of several products, the first
+    one with the repo counts. A request with `path` gets no defaults, because the path names both."""
     if "path" in parameters:
         return dict(parameters)
-    plain = [release for release in config.releases if release not in config.modules] or config.releases
+    config = parser.config
     found = {name: value for name, value in parameters.items() if value or name not in ("release", "repo")}
     if "repo" not in found:
         found["repo"] = config.repos[0].name
-    if "release" not in found and not _names_release(config, found["repo"].strip("/").lower()):
-        found["release"] = plain[-1]
+    repo = found["repo"].strip("/")
+    if "release" not in found and not parser.names.names_release(repo):
+        releases = parser.names.releases_with(repo) or config.releases
+        releases = [release for release in releases if is_ordinary(config, release)] or releases
+        product = product_of(config, releases[0])
+        found["release"] = [release for release in releases if product_of(config, release) == product][-1]
     return found
-
-
-def _names_release(config: ServiceConfig, repo: str) -> bool:
-    """Returns whether a repo's name includes a release: `<repo>-<release>`, or a name in `repo_names:`."""
-    special = {name.lower() for name, meaning in config.repo_names.items() if meaning.release}
-    releases = (*config.releases, *config.aliases, *config.vault_releases)
-    return repo in special or repo.endswith(tuple(f"-{release.lower()}" for release in releases))

@@ -3,8 +3,9 @@ faulty files.
 
 The values are plain and immutable. Every other package uses this one, and this one imports no other. Most
 values are msgspec structs: the same types are validated when read, sent through the store and held in memory.
-A *release* is what dnf calls releasever, an *arch* is its basearch. A *module* is an optional group of
-releases with base URLs of its own, as the service config declares it, such as AlmaLinux's "kitten".
+A *release* is what dnf calls releasever, an *arch* is its basearch. A *product* is a distribution or an
+add-on with releases and repos of its own, where one service has several. A *module* is a group of releases
+with base URLs of their own: a product, or an optional part of a distribution such as AlmaLinux's "kitten".
 """
 
 from app.model.clients import ClientClass
@@ -31,7 +32,7 @@ from app.model.measured import (
     RepomdVersion,
     Status,
 )
-from app.model.mirrors import Cloud, Coordinates, Mirror
+from app.model.mirrors import Cloud, Coordinates, Mirror, main_addresses
 from app.model.values import (
     FAMILIES,
     PROTOCOLS,
@@ -87,4 +88,5 @@ __all__ = [
     "StoreError",
     "about",
     "digest_of",
+    "main_addresses",
 ]

@@ -20,7 +20,10 @@ class Repo(Record, frozen=True, kw_only=True):
     """A repo as the service config declares it."""
 
     name: str
-    #: The path of the repo below `<base URL>/<release>/`. It ends in "/" and may contain `$basearch`.
+    #: The product that the repo belongs to; empty where the config has no `products:`.
+    product: str = ""
+    #: The path of the repo below a base URL. It ends in "/", and may contain `$basearch` and `$releasever`.
+    #: Without `$releasever`, it is below the directory of the release.
     path: str
     #: The arches for which mirrors are expected to have the repo; all arches if this is empty.
     arches: tuple[str, ...] = ()
@@ -31,12 +34,16 @@ class Repo(Record, frozen=True, kw_only=True):
 
 
 class RepoName(Record, frozen=True, kw_only=True):
-    """The meaning of a name in the config's table `repo_names:`. A client that asks for such a name gets
-    another repo, a certain release, or both."""
+    """An entry of the config's table `repo_names:`. A client that asks for such a name gets another repo, a
+    certain release, or both. If the name has `$repo` or `$releasever` in it, it is a pattern, and so are
+    `repo` and `release`."""
 
+    name: str
+    #: The product that has the entry; empty where the config has no `products:`.
+    product: str = ""
     #: The repo that the name stands for; None for the repo that has this name.
     repo: str | None = None
-    #: The release that the name stands for; None for the release that the client asks for.
+    #: The release that the name stands for, by its full name; None for the release that the client asks for.
     release: str | None = None
     #: Whether a request with this name is answered with an error.
     disabled: bool = False
@@ -88,7 +95,8 @@ class Branding(Record, frozen=True, kw_only=True):
 
 class ServiceConfig(Record, frozen=True, kw_only=True):
     """The content of config.yml in its normal form: defaults are filled in, and names and URLs have one
-    spelling."""
+    spelling. A release of a product has the product before its version ("epel-9"). As far as base URLs are
+    concerned, a product is a module."""
 
     #: The releases that mirrors carry, by their full names ("9.8", "10-kitten"), in the order of the file.
     releases: tuple[str, ...]
@@ -98,11 +106,22 @@ class ServiceConfig(Record, frozen=True, kw_only=True):
     #: The arches of each release and each vault release, by the release's full name.
     arches: dict[str, tuple[str, ...]]
     repos: tuple[Repo, ...]
-    #: The optional module of each release that belongs to one, by release ("kitten" by "10-kitten").
+    #: The product of each release and each vault release; empty where the config has no `products:`.
+    products: dict[str, str] = {}
+    #: The path of each product below the base URL of a mirror that has all of them. It ends in "/", and is
+    #: empty for a product that only mirrors have that name it.
+    product_paths: dict[str, str] = {}
+    #: The module of each release whose base URLs are not the ordinary ones: an optional module ("kitten" by
+    #: "10-kitten"), or the release's product.
     modules: dict[str, str] = {}
+    #: The path of the directories of ISOs by product, as `Repo.path`; empty for a product without ISOs. Where
+    #: a product is not in it, the usual path counts.
+    iso_paths: dict[str, str] = {}
     #: The base URL of the vault, the archive of past releases; None if there is none. It ends in "/", as does
     #: `origin`.
     vault_url: str | None = None
+    #: The base URL of the vault of each product that has one, by product.
+    product_vaults: dict[str, str] = {}
     #: The base URL of the origin: the server that mirrors copy from, which answers where no mirror can. None
     #: if there is none.
     origin: str | None = None
@@ -112,6 +131,7 @@ class ServiceConfig(Record, frozen=True, kw_only=True):
     required_protocols: tuple[Protocol, ...] = ("http", "https")
     mirrors_dir: str = "mirrors.d"
     selection: SelectionPolicy = SelectionPolicy()
-    repo_names: dict[str, RepoName] = {}
+    #: In the order of the file.
+    repo_names: tuple[RepoName, ...] = ()
     probe: ProbePolicy = ProbePolicy()
     site: Branding = Branding()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Mapping
 from math import asin, cos, radians, sin, sqrt
 
 from app.model.values import Protocol, Record
@@ -41,7 +43,7 @@ class Mirror(Record, frozen=True, kw_only=True):
     name: str
     #: The base URLs for ordinary releases, by protocol. They end in "/".
     addresses: dict[Protocol, str]
-    #: The base URLs for the releases of each optional module, by module and protocol.
+    #: The base URLs for the releases of each module, by module and protocol.
     module_addresses: dict[str, dict[Protocol, str]] = {}
     #: The country that the mirror is in, as an ISO 3166-1 alpha-2 code. `countries` and `exclude_countries`
     #: have such codes too.
@@ -67,3 +69,17 @@ class Mirror(Record, frozen=True, kw_only=True):
     update_frequency_s: int | None = None
     sponsor: str | None = None
     sponsor_url: str | None = None
+
+
+class _HasAddresses(typing.Protocol):
+    @property
+    def addresses(self) -> Mapping[Protocol, str]: ...
+    @property
+    def module_addresses(self) -> Mapping[str, Mapping[Protocol, str]]: ...
+
+
+def main_addresses(mirror: _HasAddresses) -> list[tuple[Protocol, str]]:
+    """Returns the base URLs that a mirror is known by, each with its protocol: those for ordinary releases
+    or, if it has none, as where the config has products, those of all its modules."""
+    addresses = [mirror.addresses] if mirror.addresses else mirror.module_addresses.values()
+    return [pair for urls in addresses for pair in urls.items()]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from yarl import URL
 
-from app.catalogue.catalogue import Directory, bases, carries, own_module
+from app.catalogue.catalogue import Directory, bases, carries, own_module, tells
 from app.model import Content, Family, Mirror, MirrorState, digest_of
 from app.probe.addresses import Resolved
 from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Request
@@ -38,8 +38,8 @@ _TOO_MANY_REQUESTS = 429
 class Contents:
     """Asks one mirror for its contents, which are repos and ISO directories, in one round. The results go
     into `observation`. `seen` (the last answer for each repo) and `isos` (when each ISO directory was asked
-    for) are to be remembered for the next round. `module` is the optional module at whose base URLs the
-    mirror is asked, or None for ordinary releases."""
+    for) are to be remembered for the next round. `module` is the module at whose base URLs the mirror is
+    asked, or None for ordinary releases."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Contents:
         self._mirror = mirror
         self._repos = [target for target in around.repos if carries(mirror, target)]
         self._isos = [target for target in around.isos if carries(mirror, target)]
-        self._own = [target for target in self._repos if target.module == self.module]
+        self._telling = [target for target in self._repos if tells(mirror, target)]
         self._previous = previous
         self._was_down = is_down(previous)
         self._before: dict[str, Content] = dict(previous.content) if previous else {}
@@ -80,7 +80,7 @@ class Contents:
         if not looks_well:
             await self._ask_each(client, key, base, self._first(), enough=self.there)
         seen = self._observation
-        if looks_well or (not seen.unread and (self.there() or not self._own)):
+        if looks_well or (not seen.unread and (self.there() or not self._telling)):
             await self._ask_each(client, key, base, list(self._pending.values()))
             if self._is_mended():
                 await self._ask_each(client, key, base, self._others_lacking())
@@ -96,9 +96,9 @@ class Contents:
         self._observation.complete = not self._pending
 
     def there(self) -> bool:
-        """Returns whether this round found a repo at the mirror's own base URLs that is usable, or that
-        cannot be compared with the origin's and so may be usable."""
-        return self.a_usable_one() is not None
+        """Returns whether this round found a repo that is usable, or that cannot be compared with the
+        origin's and so may be usable, among those that tell whether the mirror is any good."""
+        return next(self._usable(), None) is not None
 
     def newly_bad(self) -> set[str]:
         """Returns the keys of the repos that failed, are damaged or are gone, but were not so when they were
@@ -111,11 +111,14 @@ class Contents:
         return {key for key in bad if self._before.get(key) is not Content.CORRUPT} | gone
 
     def a_usable_one(self) -> Directory | None:
-        """Returns a repo at the mirror's own base URLs that is usable, or may be (as `there` says), or None
-        if none was found."""
+        """Returns a repo at the base URLs where the mirror is asked that is usable, or may be (as `there`
+        says), or None if none was found."""
+        return next((target for target in self._usable() if target.module == self.module), None)
+
+    def _usable(self) -> Iterator[Directory]:
         found = self._observation.contents
-        own = (target for target in self._own if target.key in found)
-        return next((target for target in own if found[target.key] in (None, *USABLE)), None)
+        asked = (target for target in self._telling if target.key in found)
+        return (target for target in asked if found[target.key] in (None, *USABLE))
 
     def asked(self) -> set[str]:
         """Returns the keys of all directories that were asked for."""
@@ -152,12 +155,12 @@ class Contents:
         return next_turn(self._repos, self._isos, self._notes, situation)
 
     def _first(self) -> list[Directory]:
-        """Returns the repos that show whether the mirror has anything: one of each release and arch at the
-        mirror's own base URLs, those first that it most likely has. If the mirror was down, these are at most
-        five, of the repos that are due if there are any."""
-        due = [target for target in self._own if target.key in self._pending] if self._was_down else []
+        """Returns the repos that show whether the mirror has anything: one of each release and arch that
+        tells, those first that it most likely has. If the mirror was down, these are at most five, of the
+        repos that are due if there are any."""
+        due = [target for target in self._telling if target.key in self._pending] if self._was_down else []
         kinds: dict[tuple[str, str], Directory] = {}
-        for target in sorted(due or self._own, key=self._promise):
+        for target in sorted(due or self._telling, key=self._promise):
             kinds.setdefault((target.release, target.arch), target)
         return list(kinds.values())[: _FIRST_OF_DOWN if self._was_down else None]
 

@@ -30,8 +30,8 @@ class Expectations:
     now: datetime
     #: The keys of all repos that the mirror is meant to have.
     carried: Collection[str]
-    #: The keys in `carried` of repos at the mirror's own base URLs, not at those of another optional module.
-    own: Collection[str]
+    #: The keys in `carried` of repos that tell whether the mirror is any good.
+    telling: Collection[str]
     #: The keys of the ISO directories that the mirror is meant to have.
     isos: Collection[str]
     allowed_outdate_s: int
@@ -136,19 +136,23 @@ def _useless(seen: Observation, content: dict[str, Content], expected: Expectati
     """Returns the reason why none of a mirror's contents are usable, or None if some are. Either all that the
     mirror was asked for this time was damaged or gave errors, or the mirror is known to have nothing of what
     it is meant to have."""
-    asked = {key: verdict for key, verdict in seen.contents.items() if key in expected.own}
-    unread = {key: why for key, why in seen.unread.items() if key in expected.own}
+    asked = {key: verdict for key, verdict in seen.contents.items() if key in expected.telling}
+    unread = {key: why for key, why in seen.unread.items() if key in expected.telling}
     damaged = sum(verdict is Content.CORRUPT for verdict in asked.values())
     bad = len({*unread, *(key for key, verdict in asked.items() if verdict is Content.CORRUPT)})
     all_bad = bad and not any(v is None or v in USABLE for v in asked.values())
-    if all_bad and bad >= min(_FEW, len(expected.own)):
+    if all_bad and bad >= min(_FEW, len(expected.telling)):
         why = f" ({next(iter(unread.values()))})" if unread else ""
         return (
             f"none of the {bad} repos that it was asked for could be used: "
             f"{damaged} damaged, {len(unread)} unreadable{why}"
         )
-    known = [content[key] for key in expected.own if key in content]
-    if expected.own and len(known) == len(expected.own) and not any(verdict in USABLE for verdict in known):
+    known = [content[key] for key in expected.telling if key in content]
+    if (
+        expected.telling
+        and len(known) == len(expected.telling)
+        and not any(verdict in USABLE for verdict in known)
+    ):
         missing = sum(verdict is Content.MISSING for verdict in known)
         return f"it has none of {len(known)} repos: {missing} missing, {len(known) - missing} damaged"
     return None

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from app.catalogue.catalogue import Directory, expected_isos, expected_repos
+from app.catalogue.catalogue import Directory, expected_isos, expected_repos, origin_of
 from app.catalogue.versions import acceptable
 from app.model import FAMILIES, Family, ImageDirectory, RepomdVersion, ServiceConfig, digest_of
 from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Network, Request
@@ -58,10 +58,9 @@ class Origin:
         self._agent = agent
         self._confirmed: dict[str, tuple[datetime, asyncio.Future[str | None]]] = {}
 
-    @property
-    def timestamp(self) -> datetime | None:
-        """The time in the origin's timestamp file, as it was last read."""
-        return self._notes.timestamp
+    def timestamp(self, product: str | None = None) -> datetime | None:
+        """Returns the time in the timestamp file of the origin, or of a product's, as it was last read."""
+        return self._notes.product_timestamps.get(product) if product else self._notes.timestamp
 
     async def refresh(self, config: ServiceConfig, reread_after_s: float) -> tuple[str, ...]:
         """Asks for all files of the origin, and after `reread_after_s` seconds again for those that have
@@ -165,7 +164,14 @@ class Origin:
         grace_s = config.probe.grace_s
         versions = {key: acceptable(known, now, grace_s) for key, known in versions.items()}
         notes = OriginNotes(
-            timestamp=visit.timestamp or self.timestamp, contents=contents, isos=self._notes.isos
+            timestamp=visit.timestamps.get(None, self.timestamp()),
+            product_timestamps={
+                product: moment
+                for product in config.product_paths
+                if (moment := visit.timestamps.get(product, self.timestamp(product)))
+            },
+            contents=contents,
+            isos=self._notes.isos,
         )
         self.faults = tuple(visit.faults)
         if versions != self.versions or notes != self._notes:
@@ -175,11 +181,12 @@ class Origin:
 
 
 class _Visit:
-    """A visit to the origin and to the origins of optional modules."""
+    """A visit to the origin and to the origins of modules."""
 
     def __init__(self, client: MirrorClient, config: ServiceConfig, origin: Origin) -> None:
         self.faults: list[str] = []
-        self.timestamp: datetime | None = None
+        #: The times in the timestamp files of the origin (by None) or of each product's (by product).
+        self.timestamps: dict[str | None, datetime] = {}
         self._client = client
         self._config = config
         self._origin = origin
@@ -188,8 +195,11 @@ class _Visit:
     async def find_families(self) -> None:
         """Asks every origin for its timestamp file, over IPv6 only if IPv4 does not answer. An origin that
         does not answer is not asked again in this visit."""
-        main = self._config.origin
-        for base in dict.fromkeys(filter(None, (main, *self._config.module_origins.values()))):
+        config = self._config
+        timed: dict[str | None, str | None] = {None: config.origin}
+        if config.product_paths:
+            timed = {product: config.module_origins.get(product) for product in config.product_paths}
+        for base in dict.fromkeys(filter(None, (*timed.values(), *config.module_origins.values()))):
             for family in FAMILIES:
                 answer = await self._client.fetch(Request(url=base + TIMESTAMP_FILE, family=family))
                 if isinstance(answer, Fetched) or answer.fault in (Fault.ANSWERED, Fault.SLOW):
@@ -197,10 +207,11 @@ class _Visit:
                     break
             else:
                 self.faults.append(f"{base} does not answer")
-            if isinstance(answer, Fetched) and answer.status == 200 and base == main:
+            named = [name for name, url in timed.items() if url == base]
+            if isinstance(answer, Fetched) and answer.status == 200 and named:
                 moment = read_timestamp(answer.body, self._client.network.clock())
                 if isinstance(moment, datetime):
-                    self.timestamp = moment
+                    self.timestamps |= dict.fromkeys(named, moment)
                 else:
                     self.faults.append(f"{base}: {moment}")
 
@@ -229,8 +240,7 @@ class _Visit:
 
     def _origin_of(self, target: Directory) -> str | None:
         """Returns the base URL of the origin of a directory; None if there is none, or it does not answer."""
-        config = self._config
-        base = config.module_origins.get(target.module) if target.module else config.origin
+        base = origin_of(self._config, target.release)
         return base if base in self._family else None
 
     async def _read_one(self, target: Directory, conditional: bool) -> tuple[Directory, Fetched | str | None]:

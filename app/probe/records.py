@@ -75,6 +75,8 @@ class OriginNotes(Record, frozen=True, kw_only=True):
     files of checksums in its ISO directories."""
 
     timestamp: datetime | None = None
+    #: The times in the timestamp files of the products' origins, by product.
+    product_timestamps: dict[str, datetime] = {}
     contents: dict[str, Seen] = {}
     isos: dict[str, Seen] = {}
 

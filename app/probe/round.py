@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from app.catalogue.catalogue import carries, needs_probe, own_module
+from app.catalogue.catalogue import carries, needs_probe, own_module, tells
 from app.files import guarded, is_gone
 from app.model import Mirror, MirrorState, SourceError
 from app.probe.judgement import Expectations, is_disabled, judge
@@ -35,7 +35,7 @@ class Round:
 
     around: Surroundings
     records: Records
-    origin_timestamp: Callable[[], datetime | None]
+    origin_timestamp: Callable[[str | None], datetime | None]
     retry_after_s: float
     #: Whether the operator named these mirrors. Then all of them are asked, also private ones and those that
     #: have been unreachable for a long time.
@@ -116,15 +116,15 @@ class Round:
         )
 
     def _expectations(self, mirror: Mirror) -> Expectations:
-        around = self.around
+        around, module = self.around, own_module(mirror)
         carried = [target for target in around.repos if carries(mirror, target)]
         return Expectations(
             now=around.now(),
             carried={target.key for target in carried},
-            own={target.key for target in carried if target.module == own_module(mirror)},
+            telling={target.key for target in carried if tells(mirror, target)},
             isos={target.key for target in around.isos if carries(mirror, target)},
             allowed_outdate_s=around.config.allowed_outdate_s,
-            origin_timestamp=self.origin_timestamp(),
+            origin_timestamp=self.origin_timestamp(module),
         )
 
 

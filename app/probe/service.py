@@ -147,7 +147,7 @@ class Prober:
         versions = self._known(self.records.folder.repos, read_repo_versions)
         images = self._known(self.records.folder.images, read_images)
         origin = Origin(self.network, self.records, versions, images, user_agent(self.config))
-        if self.config.origin is None:
+        if self.config.origin is None and not self.config.module_origins:
             log.warning("config.yml names no origin: contents cannot be compared, only looked for")
         watch = asyncio.create_task(self._watch(origin, first := asyncio.Event()))
         sharing = asyncio.create_task(self._share_again_and_again())
@@ -192,7 +192,7 @@ class Prober:
             results = await Round(
                 around=self._surroundings(origin),
                 records=self.records,
-                origin_timestamp=lambda: origin.timestamp,
+                origin_timestamp=origin.timestamp,
                 retry_after_s=self.pace.retry_after_s,
                 named=bool(self.options.names),
                 on_result=on_result,

@@ -234,7 +234,7 @@ def is_overloaded(demand: Demand, max_share: float, now_km: Floats, target_km: F
     return now > max(OVERLOADED, HELPED * then)
 
 
-class Pace:
+class Approach:
     """Leads published prices to their targets, hour by hour, and knows for how many hours a mirror has been
     overloaded."""
 

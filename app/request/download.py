@@ -1,9 +1,10 @@
 """Parses the path of `/download/<path>`, as the client sent it. All functions are pure.
 
-The path is `<release>/<path of the repo>/<file>`, as below a mirror's base URL. The part of the path below
-the repo's directory is passed on to the mirror exactly as it was sent, with its encoding: some mirrors take a
-plain "+" for a blank, so clients send "%2B". Paths that a mirror could understand in another way than this
-server are refused: encoded slashes, backslashes, dot segments, something encoded twice.
+The path is `<path of the repo>/<file>`, as below a mirror's base URL or, where the config has products, as
+below a product's base URL with the product's name before it. The part of the path below the repo's directory
+is passed on to the mirror exactly as it was sent, with its encoding: some mirrors take a plain "+" for a
+blank, so clients send "%2B". Paths that a mirror could understand in another way than this server are
+refused: encoded slashes, backslashes, dot segments, something encoded twice.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def parse_download(parser: Parser, target: str, parameters: Mapping[str, str], s
     sent to http. Raises BadValueError or UnknownNameError."""
     raw = [segment for segment in raw_path(target).split("/") if segment][1:]
     if not raw:
-        raise BadValueError("path", "", "name a file: /download/<release>/<path of the repo>/<file>")
+        raise BadValueError("path", "", "name a file: /download/<path of the repo>/<file>")
     segments = [unquote_to_bytes(segment).decode() for segment in raw]
     question, depth = parser.at_path(segments, {"limit": str(MIRRORS), **parameters})
     protocols = _protocols(question.filters.protocols, secure)

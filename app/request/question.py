@@ -2,13 +2,15 @@
 
 `parse_list` understands the three mirrorlist forms that are in use:
 - AlmaLinux's  /mirrorlist/<release>/<repo>?arch=
-- MirrorManager's  /mirrorlist?repo=<repo>-<release>&arch=  and  ?path=<release>/<path of the repo>
+- MirrorManager's  /mirrorlist?repo=<repo>-<release>&arch=  and  ?path=<path of the repo>
 - CentOS's  /?release=&repo=&arch=&infra=&cc=
 
 Names are matched without regard to case, and slashes at either end are ignored, because some clients
-send them. A repo's name is first looked for in the config's `repo_names:`, whatever the form. Unknown
-parameters are ignored: a repo file that is in use must never break. If a parameter is given twice, the
-first value counts.
+send them. A repo's name is first looked for in the config's `repo_names:`, whatever the form. Where the
+config has products, a version alone stands for the release of the first product that has it and the repo
+that is asked for. Unknown parameters are ignored: a repo file that is in use must never break. If a
+parameter is given twice, the first value counts. A variable that a client sends as it stands in its repo file
+(`$rltype`) counts as empty.
 
 Every known repo may be asked for in every known release and for each arch of the release, also where
 mirrors are not expected to have it. If a repo's path is the same for all arches, any arch is accepted.
@@ -16,20 +18,30 @@ mirrors are not expected to have it. If a repo's path is the same for all arches
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import NamedTuple
 
-from app.catalogue.catalogue import has_arch, in_vault, is_expected, iso_path, path_of, question_key
+from app.catalogue.catalogue import (
+    below_release,
+    has_arch,
+    has_isos,
+    in_vault,
+    iso_path,
+    path_of,
+    product_of,
+    question_key,
+    repos_of,
+)
 from app.model import Record, Repo, ServiceConfig
 from app.model.countries import country_code
-from app.model.words import escaped
+from app.request.directories import MAX_DEPTH, Directories, KnownDirectory
+from app.request.names import NamedRepo, Names
 from app.request.parameters import (
     BadValueError,
     Filters,
     Format,
     ParameterReader,
-    QuestionError,
     UnknownNameError,
     flag,
     list_format,
@@ -42,7 +54,7 @@ class Question(Record, frozen=True, kw_only=True):
 
     #: Whether only the vault has what is asked for.
     vault: bool
-    #: The release as the request named it: its full name or an alias.
+    #: The version of the release as the request named it: in full or by an alias.
     asked: str
     #: The full name of the release.
     release: str
@@ -50,7 +62,7 @@ class Question(Record, frozen=True, kw_only=True):
     repo: str | None
     #: The arch; empty if the request named none or none matters.
     arch: str
-    #: The path of the repo below base URL and release.
+    #: The path of the repo or of the ISO directory below a base URL.
     path: str
     filters: Filters
     limit: int
@@ -74,10 +86,6 @@ class _Asked(NamedTuple):
     vault: bool
 
 
-_Directories = dict[tuple[str, ...], tuple[Repo | None, str]]
-"""The repo and arch that each directory of a release belongs to, by the segments of its path in lower case.
-The repo is None for ISOs, and the arch is "" in a directory for all arches."""
-
 NAMING = frozenset({"release", "repo", "path", "cc"})
 """The parameters that name what is asked for. They count only where the path does not name it."""
 DECIDING = NAMING | {
@@ -85,8 +93,8 @@ DECIDING = NAMING | {
 }
 """All parameters that a question is made of. nginx makes the keys of its cache from the same parameters."""
 
-MAX_DEPTH = 20
-"""A repo's directory is looked for in this many segments of a path, from the first on."""
+
+_VARIABLE = re.compile(r"\$(?:[A-Za-z0-9_]+|\{[^{}]*\})")
 
 
 class Parser:
@@ -95,12 +103,8 @@ class Parser:
     def __init__(self, config: ServiceConfig, reader: ParameterReader) -> None:
         self.config = config
         self._reader = reader
-        self._releases = {name.lower(): name for name in (*config.releases, *config.vault_releases)}
-        self._releases |= {alias.lower(): full for alias, full in config.aliases.items()}
-        self._repos = {repo.name.lower(): repo for repo in config.repos}
-        self._repo_names = {name.lower(): meaning for name, meaning in config.repo_names.items()}
-        self._longest_repo = max(map(len, (*self._repos, *self._repo_names)), default=0)
-        self._directories: dict[str, _Directories] = {}  # by release, made when first asked for
+        self.names = Names(config)
+        self._directories = Directories(config)
 
     # --- the forms ---------------------------------------------------------------------------------
 
@@ -109,64 +113,69 @@ class Parser:
         path of AlmaLinux's form, and empty in other forms. Raises QuestionError for a bad value, an unknown
         name or a disabled name."""
         if release or repo:
-            return self._repo_question(release, repo, parameters)
+            return self._repo_question(_expanded(release), _expanded(repo), parameters)
         if "path" in parameters and "repo" not in parameters:
             return self._path_question(parameters)
-        asked = parameters.get("repo", "").strip("/")
+        asked = _name(parameters, "repo").strip("/")
         if not asked:
             raise BadValueError("repo", "", "name a repo: /mirrorlist/<release>/<repo>?arch=<arch>")
         if "release" in parameters:
-            return self._repo_question(parameters["release"], asked, self._with_cc(parameters))
+            return self._repo_question(_name(parameters, "release"), asked, self._with_cc(parameters))
         return self._named_question(asked, parameters)
 
     def parse_isos(self, parameters: Mapping[str, str], release: str, arch: str) -> Question:
         """Parses the question for the ISO directories of a release and arch. Raises QuestionError."""
-        full = self._release(release)
-        return self._iso_question(release, full, arch, parameters)
+        release, config = _expanded(release), self.config
+        full = next((full for full in self.names.releases(release) if has_isos(config, full)), None)
+        if full is None:
+            known = [full for full in config.releases if has_isos(config, full)]
+            raise UnknownNameError("release with ISOs", release, known)
+        return self._iso_question(release, full, _expanded(arch), parameters)
 
     def at_path(self, path: Sequence[str], parameters: Mapping[str, str]) -> tuple[Question, int]:
         """Finds the innermost known directory that is or contains a path, which is given as its segments
-        below a mirror's base URL. Returns the question for this directory, and how many segments its path
+        below a mirror's base URL or, where the config has products, as the product's name and the segments
+        below the product's base URL. Returns the question for this directory, and how many segments its path
         has. Raises QuestionError."""
-        release, *below = path
-        full = self._release(release)
-        directories = self._directories_of(full)
-        lowered = tuple(segment.lower() for segment in below)
-        for length in range(min(len(below), MAX_DEPTH), 0, -1):
-            found = directories.get(lowered[:length])
-            if found is not None:
-                repo, arch = found
-                if repo is None:
-                    return self._iso_question(release, full, arch, parameters), length + 1
-                if arch:
-                    parameters = {**parameters, "arch": arch}
-                return self._question_of(repo, release, full, parameters), length + 1
-        known = dict.fromkeys(f"{full}/{repo.path}" for repo in self.config.repos)
-        raise UnknownNameError("repo at the path", "/".join(path), [*known, f"{full}/isos/$basearch/"])
+        product, start = self._product_at(path)
+        found = self._directories.find(product, path[start:])
+        if found is None:
+            raise self._unknown_path(product, path)
+        known, length = found
+        return self._known_question(known, parameters), start + length
 
     def has_directories_in(self, path: Sequence[str]) -> bool:
         """Returns whether a known directory lies directly in this path, which is given as for `at_path`.
-        Raises QuestionError if there is no such release."""
-        release, *below = path
-        inside = tuple(segment.lower() for segment in below)
-        return any(known[:-1] == inside for known in self._directories_of(self._release(release)))
+        Raises QuestionError if there is no such product."""
+        product, start = self._product_at(path)
+        return self._directories.are_in(product, path[start:])
 
-    def _directories_of(self, full: str) -> _Directories:
-        """Returns the directories of a release by their segments in lower case. If several repos have the
-        same path, the one that is expected in the release counts."""
-        directories = self._directories.get(full)
-        if directories is None:
-            arches = self._arches(full)
-            directories = {_segments(iso_path(arch)): (None, arch) for arch in arches}
-            named = [
-                (is_expected(self.config, repo, full, arch), repo, arch)
-                for repo in self.config.repos
-                for arch in (arches if has_arch(repo) else ("",))
-            ]
-            for _, repo, arch in sorted(named, key=itemgetter(0), reverse=True):
-                directories.setdefault(_segments(path_of(repo, arch)), (repo, arch))
-            self._directories[full] = directories
-        return directories
+    def _product_at(self, path: Sequence[str]) -> tuple[str, int]:
+        """Returns the product that the first segment of a path names, and the number of the segment behind
+        it. Where the config has no products, that is the first segment."""
+        if not self.config.product_paths:
+            return "", 0
+        product = self.names.product(path[0])
+        if product is None:
+            raise UnknownNameError("product", path[0], self.config.product_paths)
+        return product, 1
+
+    def _unknown_path(self, product: str, path: Sequence[str]) -> UnknownNameError:
+        """Returns the error for a path in which there is no known directory. If it names a release, the
+        error shows the paths of this release. If paths begin with the release, and this one does not, the
+        error is about that."""
+        config, names = self.config, self.names
+        if not product and not names.is_release(path[0]) and all(below_release(r) for r in config.repos):
+            return names.unknown_release(path[0])
+        named = (names.releases(segment) for segment in path if names.is_release(segment))
+        releases = (full for fulls in (*named, config.releases) for full in fulls)
+        full = next(full for full in releases if product_of(config, full) == product)
+        paths = [path_of(config, repo, full, "") for repo in repos_of(config, full)]
+        if has_isos(config, full):
+            paths.append(iso_path(config, full, ""))
+        before = f"{product}/" if product else ""
+        known = [before + one for one in dict.fromkeys(paths)]
+        return UnknownNameError("repo at the path", "/".join(path), known)
 
     @staticmethod
     def _with_cc(parameters: Mapping[str, str]) -> Mapping[str, str]:
@@ -181,54 +190,72 @@ class Parser:
         """Parses MirrorManager's `repo=`, which is a name of the config's `repo_names:`, or
         `<repo>-<release>`. Both parts may contain hyphens, so the first hyphen with a known name on both
         sides counts."""
-        special = self._repo_names.get(asked.lower())
-        if special is not None and (special.release or special.disabled):
+        names = self.names
+        meanings = names.special.meanings(asked)
+        if any(meaning.release or (meaning.disabled and not meaning.product) for meaning in meanings):
             return self._repo_question("", asked, parameters)
-        cuts = [i for i, letter in enumerate(asked[: self._longest_repo + 1]) if letter == "-"]
+        cuts = [i for i, letter in enumerate(asked[: names.longest_repo + 1]) if letter == "-"]
+        cuts = [cut for cut in cuts if names.is_release(asked[cut + 1 :])]
         for cut in cuts:
-            if self._is_name(asked[:cut]) and asked[cut + 1 :].lower() in self._releases:
-                return self._repo_question(asked[cut + 1 :], asked[:cut], parameters)
-        for cut in cuts:
-            if asked[cut + 1 :].lower() in self._releases:
-                self._repo(asked[:cut])
-        if self._is_name(asked):
+            found = names.repo(asked[cut + 1 :], asked[:cut])
+            if found is not None:
+                return self._found_question(found, parameters)
+        repos = list(dict.fromkeys(repo.name for repo in self.config.repos))
+        if cuts:
+            raise UnknownNameError("repo", asked[: cuts[0]], repos)
+        if names.is_repo(asked):
             raise BadValueError("repo", asked, f"name the release as well: {asked}-<release>")
         repo, _, release = asked.partition("-")
-        if self._is_name(repo):
-            self._release(release)
-        known = [f"{name}-<release>" for name in self._repos] + list(self.config.repo_names)
-        raise UnknownNameError("repo", asked, known)
+        if names.is_repo(repo):
+            raise names.unknown_release(release)
+        known = [f"{name}-<release>" for name in repos]
+        raise UnknownNameError("repo", asked, [*known, *names.special.shown])
 
     def _path_question(self, parameters: Mapping[str, str]) -> Question:
         """Parses MirrorManager's `path=`, which names the directory of a repo or one inside it. Segments
-        before the release are ignored: on mirrors of that service, they are the distribution's own
-        directory."""
-        path = [segment for segment in parameters["path"].split("/") if segment]
+        before it are ignored: on mirrors of that service, they are the distribution's own directory. If one
+        of them is a product's name, the path is meant to be in that product."""
+        path = [segment for segment in _name(parameters, "path").split("/") if segment]
         if not path:
-            raise BadValueError("path", parameters["path"], "name a repo's directory: <release>/<path>")
-        start = next((i for i, segment in enumerate(path) if segment.lower() in self._releases), 0)
-        return self.at_path(path[start:], parameters)[0]
+            raise BadValueError("path", parameters["path"], "name a repo's directory, as below a mirror")
+        named = ((i, product) for i, segment in enumerate(path) if (product := self.names.product(segment)))
+        start, product = next(named, (-1, None))
+        for i in range(start + 1, min(len(path), start + 1 + MAX_DEPTH)):
+            for one in self.names.products if product is None else (product,):
+                found = self._directories.find(one, path[i:])
+                if found is not None:
+                    return self._known_question(found[0], parameters)
+        known = (i for i, segment in enumerate(path) if self.names.is_release(segment))
+        raise self._unknown_path(product or self.names.products[0], path[next(known, 0) :])
+
+    def _known_question(self, known: KnownDirectory, parameters: Mapping[str, str]) -> Question:
+        if known.repo is None:
+            return self._iso_question(known.version, known.release, known.arch, parameters)
+        if known.arch:
+            parameters = {**parameters, "arch": known.arch}
+        return self._question_of(known.repo, known.version, known.release, parameters)
 
     def _repo_question(self, release: str, name: str, parameters: Mapping[str, str]) -> Question:
         release, name = release.strip("/"), name.strip("/")
-        meaning = self._repo_names.get(name.lower())
-        if meaning is not None:
-            if meaning.disabled:
-                raise QuestionError(f"The repo '{escaped(name)}' is disabled.")
-            release, name = meaning.release or release, meaning.repo or name
-        full = self._release(release)
-        return self._question_of(self._repo(name), release, full, parameters)
+        found = self.names.repo(release, name)
+        if found is None:
+            full = self.names.releases(release)[0]
+            raise UnknownNameError("repo", name, [repo.name for repo in repos_of(self.config, full)])
+        return self._found_question(found, parameters)
+
+    def _found_question(self, found: NamedRepo, parameters: Mapping[str, str]) -> Question:
+        return self._question_of(found.repo, found.version, found.release, parameters)
 
     def _question_of(self, repo: Repo, asked: str, full: str, parameters: Mapping[str, str]) -> Question:
-        arch = parameters.get("arch", "").strip("/") if has_arch(repo) else ""
-        arch = "" if arch.lower() in ("", "$basearch") else self._arch(arch, full)
-        vault = in_vault(self.config, full, repo)
-        return self._question(_Asked(asked, full, repo.name, arch, path_of(repo, arch), vault), parameters)
+        arch = _name(parameters, "arch").strip("/") if has_arch(repo) else ""
+        arch = self._arch(arch, full) if arch else ""
+        path, vault = path_of(self.config, repo, full, arch), in_vault(self.config, full, repo)
+        return self._question(_Asked(asked, full, repo.name, arch, path, vault), parameters)
 
     def _iso_question(self, asked: str, full: str, arch: str, parameters: Mapping[str, str]) -> Question:
         name = self._arch(arch, full)
-        vault = in_vault(self.config, full)
-        return self._question(_Asked(asked, full, None, name, iso_path(name), vault), parameters)
+        path, vault = iso_path(self.config, full, name), in_vault(self.config, full)
+        return self._question(_Asked(asked, full, None, name, path, vault), parameters)
 
     def _question(self, what: _Asked, parameters: Mapping[str, str]) -> Question:
         return Question(
@@ -244,23 +271,6 @@ class Parser:
             redirect=flag(parameters, "redirect"),
         )
 
-    # --- names ---------------------------------------------------------------------------------------
-
-    def _release(self, name: str) -> str:
-        full = self._releases.get(name.strip("/").lower())
-        if full is None:
-            raise UnknownNameError("release", name, [*self.config.aliases, *self.config.releases])
-        return full
-
-    def _is_name(self, name: str) -> bool:
-        return name.lower() in self._repos or name.lower() in self._repo_names
-
-    def _repo(self, name: str) -> Repo:
-        repo = self._repos.get(name.strip("/").lower())
-        if repo is None:
-            raise UnknownNameError("repo", name, [repo.name for repo in self.config.repos])
-        return repo
-
     def _arches(self, full: str) -> tuple[str, ...]:
         return self.config.arches.get(full, ())
 
@@ -272,6 +282,11 @@ class Parser:
         raise UnknownNameError("arch", name, self._arches(full), f" in release {full}")
 
 
-def _segments(path: str) -> tuple[str, ...]:
-    """Returns the segments of a path, in lower case."""
-    return tuple(path.strip("/").lower().split("/"))
+def _name(parameters: Mapping[str, str], parameter: str) -> str:
+    """Returns the name that a parameter has; empty if the parameter is not given."""
+    return _expanded(parameters.get(parameter, ""))
+
+
+def _expanded(value: str) -> str:
+    """Returns a value without the variables that the client left in it."""
+    return _VARIABLE.sub("", value) if "$" in value else value

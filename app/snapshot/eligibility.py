@@ -25,6 +25,7 @@ from app.catalogue.catalogue import (
     has_arch,
     needs_probe,
     question_key,
+    repos_of,
 )
 from app.model import (
     Content,
@@ -56,7 +57,7 @@ class Questions:
             if directory.repo:
                 self.by_content.setdefault(directory.key, []).append(number)
         for release in config.releases:
-            for repo in config.repos:
+            for repo in repos_of(config, release):
                 if not repo.vault and has_arch(repo):
                     meant = arches_meant(config, repo, release)
                     numbers = [self.number[question_key(release, repo.name, arch)] for arch in meant]

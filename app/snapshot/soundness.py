@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.catalogue.repo_names import variables_in
 from app.clouds import PROVIDERS
 from app.model import PROTOCOLS, Fate, ImageDirectory, RepomdVersion, ServiceConfig, SnapshotError
 from app.model.countries import CONTINENTS
@@ -30,7 +31,7 @@ from app.snapshot.status import is_possible
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._+-]*"
 _URL = rf"(?:{'|'.join(PROTOCOLS)})://[A-Za-z0-9._~!&'()*+,;=:@/%\[\]-]+/"
-_REPO_PATH = r"(?:[A-Za-z0-9._+~$-]+/)+"
+_PATH = r"(?:[A-Za-z0-9._+~$-]+/)+"
 _COUNTRY = "[A-Z]{2}"
 _PLACE = rf"{PATTERN}|@/{CHARACTERS}"
 _HEX_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
@@ -103,11 +104,13 @@ def _check_config(config: ServiceConfig) -> None:
     _require(config.releases, "it has no releases")
     for names in (config.releases, *config.arches.values()):
         _require_distinct(names, "releases or arches")
-    _require_distinct([repo.name for repo in config.repos], "repos")
+    _require_distinct([(repo.product, repo.name) for repo in config.repos], "repos")
     _require_all(_NAME, (*releases, *arches, *modules, *(repo.name for repo in config.repos)), "name")
-    _require_all(_REPO_PATH, (repo.path for repo in config.repos), "path of a repo")
-    _require_all(_URL, filter(None, (config.origin, config.vault_url)), "base URL")
-    _require_all(_URL, config.module_origins.values(), "base URL")
+    _require_all(_PATH, (repo.path for repo in config.repos), "path of a repo")
+    paths = (*config.iso_paths.values(), *config.product_paths.values())
+    _require_all(_PATH, filter(None, paths), "path below a base URL")
+    urls = (config.origin, config.vault_url, *config.module_origins.values(), *config.product_vaults.values())
+    _require_all(_URL, filter(None, urls), "base URL")
     _require(all(config.arches.get(release) for release in releases), "a release has no arches")
     _check_references(config, releases, arches, modules)
     policy = config.selection
@@ -123,10 +126,18 @@ def _check_config(config: ServiceConfig) -> None:
 
 
 def _check_references(config: ServiceConfig, releases: set[str], arches: set[str], modules: set[str]) -> None:
-    meanings = config.repo_names.values()
+    meanings = [entry for entry in config.repo_names if not variables_in(entry.name)]
+    products = set(config.products.values()) or {""}
+    by_product = (config.product_paths, config.product_vaults)
     for named, known, what in (
         (config.aliases.values(), releases, "release"),
         (config.modules, releases, "release"),
+        (config.products, releases, "release"),
+        (config.products and releases, config.products, "product of the release"),
+        ((repo.product for repo in config.repos), products, "product"),
+        ((entry.product for entry in config.repo_names), products, "product"),
+        ((product for table in by_product for product in table), products, "product"),
+        (config.iso_paths, products, "product"),
         (config.module_origins, modules, "module"),
         ((release for repo in config.repos for release in repo.releases), releases, "release"),
         ((arch for repo in config.repos for arch in repo.arches), arches, "arch"),

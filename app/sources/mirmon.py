@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from app.files import read_bytes
-from app.model import Endpoint, Family, Finding, Mirror, MirrorState, Protocol, Status
+from app.model import Endpoint, Family, Finding, Mirror, MirrorState, Protocol, Status, main_addresses
 from app.model.words import escaped, quoted
 from app.sources.base_url import BaseUrl, parse_base_url
 from app.sources.report import Report
@@ -63,7 +63,7 @@ def read_mirmon(path: Path, mirrors: Iterable[Mirror]) -> tuple[dict[str, Mirror
     """Reads the states, by mirror name, of all mirrors that were ever probed, and the findings. Lines that
     cannot be read, and URLs of no mirror, are warnings. Raises SourceError if the file cannot be read."""
     report = Report(path.name)
-    mirror_of_url = {url: mirror.name for mirror in mirrors for url in mirror.addresses.values()}
+    mirror_of_url = {url: mirror.name for mirror in mirrors for _, url in main_addresses(mirror)}
     lines: dict[str, list[_Line]] = defaultdict(list)
     strangers: list[tuple[int, str]] = []
     content = read_bytes(path, MAX_BYTES).decode("utf-8", "replace")

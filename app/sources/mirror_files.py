@@ -15,13 +15,13 @@ from pathlib import Path
 
 from app.clouds import PROVIDERS
 from app.clouds.regions import canonical_region, nearest_spelling
-from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig
+from app.model import Cloud, Coordinates, Finding, Mirror, ServiceConfig, main_addresses
 from app.model.countries import country_code
 from app.model.errors import fault, warning
 from app.model.words import quoted
 from app.sources.choices import choice
 from app.sources.fields import Bounds, Fields, duration_s
-from app.sources.mirror_addresses import read_addresses, read_module_addresses
+from app.sources.mirror_addresses import read_addresses, read_module_addresses, read_product_addresses
 from app.sources.report import Report
 from app.sources.restricting import IN_GEOLOCATION, OF_CLOUD_MIRROR, OF_MIRROR
 from app.sources.subnets import read_subnets
@@ -69,7 +69,7 @@ def check_network(mirrors: Mapping[str, Mirror], last: Mapping[str, Mirror]) -> 
             message = f"name: {quoted(mirror.name)} is already the name of the mirror in {other}"
             findings.append(fault(file, message))
         shared: dict[str, list[str]] = defaultdict(list)
-        for url in mirror.addresses.values():
+        for _, url in main_addresses(mirror):
             if (other := by_url.setdefault(url, file)) != file:
                 shared[other].append(url)
         for other, urls in shared.items():
@@ -80,12 +80,15 @@ def check_network(mirrors: Mapping[str, Mirror], last: Mapping[str, Mirror]) -> 
 
 def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
     geolocation = fields.mapping_of("geolocation", IN_GEOLOCATION, describes=True)
+    addresses, products = fields.mapping_of("address"), config.product_paths
+    modules = [module for module in dict.fromkeys(config.modules.values()) if module not in products]
     mirror = Mirror(
         name=_name(fields, path),
-        addresses=read_addresses(fields.mapping_of("address")),
-        module_addresses=read_module_addresses(
-            fields.mapping_of("address_optional"), tuple(dict.fromkeys(config.modules.values()))
-        ),
+        addresses={} if products else read_addresses(addresses),
+        module_addresses={
+            **(read_product_addresses(addresses, products) if products else {}),
+            **read_module_addresses(fields.mapping_of("address_optional"), modules),
+        },
         country=_country(geolocation),
         state_province=geolocation.text("state_province", describes=True),
         city=geolocation.text("city", describes=True),
@@ -117,7 +120,9 @@ def _mirror(fields: Fields, path: Path, config: ServiceConfig) -> Mirror:
 def _check_reach(mirror: Mirror, fields: Fields, config: ServiceConfig) -> None:
     """Checks whether any client can be sent to the mirror, which depends on several keys together, and
     reports what is wrong."""
-    if not fields.report.faulty and not any(p in mirror.addresses for p in config.required_protocols):
+    addresses = mirror.module_addresses.values() if config.product_paths else [mirror.addresses]
+    offered = {protocol for urls in addresses for protocol in urls}
+    if not fields.report.faulty and not offered.intersection(config.required_protocols):
         fields.fault("address", f"must have an address for {' or '.join(config.required_protocols)}")
     declared = mirror.asns or mirror.subnets
     if mirror.private and not declared:

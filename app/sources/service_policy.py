@@ -1,19 +1,11 @@
-"""Reads the keys of the service config that Mirrorwise adds to AlmaLinux's: `selection`, `probe` and
-`repo_names`."""
+"""Reads the policies that the service config may have: `selection` and `probe`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-
-import msgspec
-
-from app.model import ProbePolicy, RepoName, SelectionPolicy
-from app.model.words import quoted
+from app.model import ProbePolicy, SelectionPolicy
 from app.sources.choices import protocols
 from app.sources.fields import Bounds, Fields
-from app.sources.report import did_you_mean
-from app.sources.restricting import OF_REPO_NAME, OF_SELECTION
-from app.sources.yaml_file import Mapping as YamlMapping
+from app.sources.restricting import OF_SELECTION
 
 _LENGTH = Bounds(1, 50)
 _KM = Bounds(0, 40_000)
@@ -51,43 +43,6 @@ def probe_policy(config: Fields) -> ProbePolicy:
     )
     fields.check_keys()
     return policy
-
-
-class KnownNames(msgspec.Struct, frozen=True):
-    """The repos, releases and aliases that an entry of `repo_names` may refer to."""
-
-    repos: Collection[str]
-    releases: Collection[str]
-    aliases: Mapping[str, str]
-
-
-def repo_names(config: Fields, names: KnownNames) -> dict[str, RepoName]:
-    """Reads `repo_names`, the table of special names for repos. The value of a name is the name of a repo, or
-    a mapping with the keys `repo`, `release` and `disabled`."""
-    table = config.mapping_of("repo_names")
-    return {name: _repo_name(table, name, names) for name in table.mapping.entries}
-
-
-def _repo_name(table: Fields, name: str, names: KnownNames) -> RepoName:
-    if not isinstance(table.mapping.entries[name], YamlMapping):
-        return RepoName(repo=_known(table, name, names.repos))
-    entry = table.mapping_of(name, OF_REPO_NAME)
-    release = entry.text("release")
-    if release is not None and release not in names.aliases:
-        release = _known(entry, "release", names.releases)
-    disabled = entry.flag("disabled", default=False)
-    repo = _known(entry, "repo", names.repos)
-    entry.check_keys()
-    if repo is None and release is None and not disabled:
-        table.fault(name, "must give a repo, a release, or `disabled: true`")
-    return RepoName(repo=repo, release=names.aliases.get(release or "", release), disabled=disabled)
-
-
-def _known(fields: Fields, key: str, known: Collection[str]) -> str | None:
-    word = fields.text(key)
-    if word is not None and word not in known:
-        fields.fault(key, f"{quoted(word)} does not exist here{did_you_mean(word, known)}")
-    return word
 
 
 def _given(number: float | None, default: float) -> float:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from app.answer.lists import MirrorLists, Selection
-from app.catalogue.catalogue import arches_meant, has_arch
+from app.catalogue.catalogue import arches_meant, has_arch, repo_of
 from app.history.record import Asked
 from app.model import ClientClass
 from app.render import text
@@ -72,7 +72,7 @@ def listed(lists: MirrorLists, client: ClientClass, question: Question, asked: s
         _check_metalink(snapshot, question)
     selection = lists.select(client, question)
     if selection.is_empty:
-        raise NoMirrorError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
+        raise NoMirrorError(f"No mirror carries {question.path}, and there is no origin.")
     headers = list_headers(snapshot, client, selection, asked)
     if question.redirect:
         location = selection.urls[0]
@@ -89,7 +89,7 @@ def _check_metalink(snapshot: LoadedSnapshot, question: Question) -> None:
         raise BadValueError("format", "metalink", "a list of ISO directories has no metalink")
     if question.arch:
         return
-    repo = next(repo for repo in snapshot.config.repos if repo.name == question.repo)
+    repo = repo_of(snapshot.config, question.release, question.repo)
     if has_arch(repo):
         arches = ", ".join(arches_meant(snapshot.config, repo, question.release))
         raise BadValueError("arch", "", f"a metalink needs one of: {arches}")

@@ -50,7 +50,7 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download, aske
     selection = lists.select(client, question)
     urls = selection.urls_of(download.rest)
     if not urls:
-        raise NoMirrorError(f"No mirror carries {question.release}/{question.path}, and there is no origin.")
+        raise NoMirrorError(f"No mirror carries {question.path}, and there is no origin.")
     location = urls[0]
     if download.secure and not location.startswith("https://"):
         return plain(404, f"There is no https address of this. It is at {location}")

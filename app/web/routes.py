@@ -181,7 +181,7 @@ class Routes:
 
     def explain(self) -> Response:
         serving = self._serving()
-        named = with_defaults(serving.parser.config, request.args.to_dict())
+        named = with_defaults(serving.parser, request.args.to_dict())
         return self._explained(serving, serving.parser.parse_list(named), named)
 
     def _explained(self, serving: Serving, question: Question, named: Parameters) -> Response:

@@ -38,7 +38,7 @@ class Pricing:
     def __init__(self, load_km: Mapping[str, float], moved_at_s: float | None) -> None:
         self.load_km = dict(load_km)
         self.moved_at_s = moved_at_s
-        self._pace = prices.Pace()
+        self._approach = prices.Approach()
         self._executor = ThreadPoolExecutor(1, "mirrorwise-prices")
         self._solving: Future[Solution] | None = None
 
@@ -65,7 +65,7 @@ class Pricing:
         if self.moved_at_s is None:
             self.load_km = prices.published(solution.target_km)
         else:
-            self.load_km = self._pace.step(before, *solution)
+            self.load_km = self._approach.step(before, *solution)
         self.moved_at_s = now
         if self.load_km != before:
             highest = max(self.load_km.values(), default=0.0)

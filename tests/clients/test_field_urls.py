@@ -2,10 +2,7 @@
 
 The tables say, per distribution, which names its repo files and mock's templates use, in which form,
 and where the repo is on a mirror. Each is asked for as dnf sends it, with its variables expanded: for
-every release, long and short, and every arch.
-
-Not among them is what a service config cannot say: a release inside of `path` (the SIGs of CentOS are
-at SIGs/<release>/<sig>/), and a variable that the client left in the URL (Rocky's $rltype).
+every release, long and short, and every arch. The repo files of today are in `repo_files`, by section.
 """
 
 from __future__ import annotations
@@ -198,7 +195,7 @@ KINDS = {"": "{}/$basearch/os/", "-debug": "{}/$basearch/debug/tree/", "-source"
 
 
 def rocky_config() -> dict[str, object]:
-    """The names end in the kind of the repo, after the release: each is said in `repo_names`."""
+    """The names end in the kind of the repo, after the release: patterns in `repo_names` say so."""
     expected = {"ResilientStorage": {"versions": ["9.8"]}, "NFV": {"arches": ["x86_64"]}}
     return {
         "config_version": 3,
@@ -214,12 +211,8 @@ def rocky_config() -> dict[str, object]:
         ],
         "repo_names": {
             "rockyplus": "plus",
-            **{
-                f"{repo}-{release}{kind}": {"repo": f"{repo}{kind}", "release": release}
-                for repo in ROCKY_REPOS
-                for release in ROCKY_RELEASES
-                for kind in ("-debug", "-source")
-            },
+            "$repo-$releasever-debug": "$repo-debug",
+            "$repo-$releasever-source": "$repo-source",
         },
     }
 
@@ -263,7 +256,6 @@ CENTOS_ARCHES = {"9-stream": OLD_ARCHES, "10-stream": OLD_ARCHES}
 
 def centos_config() -> dict[str, object]:
     """`centos-baseos` is a name of the repo `baseos`."""
-    names = [f"{repo}{kind}".lower() for repo in CENTOS_REPOS for kind in KINDS]
     return {
         "config_version": 3,
         "versions": list(CENTOS_ARCHES),
@@ -273,7 +265,7 @@ def centos_config() -> dict[str, object]:
             for repo in CENTOS_REPOS
             for kind, path in KINDS.items()
         ],
-        "repo_names": {f"centos-{name}": name for name in names},
+        "repo_names": {"centos-$repo": "$repo"},
     }
 
 

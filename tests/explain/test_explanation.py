@@ -361,7 +361,7 @@ NO_HTTPS = {
             M,
             None,
             {"release": "10-kitten"},
-            ("not carried", "its file has no address for the module kitten, which release 10-kitten is"),
+            ("not carried", "its file has no address for kitten, to which release 10-kitten belongs"),
             id="module not declared",
         ),
         pytest.param(

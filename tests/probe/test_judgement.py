@@ -23,7 +23,7 @@ HOUR = dt.timedelta(hours=1)
 HTTP: EndpointKey = ("http", "ipv4")
 KEYS = {"9/a/x86_64", "9/b/x86_64", "9/c/x86_64"}
 EXPECTED = Expectations(
-    now=NOW, carried=KEYS, own=KEYS, isos=(), allowed_outdate_s=12 * 3600, origin_timestamp=NOW - HOUR
+    now=NOW, carried=KEYS, telling=KEYS, isos=(), allowed_outdate_s=12 * 3600, origin_timestamp=NOW - HOUR
 )
 OK_STATE = MirrorState(
     mirror="a",
@@ -173,7 +173,7 @@ def test_what_is_stale_as_a_whole_is_not_called_degraded() -> None:
     behind = success(contents=dict.fromkeys(KEYS, Content.STALE), timestamp=NOW - 20 * HOUR)
     assert judged(OK_STATE, behind).status is Status.STALE
     many = {f"9/{name}/x86_64" for name in "abcdefg"}
-    expected = replace(EXPECTED, carried=many, own=many)
+    expected = replace(EXPECTED, carried=many, telling=many)
     found = dict.fromkeys(sorted(many)[1:], Content.MISSING) | {"9/a/x86_64": Content.CURRENT}
     reason = judged(OK_STATE, success(contents=found), expected).reason or ""
     assert reason.endswith("9/b/x86_64 (missing), 9/c/x86_64 (missing), 9/d/x86_64 (missing) and 3 more")
@@ -198,7 +198,7 @@ def test_contents_that_nothing_is_known_to_compare_with_are_unknown() -> None:
 
 def test_repos_that_left_the_config_leave_the_state() -> None:
     """So do those that the mirror's file no longer declares."""
-    expected = replace(EXPECTED, carried={"9/a/x86_64"}, own={"9/a/x86_64"})
+    expected = replace(EXPECTED, carried={"9/a/x86_64"}, telling={"9/a/x86_64"})
     assert set(judged(OK_STATE, success(contents={}), expected).content) == {"9/a/x86_64"}
 
 

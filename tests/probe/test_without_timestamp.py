@@ -199,7 +199,7 @@ def simulate(folder: Path, world: World, minutes: int, rounds: int, found_after:
 
 
 async def visit(around: Around, records: Records) -> MirrorState:
-    await Round(around=around, records=records, origin_timestamp=lambda: None, retry_after_s=0.0).run(
+    await Round(around=around, records=records, origin_timestamp=lambda _: None, retry_after_s=0.0).run(
         [MIRROR]
     )
     return read_mirror_state(records.state(MIRROR.name))

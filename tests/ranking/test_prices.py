@@ -338,14 +338,14 @@ def test_places_that_nobody_serves_are_no_part_of_the_market() -> None:
 def test_step_towards(now: float, target: float, then: float | None) -> None:
     """An hour's step: a thirtieth of the way, at most 20 km, whole kilometres, and none at all for a price
     within 15 km of where it should be."""
-    moved = prices.Pace().step({"m": now} if now else {}, {"m": target}, False)
+    moved = prices.Approach().step({"m": now} if now else {}, {"m": target}, False)
     assert moved == ({} if then is None else {"m": then})
 
 
 def test_haste() -> None:
     """When a mirror has had far more than it should for three hours, prices go five times as fast, up and
     down, until it has not."""
-    pace = prices.Pace()
+    pace = prices.Approach()
     hours = [False, True, True, False, True, True, True, True, False, True]
     steps = [pace.step({"up": 1000.0, "down": 5000.0}, {"up": 6000.0, "down": 0.0}, now) for now in hours]
     far = [20, 20, 20, 20, 20, 20, 100, 100, 20, 20]
@@ -362,7 +362,7 @@ def test_a_step_never_overshoots(
 ) -> None:
     """Each step ends between where the price is and where it should be, and not more than 20 km on, or
     100 km while a mirror is overloaded."""
-    pace = prices.Pace()
+    pace = prices.Approach()
     moved = [pace.step(now, target, is_overloaded) for _ in range(prices.PATIENCE_HOURS)][-1]
     for name, aim in target.items():
         before, after = now.get(name, 0.0), moved.get(name, 0.0)
@@ -372,7 +372,7 @@ def test_a_step_never_overshoots(
 
 def test_steps_arrive() -> None:
     """In the end a price is within the dead band of its target, and rests there."""
-    pace, price = prices.Pace(), {"m": 20.0}
+    pace, price = prices.Approach(), {"m": 20.0}
     for _ in range(400):
         price = pace.step(price, {"m": 1000.0}, False)
     assert 980 <= price["m"] <= 1000
@@ -417,7 +417,7 @@ def test_flapping_changes_nothing_on_another_continent() -> None:
     load = prices.published(solution(many(flaps=False), {}).target_km)
     assert len(load) > 5
     before = overseas_lists(many(flaps=False), load)
-    pace, price = prices.Pace(), load.get(FLAPPING)
+    pace, price = prices.Approach(), load.get(FLAPPING)
     for refresh in range(20):
         mirrors = many(flaps=refresh % 2 == 0)
         assert overseas_lists(mirrors, load) == before

@@ -149,7 +149,7 @@ def test_losing_a_mirror(priced: Priced, say: list[str]) -> None:
         after = priced.without(one.mirror)
         at_once = simulation.moved(priced.market, before, after, priced.sending(after, priced.by_name))
         assert at_once == pytest.approx(one.share, abs=1e-9)
-        load = a_day_later(after.snapshot, priced.clients, priced.by_name, prices.Pace())
+        load = a_day_later(after.snapshot, priced.clients, priced.by_name, prices.Approach())
         day = simulation.moved(priced.market, before, after, priced.sending(after, load))
         say.append(f"{one.mirror:34} had {one.share:.2%}; moved after a day {day / one.share:.2f} x that")
         assert day <= 2 * one.share
@@ -176,7 +176,7 @@ def test_flapping(priced: Priced) -> None:
         for country in OVERSEAS
     ]
     largest = [name for of_country in places for _, name in of_country[-8:]]
-    load, pace = priced.by_name, prices.Pace()
+    load, pace = priced.by_name, prices.Approach()
     present = snapshot_of(replace(priced.inputs, load_km=load))
     before = lists(present, largest)
     assert flapping not in {name for names in before for name in names}

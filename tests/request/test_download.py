@@ -55,7 +55,7 @@ def parse(target: str, secure: bool = False, **parameters: str) -> Download:
 
 
 def shown(download: Download) -> tuple[str, str | None, str, str, str]:
-    """Release, repo, arch, and below the release the path on a mirror in two parts."""
+    """Release, repo, arch, and the path below a base URL in two parts."""
     question = download.question
     return question.release, question.repo, question.arch, question.path, download.rest
 
@@ -65,65 +65,67 @@ def shown(download: Download) -> tuple[str, str | None, str, str, str]:
     [
         pytest.param(
             "/download/9.8/BaseOS/x86_64/os/Packages/a-1.rpm",
-            ("9.8", "baseos", "x86_64", "BaseOS/x86_64/os/", "Packages/a-1.rpm"),
+            ("9.8", "baseos", "x86_64", "9.8/BaseOS/x86_64/os/", "Packages/a-1.rpm"),
             id="package",
         ),
         pytest.param(
             "/download/9/BaseOS/aarch64/os/repodata/repomd.xml",
-            ("9.8", "baseos", "aarch64", "BaseOS/aarch64/os/", "repodata/repomd.xml"),
+            ("9.8", "baseos", "aarch64", "9.8/BaseOS/aarch64/os/", "repodata/repomd.xml"),
             id="short release",
         ),
         pytest.param(
             "/download/9.8/baseos/X86_64/OS/Packages/A.rpm",
-            ("9.8", "baseos", "x86_64", "BaseOS/x86_64/os/", "Packages/A.rpm"),
+            ("9.8", "baseos", "x86_64", "9.8/BaseOS/x86_64/os/", "Packages/A.rpm"),
             id="case of the directory, not of the file",
         ),
         pytest.param(
             "//download//9.8///BaseOS/x86_64/os//Packages/a.rpm",
-            ("9.8", "baseos", "x86_64", "BaseOS/x86_64/os/", "Packages/a.rpm"),
+            ("9.8", "baseos", "x86_64", "9.8/BaseOS/x86_64/os/", "Packages/a.rpm"),
             id="doubled slashes",
         ),
         pytest.param(
             "/download/9.8/BaseOS/x86_64/os/Packages/",
-            ("9.8", "baseos", "x86_64", "BaseOS/x86_64/os/", "Packages/"),
+            ("9.8", "baseos", "x86_64", "9.8/BaseOS/x86_64/os/", "Packages/"),
             id="directory",
         ),
         pytest.param(
-            "/download/9.8/BaseOS/x86_64/os", ("9.8", "baseos", "x86_64", "BaseOS/x86_64/os/", ""), id="repo"
+            "/download/9.8/BaseOS/x86_64/os",
+            ("9.8", "baseos", "x86_64", "9.8/BaseOS/x86_64/os/", ""),
+            id="repo",
         ),
         pytest.param(
             "/download/9.8/isos/x86_64/Example-9.8-dvd.iso",
-            ("9.8", None, "x86_64", "isos/x86_64/", "Example-9.8-dvd.iso"),
+            ("9.8", None, "x86_64", "9.8/isos/x86_64/", "Example-9.8-dvd.iso"),
             id="ISO",
         ),
         pytest.param(
             "/download/9.8/sources/tree/a.src.rpm",
-            ("9.8", "sources", "", "sources/", "tree/a.src.rpm"),
+            ("9.8", "sources", "", "9.8/sources/", "tree/a.src.rpm"),
             id="repo without arch",
         ),
         pytest.param(
             "/download/10-kitten/AppStream/x86_64/os/a.rpm",
-            ("10-kitten", "appstream", "x86_64", "AppStream/x86_64/os/", "a.rpm"),
+            ("10-kitten", "appstream", "x86_64", "10-kitten/AppStream/x86_64/os/", "a.rpm"),
             id="module",
         ),
         pytest.param(
             "/download/9.8/BaseOS/x86_64/os/gcc-c%2B%2B.rpm?country=DE",
-            ("9.8", "baseos", "x86_64", "BaseOS/x86_64/os/", "gcc-c%2B%2B.rpm"),
+            ("9.8", "baseos", "x86_64", "9.8/BaseOS/x86_64/os/", "gcc-c%2B%2B.rpm"),
             id="encoding stays",
         ),
         pytest.param(
             '/download/9.8/BaseOS/x86_64/os/a+b~"<>.rpm',
-            ("9.8", "baseos", "x86_64", "BaseOS/x86_64/os/", "a+b~%22%3C%3E.rpm"),
+            ("9.8", "baseos", "x86_64", "9.8/BaseOS/x86_64/os/", "a+b~%22%3C%3E.rpm"),
             id="what belongs into no URL is encoded",
         ),
         pytest.param(
             "/download/9%2E8/Base%4FS/x86%5F64/os/a.rpm",
-            ("9.8", "baseos", "x86_64", "BaseOS/x86_64/os/", "a.rpm"),
+            ("9.8", "baseos", "x86_64", "9.8/BaseOS/x86_64/os/", "a.rpm"),
             id="directory needlessly encoded",
         ),
         pytest.param(
             "http://mirrors.example.org/download/9.8/BaseOS/x86_64/os/a.rpm",
-            ("9.8", "baseos", "x86_64", "BaseOS/x86_64/os/", "a.rpm"),
+            ("9.8", "baseos", "x86_64", "9.8/BaseOS/x86_64/os/", "a.rpm"),
             id="a proxy's absolute form",
         ),
     ],

@@ -34,7 +34,7 @@ CONFIG = a_config(
         Repo(name="crb-debug", path="CRB/debug/$basearch/", releases=("9.8",), vault=True),
         Repo(name="crb-vaulted", path="CRB/vaulted/tree/", releases=("10-kitten",), vault=True),
     ),
-    repo_names={"example-crb-9": RepoName(repo="crb", release="9.8")},
+    repo_names=(RepoName(name="example-crb-9", repo="crb", release="9.8"),),
 )
 KITTEN = {"kitten": {"https": "https://kitten.example.org/"}}
 WELL = a_mirror("well", "frankfurt", module_addresses=KITTEN)
@@ -141,7 +141,7 @@ def test_an_arch_that_cannot_matter(form: Form, release: str, repo: str, arch: s
     """Where the path is the same for all arches, any arch makes the same question."""
     question = form(release, repo, arch)
     assert question == form(release, repo, "") and question.arch == ""
-    assert question.path in ("BaseOS/source/tree/", "CRB/vaulted/tree/")
+    assert question.path.endswith(("BaseOS/source/tree/", "CRB/vaulted/tree/"))
 
 
 def test_names_of_repos_lead_everywhere() -> None:
@@ -244,7 +244,7 @@ def test_the_unknown(form: Form, release: str, repo: str, arch: str) -> None:
 
 
 @pytest.mark.parametrize("release", ["9", "10-kitten", "9.7"])
-@pytest.mark.parametrize("name", ["crbs", "9.8", "CRB/$basearch"])
+@pytest.mark.parametrize("name", ["crbs", "9.8", "CRB/os"])
 def test_an_unknown_repo(release: str, name: str) -> None:
     """It is unknown in every release, whatever the arch, and the repos that exist are named."""
     for parameters in ({"release": release, "repo": name}, {"repo": f"{name}-{release}"}):

@@ -14,12 +14,12 @@ from app.request.parameters import BadValueError, Filters, ParameterReader, Ques
 from app.request.question import Parser, Question
 from tests.builders import a_config, policy
 
-REPO_NAMES = {
-    "os": RepoName(repo="baseos"),
-    "example-base-9": RepoName(repo="baseos", release="9.8"),
-    "testing": RepoName(disabled=True),
-    "powertools": RepoName(repo="nfv"),
-}
+REPO_NAMES = (
+    RepoName(name="os", repo="baseos"),
+    RepoName(name="example-base-9", repo="baseos", release="9.8"),
+    RepoName(name="testing", disabled=True),
+    RepoName(name="powertools", repo="nfv"),
+)
 
 
 def a_parser(config: ServiceConfig | None = None) -> Parser:
@@ -128,9 +128,9 @@ def test_forms(release: str, repo: str, parameters: dict[str, str], expected: tu
 def test_what_is_asked_for_is_kept_beside_what_is_meant() -> None:
     """The URL that is served has the full release and the repo's own path."""
     question = almalinux("9", "baseos", arch="x86_64")
-    assert (question.asked, question.release, question.path) == ("9", "9.8", "BaseOS/x86_64/os/")
-    assert almalinux("9", "baseos").path == "BaseOS/$basearch/os/"
-    assert almalinux("9", "sources", arch="x86_64").path == "sources/"
+    assert (question.asked, question.release, question.path) == ("9", "9.8", "9.8/BaseOS/x86_64/os/")
+    assert almalinux("9", "baseos").path == "9.8/BaseOS/$basearch/os/"
+    assert almalinux("9", "sources", arch="x86_64").path == "9.8/sources/"
     assert (question.limit, question.format, question.redirect) == (10, "text", False)
     assert question.filters == Filters(protocols=("https", "http"))
 
@@ -154,7 +154,7 @@ def test_vault(release: str, repo: str, vault: bool) -> None:
 def test_isos() -> None:
     """ISO directories are asked for by release and arch."""
     question = a_parser().parse_isos({"limit": "3"}, "9", "X86_64")
-    assert (*meant(question), question.path) == ("9.8", None, "x86_64", "isos/x86_64/")
+    assert (*meant(question), question.path) == ("9.8", None, "x86_64", "9.8/isos/x86_64/")
     assert (question.vault, question.limit) == (False, 3)
     assert a_parser().parse_isos({}, "9.7", "x86_64").vault
 
@@ -272,7 +272,7 @@ def test_bad_values(parameters: dict[str, str], words: list[str]) -> None:
         ({"repo": "/"}, ["repo="]),
         ({"repo": "baseos"}, ["repo='baseos'", "name the release as well", "baseos-<release>"]),
         ({"repo": "os"}, ["repo='os'", "name the release as well", "os-<release>"]),
-        ({"path": "/"}, ["path=", "<release>/<path>"]),
+        ({"path": "/"}, ["path=", "a repo's directory"]),
     ],
     ids=str,
 )

@@ -26,6 +26,16 @@ CONFIG_WITH_ALL = (
     CONFIG + "selection: {length: 5}\nprobe: {grace: 1d}\nrepo_names: {BaseOS: {repo: baseos}}\n"
     "site: {title: Example}\n"
 )
+PRODUCTS = """\
+config_version: 3
+origin: https://origin.example.org/
+products:
+  one:
+    versions: ["9"]
+    arches: {"9": [x86_64]}
+    repos:
+      - {name: baseos, path: BaseOS/$basearch/os/}
+"""
 MIRROR_WITH_ALL = MIRROR + "geolocation: {country: DE}\naddress_optional: {}\n"
 
 
@@ -62,15 +72,27 @@ def test_config(tmp_path: Path, known: dict[str, Collection[str]]) -> None:
         "repo_names.BaseOS.": "repo_names.*.",
     }
     keys = [name + key for prefix, name in names.items() for key in known[prefix]]
-    assert sorted(documented("## config.yml")) == sorted(keys)
+    assert sorted(documented("## config.yml")) == sorted([*keys, "products", "products.*.path"])
     assert known.keys() - names.keys() == {"arches.", "module_origins."}, "their keys are the distribution's"
+
+
+def test_products(tmp_path: Path, known: dict[str, Collection[str]]) -> None:
+    """A product has the keys of the service config that say what is published, and its path."""
+    read_config(tmp_path, PRODUCTS)
+    below = set(known["products.one."])
+    assert "products.*.path" in documented("## config.yml")
+    assert below - {"path"} <= set(documented("## config.yml"))
+    at_top = {"config_version", "products", "allowed_outdate", "required_protocols", "mirrors_dir"}
+    assert known[""] == at_top | {"origin", "selection", "probe"}
+    text = section(DOCUMENT, "### Products")
+    assert [key for key in known[""] - {"config_version", "products"} if f"`{key}`" not in text] == []
 
 
 def test_mirror_files(tmp_path: Path, known: dict[str, Collection[str]]) -> None:
     """Every key of a mirror file, and of the mappings below it, has its row."""
     read_sample(tmp_path, MIRROR_WITH_ALL)
     keys = [prefix + key for prefix in ("", "geolocation.", "address.") for key in known[prefix]]
-    assert sorted(documented("## mirrors.d/*.yml")) == sorted(keys)
+    assert sorted(documented("## mirrors.d/*.yml")) == sorted([*keys, "address.*"])
 
 
 def test_keys_that_restrict() -> None:

@@ -54,7 +54,7 @@ def test_without_our_own_keys_the_defaults_hold(tmp_path: Path) -> None:
     assert the_finding(findings, Severity.WARNING, "origin: is missing", "no metalinks").line == 1
     assert config.selection == SelectionPolicy()
     assert config.probe == ProbePolicy()
-    assert (config.origin, config.module_origins, config.repo_names) == (None, {}, {})
+    assert (config.origin, config.module_origins, config.repo_names) == (None, {}, ())
     assert config.allowed_outdate_s == 12 * 3600
     assert config.required_protocols == ("http", "https")
     assert config.mirrors_dir == "mirrors.d"
@@ -100,11 +100,11 @@ repo_names:
         contact_url="https://example.org/prober",
         requests_per_hour=60,
     )
-    assert config.repo_names == {
-        "os": RepoName(repo="baseos"),
-        "base-9": RepoName(repo="baseos", release="9.8"),
-        "epel-9": RepoName(disabled=True),
-    }
+    assert config.repo_names == (
+        RepoName(name="os", repo="baseos"),
+        RepoName(name="base-9", repo="baseos", release="9.8"),
+        RepoName(name="epel-9", disabled=True),
+    )
 
 
 def test_versions_without_quotes_are_their_text(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_what_can_be_passed_over_is_a_warning(
         pytest.param("path: NFV/$basearch/os", "pat: x", 14, "needs a path", id="repo without path"),
         pytest.param("NFV/$basearch/os", "/NFV/os", 15, "path below", id="absolute path"),
         pytest.param("NFV/$basearch/os", "../NFV", 15, "path below", id="path upwards"),
-        pytest.param("NFV/$basearch/os", "NFV/$releasever", 15, "path below", id="other variable"),
+        pytest.param("NFV/$basearch/os", "NFV/$stream", 15, "path below", id="other variable"),
         pytest.param("NFV/$basearch/os", "NFV/$basearchs/os", 15, "path below", id="variable misspelt"),
         pytest.param(
             "arches: [x86_64]\n", "arches: [sparc]\n", 16, "nothing in this list", id="no arch left"
