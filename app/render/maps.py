@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from math import cos, hypot, pi, sin, sqrt
 from urllib.parse import quote
 
@@ -248,8 +249,11 @@ def _words(dot: _Dot) -> str:
 
 
 def _places(dot: _Dot) -> str:
-    """Returns the places of a dot's mirrors in the client's list, such as "1, 4"."""
-    return ", ".join(map(str, sorted(mark.position for mark in dot.marks if mark.position is not None)))
+    """Returns the places of a dot's mirrors in the client's list, such as "1-3, 5"."""
+    places = sorted(mark.position for mark in dot.marks if mark.position is not None)
+    runs = groupby(enumerate(places), key=lambda numbered: numbered[1] - numbered[0])
+    ends = [(run[0][1], run[-1][1]) for run in (list(run) for _, run in runs)]
+    return ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in ends)
 
 
 # --- shapes ----------------------------------------------------------------------------------------

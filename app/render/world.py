@@ -23,7 +23,7 @@ NORTH, SOUTH = 84, -60
 CUT = -169
 """The degrees east where a map of the world is cut, which is in the Bering Strait (data/make_outlines.py)."""
 _PER_DEGREE = 10  # the outlines' unit
-_NARROWEST = 40
+_NARROWEST = 18
 _ROOM = 1.3
 """How much larger than what it shows a part of the world is."""
 _FLATTEST = 60

@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from app.explain.inquiry import with_defaults
-from app.model import ServiceConfig
 from app.request.parameters import QuestionError
 from app.request.question import Parser
 
@@ -27,16 +26,17 @@ RULES = (
 """The addresses, as Flask's routing rules, besides `/isos/<arch>/<release>` (`ours`)."""
 
 
-def page_of(config: ServiceConfig, path: str, arch: str = "", release: str = "") -> str | None:
+def page_of(parser: Parser, path: str, arch: str = "", release: str = "") -> str | None:
     """Returns the path of our page for a path of AlmaLinux's; None if the distribution has no such page.
     `arch` and `release` are the variables in that path."""
+    config = parser.config
     kitten = [name for name, module in config.modules.items() if module == _KITTEN]
     if path.startswith("/kitten") and not kitten:
         return None
     if arch:
         full = f"{release.removesuffix(_HTML)}-{_KITTEN}"
         return f"/isos/{full}/{arch}" if full in kitten and arch in config.arches[full] else "/isos"
-    newest = with_defaults(config, {})["release"]
+    newest = with_defaults(parser, {})["release"]
     return {
         "/isos.html": "/isos",
         "/kitten": f"/mirrors?release={quote(kitten[-1])}" if kitten else None,

@@ -54,7 +54,7 @@ class FrontAnswers:
                 shared = self._shared = self._made(serving)
         config = serving.snapshot.config
         # Of the ordinary list, because in a cloud a shorter one has others.
-        question = serving.parser.parse_list(with_defaults(config, {}))
+        question = serving.parser.parse_list(with_defaults(serving.parser, {}))
         front = FrontPage(
             base=base,
             config=config,

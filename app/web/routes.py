@@ -138,7 +138,7 @@ class Routes:
 
     def elsewhere(self, **names: str) -> Response:
         """Leads from an address of AlmaLinux's service to ours."""
-        path = almalinux.page_of(self._serving().snapshot.config, request.path, **names)
+        path = almalinux.page_of(self._serving().parser, request.path, **names)
         return respond(answers.redirect(path) if path else answers.plain(404, "404 Not Found"))
 
     def _serving(self) -> Serving:
@@ -206,7 +206,7 @@ class Routes:
         wanted = replace(self._wanted(), kind="html")
         if not parameters.get("ip"):
             return respond(self._mirrors.map(serving, wanted))
-        named = with_defaults(serving.parser.config, parameters)
+        named = with_defaults(serving.parser, parameters)
         inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named)
         client = self._client(serving, parameters)
         return respond(explanations.mapped(self.current, serving, client, inquiry, wanted))

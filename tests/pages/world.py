@@ -99,7 +99,7 @@ ILL: Mapping[int, Health | None] = {
     13: Health(Status.DEGRADED, "it lacks 1 of 69 directories: 9.8/devel/aarch64 (missing)",
                of="9.8/devel/aarch64", content=Content.MISSING),
     17: Health(behind=timedelta(hours=8), of="10", content=Content.PREVIOUS),
-    19: None,
+    18: None,
 }  # fmt: skip
 """Of twenty mirrors, these are not well. Of None, the prober knows nothing."""
 HOSTILE_HEALTH = Health(Status.UNREACHABLE, f"{MARKUP} {LONG}")

@@ -177,12 +177,13 @@ def test_a_mirror_in_no_country() -> None:
 def test_a_list_has_lines_and_places() -> None:
     """From the client a line leads to each mirror of its list, which has its place in the list beside it."""
     client = Coordinates(latitude=48.1, longitude=11.6)
-    marks = [a_mark("a", position=1), a_mark("b", "berlin", position=2), a_mark("c", position=3)]
+    marks = [a_mark(name, position=place) for name, place in (("a", 1), ("c", 3), ("d", 4), ("e", 5))]
+    marks.append(a_mark("b", "berlin", position=2))
     view = around([client, *(mark.where for mark in marks)])
     svg = parsed(MirrorMap("a list", marks, view, client=client).drawn())
     assert len([path for path in svg.iter("path") if path.attrib["class"] == "way"]) == 2
     places = [text.text for text in svg.iter("text") if text.attrib.get("class", "").startswith("place")]
-    assert sorted(filter(None, places)) == ["1, 3", "2"]
+    assert sorted(filter(None, places)) == ["1, 3-5", "2"]
     assert [circle.attrib["class"] for circle in svg.iter("circle")].count("client") == 1
 
 

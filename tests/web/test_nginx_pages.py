@@ -53,6 +53,8 @@ def alone(site: Deployed, target: str, headers: dict[str, str]) -> Answer:
         f"{ONE}?format=json",
         "/map",
         "/map?continent=EU",
+        "/isos",
+        "/isos?format=json",
     ],
 )
 @pytest.mark.parametrize(
@@ -93,6 +95,8 @@ def test_each_form_by_itself(site: Deployed) -> None:
         pytest.param("/whoami", {}, id="about the client"),
         pytest.param("/explain", {"Accept": PAGE}, id="explanation"),
         pytest.param("/", {"Accept": PAGE}, id="front page"),
+        pytest.param("/isos/9.8/x86_64", {"Accept": PAGE}, id="images with the client's mirrors"),
+        pytest.param("/isos/x86_64/9.8", {"Accept": PAGE}, id="another service's address"),
         pytest.param("/map?ip=192.0.2.1", {"Accept": PAGE}, id="map of one client"),
         pytest.param("/mirrors?ip=192.0.2.1", {}, id="another parameter"),
         pytest.param("/mirrors?q=caf%C3%A9", {}, id="encoded"),
