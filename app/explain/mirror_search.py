@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.explain.mirror_report import MirrorSummary
-from app.model import Overall
+from app.model import Overall, Protocol
 from app.model.countries import english_name, folded
 from app.request.mirror_filter import STATUSES, MirrorFilter, Order
 from app.snapshot.eligibility import is_served
@@ -54,7 +54,7 @@ def _tests(snapshot: LoadedSnapshot, wanted: MirrorFilter) -> Iterable[_Test]:
     if wanted.continent:
         yield lambda mirror: mirror.location.continent == wanted.continent
     if wanted.protocols:
-        yield lambda mirror: bool(_protocols(mirror).intersection(wanted.protocols))
+        yield lambda mirror: bool(protocols_of(mirror).intersection(wanted.protocols))
     if wanted.family == 4:
         yield lambda mirror: mirror.families["ipv4"] is not False
     if wanted.family == 6:
@@ -66,7 +66,8 @@ def _tests(snapshot: LoadedSnapshot, wanted: MirrorFilter) -> Iterable[_Test]:
         yield lambda mirror: bool(carrying[snapshot.number[mirror.mirror]])
 
 
-def _protocols(mirror: MirrorSummary) -> set[str]:
+def protocols_of(mirror: MirrorSummary) -> set[Protocol]:
+    """Returns the protocols of all base URLs of a mirror."""
     return {protocol for urls in (mirror.urls, *mirror.module_urls.values()) for protocol in urls}
 
 

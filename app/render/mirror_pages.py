@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.explain.advice import ADVICE, Advice
 from app.explain.evidence import hours
 from app.explain.mirror_report import MirrorReport, MirrorSummary, probed
-from app.explain.mirror_search import Found
+from app.explain.mirror_search import Found, protocols_of
 from app.model import FAMILIES, PROTOCOLS, Exclusion, Family, Protocol, ServiceConfig
 from app.model.countries import english_name, folded
 from app.model.words import moment
@@ -98,7 +98,7 @@ def _options(
     countries = {one.location.country for one in summaries if one.location.country}
     continents = {one.location.continent for one in summaries if one.location.continent}
     clouds = {one.cloud.provider for one in summaries if one.cloud}
-    protocols = {protocol for one in summaries for protocol in one.urls}
+    protocols = {protocol for one in summaries for protocol in protocols_of(one)}
     options: dict[str, list[Option]] = {
         "country": [(code, english_name(code)) for code in sorted(countries, key=_folded_name)],
         "continent": [(code, facts.CONTINENTS[code]) for code in sorted(continents & {*facts.CONTINENTS})],
@@ -122,7 +122,7 @@ def _folded_name(code: str) -> str:
 
 
 def _same(names: Iterable[str]) -> list[Option]:
-    return [(name, name) for name in names]
+    return [(name, name) for name in dict.fromkeys(names)]
 
 
 # --- one mirror ------------------------------------------------------------------------------------
