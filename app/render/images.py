@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from app.answer.lists import Selection
-from app.catalogue.catalogue import newest_first, question_key
+from app.catalogue.catalogue import has_isos, newest_first, question_key
 from app.model import Image, ImageDirectory, Record
 from app.render import json
 from app.render.meta4 import ENDING
+from app.request.download import path_of_isos
 from app.snapshot.loaded import LoadedSnapshot
 
 _ISO = ".iso"
@@ -72,6 +73,7 @@ def image_sets(snapshot: LoadedSnapshot) -> ImageSets:
         isos=tuple(
             image_set(snapshot, release, arch)
             for release in newest_first(config)
+            if has_isos(config, release)
             for arch in config.arches[release]
         ),
     )
@@ -80,7 +82,7 @@ def image_sets(snapshot: LoadedSnapshot) -> ImageSets:
 def image_set(snapshot: LoadedSnapshot, release: str, arch: str) -> ImageSet:
     """Returns the images of a release for an arch."""
     directory = snapshot.images.get(question_key(release, None, arch))
-    path = f"/download/{release}/isos/{arch}/"
+    path = path_of_isos(snapshot.config, release, arch)
     return ImageSet(
         release=release,
         arch=arch,

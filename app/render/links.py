@@ -48,6 +48,6 @@ def described_by(release: str, repo: str, arch: str) -> str:
 
 
 def described_by_meta4(path: str) -> str:
-    """Returns the header value that names the metalink of an image. `path` is the image's own, below
-    `/download/`, percent-encoded."""
-    return f'</download/{path}{meta4.ENDING}>; rel=describedby; type="{meta4.CONTENT_TYPE}"'
+    """Returns the header value that names the metalink of an image. `path` is that of the image's
+    own download, percent-encoded."""
+    return f'<{path}{meta4.ENDING}>; rel=describedby; type="{meta4.CONTENT_TYPE}"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.catalogue.catalogue import expected_arches, has_arch, in_vault, short_name
+from app.catalogue.catalogue import expected_arches, has_arch, in_vault, repos_of, short_name
 from app.model import ServiceConfig
 
 
@@ -13,7 +13,7 @@ def repo_file(config: ServiceConfig, release: str, base: str) -> str:
     first one is switched on. `base` is the service's URL."""
     name = short_name(config, release)
     sections: list[str] = []
-    for repo in config.repos:
+    for repo in repos_of(config, release):
         if in_vault(config, release, repo) or not expected_arches(config, repo, release):
             continue
         arch = "?arch=$basearch" if has_arch(repo) else ""

@@ -16,7 +16,7 @@ from app.answer.lists import MirrorLists
 from app.model import ClientClass, Image, ImageDirectory
 from app.model.words import escaped
 from app.render import links, meta4, text
-from app.request.download import Download
+from app.request.download import Download, path_of_isos
 from app.request.parameters import QuestionError
 from app.snapshot.loaded import LoadedSnapshot
 from app.web.answers import Answer, NoMirrorError, has_metalink, list_headers, plain
@@ -64,7 +64,8 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download, aske
     found = links.duplicates(zip(urls[1:], countries[1:], strict=True))
     if known is not None:
         headers = (*headers, _digest(known.image.sha256, known.image.sha512))
-        found.insert(0, links.described_by_meta4(f"{question.release}/{question.path}{download.rest}"))
+        path = path_of_isos(snapshot.config, question.release, question.arch) + download.rest
+        found.insert(0, links.described_by_meta4(path))
     elif question.repo and download.is_repomd and has_metalink(snapshot, question):
         found.insert(0, links.described_by(question.release, question.repo, question.arch))
     headers = (*headers, *links.headers(found))

@@ -83,7 +83,7 @@ def test_products(tmp_path: Path, known: dict[str, Collection[str]]) -> None:
     assert "products.*.path" in documented("## config.yml")
     assert below - {"path"} <= set(documented("## config.yml"))
     at_top = {"config_version", "products", "allowed_outdate", "required_protocols", "mirrors_dir"}
-    assert known[""] == at_top | {"origin", "selection", "probe"}
+    assert known[""] == at_top | {"origin", "selection", "probe", "site"}
     text = section(DOCUMENT, "### Products")
     assert [key for key in known[""] - {"config_version", "products"} if f"`{key}`" not in text] == []
 
