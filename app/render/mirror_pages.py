@@ -16,6 +16,7 @@ from app.model.words import moment
 from app.render import content_grid, facts, maps
 from app.render.facts import Row
 from app.render.html import Frame, Page, page
+from app.render.mirror_rows import MirrorRows
 from app.render.statistics import country_name
 from app.request.mirror_filter import ORDERS, STATUSES, MirrorFilter, arches_of
 
@@ -48,6 +49,7 @@ def mirrors_page(
         options=_options(config, summaries, chosen),
         orders=[order for order in ORDERS if has_shares or order != "share"],
         has_shares=has_shares,
+        rows=MirrorRows(chosen.order == "country", has_shares),
     )
 
 
