@@ -31,11 +31,13 @@ import msgspec
 from mmdb_writer import MmdbF64, MMDBWriter
 from netaddr import IPSet
 
-from app.catalogue.catalogue import carries, expected_repos
+from app.catalogue.catalogue import carries, expected_isos, expected_repos
 from app.model import (
     Content,
     Endpoint,
     Family,
+    Image,
+    ImageDirectory,
     Mirror,
     MirrorState,
     ProbeRound,
@@ -386,6 +388,27 @@ def repomd_versions(key: str) -> list[RepomdVersion]:
     return versions
 
 
+IMAGE_SIZES = {"boot": 1_090_000_000, "minimal": 2_210_000_000, "dvd": 12_400_000_000}
+
+
+def image_directory(release: str, arch: str) -> ImageDirectory:
+    """The origin's images of a release for an arch, and a torrent of the largest; hashes of nothing real."""
+    major, _, module = release.partition("-")
+    named = f"Example-{module.capitalize()}-{major}-20261115.0" if module else f"Example-{release}"
+    latest = named.rpartition("-")[0] if module else f"Example-{release.partition('.')[0]}"
+    images = {}
+    for kind, size in IMAGE_SIZES.items():
+        seed = hashlib.sha256(f"{named} {arch} {kind}".encode()).digest()
+        image = Image(size=size + seed[0] * 2_097_152, sha256=seed.hex())
+        images[f"{named}-{arch}-{kind}.iso"] = images[f"{latest}-latest-{arch}-{kind}.iso"] = image
+    return ImageDirectory(
+        checksums="CHECKSUM",
+        seen_at=ORIGIN_TIMESTAMP - timedelta(days=5),
+        images=images,
+        others=("CHECKSUM.asc", f"{named}-{arch}-dvd.iso.torrent"),
+    )
+
+
 def without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item not in (None, {})}
@@ -414,6 +437,8 @@ def write_state(source: Path, cities: Cities, folder: Path) -> None:
             write_json(folder / "mirrors" / f"{mirror.name}.json", state)
     facts = {found.key: repomd_versions(found.key) for found in expected_repos(config)}
     write_json(folder / "repos.json", facts)
+    isos = {found.key: image_directory(found.release, found.arch) for found in expected_isos(config)}
+    write_json(folder / "isos.json", isos)
     write_json(folder / "round.json", ProbeRound(completed_at=ROUND_COMPLETED_AT))
 
 

@@ -21,6 +21,8 @@ from app.model import (
     Coordinates,
     Endpoint,
     Family,
+    Image,
+    ImageDirectory,
     Mirror,
     MirrorState,
     ProbeRound,
@@ -155,6 +157,12 @@ def a_repomd(timestamp: int = 1_795_000_000, **changes: Any) -> RepomdVersion:
     return RepomdVersion(**{**settings, **changes})
 
 
+def an_image_directory(*names: str, **changes: Any) -> ImageDirectory:
+    """An ISO directory with these images, each with a checksum of its own, and without an index."""
+    images = {name: Image(size=5_000_000, sha256=f"{number:064x}") for number, name in enumerate(names, 1)}
+    return ImageDirectory(**{"checksums": "CHECKSUM", "seen_at": NOW, "images": images, **changes})
+
+
 def place_table(cells: Mapping[str, tuple[float, float]]) -> PlaceTable:
     """A table of cells, given by name, with the same number of clients in each."""
     names = sorted(cells)
@@ -185,6 +193,7 @@ class Network:
     overlays: Sequence[KnownNetwork] = ()
     measured_asns: Mapping[str, Sequence[int]] = field(default_factory=dict)
     repomd: Mapping[str, tuple[RepomdVersion, ...]] = field(default_factory=dict)
+    images: Mapping[str, ImageDirectory] = field(default_factory=dict)
     load_km: Mapping[str, float] = field(default_factory=dict)
 
     def compile(self) -> Snapshot:
@@ -203,6 +212,7 @@ class Network:
                 places=place_table(self.cells),
                 networks=ClientNetworks(overlays=self.overlays, measured_asns=self.measured_asns),
                 repomd=self.repomd,
+                images=self.images,
                 load_km=self.load_km,
             )
         )

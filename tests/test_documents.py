@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.explain.advice import ADVICE
 from app.model.fates import Exclusion
 from app.settings import read_settings
 from tests.conftest import ROOT
@@ -17,8 +18,11 @@ DOCUMENTS = [path for place in PLACES for path in sorted((ROOT / place).glob("*.
 
 
 def test_every_reason_is_explained_to_mirror_admins() -> None:
-    """A mirror admin finds each reason for which a mirror is left out, in the order of the program."""
-    assert first_cells(section(ROOT / "README.md", "## For mirror admins")) == list(Exclusion)
+    """A mirror admin finds each reason for which a mirror is left out, in the order of the program, and with
+    the sentences that the mirror's page has."""
+    chapter = section(ROOT / "README.md", "## For mirror admins")
+    table = re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \|$", chapter, re.MULTILINE)
+    assert table == [(reason.value, *ADVICE[reason]) for reason in Exclusion]
 
 
 def test_every_setting_is_in_the_table() -> None:

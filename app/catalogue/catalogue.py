@@ -8,14 +8,17 @@ and only there does it count for the status of a mirror.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from app.model import Mirror, Protocol, Record, Repo, ServiceConfig
 
 REPOMD = "repodata/repomd.xml"
 """The path, below a repo's directory, of the file that shows which version of the repo is there."""
-_ISO_CHECKSUMS = "CHECKSUM"
+ISO_CHECKSUMS = ("CHECKSUM", "SHA256SUMS")
+"""The names that the file with the checksums of an ISO directory may have. The first is the usual one."""
 _BASEARCH = "$basearch"
+_NUMBER = re.compile(r"\d{1,9}")
 _RELEASEVER = "$releasever"
 _USUAL_ISO_PATH = f"isos/{_BASEARCH}/"
 
@@ -39,11 +42,13 @@ class Directory(Record, frozen=True, kw_only=True):
     expected: bool = True
     #: Whether the directory stands for all that the vault has of a release. Its path is that of one repo.
     vault: bool = False
+    #: The name of the file with the checksums, in an ISO directory.
+    checksums: str = ISO_CHECKSUMS[0]
 
     @property
     def file(self) -> str:
         """The path, below a base URL, of the file that the prober asks for."""
-        return self.path + (REPOMD if self.repo or self.vault else _ISO_CHECKSUMS)
+        return self.path + (REPOMD if self.repo or self.vault else self.checksums)
 
 
 def directories(config: ServiceConfig) -> tuple[Directory, ...]:
@@ -246,6 +251,26 @@ def content_key(config: ServiceConfig, repo: Repo, release: str, arch: str) -> s
         twins = (other for other in config.repos if (other.product, other.path, other.vault) == place)
         known_as = next((twin for twin in twins if is_expected(config, twin, release, arch)), repo)
     return question_key(release, known_as.name, arch if has_arch(repo) else "")
+
+
+# --- releases ---------------------------------------------------------------------------------------
+
+
+def newest_first(config: ServiceConfig) -> tuple[str, ...]:
+    """Returns the releases that mirrors carry, the newest first; those of modules come after the others."""
+    modules = list(dict.fromkeys(config.modules.values()))
+
+    def order(release: str) -> tuple[int, list[int]]:
+        module = config.modules.get(release)
+        numbers = [-int(number) for number in _NUMBER.findall(release)]
+        return 0 if module is None else 1 + modules.index(module), numbers
+
+    return tuple(sorted(config.releases, key=order))
+
+
+def short_name(config: ServiceConfig, release: str) -> str:
+    """Returns the shortest name of a release: its alias, as `$releasever` has it, or else its full name."""
+    return min((alias for alias, full in config.aliases.items() if full == release), key=len, default=release)
 
 
 # --- where a repo is expected ----------------------------------------------------------------------

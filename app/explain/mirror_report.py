@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -17,24 +17,25 @@ from app.answer.privacy import shown_to_all
 from app.explain.evidence import held_back, hours
 from app.geo.database import CityDatabase
 from app.model import (
+    PROTOCOLS,
     Coordinates,
+    Endpoint,
     Exclusion,
+    Family,
     Fate,
     MirrorState,
     MirrorVerdict,
+    Overall,
     Protocol,
     Record,
     Status,
     about,
-    main_addresses,
 )
 from app.model.words import moment
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import ServedMirror
 from app.snapshot.statistics import MirrorRequests
-
-Overall = Literal["ok", "degraded", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
 
 _OF_THE_WHOLE = {
     Exclusion.DISABLED: "switched off in its file",
@@ -68,6 +69,7 @@ class Location(Record, frozen=True, kw_only=True):
     latitude: float | None
     longitude: float | None
     country: str | None
+    continent: str | None
     city: str | None
     taken_from: Annotated[str | None, about("Who says so; null where nothing says it.")]
 
@@ -76,17 +78,29 @@ class MirrorSummary(Record, frozen=True, kw_only=True):
     """What is said of a mirror among all mirrors."""
 
     mirror: str
+    urls: Annotated[
+        dict[Protocol, str],
+        about("The base URLs by protocol, without those that do not work while another one does."),
+    ]
+    module_urls: Annotated[
+        dict[str, dict[Protocol, str]], about("The same for the releases of each optional module.")
+    ]
     status: Annotated[Overall, about("Ok, degraded (not in all lists), or what keeps it out of all lists.")]
+    served: Annotated[bool, about("Whether it may be in any list.")]
     reason: Annotated[str | None, about("Why, in words.")]
     since: Annotated[datetime | None, about("When this began.")]
     probed_at: datetime | None
     age_s: Annotated[float | None, about("How far it was behind the origin when it was probed.")]
-    protocols: tuple[Protocol, ...]
     families: Annotated[
         dict[str, bool | None], about("Whether each works; null where the prober has not tried.")
     ]
     location: Location
     cloud: MirrorCloud | None
+    sponsor: str | None
+    sponsor_url: str | None
+    share: Annotated[
+        float | None, about("The share of all clients that it is meant to get, as far as that is counted.")
+    ]
 
 
 class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
@@ -98,8 +112,10 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
     asns: tuple[int, ...]
     countries: Annotated[tuple[str, ...], about("The only countries whose clients it serves; none are all.")]
     exclude_countries: Annotated[tuple[str, ...], about("Countries whose clients it does not serve.")]
-    sponsor: str | None
-    sponsor_url: str | None
+    monopoly: Annotated[bool, about("Whether it alone serves the clients of its own networks.")]
+    endpoints: Annotated[
+        dict[Protocol, dict[Family, Endpoint]], about("What came of asking, by protocol and IP version.")
+    ]
     content: Annotated[
         dict[str, str],
         about("The prober's verdict by release/repo/arch, on all that it is meant to have."),
@@ -125,18 +141,27 @@ def mirror_summary(
     status = overall(snapshot, index, verdict is not None)
     return MirrorSummary(
         mirror=mirror.name,
+        urls=_in_order(mirror.addresses),
+        module_urls={module: _in_order(urls) for module, urls in mirror.module_addresses.items()},
         status=status,
+        served=Fate(snapshot.whole[index]).exclusion is None,
         reason=_reason(snapshot, index, verdict, mirror.name in held),
         since=_since(status, verdict),
         probed_at=verdict.probed_at if verdict else None,
         age_s=content_age_s(verdict) if verdict else None,
-        protocols=tuple(dict.fromkeys(protocol for protocol, _ in main_addresses(mirror))),
         families={"ipv4": mirror.ipv4, "ipv6": mirror.ipv6},
         location=_location(mirror),
         cloud=MirrorCloud(provider=mirror.cloud_provider, regions=mirror.cloud_regions)
         if mirror.cloud_provider
         else None,
+        sponsor=mirror.sponsor,
+        sponsor_url=mirror.sponsor_url,
+        share=None,
     )
+
+
+def _in_order(urls: Mapping[Protocol, str]) -> dict[Protocol, str]:
+    return {protocol: urls[protocol] for protocol in PROTOCOLS if protocol in urls}
 
 
 def mirror_report(
@@ -157,8 +182,8 @@ def mirror_report(
         asns=mirror.asns,
         countries=mirror.countries,
         exclude_countries=mirror.exclude_countries,
-        sponsor=mirror.sponsor,
-        sponsor_url=mirror.sponsor_url,
+        monopoly=mirror.monopoly,
+        endpoints=state.endpoints if state else {},
         content=_content(snapshot, index, state),
         isos=state.isos if state else {},
         vault=state.vault if state else {},
@@ -167,12 +192,19 @@ def mirror_report(
 
 
 def mirror_summaries(
-    snapshot: LoadedSnapshot, verdicts: Mapping[str, MirrorVerdict], held: Collection[str] = ()
+    snapshot: LoadedSnapshot,
+    verdicts: Mapping[str, MirrorVerdict],
+    held: Collection[str] = (),
+    shares: Mapping[str, float | None] | None = None,
 ) -> list[MirrorSummary]:
-    """Sums up all mirrors but the private ones, sorted by name. `verdicts` are by mirror name."""
+    """Sums up all mirrors but the private ones, sorted by name. `verdicts` are by mirror name, and so are the
+    `shares` of all clients, as far as they are known."""
     return [
-        mirror_summary(snapshot, index, verdicts.get(snapshot.mirrors[index].name), held)
+        msgspec.structs.replace(
+            mirror_summary(snapshot, index, verdicts.get(name), held), share=(shares or {}).get(name)
+        )
         for index in shown_to_all(snapshot)
+        for name in (snapshot.mirrors[index].name,)
     ]
 
 
@@ -240,6 +272,7 @@ def _location(mirror: ServedMirror) -> Location:
         latitude=where.latitude if where else None,
         longitude=where.longitude if where else None,
         country=mirror.country,
+        continent=mirror.continent,
         city=mirror.city,
         taken_from=mirror.located_by if where else None,
     )

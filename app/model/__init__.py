@@ -9,7 +9,7 @@ with base URLs of their own: a product, or an optional part of a distribution su
 """
 
 from app.model.clients import ClientClass
-from app.model.distribution import ProbePolicy, Repo, RepoName, SelectionPolicy, ServiceConfig
+from app.model.distribution import Branding, Logo, ProbePolicy, Repo, RepoName, SelectionPolicy, ServiceConfig
 from app.model.errors import (
     Finding,
     GeoError,
@@ -21,7 +21,8 @@ from app.model.errors import (
     SourceError,
     StoreError,
 )
-from app.model.fates import Exclusion, Fate, Pass
+from app.model.fates import Exclusion, Fate, Overall, Pass
+from app.model.images import Image, ImageDirectory
 from app.model.measured import (
     Content,
     Endpoint,
@@ -47,6 +48,7 @@ from app.model.values import (
 __all__ = [
     "FAMILIES",
     "PROTOCOLS",
+    "Branding",
     "ClientClass",
     "Cloud",
     "Content",
@@ -60,10 +62,14 @@ __all__ = [
     "Finding",
     "GeoError",
     "HistoryError",
+    "Image",
+    "ImageDirectory",
+    "Logo",
     "Mirror",
     "MirrorState",
     "MirrorVerdict",
     "MirrorwiseError",
+    "Overall",
     "Pass",
     "ProbePolicy",
     "ProbeRound",

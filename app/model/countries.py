@@ -48,7 +48,7 @@ def countries() -> Mapping[str, Country]:
 def country_code(text: str) -> str | None:
     """Returns the alpha-2 code of the country that a text means, or None if the text means no country. The
     text may be an alpha-2 or alpha-3 code or an English name, in any case. `UK` means GB."""
-    return _codes_by_name().get(_plain(text))
+    return _codes_by_name().get(folded(text))
 
 
 def continent_of(code: str) -> str | None:
@@ -58,7 +58,14 @@ def continent_of(code: str) -> str | None:
     return country.continent if country else None
 
 
-def _plain(text: str) -> str:
+def english_name(code: str) -> str:
+    """Returns the English name of a country; for an unknown code, the code."""
+    country = countries().get(code)
+    return country.names[2] if country else code
+
+
+def folded(text: str) -> str:
+    """Returns a text without what people write in different ways: case, accents, dots and doubled blanks."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(c for c in decomposed if not unicodedata.combining(c))
     return " ".join(letters.replace(".", "").replace("&", "and").split())
@@ -66,4 +73,4 @@ def _plain(text: str) -> str:
 
 @cache
 def _codes_by_name() -> Mapping[str, str]:
-    return {_plain(name): code for code, country in countries().items() for name in country.names}
+    return {folded(name): code for code, country in countries().items() for name in country.names}

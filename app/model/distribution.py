@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+import msgspec
+
 from app.model.values import Protocol, Record
+
+MAX_TITLE = 60
+MAX_LINKS = 12
+MAX_LOGO_BYTES = 64 << 10
+
+WebAddress = Annotated[str, msgspec.Meta(pattern="^[hH][tT][tT][pP][sS]?://", max_length=2000)]
+"""An http or https URL, which may be a link on a page."""
 
 
 class Repo(Record, frozen=True, kw_only=True):
@@ -63,6 +74,27 @@ class ProbePolicy(Record, frozen=True, kw_only=True):
     requests_per_hour: int = 240
 
 
+class Logo(Record, frozen=True, kw_only=True):
+    """The distribution's logo, as it stands on pages."""
+
+    media_type: Literal["image/svg+xml", "image/png"]
+    content: Annotated[bytes, msgspec.Meta(max_length=MAX_LOGO_BYTES)]
+
+
+class Branding(Record, frozen=True, kw_only=True):
+    """Whose service this is, as all pages say it: `site:` in config.yml."""
+
+    #: The name of the distribution.
+    title: Annotated[str, msgspec.Meta(max_length=MAX_TITLE)] = "Mirrorwise"
+    home: WebAddress | None = None
+    #: The name of the logo's file, beside config.yml, and what it holds; None where there is none.
+    logo_file: str | None = None
+    logo: Logo | None = None
+    #: The URL of each link at the bottom of all pages, by its words.
+    links: Annotated[dict[str, WebAddress], msgspec.Meta(max_length=MAX_LINKS)] = {}
+    imprint: WebAddress | None = None
+
+
 class ServiceConfig(Record, frozen=True, kw_only=True):
     """The content of config.yml in its normal form: defaults are filled in, and names and URLs have one
     spelling. A release of a product has the product before its version ("epel-9"). As far as base URLs are
@@ -104,3 +136,4 @@ class ServiceConfig(Record, frozen=True, kw_only=True):
     #: In the order of the file.
     repo_names: tuple[RepoName, ...] = ()
     probe: ProbePolicy = ProbePolicy()
+    site: Branding = Branding()

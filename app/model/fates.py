@@ -4,6 +4,7 @@ left out."""
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from typing import Literal
 
 
 class Pass(StrEnum):
@@ -42,6 +43,11 @@ class Exclusion(StrEnum):
     SAME_ADDRESS = "same address"
     RANK = "rank"
     PRIVATE = "private"
+
+
+Overall = Literal["ok", "degraded", "not probed", "stale", "unreachable", "broken", "disabled", "not carried"]
+"""The status of a mirror as a whole: ok, degraded (up, but not in all lists), or the reason that keeps it out
+of all lists."""
 
 
 class Fate(IntEnum):

@@ -113,6 +113,8 @@ class Fetched(Record, frozen=True, kw_only=True):
     #: The validators (the headers ETag and Last-Modified), to be sent with the next request; None if absent.
     etag: str | None = None
     modified: str | None = None
+    #: The length of the body in bytes, as the header Content-Length has it; None if absent.
+    length: int | None = None
 
 
 class Request(Record, frozen=True, kw_only=True):
@@ -268,6 +270,7 @@ class MirrorClient:
             body=body,
             etag=_validator(response, "ETag"),
             modified=_validator(response, "Last-Modified"),
+            length=response.content_length,
         )
 
     async def _check(self, url: URL, family: Family) -> Failure | None:

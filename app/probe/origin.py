@@ -1,5 +1,5 @@
-"""Watches the repomd.xml files of the origin. Mirrors are compared with these files, and metalinks have their
-checksums.
+"""Watches the origin: its repomd.xml files, and the images in its ISO directories (`images`). Mirrors are
+compared with the repomd.xml files, and metalinks have their checksums.
 
 Every minute each file is asked for again, conditionally. Origins are updated in place, so a new version
 counts only if two reads a few seconds apart were equal and well-formed. Such a version is written at once,
@@ -10,14 +10,17 @@ within the grace period stay in the history, newest first. An origin that does n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from app.catalogue.catalogue import Directory, expected_repos, origin_of
+import msgspec
+
+from app.catalogue.catalogue import Directory, expected_isos, expected_repos, origin_of
 from app.catalogue.versions import acceptable
-from app.model import FAMILIES, Family, RepomdVersion, ServiceConfig, digest_of
+from app.model import FAMILIES, Family, ImageDirectory, RepomdVersion, ServiceConfig, digest_of
 from app.probe.fetch import Failure, Fault, Fetched, MirrorClient, Network, Request
 from app.probe.hosts import Hosts
+from app.probe.images import Asking, ImageVisit
 from app.probe.records import OriginNotes, Records, Seen
 from app.probe.repomd import repomd_timestamp, version_of
 from app.probe.timestamp import TIMESTAMP_FILE, read_timestamp
@@ -38,8 +41,16 @@ class Origin:
     """What is known of the origin, which `refresh` brings up to date. The attributes may be read at any time:
     their values are replaced, and never changed in place."""
 
-    def __init__(self, network: Network, records: Records, versions: RepoVersions, agent: str) -> None:
+    def __init__(
+        self,
+        network: Network,
+        records: Records,
+        versions: RepoVersions,
+        images: Mapping[str, ImageDirectory],
+        agent: str,
+    ) -> None:
         self.versions = versions
+        self.images = images
         self.faults: tuple[str, ...] = ()
         self._network = network
         self._records = records
@@ -67,7 +78,22 @@ class Origin:
                 if unequal:
                     visit.faults.append(f"{unequal} of its repomd.xml files changed while they were read")
                 bodies = confirmed
-        return self._adopt(config, visit, bodies)
+            changed = self._adopt(config, visit, bodies)  # at once: the images need more time
+            await self._look_at_images(config, visit, reread_after_s)
+        return changed
+
+    async def _look_at_images(self, config: ServiceConfig, visit: _Visit, reread_after_s: float) -> None:
+        """Brings up to date what is known of the ISO directories, and writes what has changed."""
+        looking = ImageVisit(visit.ask, self._network.clock(), reread_after_s)
+        found = await looking.look(expected_isos(config), self.images, self._notes.isos)
+        images = {key: one.directory for key, one in found.items() if one.directory}
+        seen = {key: one.seen for key, one in found.items() if one.seen}
+        notes = msgspec.structs.replace(self._notes, isos=seen)
+        if looking.unread:
+            self.faults = (*self.faults, _unread("ISO directories", looking.unread))
+        if images != self.images or notes != self._notes:
+            self._records.save_images(images, notes)
+        self.images, self._notes = images, notes
 
     async def confirms(self, config: ServiceConfig, target: Directory, sha256: str) -> bool | None:
         """Returns whether a repo's repomd.xml at the origin has this SHA-256 now, or None if the origin does
@@ -86,6 +112,16 @@ class Origin:
             await visit.find_families()
             bodies = await visit.read([target], conditional=False)
         return digest_of(bodies[0][1].body) if bodies else None
+
+    def isos(self, config: ServiceConfig) -> tuple[Directory, ...]:
+        """Returns the ISO directories that mirrors are asked for, each with the name of the file of checksums
+        that it has at the origin."""
+        return tuple(
+            msgspec.structs.replace(target, checksums=known.checksums)
+            if (known := self.images.get(target.key))
+            else target
+            for target in expected_isos(config)
+        )
 
     def seen(self, key: str) -> Seen | None:
         """Returns the notes on the last fetch of a repo's repomd.xml, or None if that fetch did not bring the
@@ -135,6 +171,7 @@ class Origin:
                 if (moment := visit.timestamps.get(product, self.timestamp(product)))
             },
             contents=contents,
+            isos=self._notes.isos,
         )
         self.faults = tuple(visit.faults)
         if versions != self.versions or notes != self._notes:
@@ -182,26 +219,37 @@ class _Visit:
         """Reads the repomd.xml files of these repos. Returns those that could be read; if `conditional`, only
         those that have changed."""
         found = await asyncio.gather(*(self._read_one(target, conditional) for target in targets))
-        missing = [key for key, answer in found if isinstance(answer, str)]
-        if missing:
-            examples = ", ".join(f"{target.key} ({why})" for target, why in found if isinstance(why, str))
-            self.faults.append(f"{len(missing)} repos could not be read: {examples[:300]}")
+        reasons = {target.key: why for target, why in found if isinstance(why, str)}
+        if reasons:
+            self.faults.append(_unread("repos", reasons))
         return [(target, answer) for target, answer in found if isinstance(answer, Fetched)]
+
+    async def ask(self, target: Directory, asking: Asking) -> Fetched | Failure:
+        """Sends a request to the origin of a directory, unless that did not answer before."""
+        base, seen = self._origin_of(target), asking.seen
+        if base is None:
+            return Failure(fault=Fault.NOT_ASKED, reason="its origin does not answer")
+        request = Request(
+            url=base + asking.path,
+            family=self._family[base],
+            method=asking.method,
+            etag=seen.etag if seen else None,
+            modified=seen.modified if seen else None,
+        )
+        return await self._client.fetch(request)
+
+    def _origin_of(self, target: Directory) -> str | None:
+        """Returns the base URL of the origin of a directory; None if there is none, or it does not answer."""
+        base = origin_of(self._config, target.release)
+        return base if base in self._family else None
 
     async def _read_one(self, target: Directory, conditional: bool) -> tuple[Directory, Fetched | str | None]:
         """Reads a repomd.xml. Returns the repo with the answer, with the reason why there is none, or with
         None if the file has not changed or its origin cannot be asked."""
-        base = origin_of(self._config, target.release)
-        if base is None or base not in self._family:
+        if self._origin_of(target) is None:
             return target, None
         seen = self._origin.seen(target.key) if conditional else None
-        request = Request(
-            url=base + target.file,
-            family=self._family[base],
-            etag=seen.etag if seen else None,
-            modified=seen.modified if seen else None,
-        )
-        answer = await self._client.fetch(request)
+        answer = await self.ask(target, Asking(path=target.file, seen=seen))
         if isinstance(answer, Failure):
             return target, answer.reason
         if answer.status == 304 and seen is not None:
@@ -211,3 +259,9 @@ class _Visit:
         if conditional and seen is not None and digest_of(answer.body) == seen.sha256:
             return target, None
         return target, answer
+
+
+def _unread(what: str, reasons: Mapping[str, str]) -> str:
+    """Returns the words for what could not be read at the origin, by the reasons for each key."""
+    examples = ", ".join(f"{key} ({why})" for key, why in reasons.items())
+    return f"{len(reasons)} {what} could not be read: {examples[:300]}"

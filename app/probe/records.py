@@ -14,7 +14,15 @@ from typing import TypeVar
 import msgspec
 
 from app.files import read_bytes, remove_abandoned, replace
-from app.model import MirrorState, MirrorwiseError, ProbeRound, Record, RepomdVersion, SourceError
+from app.model import (
+    ImageDirectory,
+    MirrorState,
+    MirrorwiseError,
+    ProbeRound,
+    Record,
+    RepomdVersion,
+    SourceError,
+)
 from app.probe.hosts import Spent
 from app.sources.folder import DataFolder
 
@@ -65,12 +73,14 @@ class ProbeNotes(Record, frozen=True, kw_only=True):
 
 
 class OriginNotes(Record, frozen=True, kw_only=True):
-    """The prober's notes about the origin: the time in its timestamp file, and its repomd.xml files."""
+    """The prober's notes about the origin: the time in its timestamp file, its repomd.xml files, and the
+    files of checksums in its ISO directories."""
 
     timestamp: datetime | None = None
     #: The times in the timestamp files of the products' origins, by product.
     product_timestamps: dict[str, datetime] = {}
     contents: dict[str, Seen] = {}
+    isos: dict[str, Seen] = {}
 
 
 class RecordsError(MirrorwiseError):
@@ -113,6 +123,10 @@ class Records:
 
     def save_origin(self, versions: Mapping[str, tuple[RepomdVersion, ...]], notes: OriginNotes) -> None:
         self._write(self.folder.repos, versions)
+        self._write(self.folder.origin_notes, notes)
+
+    def save_images(self, images: Mapping[str, ImageDirectory], notes: OriginNotes) -> None:
+        self._write(self.folder.images, images)
         self._write(self.folder.origin_notes, notes)
 
     def save_round(self, done: ProbeRound) -> None:

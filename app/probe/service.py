@@ -8,19 +8,21 @@ import resource
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
-from app.catalogue.catalogue import expected_isos, expected_repos, vault_samples
+from app.catalogue.catalogue import expected_repos, vault_samples
 from app.files import guarded, is_gone
 from app.model import Mirror, ProbeRound, ServiceConfig, Severity, SourceError, Status
 from app.probe.fetch import Network
 from app.probe.hosts import Hosts
-from app.probe.origin import Origin, RepoVersions
+from app.probe.origin import Origin
 from app.probe.records import Records, RecordsError
 from app.probe.report import RoundTally, explain, progress
 from app.probe.round import Round, chosen
@@ -29,10 +31,12 @@ from app.probe.surroundings import MIRROR_S, Surroundings
 from app.probe.visits import Result, Visits
 from app.sources.folder import DataFolder
 from app.sources.people_files import PeopleFiles
-from app.sources.probe_state import read_repo_versions
+from app.sources.probe_state import read_images, read_repo_versions
 from app.store import Store
 
 log = logging.getLogger("mirrorwise.probe")
+
+_T = TypeVar("_T")
 
 _NAMED_MIRROR_S = 600.0
 """The seconds that a mirror may take if the operator named it, because then everything about the mirror is to
@@ -140,7 +144,9 @@ class Prober:
                 len(self.mirrors),
             )
             return 2
-        origin = Origin(self.network, self.records, self._known_versions(), user_agent(self.config))
+        versions = self._known(self.records.folder.repos, read_repo_versions)
+        images = self._known(self.records.folder.images, read_images)
+        origin = Origin(self.network, self.records, versions, images, user_agent(self.config))
         if self.config.origin is None and not self.config.module_origins:
             log.warning("config.yml names no origin: contents cannot be compared, only looked for")
         watch = asyncio.create_task(self._watch(origin, first := asyncio.Event()))
@@ -217,7 +223,7 @@ class Prober:
             resolver=self.network.resolver(),
             hosts=self.hosts,
             repos=expected_repos(config),
-            isos=expected_isos(config),
+            isos=origin.isos(config),
             vault=vault_samples(config),
             versions=lambda: origin.versions,
             confirms=partial(origin.confirms, config),
@@ -235,7 +241,7 @@ class Prober:
             await asyncio.sleep(self.pace.origin_every_s)
 
     async def _look_at(self, origin: Origin) -> None:
-        before = origin.faults
+        before, images = origin.faults, origin.images
         try:
             changed = await origin.refresh(self.config, self.pace.reread_after_s)
         except RecordsError as error:
@@ -246,6 +252,8 @@ class Prober:
             return
         if changed:
             log.info("the origin has new versions of %d repos", len(changed))
+        if origin.images != images:
+            log.info("the origin's images have changed: they are known in %d directories", len(origin.images))
         if origin.faults != before:
             log.warning("origin: %s", "; ".join(origin.faults) or "all is well again")
 
@@ -271,11 +279,10 @@ class Prober:
             if finding.severity is Severity.FAULT:
                 log.warning("the last good definition stays, if there is one: %s", finding)
 
-    def _known_versions(self) -> RepoVersions:
-        """Returns the versions at the origin that an earlier run found. A damaged file counts as none."""
+    def _known(self, path: Path, read: Callable[[Path], dict[str, _T]]) -> dict[str, _T]:
+        """Returns what an earlier run found at the origin. A damaged file counts as none."""
         try:
-            path = self.records.folder.repos
-            return {} if is_gone(path) else guarded(read_repo_versions, path)
+            return {} if is_gone(path) else guarded(read, path)
         except SourceError as error:
             log.warning("%s", error)
             return {}

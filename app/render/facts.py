@@ -4,14 +4,14 @@ rows."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from app.explain.client_facts import ClientFacts, GeoipDatabase
 from app.explain.evidence import hours
-from app.explain.explanation import Explanation, QuestionFacts, Rank
+from app.explain.explanation import ExcludedEntry, Explanation, QuestionFacts, Rank
 from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, probed
-from app.model import Exclusion
+from app.model import Exclusion, Overall, Pass
 from app.model.place import region_in
 from app.model.words import moment
 from app.snapshot.statistics import MirrorRequests
@@ -27,6 +27,37 @@ CONTINENTS = {
     "OC": "Oceania",
     "SA": "South America",
 }
+
+_FIRST_BECAUSE: Mapping[Pass, str] = {
+    Pass.EXCLUSIVE: "the client's network has it to itself",
+    Pass.NETBLOCK: "it serves the client's network",
+    Pass.REGION: "it is for the client's cloud region",
+    Pass.ASN: "it is in the network of the client's provider",
+    Pass.GEOGRAPHY: "it is near",
+    Pass.LAST_RESORT: "no better one is known",
+}
+STATUS_KINDS: Mapping[Overall, str] = {
+    "ok": "ok",
+    "degraded": "warn",
+    "not probed": "off",
+    "stale": "bad",
+    "unreachable": "bad",
+    "broken": "bad",
+    "disabled": "off",
+    "not carried": "off",
+}
+"""How good a status is, in the words that the style sheet has colours for."""
+
+
+def size(in_bytes: int) -> str:
+    """Returns a size as people say it of images: in MB, or from a thousand of these on in GB."""
+    megabytes = in_bytes / 1e6
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
+
+
+def is_web_address(url: str) -> bool:
+    """Returns whether a URL may be a link on a page: http or https alone."""
+    return url.lower().startswith(("https://", "http://"))
 
 
 def client_rows(client: ClientFacts) -> list[Row]:
@@ -157,6 +188,43 @@ def answer_line(explanation: Explanation) -> str:
     return f"{served} of {total} mirrors; decided by: {explanation.reason}"
 
 
+def answer_sentence(explanation: Explanation) -> str:
+    """Returns the answer as a sentence: who gets how many mirrors for what, which is the first, and why."""
+    who = f"{explanation.client.address} gets"
+    of = title(explanation.question)
+    if explanation.reason in (Pass.ORIGIN, Pass.VAULT):
+        return f"{who} the {explanation.reason} alone for {of}."
+    count, total = explanation.served_count, explanation.served_count + explanation.excluded_count
+    answer = f"{who} {f'{count} of {total} mirrors' if count else 'no mirror'} for {of}."
+    if explanation.mirror is not None:
+        return f"{answer} {_one_of_them(explanation)}"
+    if not explanation.served:
+        return answer
+    first = explanation.served[0]
+    where = ", ".join(filter(None, (first.city, first.country)))
+    near = f"{first.mirror}{f' ({where})' if where else ''}"
+    return f"{answer} The first is {near}, because {_FIRST_BECAUSE[first.pass_]}."
+
+
+def _one_of_them(explanation: Explanation) -> str:
+    """Returns the sentence about the one mirror that the explanation is about."""
+    for served in explanation.served:
+        return f"{served.mirror} is number {served.position} of them."
+    for left_out in explanation.excluded:
+        why = f"{left_out.reason}: {left_out.evidence}"
+        return f"{left_out.mirror} is not one of them, for one reason: {why}."
+    return ""
+
+
+def by_reason(explanation: Explanation) -> list[tuple[Exclusion, list[ExcludedEntry]]]:
+    """Returns the mirrors that are left out by their reason, those of a reason nearest first. Reasons that
+    keep a mirror out for good come before the others."""
+    groups: dict[Exclusion, list[ExcludedEntry]] = {}
+    for entry in explanation.excluded:
+        groups.setdefault(entry.reason, []).append(entry)
+    return sorted(groups.items(), key=lambda group: (not is_bad(group[0]), group[0]))
+
+
 def ranked_from(explanation: Explanation) -> str:
     """Returns the place that distances are measured from, in words for people."""
     region = region_in(explanation.ranked_from)
@@ -216,10 +284,8 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
         ("last asked", probed(report)),
         ("age", f"{hours(report.age_s)} behind the origin" if report.age_s is not None else "unknown"),
         ("location", _location(report.location)),
-    ]
-    rows += [("GeoIP", text) for text in _measured(report.measured)]
-    rows += [
-        ("protocols", ", ".join(report.protocols) or "none"),
+        *(("GeoIP", text) for text in measured(report.measured)),
+        *_addresses(report),
         ("families", ", ".join(f"{_family(n)} {_works(w)}" for n, w in report.families.items())),
         ("weight", f"{report.weight:g}"),
     ]
@@ -233,7 +299,12 @@ def mirror_rows(report: MirrorReport) -> list[Row]:
     if report.exclude_countries:
         rows.append(("keeps out", ", ".join(report.exclude_countries)))
     contents = [*_contents(report), *_isos(report.isos), *_vault(report.vault)]
-    return [*rows, *contents, *_again(report), *_requests(report.requests)]
+    return [*rows, *contents, *again(report), *request_rows(report.requests)]
+
+
+def _addresses(report: MirrorReport) -> Iterable[Row]:
+    urls = [*report.urls.values(), *(url for urls in report.module_urls.values() for url in urls.values())]
+    return [("address", url) for url in urls] or [("address", "none")]
 
 
 def _location(location: Location) -> str:
@@ -244,7 +315,8 @@ def _location(location: Location) -> str:
     return where + (f", taken from {location.taken_from}" if location.taken_from else "")
 
 
-def _measured(places: Iterable[MeasuredPlace]) -> Iterable[str]:
+def measured(places: Iterable[MeasuredPlace]) -> Iterable[str]:
+    """Yields for each address of a mirror where GeoIP has it."""
     for found in places:
         where = ", ".join(filter(None, (found.city, found.country))) or "no known place"
         far = f", {found.distance_km:,.0f} km from its location" if found.distance_km is not None else ""
@@ -283,7 +355,7 @@ def _vault(vault: dict[str, bool]) -> list[Row]:
     return [("vault", f"{len(has)} of {len(vault)} releases")] if vault else []
 
 
-def _again(report: MirrorReport) -> list[Row]:
+def again(report: MirrorReport) -> list[Row]:
     """Returns the row that says when the prober asks a mirror again for what it lacks."""
     if not report.asked_again:
         return []
@@ -294,7 +366,7 @@ def _again(report: MirrorReport) -> list[Row]:
     return [("asked again", f"for {', '.join(keys)} about {moment(first)}{more}")]
 
 
-def _requests(requests: MirrorRequests | None) -> list[Row]:
+def request_rows(requests: MirrorRequests | None) -> list[Row]:
     """Returns the row that says what a mirror is sent, beside what was planned."""
     if requests is None:
         return []

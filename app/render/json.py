@@ -48,8 +48,26 @@ def document(content: object) -> bytes:
 
 def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
     """Renders a mirrorlist as a JSON document."""
+    answer = MirrorList(
+        release=question.release,
+        repo=question.repo or "",
+        arch=question.arch or None,
+        reason=selection.reason,
+        generation=snapshot.generation,
+        mirrors=listed(snapshot, selection),
+    )
+    return document(answer)
+
+
+def zypp_mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
+    """Renders a mirrorlist as a JSON array for libzypp."""
+    return document([ZyppMirror(url=url) for url in selection.urls])
+
+
+def listed(snapshot: LoadedSnapshot, selection: Selection) -> list[ListedMirror]:
+    """Returns the entries of a mirrorlist, best first."""
     passes = [*selection.passes, Pass.ORIGIN if selection.packed else selection.reason]
-    listed = [
+    return [
         ListedMirror(
             url=url,
             mirror=mirror.name if mirror else None,
@@ -58,17 +76,3 @@ def mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selectio
         )
         for url, mirror, reason in zip(selection.urls, selection.mirrors_of(snapshot), passes, strict=False)
     ]
-    answer = MirrorList(
-        release=question.release,
-        repo=question.repo or "",
-        arch=question.arch or None,
-        reason=selection.reason,
-        generation=snapshot.generation,
-        mirrors=listed,
-    )
-    return document(answer)
-
-
-def zypp_mirrorlist(snapshot: LoadedSnapshot, question: Question, selection: Selection) -> bytes:
-    """Renders a mirrorlist as a JSON array for libzypp."""
-    return document([ZyppMirror(url=url) for url in selection.urls])

@@ -1,7 +1,7 @@
 """Makes the `Link` headers of a download: where else the file is, and which metalink describes it.
 
 The formats are in RFC 8288, and for `duplicate` in RFC 6249: a smaller `pri` comes first, and `geo` is the
-mirror's country. Mirrorwise sends metalinks of version 3, whose media type differs from that of version 4.
+mirror's country. The metalinks of repos are of version 3, whose media type differs from that of version 4.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from itertools import accumulate
 from urllib.parse import quote
 
-from app.render import metalink
+from app.render import meta4, metalink
 
 MAX_BYTES = 4096
 """The greatest length of all `Link` lines of an answer. Proxies accept header lines of 4 or 8 kB in all."""
@@ -45,3 +45,9 @@ def described_by(release: str, repo: str, arch: str) -> str:
     metalink describes only the repomd.xml. The URL is relative, so that it is right behind any proxy."""
     url = f"/metalink/{quote(release)}/{quote(repo)}" + (f"?arch={quote(arch)}" if arch else "")
     return f'<{url}>; rel=describedby; type="{metalink.CONTENT_TYPE}"'
+
+
+def described_by_meta4(path: str) -> str:
+    """Returns the header value that names the metalink of an image. `path` is that of the image's
+    own download, percent-encoded."""
+    return f'<{path}{meta4.ENDING}>; rel=describedby; type="{meta4.CONTENT_TYPE}"'

@@ -1,6 +1,6 @@
 """Draws the pictures on pages, as SVG.
 
-A picture takes its colour from the text around it and has no words in it: these stand beside it in HTML, so
+A picture takes its colour from the style sheet and has no words in it: these stand beside it in HTML, so
 that they are as large as all others, however wide the page is. What a picture shows, it shows by length or
 by lightness, and the numbers are in a table below.
 """
@@ -15,12 +15,12 @@ from math import ceil, log10
 
 from markupsafe import Markup
 
+from app.render.world import NORTH, SOUTH, WORLD, on_degrees, picture
+
 BAR_PX = 100
 """The length of the bar in a row of a table that stands for the largest of its numbers."""
 SHADES = 5
 COLUMNS_HEIGHT = 100
-_NORTH, _SOUTH = 84, -60
-"""The degrees between which the map shows the world: people live on no others."""
 _STEPS = (1, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 Cell = tuple[int, int]
@@ -77,23 +77,17 @@ class Map:
 
 
 def world(numbers: Mapping[Cell, int], title: str) -> Map:
-    """Draws the world on a grid of degrees. `numbers` are by cell; cells without one stay empty. The shades
+    """Draws numbers on the world. `numbers` are by cell; cells without one stay empty. The shades
     are steps of equal ratio: otherwise, one large town would leave all else in the lightest shade."""
     shades = _shades(numbers.values())
     cells: dict[int, list[Cell]] = defaultdict(list)
-    for cell, number in numbers.items():
-        if _SOUTH <= cell[0] < _NORTH:
-            cells[max(0, bisect(shades, number) - 1)].append(cell)
-    grid = "".join(f"M-180 {-north}h360" for north in range(-60, 90, 30))
-    grid += "".join(f"M{east} {-_NORTH}v{_NORTH - _SOUTH}" for east in range(-180, 181, 30))
-    drawn = "".join(
-        f'<path opacity="{shade_opacity(shade):g}" d="{_runs(cells[shade])}"/>' for shade in sorted(cells)
-    )
-    shape = (
-        f'<svg class="world" role="img" aria-label="{title}" viewBox="-180 {-_NORTH} 360 {_NORTH - _SOUTH}">'
-        f'<path class="grid" d="{grid}"/><g transform="translate(0 -.5)">{drawn}</g></svg>'
-    )
-    return Map(Markup(shape), shades)  # noqa: S704 - numbers, and a title of ours
+    for (north, east), number in numbers.items():
+        if SOUTH <= north < NORTH:
+            cells[max(0, bisect(shades, number) - 1)].append((north, WORLD.turned(east)))
+    path = Markup('<path opacity="{:g}" d="{}"/>')
+    drawn = Markup("").join(path.format(shade_opacity(shade), _runs(cells[shade])) for shade in sorted(cells))
+    heat = Markup('<g class="heat" transform="translate(0 .5)">{}</g>').format(drawn)
+    return Map(picture(title, WORLD, on_degrees(WORLD, heat), is_plain=True), shades)
 
 
 def shade_opacity(shade: int) -> float:
@@ -125,8 +119,8 @@ def _runs(cells: Iterable[Cell]) -> str:
     path, x, y = ["M0 0"], 0, 0
     for north in sorted(rows, reverse=True):
         for begin, end in _spans(rows[north]):
-            path.append(f"m{begin - x}{_signed(-north - y)}h{end - begin}")
-            x, y = end, -north
+            path.append(f"m{begin - x}{_signed(north - y)}h{end - begin}")
+            x, y = end, north
     return "".join(path)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from app.model.countries import countries
+from app.model.countries import countries, english_name
 from app.model.place import continent_in, country_of
 from app.render.facts import CONTINENTS
 from app.render.pictures import Cell
@@ -31,8 +31,7 @@ Table = Callable[[Statistics], Iterator[tuple[Value, ...]]]
 
 def country_name(code: str) -> str:
     """Returns the English name of a country, and its code."""
-    country = countries().get(code)
-    return f"{country.names[2]} ({code})" if country else code
+    return f"{english_name(code)} ({code})" if code in countries() else code
 
 
 def place_name(place: str) -> str:

@@ -16,8 +16,8 @@ from urllib.parse import quote, unquote_to_bytes
 
 from msgspec.structs import replace
 
-from app.catalogue.catalogue import REPOMD
-from app.model import Protocol
+from app.catalogue.catalogue import REPOMD, iso_path, product_of
+from app.model import Protocol, ServiceConfig
 from app.request.parameters import BadValueError
 from app.request.question import Parser, Question
 
@@ -72,6 +72,19 @@ def parse_download(parser: Parser, target: str, parameters: Mapping[str, str], s
         quote(rest, safe=_PLAIN),
         secure,
     )
+
+
+def path_of_isos(config: ServiceConfig, release: str, arch: str) -> str:
+    """Returns the path under which downloads from an ISO directory are asked for."""
+    product = product_of(config, release)
+    return f"/download/{product + '/' if product else ''}{iso_path(config, release, arch)}"
+
+
+def iso_directory(parser: Parser, release: str, arch: str, secure: bool) -> Download:
+    """Returns the download of an ISO directory. `secure` is as for `parse_download`. Raises
+    UnknownNameError."""
+    named = parser.parse_isos({}, release, arch)
+    return parse_download(parser, path_of_isos(parser.config, named.release, named.arch), {}, secure)
 
 
 def directory_of(parser: Parser, target: str, download: Download) -> Download | None:

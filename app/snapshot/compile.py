@@ -19,6 +19,7 @@ from app.model import (
     FAMILIES,
     Coordinates,
     Family,
+    ImageDirectory,
     Mirror,
     MirrorState,
     ProbeRound,
@@ -53,8 +54,7 @@ class MirrorLocation(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Inputs:
-    """All the values that decide which mirrors clients are served. All mappings but `repomd` have mirror
-    names as keys."""
+    """All the values that decide what clients are answered. Most mappings have mirror names as keys."""
 
     config: ServiceConfig
     #: Sorted by name.
@@ -71,6 +71,8 @@ class Inputs:
     networks: ClientNetworks = field(default_factory=ClientNetworks)
     #: The versions of each repo's repomd.xml, the current one first, by "release/repo/arch".
     repomd: Mapping[str, tuple[RepomdVersion, ...]] = field(default_factory=dict)
+    #: The ISO directories of the origin, by "release/arch".
+    images: Mapping[str, ImageDirectory] = field(default_factory=dict)
     load_km: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -119,6 +121,11 @@ def compile_snapshot(inputs: Inputs, decision: Decision | None = None) -> Snapsh
         place_database=inputs.place_database,
         networks=inputs.networks.digest,
         repomd=_by_question(_repomd(inputs), decision.questions),
+        images={
+            key: inputs.images[directory.key]
+            for key, directory in zip(decision.questions.number, decision.questions.directories, strict=False)
+            if not directory.repo and directory.key in inputs.images
+        },
     )
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.catalogue.catalogue import Directory, directories, product_of, question_key
-from app.model import Fate, Protocol
-from app.model.place import wider_places
+from app.model import Coordinates, Fate, Protocol
+from app.model.place import country_of, region_in, wider_places
 from app.model.urls import host_of
 from app.ranking import ranking
 from app.snapshot.schema import ServedMirror
@@ -67,6 +67,7 @@ class LoadedSnapshot:
         self.networks = snapshot.networks
         self.place_database = snapshot.place_database
         self.repomd = snapshot.repomd
+        self.images = snapshot.images
         self.rows = {name: row for row, name in enumerate(places.names.split("\n"))}
         width = len(self.mirrors)
         distinct = max(snapshot.rows, default=-1) + 1
@@ -93,6 +94,14 @@ class LoadedSnapshot:
         """Returns the country and continent of the place in a row, two letters each; None where unknown."""
         pair = slice(2 * row, 2 * row + 2)
         return self._places.countries[pair].strip() or None, self._places.continents[pair].strip() or None
+
+    def point_of(self, place: str) -> Coordinates | None:
+        """Returns the point from which distances of a place are measured; None if it is no more than a
+        continent, or if the snapshot does not have it."""
+        if place not in self.rows or (country_of(place) is None and region_in(place) is None):
+            return None
+        latitude, longitude = self._points[self.rows[place]].tolist()
+        return Coordinates(latitude=latitude, longitude=longitude)
 
     # --- orders ----------------------------------------------------------------------------------
 

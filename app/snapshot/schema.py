@@ -14,6 +14,7 @@ import msgspec
 
 from app.model import (
     Coordinates,
+    ImageDirectory,
     Pass,
     Protocol,
     Record,
@@ -148,6 +149,8 @@ class Snapshot(Record, frozen=True, kw_only=True):
     networks: str | None = None
     #: The versions of repomd.xml that metalinks name, by the keys of `questions`.
     repomd: dict[str, tuple[RepomdVersion, ...]] = {}
+    #: The ISO directories of the origin, by the keys of `questions`; only those whose checksums are known.
+    images: dict[str, ImageDirectory] = {}
 
 
 class _Envelope(msgspec.Struct):

@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from app.catalogue.repo_names import variables_in
 from app.clouds import PROVIDERS
-from app.model import PROTOCOLS, Fate, RepomdVersion, ServiceConfig, SnapshotError
+from app.model import PROTOCOLS, Fate, ImageDirectory, RepomdVersion, ServiceConfig, SnapshotError
 from app.model.countries import CONTINENTS
+from app.model.images import IMAGE_NAME, MAX_NAMES
 from app.model.network import CHARACTERS
 from app.model.place import PATTERN, UNKNOWN_PLACE
 from app.ranking import ranking
@@ -62,6 +63,7 @@ def check(snapshot: Snapshot) -> None:
         _check_ranking(snapshot)
         _check_networks(snapshot)
         _check_repomd(snapshot.repomd)
+        _check_images(snapshot.images, snapshot.questions)
     except (LookupError, ValueError, TypeError, ArithmeticError) as error:  # it cannot even be looked at
         raise SnapshotError(f"the snapshot is damaged: {error}") from error
 
@@ -176,6 +178,31 @@ def _check_repomd(repomd: Mapping[str, tuple[RepomdVersion, ...]]) -> None:
             for version in versions
         ),
         "it has a version of a repomd.xml that there cannot be",
+    )
+
+
+def _check_images(by_question: Mapping[str, ImageDirectory], questions: Collection[str]) -> None:
+    directories = by_question.values()
+    images = [image for directory in directories for image in directory.images.values()]
+    others = [directory.others or () for directory in directories]
+    _require(by_question.keys() <= set(questions), "it has images that no question is about")
+    _require(all(directory.images for directory in directories), "it has a directory without images")
+    _require(all(len(names) <= MAX_NAMES for names in (*others, *(d.images for d in directories))), _MISFIT)
+    _require_all(
+        IMAGE_NAME,
+        (name for d in directories for name in (d.checksums, *d.images, *(d.others or ()))),
+        "name of a file",
+    )
+    for name in ("sha256", "sha512"):
+        hashes = [text for image in images if (text := getattr(image, name)) is not None]
+        _require_all(f"[0-9a-f]{{{_HEX_DIGITS[name]}}}", hashes, name)
+    _require(
+        all(
+            (image.sha256 or image.sha512) and (image.size is None or 0 <= image.size < _MAX_NUMBER)
+            for image in images
+        )
+        and all(is_possible(directory.seen_at) for directory in directories),
+        "it has an image that there cannot be",
     )
 
 

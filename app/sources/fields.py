@@ -36,6 +36,8 @@ _DURATION = re.compile(
     re.IGNORECASE,
 )
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#\"<>\\^`{|}]+([/?#][^\s\"<>\\^`{|}]*)?", re.IGNORECASE)
+_TURNS_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""The control characters that embed, override and isolate directions of writing (Unicode annex 9)."""
 _LOSES_A_ZERO = re.compile(r"\d+\.\d*0")
 
 
@@ -160,7 +162,8 @@ class Fields:
 
     def text(self, key: str, describes: bool = False) -> str | None:
         """Returns the text of a key, without blanks around it; None if it is not given or empty. Anything
-        else than a text is a fault, or a warning if the key only `describes` the mirror."""
+        else than a text is a fault, or a warning if the key only `describes` the mirror. Such a text is shown
+        beside others, so what would turn their direction of writing is left out of it."""
         node = self._given(key)
         if node is None:
             return None
@@ -170,7 +173,11 @@ class Fields:
             elif not self._may_restrict_below(f"{self.prefix}{key}", node):
                 self.warning(key, "should be a text, not a list or a mapping; ignored")
             return None
-        return node.text.strip() or None
+        text = node.text
+        if describes and _TURNS_DIRECTION.search(text):
+            self.warning(key, "holds characters that turn the direction of writing; they are left out")
+            text = _TURNS_DIRECTION.sub("", text)
+        return text.strip() or None
 
     def flag(self, key: str, default: bool) -> bool:
         node = self._given(key)

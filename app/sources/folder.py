@@ -25,9 +25,12 @@ class DataFolder:
         self.mirror_states = self.state / "mirrors"
         self.prober_notes = self.state / "probe"
         self.repos = self.state / "repos.json"
+        self.images = self.state / "isos.json"
         self.round = self.state / "round.json"
         self.origin_notes = self.state / "origin.json"
         self.mirmon = self.state / "mirmon.state"
+        #: The state files that are about all mirrors together.
+        self.single_states = (self.round, self.repos, self.images, self.mirmon)
 
     def mirrors(self, config: ServiceConfig | None) -> Path:
         """Returns the folder of the mirror files, which the config names. Without a config, it is the usual

@@ -1,4 +1,5 @@
-"""Reads the files that people write, config.yml and the mirror files, for every program that needs them.
+"""Reads the files that people write (config.yml with its logo, and the mirror files), for every program that
+needs them.
 
 A bad file never affects the others: if config.yml is at fault, its last good contents are used, and a
 mirror whose file is at fault keeps its last good definition. If two files name the same mirror, the file
@@ -12,13 +13,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from app.files import FileCache, Marks, folder_mark, mark, marks, paths
-from app.model import Finding, Mirror, ServiceConfig, Severity, SourceError
-from app.model.errors import fault
+from app.model import Finding, Logo, Mirror, ServiceConfig, Severity, SourceError
+from app.model.errors import fault, warning
 from app.sources.folder import MIRROR_ENDINGS, DataFolder
 from app.sources.mirror_files import check_network, read_mirror
 from app.sources.report import located
 from app.sources.service_config import read_service_config
+from app.sources.site import read_logo
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class PeopleFiles:
         self.findings: list[Finding] = []
         self._folder = folder
         self._config_cache = FileCache(read_service_config)
+        self._logo_cache = FileCache(read_logo)
         self._mirror_cache: FileCache[tuple[Mirror | None, list[Finding]]]
         self._cached_for: ServiceConfig | None = None
 
@@ -52,7 +57,8 @@ class PeopleFiles:
         """Returns the marks (inode, size and times) of all these files, by path. They change when one of the
         files does."""
         config, folder = self._folder.config, self._folder.mirrors(self.config)
-        return {str(config): mark(config), **folder_mark(folder), **marks(folder, *MIRROR_ENDINGS)}
+        own = {str(path): mark(path) for path in (config, *self._logo_files())}
+        return {**own, **folder_mark(folder), **marks(folder, *MIRROR_ENDINGS)}
 
     def read(self) -> ServiceConfig:
         """Reads the files that have changed. Returns the last good config. Raises SourceError while there has
@@ -106,7 +112,21 @@ class PeopleFiles:
 
     def _read_config(self) -> list[Finding]:
         try:
-            self.config, findings = self._config_cache.get(self._folder.config)
+            config, findings = self._config_cache.get(self._folder.config)
         except SourceError as error:
             return list(error.findings)
-        return list(findings)
+        last = self.config.site if self.config else None
+        self.config, findings = config, list(findings)
+        for path in self._logo_files():
+            logo: Logo | None
+            try:
+                logo = self._logo_cache.get(path)
+            except SourceError as error:  # it decides no list, so it is a warning
+                findings += [warning(finding.file, finding.message) for finding in error.findings]
+                logo = last.logo if last and last.logo_file == config.site.logo_file else None
+            self.config = replace(config, site=replace(config.site, logo=logo))
+        return findings
+
+    def _logo_files(self) -> list[Path]:
+        name = self.config.site.logo_file if self.config else None
+        return [self._folder.root / name] if name else []

@@ -1,4 +1,5 @@
-"""Reads the prober's state files: state/mirrors/<name>.json, state/repos.json and state/round.json.
+"""Reads the prober's state files: state/mirrors/<name>.json, state/repos.json, state/isos.json and
+state/round.json.
 
 A program writes them, so the reader is strict, with one exception: what a newer version of the program
 adds (a key, a protocol, a verdict on content) is left out, and so counts as unknown.
@@ -7,6 +8,7 @@ adds (a key, a protocol, a verdict on content) is left out, and so counts as unk
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
@@ -19,12 +21,14 @@ from app.model import (
     FAMILIES,
     PROTOCOLS,
     Content,
+    ImageDirectory,
     MirrorState,
     ProbeRound,
     RepomdVersion,
     SourceError,
 )
 from app.model.errors import fault
+from app.model.images import IMAGE_NAME, MAX_NAMES
 from app.model.words import quoted, shortened
 
 MAX_MIRROR_BYTES = 4_000_000
@@ -81,11 +85,35 @@ def repo_versions(
             _check_moment(path, version.seen_at)
             _check_number(path, f"{repo}: timestamp", version.timestamp)
             _check_number(path, f"{repo}: size", version.size)
-            for name, length in _HEX_DIGITS.items():
-                digest = getattr(version, name)
-                if digest is not None and (len(digest) != length or digest.strip("0123456789abcdef")):
-                    raise _damaged(path, f"{repo}: {name} is not {length} lower-case hexadecimal digits")
+            for name in _HEX_DIGITS:
+                _check_digest(path, repo, name, getattr(version, name))
     return by_repo
+
+
+def read_images(path: Path) -> dict[str, ImageDirectory]:
+    """Reads the ISO directories of the origin, by "release/arch". Raises SourceError."""
+    return checked_images(path, _decode(path, MAX_REPOS_BYTES, dict[str, ImageDirectory]))
+
+
+def checked_images(path: Path, by_key: dict[str, ImageDirectory]) -> dict[str, ImageDirectory]:
+    """Returns the ISO directories as they are, if all their values are possible. Raises SourceError if
+    not."""
+    for key, directory in by_key.items():
+        _check_moment(path, directory.seen_at)
+        others = directory.others or ()
+        if not directory.images or max(len(directory.images), len(others)) > MAX_NAMES:
+            raise _damaged(path, f"{key}: it must have 1 to {MAX_NAMES} images and other files")
+        for name in (directory.checksums, *directory.images, *others):
+            if not re.fullmatch(IMAGE_NAME, name):
+                raise _damaged(path, f"{key}: {quoted(name)} is not the name of a file")
+        for name, image in directory.images.items():
+            if image.size is not None:
+                _check_number(path, f"{key}: the size of {name}", image.size)
+            if image.sha256 is None and image.sha512 is None:
+                raise _damaged(path, f"{key}: {name} has no checksum")
+            _check_digest(path, f"{key}: {name}", "sha256", image.sha256)
+            _check_digest(path, f"{key}: {name}", "sha512", image.sha512)
+    return by_key
 
 
 def read_round(path: Path) -> ProbeRound:
@@ -173,6 +201,12 @@ def _in_few_words(state: MirrorState) -> MirrorState:
 
 def _few_words(text: str | None) -> str | None:
     return None if text is None else shortened(text, MAX_WORDS)
+
+
+def _check_digest(path: Path, of: str, name: str, digest: str | None) -> None:
+    length = _HEX_DIGITS[name]
+    if digest is not None and (len(digest) != length or digest.strip("0123456789abcdef")):
+        raise _damaged(path, f"{of}: {name} is not {length} lower-case hexadecimal digits")
 
 
 def _check_number(path: Path, key: str, number: int) -> None:

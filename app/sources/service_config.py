@@ -19,6 +19,7 @@ from app.sources.product import is_name, read_product, read_url
 from app.sources.report import Report
 from app.sources.restricting import OF_CONFIG
 from app.sources.service_policy import probe_policy, selection_policy
+from app.sources.site import read_site
 from app.sources.yaml_file import Mapping, Scalar, read_yaml
 
 CONFIG_VERSION = "3"
@@ -57,6 +58,7 @@ def _config(fields: Fields) -> ServiceConfig:
         mirrors_dir=_mirrors_dir(fields) or config.mirrors_dir,
         selection=selection_policy(fields),
         probe=probe_policy(fields),
+        site=read_site(fields),
     )
     fields.check_keys()
     return config

@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.files import FileCache, Marks, folder_mark, guarded, is_gone, mark, marks, paths
-from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion, SourceError
+from app.model import (
+    Finding,
+    ImageDirectory,
+    Mirror,
+    MirrorState,
+    ProbeRound,
+    RepomdVersion,
+    SourceError,
+)
 from app.model.errors import fault
 from app.sources.folder import STATE_ENDINGS, DataFolder
 from app.sources.mirmon import read_mirmon
-from app.sources.probe_state import read_mirror_state, read_repo_versions, read_round
+from app.sources.probe_state import read_images, read_mirror_state, read_repo_versions, read_round
 from app.sources.report import located
 
 T = TypeVar("T")
@@ -33,26 +41,29 @@ class StateFiles:
         self.last_round: ProbeRound | None = None
         #: The origin's versions of each repo's repomd.xml, newest first, by "release/repo/arch".
         self.repomd: dict[str, tuple[RepomdVersion, ...]] = {}
+        #: The ISO directories of the origin, by "release/arch".
+        self.images: dict[str, ImageDirectory] = {}
         #: The findings of the last reading, with the files' paths in the data folder.
         self.findings: list[Finding] = []
         self._folder = folder
         self._states = FileCache(read_mirror_state)
         self._round = FileCache(read_round)
         self._repos = FileCache(read_repo_versions)
+        self._images = FileCache(read_images)
 
     def marks(self) -> Marks:
         """Returns the marks (inode, size and times) of all these files, by path. They change when one of the
         files does."""
         folder = self._folder
-        singles = {str(path): mark(path) for path in (folder.round, folder.repos, folder.mirmon)}
+        singles = {str(path): mark(path) for path in folder.single_states}
         folders = {**folder_mark(folder.state), **folder_mark(folder.mirror_states)}
         return {**singles, **folders, **marks(folder.mirror_states, *STATE_ENDINGS)}
 
     def are_there(self) -> bool:
         """Returns whether there is any state file, readable or not."""
         folder = self._folder
-        singles = (folder.round, folder.repos, folder.mirmon)
-        return bool(marks(folder.mirror_states, *STATE_ENDINGS)) or not all(map(is_gone, singles))
+        files = marks(folder.mirror_states, *STATE_ENDINGS)
+        return bool(files) or not all(map(is_gone, folder.single_states))
 
     def read(self, mirrors: Iterable[Mirror]) -> None:
         """Reads the files that have changed. `mirrors` say to which mirror a URL in mirmon's file belongs. If
@@ -73,6 +84,8 @@ class StateFiles:
             self.last_round = self._read(folder.round, self._round, self.last_round)
         if not (keep and is_gone(folder.repos)):
             self.repomd = self._read(folder.repos, self._repos, self.repomd) or {}
+        if not (keep and is_gone(folder.images)):
+            self.images = self._read(folder.images, self._images, self.images) or {}
 
     def newest_round(self) -> ProbeRound | None:
         """Returns the newer of the last complete round that was read and the one that its file has now."""

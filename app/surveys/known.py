@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from app.files import Marks
 from app.logs import Faults
-from app.model import Finding, Mirror, MirrorState, ProbeRound, RepomdVersion
+from app.model import Finding, ImageDirectory, Mirror, MirrorState, ProbeRound, RepomdVersion
 from app.model.errors import fault
 from app.sources.folder import DataFolder
 from app.store import Store
@@ -42,6 +42,10 @@ class Known:
     @property
     def repomd(self) -> Mapping[str, tuple[RepomdVersion, ...]]:
         return self._merged.repomd
+
+    @property
+    def images(self) -> Mapping[str, ImageDirectory]:
+        return self._merged.images
 
     @property
     def findings(self) -> list[Finding]:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
-from app.model import MirrorState, RepomdVersion, Status
+from app.model import ImageDirectory, MirrorState, RepomdVersion, Status
 from app.surveys.survey import Survey
 
 ROUNDS = 3
@@ -35,6 +36,7 @@ def merge(surveys: Mapping[str, Survey]) -> Survey:
         states={name: _state(name, counting) for name in sorted({n for s in counting for n in s.states})},
         last_round=max(rounds, key=lambda done: done.completed_at, default=None),
         repomd={key: _versions(key, counting) for key in sorted({k for s in counting for k in s.repomd})},
+        images={key: _images(key, counting) for key in sorted({k for s in counting for k in s.images})},
     )
 
 
@@ -88,7 +90,21 @@ def _versions(key: str, counting: Sequence[Survey]) -> tuple[RepomdVersion, ...]
     return max(histories, key=lambda history: (first_seen[_unseen(history[0])], len(history)), default=())
 
 
-def _unseen(version: RepomdVersion) -> RepomdVersion:
-    """Returns a version without the moment at which a machine saw it, so that those of two machines can be
-    equal."""
-    return msgspec.structs.replace(version, seen_at=_EPOCH)
+def _images(key: str, counting: Sequence[Survey]) -> ImageDirectory:
+    """Returns an ISO directory of the origin. If machines differ, the content that came last is the present
+    one."""
+    found = [survey.images[key] for survey in counting if key in survey.images]
+
+    def first_seen(directory: ImageDirectory) -> datetime:
+        return min(other.seen_at for other in found if _unseen(other) == _unseen(directory))
+
+    return max(found, key=first_seen)
+
+
+_Seen = TypeVar("_Seen", RepomdVersion, ImageDirectory)
+
+
+def _unseen(found: _Seen) -> _Seen:
+    """Returns what a machine found at the origin without the moment at which it saw that, so that what two
+    machines found can be equal."""
+    return msgspec.structs.replace(found, seen_at=_EPOCH)

@@ -45,11 +45,14 @@ class OwnSurvey:
         for name, (state, shared) in self._older.items():
             if states.get(name) is state:
                 states[name] = shared
-        self.survey = Survey(states=states, last_round=files.last_round, repomd=files.repomd)
+        self.survey = Survey(
+            states=states, last_round=files.last_round, repomd=files.repomd, images=files.images
+        )
 
     def _begin(self, mirrors: Iterable[Mirror], last: Survey) -> None:
         files = self.files
-        files.states, files.last_round, files.repomd = dict(last.states), last.last_round, last.repomd
+        files.states, files.last_round = dict(last.states), last.last_round
+        files.repomd, files.images = last.repomd, last.images
         files.read(mirrors)
         for name, state in files.states.items():
             shared = last.states.get(name)

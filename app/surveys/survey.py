@@ -13,8 +13,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app.model import MirrorState, MirrorwiseError, ProbeRound, Record, RepomdVersion, SourceError
-from app.sources.probe_state import checked_round, mirror_state, repo_versions
+from app.model import (
+    ImageDirectory,
+    MirrorState,
+    MirrorwiseError,
+    ProbeRound,
+    Record,
+    RepomdVersion,
+    SourceError,
+)
+from app.sources.probe_state import checked_images, checked_round, mirror_state, repo_versions
 
 SCHEMA = 1
 
@@ -33,10 +41,12 @@ class Survey(Record, frozen=True, kw_only=True):
     last_round: ProbeRound | None = None
     #: The origin's versions of each repo's repomd.xml, newest first, by "release/repo/arch".
     repomd: dict[str, tuple[RepomdVersion, ...]] = {}
+    #: The ISO directories of the origin, by "release/arch".
+    images: dict[str, ImageDirectory] = {}
 
     @property
     def is_empty(self) -> bool:
-        return not (self.states or self.last_round or self.repomd)
+        return not (self.states or self.last_round or self.repomd or self.images)
 
     @property
     def newest(self) -> datetime | None:
@@ -47,12 +57,13 @@ class Survey(Record, frozen=True, kw_only=True):
 
 
 class _Document(msgspec.Struct, kw_only=True):
-    """A survey as it is shared. The state of a mirror, "round" and "repos" are as in the state files."""
+    """A survey as it is shared. All its parts are as in the state files."""
 
     schema: int
     mirrors: dict[str, dict[str, Any]] = {}
     round: ProbeRound | None = None
     repos: dict[str, tuple[RepomdVersion, ...]] = {}
+    isos: dict[str, ImageDirectory] = {}
 
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -66,6 +77,7 @@ def encode(survey: Survey) -> bytes:
             "mirrors": survey.states,
             "round": survey.last_round,
             "repos": survey.repomd,
+            "isos": survey.images,
         }
     )
 
@@ -98,4 +110,5 @@ def decode(data: bytes) -> tuple[Survey, list[str]]:
         states=states,
         last_round=document.round and checked(checked_round, "round.json", document.round),
         repomd=checked(repo_versions, "repos.json", document.repos) or {},
+        images=checked(checked_images, "isos.json", document.isos) or {},
     ), problems

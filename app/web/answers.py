@@ -48,6 +48,11 @@ def plain(status: int, message: str, *headers: tuple[str, str]) -> Answer:
     return Answer(status, text.CONTENT_TYPE, f"{message}\n".encode(), headers)
 
 
+def redirect(path: str) -> Answer:
+    """Returns a redirect to another path of this service."""
+    return Answer(302, text.CONTENT_TYPE, f"{path}\n".encode(), (("Location", path),))
+
+
 class NoMirrorError(QuestionError):
     """No mirror is known to carry what was asked for, and no origin is configured."""
 

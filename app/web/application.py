@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from app.history.request_log import RequestLog
@@ -19,6 +20,7 @@ from app.settings import Settings
 from app.store import Store, file_store
 from app.web.answers import mirrorlist_instead, no_snapshot, plain
 from app.web.downloads import sent_target
+from app.web.errors import for_browsers
 from app.web.fastpath import FastPath
 from app.web.plain import has_body, is_impossible, lacks_host
 from app.web.routes import NoSnapshotError, Routes, respond
@@ -50,6 +52,7 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
     clients = Clients(TrustedProxies(settings.trusted_proxies))
     Routes(current, clients).register(app)
     _register_errors(app)
+    app.after_request(partial(for_browsers, current))
     records = RequestLog(settings.request_log) if settings.request_log else None
     app.wsgi_app = FastPath(app.wsgi_app, current, clients, records)  # type: ignore[method-assign]  # Flask's own way to wrap it
     if records is not None:
@@ -64,12 +67,14 @@ def _register_errors(app: Flask) -> None:
     def refuse() -> None:
         """Refuses the requests that nginx refuses, whatever view they are for, so that answers are the same
         without nginx: impossible paths, no Host header, bodies, and other methods."""
+        g.is_refused = True
         if is_impossible(sent_target(request.environ)) or lacks_host(request.environ):
             raise BadRequest
         if has_body(request.environ):
             raise RequestEntityTooLarge
         if request.method not in METHODS:
             raise MethodNotAllowed(METHODS)
+        g.is_refused = False
 
     @app.errorhandler(QuestionError)
     def question_error(error: QuestionError) -> Response:

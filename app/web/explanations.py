@@ -1,33 +1,30 @@
-"""Makes the answers that explain: why a client gets its list, what is known of the client, how the mirrors
-are.
+"""Makes the answers that explain: why a client gets its list, and what is known of the client.
 
 These answers come as text, JSON or a page, whichever the client prefers. A client that takes anything, as
-curl does, gets text, or JSON where it asks about mirrors. The answers are made for people, so they are not
-cached, and may take longer than a list. Only `/mirrors`, which is the same for all clients, has an `ETag`.
+curl does, gets text. The answers are made for people and about one client, so they are not cached, and may
+take longer than a list.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from functools import cached_property
+from dataclasses import replace
+from urllib.parse import urlencode
 
-import msgspec
-
-from app.answer.privacy import shown_to_all
 from app.explain.client_facts import ClientFacts, Databases, client_facts
-from app.explain.explanation import Live, UnknownMirrorError, explain, schema
+from app.explain.explanation import Live, explain, schema
 from app.explain.inquiry import Inquiry
-from app.explain.mirror_report import MirrorSummary, mirror_report, mirror_summaries
 from app.model.network import parse_network
-from app.model.words import KnownWords
-from app.render import html, json
+from app.render import json
+from app.render.explanation_page import explanation_page
 from app.render.explanation_text import client_text, explanation_text
+from app.render.map_page import client_map_page
 from app.request.clients import Client
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.web.answers import Answer
-from app.web.documents import Kind, SharedDocument, Wanted, own_document
+from app.web.documents import Kind, Wanted, own_document, own_page
+from app.web.pages import frame_of
 
 
 def explained(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
@@ -42,9 +39,22 @@ def explained(current: Current, serving: Serving, client: Client, inquiry: Inqui
             # With `ip=` the explanation is the same, unless there are mirrors for the client's network.
             own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
-            return own_document("html", html.explanation_page(explanation, wanted.parameters, url))
+            frame, snapshot = frame_of(serving), live.snapshot
+            return own_page(explanation_page(frame, snapshot, explanation, wanted.parameters, url))
         case "text":
             return own_document("text", explanation_text(explanation).encode())
+
+
+def mapped(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
+    """Returns the page that shows on a map which list a client gets."""
+    explanation = explain(
+        live_of(current, serving),
+        client.of,
+        facts_of(current, serving, client),
+        replace(inquiry, mirror=None),
+    )
+    query = urlencode(wanted.parameters)
+    return own_page(client_map_page(frame_of(serving), explanation, serving.snapshot, query))
 
 
 def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind) -> Answer:
@@ -53,72 +63,6 @@ def whoami(current: Current, serving: Serving | None, client: Client, kind: Kind
     if kind == "json":
         return own_document("json", json.document(facts))
     return own_document("text", client_text(facts).encode())
-
-
-class MirrorAnswers:
-    """Makes the answers about the mirrors that are not private. The parts that are the same for all clients
-    are made once for each generation, status document and city database."""
-
-    def __init__(self, current: Current) -> None:
-        self._current = current
-        self._network: _Network | None = None
-        self._lock = threading.Lock()
-
-    def all(self, serving: Serving, wanted: Wanted) -> Answer:
-        """Returns a summary of each mirror; a 304 if the client has kept this very answer."""
-        with self._lock:
-            network = self._network_of(serving)
-            shared = network.page if wanted.kind == "html" else network.json
-        return shared.answer(wanted)
-
-    def one(self, serving: Serving, name: str, wanted: Wanted) -> Answer:
-        """Returns the report about one mirror. Raises UnknownMirrorError if there is no such mirror, or it is
-        private."""
-        with self._lock:
-            network = self._network_of(serving)
-        known = network.names.get(name)
-        if known is None:
-            raise UnknownMirrorError(name, network.names)
-        live = network.live
-        report = mirror_report(
-            live.snapshot, live.snapshot.number[known], live.states, live.cities, live.held
-        )
-        if serving.statistics is not None:
-            report = msgspec.structs.replace(report, requests=serving.statistics.of_mirror(known))
-        if wanted.kind == "html":
-            return own_document("html", html.mirror_page(report, wanted.url()))
-        return own_document("json", json.document(report))
-
-    def _network_of(self, serving: Serving) -> _Network:
-        network = self._network
-        if network is None or not network.is_of(serving, self._current):
-            network = self._network = _Network(serving, live_of(self._current, serving))
-        return network
-
-
-class _Network:
-    """The summaries of all mirrors, which are the same for all clients. They are put into each format when it
-    is first asked for."""
-
-    def __init__(self, serving: Serving, live: Live) -> None:
-        self._serving = serving
-        self.live = live
-        snapshot = live.snapshot
-        self.names = KnownWords(snapshot.mirrors[index].name for index in shown_to_all(snapshot))
-
-    def is_of(self, serving: Serving, current: Current) -> bool:
-        return serving is self._serving and current.cities is self.live.cities
-
-    @cached_property
-    def json(self) -> SharedDocument:
-        return SharedDocument("json", json.document(self._summaries()))
-
-    @cached_property
-    def page(self) -> SharedDocument:
-        return SharedDocument("html", html.mirrors_page(self._summaries()))
-
-    def _summaries(self) -> list[MirrorSummary]:
-        return mirror_summaries(self.live.snapshot, self.live.verdicts, self.live.held)
 
 
 def explanation_schema() -> Answer:

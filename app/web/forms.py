@@ -104,8 +104,11 @@ def label_of(path: str, query: str) -> str:
 
 def quick_path_pattern() -> bytes:
     """Returns a regular expression for the beginning of the target of a quick request. It matches the
-    beginning of a quick form with the "/" or "?" behind it, "/?", and the whole path of a health check."""
-    beginnings = {_beginning(rule)[0][1:] for form in URL_FORMS if form.is_quick for rule in form.rules}
-    named = "|".join(sorted(beginnings - {""}))
+    beginning of a quick form with the "/" or "?" behind it, "/?" with a parameter that makes it a list, and
+    the whole path of a health check."""
+    quick = [form for form in URL_FORMS if form.is_quick]
+    named = {_beginning(rule)[0][1:] for form in quick if not form.needs_one_of for rule in form.rules}
+    needed = "|".join(name for form in quick for name in form.needs_one_of)
     watched = "|".join(path[1:] for path in WATCHED)
-    return (f"/(?:(?:{named})[/?]|(?:{watched})(?![^ ?])" + (r"|\?)" if "" in beginnings else ")")).encode()
+    lists = rf"(?:{'|'.join(sorted(named))})[/?]|\?(?=(?:[^ ]*&)?(?:{needed})=)"
+    return rf"/(?:{lists}|(?:{watched})(?![^ ?]))".encode()

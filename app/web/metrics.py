@@ -24,8 +24,8 @@ from prometheus_client.core import (
 )
 
 from app.answer.privacy import shown_to_all
-from app.explain.mirror_report import Overall, overall
-from app.model import Content, Fate, ProbeRound
+from app.explain.mirror_report import overall
+from app.model import Content, Fate, Overall, ProbeRound
 from app.serving.current import Current
 from app.serving.generation import Serving
 from app.serving.tally import BUCKETS_S, Counted, Key

@@ -1,53 +1,46 @@
-"""Answers that are not lists: the front page and readiness."""
+"""What all pages have in common, the files that they need, and the answer about readiness."""
 
 from __future__ import annotations
 
 import time
-from functools import cache
-
-from markupsafe import escape
 
 from app.model.words import escaped
-from app.render import html, text
+from app.render import text
+from app.render.assets import Asset
+from app.render.html import Frame
 from app.serving.current import Current
+from app.serving.generation import Serving
 from app.web.answers import Answer
 from app.web.readiness import reasons
 
 NO_STORE = ("Cache-Control", "no-store")
+IMMUTABLE = ("Cache-Control", "public, max-age=31536000, immutable")
+ASSET_HEADERS = (("Content-Security-Policy", "default-src 'none'; sandbox"),)
+"""The headers of files that pages need. A logo that is opened by itself runs nothing."""
+PAGE_HEADERS = (
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'",
+    ),
+    ("Referrer-Policy", "no-referrer"),
+)
+"""The headers of pages: a page may only use our style sheet and logo, and send forms to us."""
 
 
-@cache
-def page_headers() -> tuple[tuple[str, str], ...]:
-    """Returns the headers of HTML answers: a page may only use our style sheet and send forms to us."""
-    policy = (
-        f"default-src 'none'; style-src '{html.style_digest()}'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    )
-    return (("Content-Security-Policy", policy), ("Referrer-Policy", "no-referrer"))
+def frame_of(serving: Serving | None) -> Frame:
+    """Returns what stands around a page that is made from a generation."""
+    if serving is None:
+        return Frame()
+    snapshot = serving.snapshot
+    return Frame(snapshot.config.site, snapshot.generation, serving.published_at_s)
 
 
-def front(base: str) -> Answer:
-    """Returns the front page. `base` is the service's URL as the client wrote it."""
-    url = escape(base)
-    body = f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Mirrorwise</title>
-<h1>Mirrorwise</h1>
-<p>Ranked mirrors for dnf, yum and zypper, near whoever asks.</p>
-<ul>
-<li><code>{url}/mirrorlist/&lt;release&gt;/&lt;repo&gt;?arch=&lt;arch&gt;</code> mirrors for a repo
-<li><code>{url}/metalink/&lt;release&gt;/&lt;repo&gt;?arch=&lt;arch&gt;</code> the same, with checksums
-<li><code>{url}/isolist/&lt;release&gt;/&lt;arch&gt;</code> mirrors for installation images
-<li><a href="/explain">/explain</a> why you, or any address, get the list that you get
-<li><a href="/mirrors">/mirrors</a> all mirrors, and how they are
-<li><a href="/statistics">/statistics</a> what is asked for, from where, and what mirrors are sent
-<li><a href="/whoami">/whoami</a> what is known of you
-<li><a href="/readyz">/readyz</a> whether this service is well
-</ul>
-</html>
-"""
-    return Answer(200, html.CONTENT_TYPE, body.encode(), page_headers())
+def asset(found: Asset, path: str) -> Answer:
+    """Returns the answer with a file that pages need. While services of two versions run, one may be asked
+    for what a page of the other names: its own does instead, but is not to be kept under that name."""
+    kept = IMMUTABLE if path == found.path else NO_STORE
+    return Answer(200, found.content_type, found.content, (kept, *ASSET_HEADERS))
 
 
 def ready(current: Current, in_full: bool) -> Answer:

@@ -10,18 +10,21 @@ from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
 from app.explain.inquiry import inquiry_of, with_defaults
+from app.render import assets
 from app.request.clients import Client, Clients, somebody
-from app.request.download import parse_download
+from app.request.download import iso_directory, parse_download
 from app.request.parameters import flag
 from app.request.question import Question
 from app.serving.current import Current
 from app.serving.generation import Remembered, Serving
-from app.web import answers, downloads, explanations, metrics, pages
+from app.web import almalinux, answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
-from app.web.documents import CONTENT_TYPES, Kind, Wanted
-from app.web.explanations import MirrorAnswers
+from app.web.documents import CONTENT_TYPES, Kind, Wanted, own_page
 from app.web.fastpath import ABOUT_THE_CLIENT, remember, remember_directory
 from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
+from app.web.front import FrontAnswers, front_without_snapshot
+from app.web.images import ImageAnswers
+from app.web.mirrors import MirrorAnswers
 from app.web.operators import is_operator
 from app.web.statistics import StatisticsAnswers
 
@@ -47,7 +50,9 @@ class Routes:
         self.current = current
         self.clients = clients
         self._mirrors = MirrorAnswers(current)
+        self._front = FrontAnswers(current, self._mirrors)
         self._statistics = StatisticsAnswers()
+        self._images = ImageAnswers()
 
     def register(self, app: Flask) -> None:
         """Adds the URL rules of all views to the application."""
@@ -56,13 +61,19 @@ class Routes:
         views: dict[str, Callable[..., Response]] = {
             **{rule: partial(self.listed, form) for form in LIST_FORMS for rule in form.rules},
             **dict.fromkeys(DOWNLOAD.rules, self.download),
+            "/isos": self.isos,
+            "/isos/<release>/<arch>": self.isos_of,
+            **dict.fromkeys(almalinux.RULES, self.elsewhere),
             "/explain": self.explain,
             "/explain/schema": self.explanation_schema,
             "/mirrors": self.mirrors,
             "/mirrors/<anything:name>": self.mirrors,
+            "/map": self.map,
             "/statistics": self.statistics,
             "/statistics.json": self.statistics_json,
             "/statistics/<anything:file>": self.statistics_table,
+            "/style-<digest>.css": self.style,
+            "/logo-<digest>.<ending>": self.logo,
             "/whoami": self.whoami,
             "/healthz": self.healthz,
             "/readyz": self.readyz,
@@ -76,7 +87,7 @@ class Routes:
     def listed(self, form: ListForm, **names: str) -> Response:
         """Answers with a list, in the format that the client chose; `names` are the variables in the path."""
         if form.needs_one_of and not any(name in request.args for name in form.needs_one_of):
-            return respond(pages.front(self._base()))
+            return self.front()
         serving = self._serving()
         parameters = request.args.to_dict()
         question = form.parse(serving.parser, parameters, **names)
@@ -87,6 +98,13 @@ class Routes:
         if not ABOUT_THE_CLIENT & parameters.keys():
             remember(serving, request.environ, Remembered(form.label, question, asked))
         return respond(answer)
+
+    def front(self) -> Response:
+        """Answers with the front page, whatever the client: there is nothing else at "/" without a query."""
+        serving = self.current.serving
+        if serving is None:
+            return respond(own_page(front_without_snapshot()))
+        return respond(self._front.page(serving, self._client(serving, {}), self._base()))
 
     def download(self, path: str = "") -> Response:
         """Answers with a redirect to a file. The path is parsed as it was sent, not as Flask decoded it."""
@@ -102,6 +120,26 @@ class Routes:
         if not ABOUT_THE_CLIENT & parameters.keys():
             remember_directory(serving, environ, download, asked)
         return respond(answer)
+
+    # --- images ----------------------------------------------------------------------------------
+
+    def isos(self) -> Response:
+        return respond(self._images.all(self._serving(), self._wanted("json")))
+
+    def isos_of(self, release: str, arch: str) -> Response:
+        serving = self._serving()
+        ours = almalinux.ours(serving.parser, release, arch)
+        if ours is not None:
+            return respond(answers.redirect(ours))
+        secure = self.clients.came_by_https(request.environ)
+        directory = iso_directory(serving.parser, release, arch, secure)
+        client = self._client(serving, {}).of
+        return respond(self._images.one(serving, client, directory, self._wanted("json")))
+
+    def elsewhere(self, **names: str) -> Response:
+        """Leads from an address of AlmaLinux's service to ours."""
+        path = almalinux.page_of(self._serving().parser, request.path, **names)
+        return respond(answers.redirect(path) if path else answers.plain(404, "404 Not Found"))
 
     def _serving(self) -> Serving:
         """Returns the generation from which this whole request is answered. Raises NoSnapshotError."""
@@ -162,6 +200,17 @@ class Routes:
             return respond(self._mirrors.one(serving, name, self._wanted("json")))
         return respond(self._mirrors.all(serving, self._wanted("json")))
 
+    def map(self) -> Response:
+        """Answers with a page, whatever the client prefers: a map is nothing else."""
+        serving, parameters = self._serving(), request.args.to_dict()
+        wanted = replace(self._wanted(), kind="html")
+        if not parameters.get("ip"):
+            return respond(self._mirrors.map(serving, wanted))
+        named = with_defaults(serving.parser, parameters)
+        inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named)
+        client = self._client(serving, parameters)
+        return respond(explanations.mapped(self.current, serving, client, inquiry, wanted))
+
     def statistics(self) -> Response:
         return respond(self._statistics.all(self._serving(), self._wanted("json")))
 
@@ -175,6 +224,13 @@ class Routes:
         serving = self.current.serving
         client = self._client(serving, request.args.to_dict())
         return respond(explanations.whoami(self.current, serving, client, self._wanted().kind))
+
+    def style(self, digest: str) -> Response:
+        return respond(pages.asset(assets.style(), request.path))
+
+    def logo(self, digest: str, ending: str) -> Response:
+        logo = pages.frame_of(self.current.serving).logo
+        return respond(pages.asset(logo, request.path) if logo else answers.plain(404, "404 Not Found"))
 
     def healthz(self) -> Response:
         return respond(answers.plain(200, "alive"))

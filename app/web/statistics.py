@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
@@ -11,28 +10,28 @@ import msgspec
 
 from app.answer.privacy import shown_to_all
 from app.render import html, json, statistics
+from app.render.html import Page
 from app.serving.generation import Serving
 from app.snapshot.loaded import LoadedSnapshot
-from app.snapshot.statistics import Statistics, StatisticsDocument
+from app.snapshot.statistics import Statistics
 from app.web.answers import Answer, plain
-from app.web.documents import Kind, SharedDocument, Wanted
+from app.web.documents import Kind, SharedDocument, Shelf, Wanted
+from app.web.pages import frame_of
 
 CSV = ".csv"
 
 
 class StatisticsAnswers:
-    """Makes the answers with statistics. They are the same for all clients, so each is made once for each
-    statistics document and snapshot, when it is first asked for."""
+    """Makes the answers with statistics. They are the same for all clients, so each is made once, when it
+    is first asked for, until something else is served."""
 
     def __init__(self) -> None:
-        self._of: tuple[LoadedSnapshot, StatisticsDocument] | None = None
-        self._made: dict[str, SharedDocument] = {}
-        self._lock = threading.Lock()
+        self._shelf = Shelf()
 
     def all(self, serving: Serving, wanted: Wanted) -> Answer:
         """Returns all statistics, as a page or as JSON; a 404 while there are none."""
         if wanted.kind == "html":
-            return self._answer(serving, wanted, "html", "", html.statistics_page)
+            return self._answer(serving, wanted, "html", "", partial(html.statistics_page, frame_of(serving)))
         return self._answer(serving, wanted, "json", "", json.document)
 
     def table(self, serving: Serving, file: str, wanted: Wanted) -> Answer:
@@ -49,18 +48,16 @@ class StatisticsAnswers:
         wanted: Wanted,
         kind: Kind | Literal["csv"],
         name: str,
-        make: Callable[[Statistics], bytes],
+        make: Callable[[Statistics], bytes | Page],
     ) -> Answer:
         document = serving.statistics
         if document is None:
             return plain(404, "There are no statistics yet.")
-        key = f"{kind} {name}"
-        with self._lock:
-            if self._of is None or self._of[0] is not serving.snapshot or self._of[1] is not document:
-                self._of, self._made = (serving.snapshot, document), {}
-            if key not in self._made:
-                self._made[key] = SharedDocument(kind, make(_public(document.of_service(), serving.snapshot)))
-            shared = self._made[key]
+        shared = self._shelf.document(
+            (serving,),
+            f"{kind} {name}",
+            lambda: SharedDocument(kind, make(_public(document.of_service(), serving.snapshot))),
+        )
         return shared.answer(wanted)
 
 

@@ -168,6 +168,7 @@ class InputReader:
                 measured_asns=measured,
             ),
             repomd=self.probe.repomd,
+            images=self.probe.images,
             load_km=load_km,
         )
 

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from app.explain.explanation import Explanation, explain
 from app.explain.inquiry import Inquiry
 from app.model import ClientClass, Content, Exclusion, Mirror, Status
+from app.render.explanation_page import explanation_page
 from app.render.explanation_text import explanation_text
-from app.render.html import explanation_page
+from app.render.html import Frame
 from app.render.metalink import UnknownFactsError
 from app.request.download import Download
 from app.request.question import Question
@@ -174,8 +175,9 @@ def test_how_it_is_shown() -> None:
     explanation = explained(network, a_client(), question(network.config))
     painted = explanation_text(explanation, lambda text, role: f"<{role}>{text}</{role}>")
     assert "<dim>same address: fra.example.org" in painted
-    page = explanation_page(explanation, {}, "http://localhost/").decode()
-    assert '<span class="why">same address:</span> fra.example.org has it as well and comes first' in page
+    page = explanation_page(Frame(), network.load(), explanation, {}, "http://localhost/").at(0).decode()
+    folded = page.partition("<summary>same address")[2].partition("</details>")[0]
+    assert "fra.example.org has it as well and comes first" in folded
 
 
 def test_the_limit_counts_addresses() -> None:

@@ -19,6 +19,7 @@ from app.model import GeoError, RepomdVersion, Status, digest_of
 from app.serving.current import Current
 from app.store import FileStore, Publication
 from app.worker.losses import Force
+from tests.builders import an_image_directory
 from tests.conftest import ROOT
 from tests.spoiling import deep, directory, emptied, endless, huge, loop, pipe, truncated
 from tests.worker.conftest import StartWorker
@@ -45,6 +46,8 @@ def names(network: Network, caplog: pytest.LogCaptureFixture) -> list[str]:
     version = RepomdVersion(timestamp=1, size=1, seen_at=datetime.fromtimestamp(NOON, UTC), sha256=SHA256)
     facts = {"9.8/baseos/x86_64": (version,)}
     replaced(network.data / "state" / "repos.json", msgspec.json.encode(facts))
+    images = {"9.8/x86_64": an_image_directory("x.iso")}
+    replaced(network.data / "state" / "isos.json", msgspec.json.encode(images))
     shutil.copytree(ROOT / "data" / "cloud", network.data / "cloud")
     (network.data / "places.csv").write_text("place,clients\nDE/50/8,1\nFR/48/2,1\n")
     (network.data / "geofeeds").mkdir()
@@ -60,6 +63,7 @@ FILES = [
     "state/mirrors/m00.example.org.json",
     "state/round.json",
     "state/repos.json",
+    "state/isos.json",
     "cloud/aws.json",
     "geofeeds/office.csv",
     "places.csv",
@@ -87,6 +91,7 @@ def test_broken_file(
     worker.wait(NOON)
     worker.step(NOON + 1)
     before, overlays, repomd = generation(store), loaded(store).overlays, loaded(store).repomd
+    images = loaded(store).images
     breakage(network.data / file)
     caplog.clear()
     for minute in range(1, 4):
@@ -105,6 +110,7 @@ def test_broken_file(
     assert sorted(listed(store)) == sorted([*names[1:], "new.example.org"])
     assert loaded(store).overlays == overlays and "aws:eu-central-1" in overlays
     assert loaded(store).repomd == repomd and repomd
+    assert loaded(store).images == images and images
     assert ("DE/50/8" in loaded(store).rows) == bool(cities)
     assert "FR/48/2" in loaded(store).rows  # by the geofeed
     assert set(after_restart.faults.current) == subjects

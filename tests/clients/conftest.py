@@ -15,7 +15,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.model import Content, MirrorState, ProbeRound, RepomdVersion, Status
+from app.model import (
+    Content,
+    Image,
+    ImageDirectory,
+    MirrorState,
+    ProbeRound,
+    RepomdVersion,
+    Status,
+    digest_of,
+)
 from tests.clients.hosts import Certificate, Host, front, has_ipv6_loopback, mirror_host
 from tests.clients.repositories import build_package, make_repo, repomd_version
 from tests.clients.service import Mirrorwise
@@ -23,7 +32,12 @@ from tests.clients.service import Mirrorwise
 NOW = datetime.now(UTC).replace(microsecond=0)
 SCENARIOS = ("fresh", "dead", "unnoticed", "stale", "behind", "damaged", "wrong")
 SECURE, IPV6, ORIGIN = "secure", "ipv6", "nobody"
+WITH_IMAGES = ("dead", "damaged")
+"""The scenarios whose mirrors have images, as the prober believes."""
 GOOD = "z-good.example.org"
+ISOS = "9.8/isos/x86_64"
+IMAGE = bytes(range(256)) * 4000
+"""The content of both images at the origin; one mirror has something else under the name of one."""
 
 CONFIG = """\
 config_version: 3
@@ -83,6 +97,11 @@ class Network:
             f"9.8/{name}/x86_64": [current, previous, older] for name in every
         }
         (self.data / "state" / "repos.json").write_bytes(msgspec.json.encode(facts))
+        image = Image(size=len(IMAGE), sha256=digest_of(IMAGE))
+        isos = ImageDirectory(
+            checksums="CHECKSUM", seen_at=NOW, images={"rare.iso": image, "spoilt.iso": image}, others=()
+        )
+        (self.data / "state" / "isos.json").write_bytes(msgspec.json.encode({"9.8/x86_64": isos}))
         (self.data / "state" / "round.json").write_bytes(msgspec.json.encode(ProbeRound(completed_at=NOW)))
 
     def tree(self, mirror: str, repo: str, content: Path) -> Path:
@@ -90,6 +109,12 @@ class Network:
         path = self.trees / mirror / "9.8" / repo / "x86_64" / "os"
         shutil.copytree(content, path)
         return path
+
+    def image(self, mirror: str, name: str, content: bytes) -> None:
+        """Put an image onto a mirror."""
+        folder = self.trees / mirror / ISOS
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
     def mirror(self, name: str, host: Host, contents: dict[str, Content]) -> None:
         """A mirror of these repos, and what the prober says of each."""
@@ -104,6 +129,7 @@ class Network:
             probed_at=NOW,
             status=Status.OK,
             content={f"9.8/{repo}/x86_64": verdict for repo, verdict in contents.items()},
+            isos={"9.8/x86_64": not contents.keys().isdisjoint(WITH_IMAGES)},
         )
         (self.data / "state" / "mirrors" / f"{name}.json").write_bytes(msgspec.json.encode(state))
 
@@ -142,6 +168,9 @@ def network(
     damaged = network.first("damaged", repos.current)
     for path in (*damaged.glob("Packages/*.rpm"), *damaged.glob("repodata/*primary.xml*")):
         path.write_bytes(b"x" * path.stat().st_size)
+    network.image(GOOD, "rare.iso", IMAGE)
+    network.image(GOOD, "spoilt.iso", IMAGE)
+    network.image("a-damaged.example.org", "spoilt.iso", bytes(len(IMAGE)))
     wrong = network.first("wrong", repos.current)
     (wrong / "repodata" / "repomd.xml").write_text("<html>This domain is for sale</html>\n")
     yield network

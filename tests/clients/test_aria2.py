@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Repos
+from tests.clients.conftest import IMAGE, Repos
 from tests.clients.service import Mirrorwise
 from tests.conftest import need_program
 
+CHECKSUM_ERROR = 32
 
-def aria2(folder: Path, *arguments: str) -> None:
+
+def aria2(folder: Path, *arguments: str, status: int = 0) -> str:
     done = subprocess.run(
         [need_program("aria2c"), "--no-conf", f"--dir={folder}", "--max-tries=2", *arguments],
         capture_output=True,
@@ -20,7 +22,8 @@ def aria2(folder: Path, *arguments: str) -> None:
         check=False,
         timeout=60,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("scenario", ["fresh", "dead"])
@@ -36,3 +39,20 @@ def test_download(tmp_path: Path, service: Mirrorwise, repos: Repos, path: str) 
     """A download is the file itself, whatever the Link headers say of other places and descriptions."""
     aria2(tmp_path, f"{service.url}/download/9/fresh/x86_64/os/{path}")
     assert (tmp_path / Path(path).name).read_bytes() == (repos.current / path).read_bytes()
+
+
+@pytest.mark.parametrize("ending", ["", ".meta4"])
+def test_image(tmp_path: Path, service: Mirrorwise, ending: str) -> None:
+    """An image and its metalink lead to the image that the origin has, also past mirrors that do not have it
+    and dead ones."""
+    aria2(tmp_path, "--follow-metalink=mem", f"{service.url}/download/9/isos/x86_64/rare.iso{ending}")
+    assert (tmp_path / "rare.iso").read_bytes() == IMAGE
+
+
+@pytest.mark.parametrize("ending", ["", ".meta4"])
+def test_spoilt_image(tmp_path: Path, service: Mirrorwise, ending: str) -> None:
+    """An image that is something else on the mirror is refused, by the checksum in the redirect's header as
+    by that in the metalink."""
+    url = f"{service.url}/download/9/isos/x86_64/spoilt.iso{ending}"
+    said = aria2(tmp_path, "--follow-metalink=mem", url, status=CHECKSUM_ERROR)
+    assert "Checksum error detected" in said

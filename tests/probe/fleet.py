@@ -272,7 +272,7 @@ def black_hole(port: int) -> Iterator[None]:
             waiter.close()
 
 
-def _send_file(asked: Asked, body: bytes | None, **headers: str) -> None:
+def send_file(asked: Asked, body: bytes | None, **headers: str) -> None:
     """A file with its validator; 304 when the client has it, 404 when there is none."""
     if body is None:
         asked.send(404, b"not here")
@@ -285,15 +285,15 @@ def _send_file(asked: Asked, body: bytes | None, **headers: str) -> None:
 
 
 async def fresh(fleet: Fleet, asked: Asked) -> None:
-    _send_file(asked, fleet.body(asked.path))
+    send_file(asked, fleet.body(asked.path))
 
 
 async def one_version_behind(fleet: Fleet, asked: Asked) -> None:
-    _send_file(asked, fleet.body(asked.path, version=1))
+    send_file(asked, fleet.body(asked.path, version=1))
 
 
 async def two_versions_behind(fleet: Fleet, asked: Asked) -> None:
-    _send_file(asked, fleet.body(asked.path, version=2))
+    send_file(asked, fleet.body(asked.path, version=2))
 
 
 async def stale(fleet: Fleet, asked: Asked) -> None:
@@ -308,7 +308,7 @@ def without(part: str) -> Behaviour:
     """Fresh, but without the files whose path contains `part`."""
 
     async def behave(fleet: Fleet, asked: Asked) -> None:
-        _send_file(asked, None if part in asked.path else fleet.body(asked.path))
+        send_file(asked, None if part in asked.path else fleet.body(asked.path))
 
     return behave
 
@@ -325,7 +325,7 @@ def damaged(change: Callable[[bytes], bytes], part: str = "repomd.xml") -> Behav
 
     async def behave(fleet: Fleet, asked: Asked) -> None:
         body = fleet.body(asked.path)
-        _send_file(asked, change(body) if body is not None and part in asked.path else body)
+        send_file(asked, change(body) if body is not None and part in asked.path else body)
 
     return behave
 

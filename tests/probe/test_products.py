@@ -28,7 +28,7 @@ def having(*products: str) -> Behaviour:
             body = f"{made.timestamp():.0f}\n".encode()
         elif product in products and asked.path.endswith("/repomd.xml"):
             body = f.repomd(asked.path, fleet.dates[0])
-        f._send_file(asked, body)
+        f.send_file(asked, body)
 
     return behave
 

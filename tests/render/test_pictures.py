@@ -14,7 +14,7 @@ NUMBER = re.compile(r"-?[0-9.]+")
 
 
 def drawn(path: str) -> set[Cell]:
-    """The cells that a path covers, as a browser would go along it."""
+    """The cells that a path of degrees covers, as a browser would go along it."""
     cells: set[Cell] = set()
     x = y = 0
     for letter, given in re.findall(r"([Mmh])([^Mmh]*)", path):
@@ -25,7 +25,7 @@ def drawn(path: str) -> set[Cell]:
             case "m":
                 x, y = x + numbers[0], y + numbers[1]
             case "h":
-                cells |= {(-y, east) for east in range(x, x + numbers[0])}
+                cells |= {(y, (east + 180) % 360 - 180) for east in range(x, x + numbers[0])}
                 x += numbers[0]
     return cells
 
@@ -36,9 +36,8 @@ def parsed(svg: str) -> ET.Element:
 
 def shades(svg: str) -> dict[float, set[Cell]]:
     """The cells of each opacity."""
-    group = parsed(svg).find("g")
-    assert group is not None
-    return {float(path.attrib["opacity"]): drawn(path.attrib["d"]) for path in group}
+    paths = (path for path in parsed(svg).iter("path") if "opacity" in path.attrib)
+    return {float(path.attrib["opacity"]): drawn(path.attrib["d"]) for path in paths}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,7 @@ def test_more_is_darker() -> None:
 
 
 def test_an_empty_map() -> None:
-    """Nothing is drawn but the grid, and there are no shades."""
+    """Nothing is drawn but the land, and there are no shades."""
     world = pictures.world({}, "a map")
     assert (world.shades, shades(world.svg)) == ((), {})
 

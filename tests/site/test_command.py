@@ -197,9 +197,9 @@ def test_before_anything_is_published(tmp_path: Path) -> None:
 
 
 def test_the_folder_is_small_and_knows_no_vendor() -> None:
-    """All of nginx's files are 300 lines, and none has a field of a vendor's records, or arithmetic."""
+    """All of nginx's files are 360 lines, and none has a field of a vendor's records, or arithmetic."""
     texts = [path.read_text() for path in (ROOT / "nginx").glob("*.conf")]
-    assert sum(text.count("\n") for text in texts) <= 300
+    assert sum(text.count("\n") for text in texts) <= 360
     for word in ("country_code", "iso_code", "latitude", "longitude", "accuracy_radius", "subdivisions"):
         assert not any(word in text for text in texts)
 

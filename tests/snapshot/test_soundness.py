@@ -12,10 +12,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.model import Coordinates, Pass, SnapshotError
+from app.model import Branding, Coordinates, Image, Logo, Pass, SnapshotError
+from app.model.distribution import MAX_LOGO_BYTES, MAX_TITLE
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import NetworkGroup, Overlay, Snapshot, encode
-from tests.builders import AWS, NOW, Network, a_mirror, a_repomd, an_overlay, in_cloud, netblock
+from tests.builders import (
+    AWS,
+    NOW,
+    Network,
+    a_mirror,
+    a_repomd,
+    an_image_directory,
+    an_overlay,
+    in_cloud,
+    netblock,
+)
 
 replace = msgspec.structs.replace
 
@@ -33,6 +44,7 @@ def sound() -> Snapshot:
         ],
         overlays=[AWS, an_overlay("net-3f2a1c", netblocks=(netblock("10.20.0.0/16", "corp"),))],
         repomd={"9.8/baseos/x86_64": (a_repomd(), a_repomd(sha512=None))},
+        images={"9.8/x86_64": an_image_directory("x.iso", others=("x.iso.torrent",))},
     ).compile()
 
 
@@ -46,6 +58,10 @@ def of_config(**changes: Any) -> Callable[[Snapshot], Snapshot]:
 
 def of_places(**changes: Any) -> Callable[[Snapshot], Snapshot]:
     return lambda s: replace(s, places=replace(s.places, **changes))
+
+
+def with_images(*names: str, key: str = "9.8//x86_64", **changes: Any) -> Callable[[Snapshot], Snapshot]:
+    return lambda s: replace(s, images={key: an_image_directory(*(names or ("x.iso",)), **changes)})
 
 
 def with_mirrors_of_network(*mirrors: int) -> Callable[[Snapshot], Snapshot]:
@@ -75,10 +91,15 @@ def with_private_mirror_ranked(s: Snapshot) -> Snapshot:
     return replace(s, rankable=rankable, places=places)
 
 
+LARGE_LOGO = Logo(media_type="image/png", content=b"x" * (MAX_LOGO_BYTES + 1))
 IMPOSSIBLE: dict[str, Callable[[Snapshot], Snapshot]] = {
     "a fate of 200": lambda s: replace(s, fates=s.fates[:-1] + b"\xc8"),
     "a fate between the runs": lambda s: replace(s, fates=b"\x07" + s.fates[1:]),
     "a fate of 0": lambda s: replace(s, fates=b"\x00" + s.fates[1:]),
+    "a script as home page": of_config(site=Branding(home="javascript:alert(1)")),
+    "a script as link": of_config(site=Branding(links={"Chat": "javascript:alert(1)"})),
+    "a large logo": of_config(site=Branding(logo=LARGE_LOGO)),
+    "a title without end": of_config(site=Branding(title="x" * (MAX_TITLE + 1))),
     "rows below zero": lambda s: replace(s, rows=(-2, *s.rows[1:])),
     "noise of 32": lambda s: replace(s, noise=b"\x20" + s.noise[1:]),
     "the same noise twice": lambda s: replace(s, noise=s.noise[1:2] + s.noise[1:]),
@@ -140,6 +161,16 @@ IMPOSSIBLE: dict[str, Callable[[Snapshot], Snapshot]] = {
         s, repomd={s.questions[0]: (a_repomd(sha256="0" * 63 + "\n"),)}
     ),
     "a repomd.xml of a size below zero": lambda s: replace(s, repomd={s.questions[0]: (a_repomd(size=-1),)}),
+    "images of an unknown release": with_images(key="9.9//x86_64"),
+    "a directory without images": with_images(images={}),
+    "too many files": with_images(others=("y",) * 1001),
+    "an image with a line break": with_images("x\r\nX-Evil: 1"),
+    "an image elsewhere": with_images("../x.iso"),
+    "a torrent with markup": with_images(others=("<b>.torrent",)),
+    "an image without a checksum": with_images(images={"x.iso": Image(size=1)}),
+    "an image with a checksum that is none": with_images(images={"x.iso": Image(sha256="0" * 63 + "\n")}),
+    "an image of a size below zero": with_images(images={"x.iso": Image(size=-1, sha256="0" * 64)}),
+    "images of no time zone": with_images(seen_at=NOW.replace(tzinfo=None)),
 }
 
 

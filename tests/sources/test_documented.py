@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from app.clouds import PROVIDERS
-from app.model import Content, MirrorState, ProbeRound, RepomdVersion, Status
+from app.model import Content, ImageDirectory, MirrorState, ProbeRound, RepomdVersion, Status
 from app.probe.records import Records
 from app.sources.fields import Fields
 from app.sources.folder import DataFolder
@@ -24,6 +24,7 @@ DOCUMENT = ROOT / "data" / "README.md"
 
 CONFIG_WITH_ALL = (
     CONFIG + "selection: {length: 5}\nprobe: {grace: 1d}\nrepo_names: {BaseOS: {repo: baseos}}\n"
+    "site: {title: Example}\n"
 )
 PRODUCTS = """\
 config_version: 3
@@ -67,6 +68,7 @@ def test_config(tmp_path: Path, known: dict[str, Collection[str]]) -> None:
         "repos[].": "repos[].",
         "selection.": "selection.",
         "probe.": "probe.",
+        "site.": "site.",
         "repo_names.BaseOS.": "repo_names.*.",
     }
     keys = [name + key for prefix, name in names.items() for key in known[prefix]]
@@ -81,7 +83,7 @@ def test_products(tmp_path: Path, known: dict[str, Collection[str]]) -> None:
     assert "products.*.path" in documented("## config.yml")
     assert below - {"path"} <= set(documented("## config.yml"))
     at_top = {"config_version", "products", "allowed_outdate", "required_protocols", "mirrors_dir"}
-    assert known[""] == at_top | {"origin", "selection", "probe"}
+    assert known[""] == at_top | {"origin", "selection", "probe", "site"}
     text = section(DOCUMENT, "### Products")
     assert [key for key in known[""] - {"config_version", "products"} if f"`{key}`" not in text] == []
 
@@ -123,6 +125,7 @@ def _keys(info: Any, above: str) -> Iterator[str]:
         pytest.param(
             "### state/repos.json", dict[str, tuple[RepomdVersion, ...]], id="the origin's versions"
         ),
+        pytest.param("### state/isos.json", dict[str, ImageDirectory], id="the origin's images"),
         pytest.param("### state/round.json", ProbeRound, id="the last round"),
     ],
 )

@@ -121,6 +121,7 @@ def test_harmless_variants_are_no_finding(tmp_path: Path, content: bytes) -> Non
         pytest.param("asn: 64496\nasn: 64497", 6, "line 5", id="key twice"),
         pytest.param("update_frequency: sometimes", 5, "3h", id="update_frequency"),
         pytest.param("sponsor: [a, b]", 5, "should be a text", id="sponsor as a list"),
+        pytest.param("sponsor: Example \u202eelpmaxE", 5, "direction of writing", id="turned around"),
         pytest.param("sponsor_url: example.org", 5, "https://", id="sponsor_url without scheme"),
         pytest.param("sponsor_url: javascript:alert(1)", 5, "https://", id="sponsor_url as a script"),
         pytest.param("email: nobody", 5, "e-mail", id="e-mail"),

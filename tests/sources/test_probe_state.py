@@ -10,11 +10,22 @@ from typing import Any
 
 import pytest
 
-from app.model import Content, Endpoint, MirrorState, ProbeRound, RepomdVersion, SourceError, Status
+from app.model import (
+    Content,
+    Endpoint,
+    Image,
+    ImageDirectory,
+    MirrorState,
+    ProbeRound,
+    RepomdVersion,
+    SourceError,
+    Status,
+)
 from app.sources.folder import DataFolder
 from app.sources.probe_state import (
     MAX_ROUND_BYTES,
     MAX_WORDS,
+    read_images,
     read_mirror_state,
     read_repo_versions,
     read_round,
@@ -144,6 +155,48 @@ def test_a_wrong_hash_is_an_error(tmp_path: Path, version: dict[str, object], wo
         read_repo_versions(written(tmp_path, {"9.8/baseos/x86_64": [version]}, "repos.json"))
 
 
+IMAGES: dict[str, Any] = {
+    "checksums": "CHECKSUM",
+    "seen_at": "2026-11-20T10:00:00Z",
+    "images": {"x.iso": {"size": 5, "sha256": "ab" * 32}},
+}
+
+
+def test_the_origins_images(tmp_path: Path) -> None:
+    """By release/arch; what a newer prober adds is left out."""
+    path = written(tmp_path, {"9.8/x86_64": {**IMAGES, "others": ["y"], "mood": "sunny"}}, "isos.json")
+    assert read_images(path) == {
+        "9.8/x86_64": ImageDirectory(
+            checksums="CHECKSUM",
+            seen_at=datetime(2026, 11, 20, 10, 0, tzinfo=UTC),
+            images={"x.iso": Image(size=5, sha256="ab" * 32)},
+            others=("y",),
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        pytest.param({"images": {}}, "1 to 1000 images", id="no images"),
+        pytest.param({"others": ["y"] * 1001}, "1 to 1000 images", id="too many files"),
+        pytest.param({"images": {"../x.iso": {"sha256": "ab" * 32}}}, "name of a file", id="a path"),
+        pytest.param({"others": ["<script>"]}, "name of a file", id="markup"),
+        pytest.param({"others": ["a\nb"]}, "name of a file", id="a line feed"),
+        pytest.param({"checksums": ""}, "name of a file", id="no name"),
+        pytest.param({"images": {"x.iso": {"size": 5}}}, "no checksum", id="no checksum"),
+        pytest.param({"images": {"x.iso": {"sha256": "AB" * 32}}}, "sha256", id="upper case"),
+        pytest.param({"images": {"x.iso": {"sha512": "ab" * 32}}}, "sha512", id="too short"),
+        pytest.param({"images": {"x.iso": {"sha256": "ab" * 32, "size": -1}}}, "size of x.iso", id="size"),
+        pytest.param({"seen_at": "2026-11-20T10:00:00"}, "time zone", id="no zone"),
+    ],
+)
+def test_damaged_images_are_an_error(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+    """A wrong checksum would make clients refuse a good image, and a name goes into pages and headers."""
+    with pytest.raises(SourceError, match=words):
+        read_images(written(tmp_path, {"9.8/x86_64": {**IMAGES, **changes}}, "isos.json"))
+
+
 def test_the_last_round(tmp_path: Path) -> None:
     """When it was complete; unknown keys are ignored."""
     path = written(tmp_path, {"completed_at": "2026-11-20T10:15:00+01:00", "took_s": 300}, "round.json")
@@ -186,7 +239,7 @@ def at_minute(minute: int) -> ProbeRound:
     return ProbeRound(completed_at=datetime(2026, 11, 20, 10, minute, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("read", [read_mirror_state, read_repo_versions, read_round])
+@pytest.mark.parametrize("read", [read_mirror_state, read_repo_versions, read_images, read_round])
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, read: Callable[[Path], object]) -> None:
     """Whether it may be missing is for the caller to know."""
     with pytest.raises(SourceError, match="cannot be read"):

@@ -17,9 +17,10 @@ from app.sources.folder import DataFolder
 from app.store import FileStore, Store
 from app.surveys.known import Known
 from app.surveys.own import SHARED, shared_tags
-from tests.builders import NOW, a_repomd, a_state
+from tests.builders import NOW, a_repomd, a_state, an_image_directory
 from tests.worker.network import Network
 
+IMAGES = {"9.8/x86_64": an_image_directory("x.iso")}
 KEY = "9.8/baseos/x86_64"
 MINUTE_S, HOUR_S = 60.0, 3600.0
 T = NOW.timestamp()
@@ -44,6 +45,7 @@ class Machine:
     def origin(self) -> None:
         versions = msgspec.json.encode({KEY: [a_repomd()]})
         (self.network.data / "state" / "repos.json").write_bytes(versions)
+        (self.network.data / "state" / "isos.json").write_bytes(msgspec.json.encode(IMAGES))
 
     def look(self) -> dict[str, Status]:
         """Does what a worker does once a minute. Returns the status of each mirror that is known."""
@@ -86,6 +88,7 @@ def test_a_machine_without_state_knows_all(a: Machine, b: Machine) -> None:
     a.look()
     assert b.look() == BOTH
     assert b.known.repomd == {KEY: (a_repomd(),)}
+    assert b.known.images == IMAGES
     assert b.known.last_round == a.known.last_round is not None
     assert not b.known.fetch(b.store, shared_tags(b.store))
     a.probe("down.example.org", Status.OK, T + MINUTE_S)
@@ -171,10 +174,12 @@ def test_a_file_at_fault_from_the_beginning(a: Machine, b: Machine) -> None:
     a.look()
     (a.network.states / "down.example.org.json").write_text("broken")
     (a.network.data / "state" / "repos.json").write_text("broken")
+    (a.network.data / "state" / "isos.json").write_text("broken")
     a.start()
     assert a.look() == b.look() == BOTH
     assert a.known.repomd == b.known.repomd == {KEY: (a_repomd(),)}
-    assert len(a.known.findings) == 2
+    assert a.known.images == b.known.images == IMAGES
+    assert len(a.known.findings) == 3
 
 
 def test_a_store_that_lost_all(a: Machine, b: Machine, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from app.model import Content, MirrorState, ProbeRound, RepomdVersion, Status
 from app.surveys.merging import forgotten, is_superseded, merge
 from app.surveys.survey import Survey
-from tests.builders import NOW, a_repomd, a_state
+from tests.builders import NOW, a_repomd, a_state, an_image_directory
 
 MINUTE = timedelta(minutes=1)
 HOUR = 60 * MINUTE
@@ -187,6 +187,28 @@ def test_versions_at_the_origin(
             for number, history in enumerate(order)
         }
         assert merge(surveys).repomd == {KEY: expected}
+
+
+def test_images_at_the_origin() -> None:
+    """Of several machines, the content of an ISO directory that came last counts, also where another saw that
+    earlier; a directory that only one machine knows is known."""
+    old, new = an_image_directory("old.iso"), an_image_directory("new.iso")
+    seen = [
+        {KEY: msgspec.structs.replace(new, seen_at=NOW - HOUR)},
+        {KEY: msgspec.structs.replace(old, seen_at=NOW - 9 * HOUR), "10/x86_64": old},
+        {KEY: msgspec.structs.replace(new, seen_at=NOW)},
+        {},
+    ]
+    for order in (seen, seen[::-1]):
+        surveys = {
+            f"machine{number}": msgspec.structs.replace(survey(), images=images)
+            for number, images in enumerate(order)
+        }
+        merged = merge(surveys).images
+        assert {key: list(one.images) for key, one in merged.items()} == {
+            KEY: ["new.iso"],
+            "10/x86_64": ["old.iso"],
+        }
 
 
 def test_the_passing_of_time_changes_nothing() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from app.model import Content, MirrorState, ProbeRound, RepomdVersion, Status
 from app.surveys.survey import Survey, SurveyError, decode, encode
-from tests.builders import NOW, a_repomd, a_state, endpoints
+from tests.builders import NOW, a_repomd, a_state, an_image_directory, endpoints
 
 KEY = "9.8/baseos/x86_64"
 WHOLE = Survey(
@@ -27,6 +27,7 @@ WHOLE = Survey(
     },
     last_round=ProbeRound(completed_at=NOW, interval_s=900.0),
     repomd={KEY: (a_repomd(2), a_repomd(1))},
+    images={"9.8/x86_64": an_image_directory("x.iso", others=("x.iso.torrent",))},
 )
 NAIVE = datetime(2026, 11, 20)  # noqa: DTZ001 - what no survey may hold
 
@@ -78,6 +79,10 @@ DAMAGED: dict[str, tuple[dict[str, Any], Survey]] = {
     "a checksum that is none": (
         {"repomd": {KEY: (a_repomd(sha256="moon"),)}},
         msgspec.structs.replace(WHOLE, repomd={}),
+    ),
+    "an image in another directory": (
+        {"images": {"9.8/x86_64": an_image_directory("../x.iso")}},
+        msgspec.structs.replace(WHOLE, images={}),
     ),
 }
 

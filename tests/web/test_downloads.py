@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
+from xml.etree import ElementTree
 
 import pytest
 
@@ -12,7 +14,7 @@ from app.request.parameters import ParameterReader
 from app.request.question import Parser
 from app.snapshot.loaded import LoadedSnapshot
 from app.web import answers, downloads
-from tests.builders import a_client, a_config, a_mirror, a_state, lists_of, load
+from tests.builders import a_client, a_config, a_mirror, a_state, an_image_directory, lists_of, load
 from tests.servers import Answer
 from tests.web.asking import FRANKFURT, STRANGER, TOKYO, Ask
 
@@ -110,6 +112,82 @@ def test_isos_come_from_mirrors_that_have_them(ask: Ask) -> None:
     assert urls == [line + "Example-9.8-s390x-dvd.iso" for line in listed.lines]
 
 
+DVD = "/download/9.8/isos/x86_64/Example-9.8-x86_64-dvd.iso"
+
+
+def test_an_image_has_its_checksum_and_its_metalink(ask: Ask) -> None:
+    """The redirect to an image says its checksum, as RFC 6249 wants it, and where its metalink is. That has
+    the same checksum, the size, and the URLs of the redirect in the same order."""
+    answer = ask(f"{DVD}?ip={FRANKFURT}")
+    (link,) = links(answer, "describedby")
+    assert link == f'<{DVD}.meta4>; rel=describedby; type="application/metalink4+xml"'
+    described = ask(f"{DVD}.meta4?ip={FRANKFURT}")
+    assert (described.status, described.headers["Content-Type"]) == (200, "application/metalink4+xml")
+    file = ElementTree.fromstring(described.body).find("{*}file")  # noqa: S314 - our own answer
+    assert file is not None
+    assert file.get("name") == "Example-9.8-x86_64-dvd.iso"
+    assert int(file.findtext("{*}size") or "") > 10**10
+    digest = base64.b64encode(bytes.fromhex(file.findtext("{*}hash[@type='sha-256']") or "")).decode()
+    assert answer.headers["Digest"] == f"SHA-256={digest}"
+    urls = [(url.text, url.get("priority"), url.get("location")) for url in file.findall("{*}url")]
+    assert urls[0][:2] == (answer.headers["Location"], "1")
+    assert urls[1:] == [(url, str(pri + 1), country) for url, pri, country in duplicates(answer)]
+    for header in ("X-Client-Place", "X-Mirrorlist-Mirror", "Cache-Control"):
+        assert described.headers[header] == answer.headers[header]
+
+
+@pytest.mark.parametrize("name", ["CHECKSUM", "CHECKSUM.asc", "Example-9.8-x86_64-dvd.iso.torrent", ""])
+def test_other_files_beside_images(ask: Ask, name: str) -> None:
+    """What the origin has beside its images is to be had as ever, without a checksum."""
+    answer = ask(f"/download/9.8/isos/x86_64/{name}")
+    assert answer.status == 302
+    assert (answer.headers["Digest"], links(answer, "describedby")) == (None, [])
+
+
+UNKNOWN = {
+    "another release's image": "Example-9.7-x86_64-dvd.iso",
+    "another case": "example-9.8-x86_64-dvd.iso",
+    "a file in a directory that is not there": "live/x.iso",
+    "the metalink of a checksum file": "CHECKSUM.meta4",
+    "markup": "%3Cscript%3E",
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN.values(), ids=UNKNOWN)
+def test_a_file_that_the_origin_does_not_have(ask: Ask, name: str) -> None:
+    """The answer says so, and where those are that there are, instead of sending the client to a mirror that
+    does not have it either; also after another file of the directory was asked for."""
+    assert ask(DVD).status == 302
+    answer = ask(f"/download/9/isos/x86_64/{name}")
+    assert (answer.status, answer.headers["Location"]) == (404, None)
+    assert answer.body.decode() == (
+        f"There is no file '{unquote(name)}' among the images of 9.8 for x86_64. "
+        "Those that there are: /isos/9.8/x86_64\n"
+    )
+
+
+def test_where_the_images_are_not_known() -> None:
+    """A directory of which nothing is known leads to mirrors, whatever is asked for; of one without an index,
+    what belongs to a known file counts as there."""
+    snapshot = load(a_mirror("a"), images={"9.8/x86_64": an_image_directory("a.iso")})
+    base = "https://a.example.org/alma/9.8/isos/"
+    assert location(snapshot, "9/isos/aarch64/b.iso") == f"{base}aarch64/b.iso"
+    for name in ("a.iso", "a.iso.torrent", "CHECKSUM.asc"):
+        assert location(snapshot, f"9/isos/x86_64/{name}") == f"{base}x86_64/{name}"
+    with pytest.raises(downloads.UnknownFileError):
+        location(snapshot, "9/isos/x86_64/b.iso")
+
+
+def test_a_metalink_never_leads_from_https_to_http() -> None:
+    """Whoever came by https gets https addresses in a metalink too, or none."""
+    config = a_config(origin="http://origin.example.org/")
+    snapshot = load(config=config, images={"9.8/x86_64": an_image_directory("a.iso")})
+    answer = redirect(snapshot, "9/isos/x86_64/a.iso.meta4", secure=True)
+    assert (answer.status, answer.content_type) == (404, "text/plain; charset=utf-8")
+    assert b"http://origin.example.org/9.8/isos/x86_64/a.iso" in answer.body
+    assert redirect(snapshot, "9/isos/x86_64/a.iso.meta4").status == 200
+
+
 def test_isos_are_not_sought_where_there_are_none() -> None:
     """The nearest mirror has the packages and not the images: it is passed over for images alone."""
     near, far = a_mirror("near", "frankfurt"), a_mirror("far", "tokyo")
@@ -171,8 +249,8 @@ def location(snapshot: LoadedSnapshot, path: str) -> str:
             id="nobody eligible",
         ),
         pytest.param(
-            "9/isos/x86_64/a.iso?country=AQ",
-            ORIGIN + "9.8/isos/x86_64/a.iso",
+            "9/isos/x86_64/Example-9.8-x86_64-dvd.iso?country=AQ",
+            ORIGIN + "9.8/isos/x86_64/Example-9.8-x86_64-dvd.iso",
             "origin",
             id="no ISOs anywhere",
         ),
@@ -184,7 +262,7 @@ def test_vault_and_origin(ask: Ask, path: str, location: str, reason: str, heade
     answer = ask(f"/download/{path}", headers=headers)
     assert (answer.status, answer.headers["Location"]) == (302, location)
     assert answer.headers["X-Mirrorlist-Reason"] == reason
-    assert answer.headers.get_all("Link") is None
+    assert duplicates(answer) == []
 
 
 @pytest.mark.parametrize(

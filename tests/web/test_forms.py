@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.web.asking import application
 
 SAMPLES = {"release": "9", "repo": "baseos", "arch": "x86_64", "path": "9/BaseOS/a.rpm"}
-SAMPLES |= {"name": "a.example", "file": "days.csv"}
+SAMPLES |= {"name": "a.example", "file": "days.csv", "digest": "0", "ending": "svg", "version": "9"}
 
 Target = tuple[str, str]
 """Path and query."""
@@ -53,10 +53,10 @@ def test_each_form_is_itself(form: UrlForm, target: Target) -> None:
 
 def test_the_rest_is_in_no_form(published: Path) -> None:
     """Pages and what is about the process are counted as other, and answered by threads, but for what
-    watches the service. The main loop takes the front page for CentOS's form, which costs it nothing."""
+    watches the service."""
     assert {label_of(*target) for target in others(published)} == {OTHER}
     quick = {path for path, query in others(published) if is_quick((path, query))}
-    assert quick == {"/healthz", "/readyz", "/"}
+    assert quick == {"/healthz", "/readyz"}
 
 
 # --- nginx ------------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def test_bodies_are_refused(nginx: NginxServer, arrived: list[Arrived]) -> None:
 def test_upstream_connections_are_reused(nginx: NginxServer, arrived: list[Arrived]) -> None:
     """Twenty clients one after the other cost the service one connection, over HTTP/1.1."""
     for _ in range(20):
-        ask(nginx)
+        ask(nginx, "/healthz")
     assert len(arrived) == 20
     assert len({request.connection for request in arrived}) == 1
 

@@ -126,11 +126,11 @@ def test_clients_of_a_class_share_an_answer(site: Deployed) -> None:
         "/?arch=x86_64",
         "/",
         "/whoami",
-        "/mirrors",
+        "/explain",
     ],
 )
 def test_odd_requests_are_never_cached(site: Deployed, target: str) -> None:
-    """What does not match the grammar, or is no list, goes to the service every time."""
+    """What does not match the grammar, or is about one client, goes to the service every time."""
     assert statuses(site, (target, CLIENT), (target, CLIENT)) == ["", ""]
 
 

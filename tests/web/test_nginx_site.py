@@ -16,7 +16,7 @@ import pytest
 
 from app.settings import read_settings
 from tests.conftest import need_program, wait_until
-from tests.servers import GunicornServer, NginxOptions, NginxServer, make_certificate
+from tests.servers import Answer, GunicornServer, NginxOptions, NginxServer, make_certificate
 from tests.servers import ask as ask_on
 from tests.web.asking import LIST, PROXY, STRANGER, TEXT, variables
 from tests.web.deployed import CLIENT, Deployed, compared
@@ -299,3 +299,77 @@ def test_tls_and_http2(published: Path, tmp_path: Path) -> None:
         assert (
             f"{page}mirrorlist/".encode() in subprocess.run(command, check=True, capture_output=True).stdout
         )
+
+
+# --- pages ---------------------------------------------------------------------------------------------
+
+AS_BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def test_the_style_sheet_is_kept_for_a_year(site: Deployed) -> None:
+    """Through nginx as without it."""
+    page = site.through("/mirrors", Accept=AS_BROWSER).body.decode()
+    [path] = re.findall(r'href="(/style-[^"]*)"', page)
+    answer = site.through(path)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert compared(answer) == compared(site.alone(path))
+
+
+def test_what_nginx_refuses_is_a_page_for_browsers(site: Deployed) -> None:
+    """What it refuses itself has the same status and words for all, as text or as a page."""
+    as_text, as_page = site.through("/metrics"), site.through("/metrics", Accept=AS_BROWSER)
+    assert (as_text.status, as_text.headers["Content-Type"]) == (404, TEXT)
+    assert as_text.body == b"404 Not Found\n"
+    assert (as_page.status, as_page.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert b"<h1>404 Not Found</h1>" in as_page.body
+    assert as_page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "status"),
+    [
+        pytest.param("/%00", "GET", 400, id="impossible path"),
+        pytest.param(LIST, "POST", 405, id="method"),
+        pytest.param("/x" * 5000, "GET", 414, id="long path"),
+    ],
+)
+def test_what_is_refused_unread_is_text(site: Deployed, target: str, method: str, status: int) -> None:
+    """No browser sends it, and the service alone answers it like nginx."""
+    answer = site.through(target, method=method, Accept=AS_BROWSER)
+    assert (answer.status, answer.headers["Content-Type"]) == (status, TEXT)
+    if status != 414:
+        headers = {"X-Forwarded-For": CLIENT, "Accept": AS_BROWSER}
+        assert compared(answer) == compared(site.gunicorn.ask(target, method, headers))
+
+
+def test_limits_are_pages_for_browsers(site: Deployed) -> None:
+    """Who asks too much is told so, and when to come back, on a page as well; the front page is limited as
+    others are, and a list in the same place is not."""
+    asked = [site.through("/", "198.51.100.81", Accept=AS_BROWSER) for _ in range(30)]
+    assert [answer.status for answer in asked[:5]] == [200] * 5
+    refused = [answer for answer in asked if answer.status == 429]
+    assert refused and refused[0].headers["Content-Type"] == "text/html; charset=utf-8"
+    assert refused[0].headers["Retry-After"] == "5"
+    assert b"Ask again in a few seconds." in refused[0].body
+    lists = [site.through("/?release=9&repo=baseos&arch=x86_64&Infra=x", "198.51.100.81") for _ in range(30)]
+    assert {answer.status for answer in lists} == {200}
+
+
+def test_the_front_page_is_for_one_client_alone(site: Deployed) -> None:
+    """Each client gets its own through nginx, again and again, and none comes from the cache."""
+    clients = ("192.0.2.1", "203.0.113.1", "192.0.2.1", "10.30.0.7", "203.0.113.1")
+    for client in clients:
+        headers = {"X-Forwarded-For": client, "Accept": AS_BROWSER}
+        through = site.through("/", client, Accept=AS_BROWSER)
+        alone = site.gunicorn.ask("/", "GET", headers)
+        assert (through.status, near(through)) == (200, near(alone))
+    assert {line["cache"] for line in site.logged(len(clients))} == {""}
+
+
+def near(answer: Answer) -> list[str]:
+    """The mirrors in the part of the front page that is about the client."""
+    part = answer.body.decode().partition('aria-labelledby="here"')[2].partition("</section>")[0]
+    found = re.findall(r'href="/mirrors/([^"]*)"', part)
+    assert len(found) == 3
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from pathlib import Path
 
 import msgspec
@@ -229,9 +230,9 @@ def test_private_mirrors_never_leak(app: Flask, target: str, address: str, kind:
     if claimed != "ip=":
         headers |= {"X-Forwarded-For": address, "X-Client-Class": "DE/52/13|net-c0de|0|4"}
     answer = asking(app)(target, headers=headers, source=STRANGER)
-    whole = f"{answer.body.decode()} {answer.headers}".replace("'mirror.corp.example.com'", "").replace(
-        "'mirror.lab.example.org'", ""
-    )  # a 404 may repeat what was asked
+    whole = f"{unescape(answer.body.decode())} {answer.headers}"
+    for asked in ("'mirror.corp.example.com'", "'mirror.lab.example.org'"):
+        whole = whole.replace(asked, "")  # a 404 may repeat what was asked
     assert answer.status in (200, 302, 404), answer.body
     assert [secret for secret in SECRETS if secret in whole] == []
 

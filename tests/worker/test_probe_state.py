@@ -246,7 +246,7 @@ def test_broken_state_file(
     assert caplog.messages.count(f"{subject}: well again") == 1
 
 
-@pytest.mark.parametrize("name", ["round.json", "repos.json", "mirmon.state"])
+@pytest.mark.parametrize("name", ["round.json", "repos.json", "isos.json", "mirmon.state"])
 def test_broken_single_files(
     network: Network, store: FileStore, start: StartWorker, names: list[str], name: str
 ) -> None:
