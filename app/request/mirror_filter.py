@@ -87,9 +87,9 @@ def _as_in_lists(config: ServiceConfig, parameters: Mapping[str, str]) -> Filter
     named = {name: parameters[name] for name in ("country", "protocol", "family") if name in parameters}
     ignored = IgnoredValues()
     filters = ParameterReader(config.selection).filters(named, "text", ignored)
-    for name in named:
+    for name, value in named.items():
         if name in str(ignored):
-            raise BadValueError(name, named[name], f"this is not known: {ignored}")
+            raise BadValueError(name, value, f"this is not known: {ignored}")
     return filters
 
 
