@@ -34,7 +34,7 @@ def choices(config: ServiceConfig) -> Choices:
     return Choices(
         releases=[(short, full if short == full else f"{short} ({full})") for full, short in names]
         + [(release, f"{release}, in the vault") for release in config.vault_releases],
-        repos=[repo.name for repo in config.repos],
+        repos=list(dict.fromkeys(repo.name for repo in config.repos)),
         arches=list(arches),
     )
 

@@ -57,8 +57,9 @@ def front_page(frame: Frame, found: FrontPage | None) -> Page:
         f=found,
         images={release: arches for release, arches in images.items() if arches},
         files=[
-            (short_name(config, release), file_name(config, release), repo_file(config, release, found.base))
+            (short_name(config, release), file_name(config, release), text)
             for release in images
+            if (text := repo_file(config, release, found.base))
         ],
         choices=choices(config),
         whereabouts=whereabouts(found.client),
