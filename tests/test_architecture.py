@@ -26,8 +26,6 @@ ALLOWED = {
     # what a distribution publishes, and where the clouds are
     "catalogue": "model",
     "clouds": "model files",
-    # what people and tools write
-    "sources": "model files catalogue clouds",
     # where clients are
     "geo": "model files",
     # what was served
@@ -36,9 +34,9 @@ ALLOWED = {
     "ranking": "model",
     "snapshot": "model catalogue clouds geo ranking",
     "store": "model files settings",
-    # what machines know of mirrors, and tell each other
-    "surveys": "model files logs sources store",
-    "probe": "model files logs catalogue sources store surveys",
+    # what people and tools write, and what machines tell each other of mirrors
+    "sources": "model files logs catalogue clouds store",
+    "probe": "model files logs catalogue sources store",
     # what is decided for the client that asks, and why
     "request": "model catalogue clouds geo",
     "answer": "model catalogue ranking request snapshot",
@@ -47,12 +45,11 @@ ALLOWED = {
     "serving": "model files settings logs store geo snapshot answer request",
     # the programs
     "web": "model catalogue history settings logs store geo snapshot request answer explain render serving",
-    "worker": "model answer files settings logs clouds geo history sources ranking snapshot store surveys",
-    "foreign": "model files catalogue sources request",
-    "simulation": "model files settings logs sources ranking snapshot store surveys worker",
+    "worker": "model answer files settings logs clouds geo history sources ranking snapshot store",
+    "simulation": "model files settings logs sources ranking snapshot store worker",
     "site": "model files settings logs geo snapshot store",
     "cli": "model files settings logs catalogue clouds sources geo history snapshot probe store request"
-    " explain render serving web worker foreign simulation site",
+    " explain render serving web worker simulation site",
     "__main__": "cli",
 }
 

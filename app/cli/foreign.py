@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from app.model import Finding
+from app.model import Finding, ServiceConfig
 
 if TYPE_CHECKING:
-    from app.foreign.draft import WrittenFolder
+    from app.sources.foreign.draft import WrittenFolder
 
 _PATH = click.Path(path_type=Path)
 _DIRECTORY = click.option(
@@ -50,12 +50,13 @@ def mirrormanager(cache: Path, directory: Path) -> None:
     Example:
       mirrorwise import mirrormanager /var/lib/mirrormanager/mirrorlist_cache.proto --to network
     """
-    from app.foreign.draft import write
-    from app.foreign.mirrormanager import SERVICE, CachedNetwork
+    from app.sources.foreign.draft import write
+    from app.sources.foreign.mirrormanager import SERVICE, CachedNetwork
 
     network = CachedNetwork(cache)
     written = write(network.draft(), directory, SERVICE)
-    _tell(directory, written, network.differences(written.config))
+    differences = network.differences(paths_of(written.config))
+    _tell(directory, written, differences)
 
 
 @import_.command()
@@ -72,11 +73,21 @@ def mirrorbits(files: tuple[Path, ...], directory: Path) -> None:
       mirrorwise import mirrorbits mirror.example.org.yml /etc/mirrorbits.conf --to network
     """
     from app.cli.init import beginning
-    from app.foreign.draft import write
-    from app.foreign.mirrorbits import SERVICE, MirrorbitsFiles
+    from app.sources.foreign.draft import write
+    from app.sources.foreign.mirrorbits import SERVICE, MirrorbitsFiles
 
     written = write(MirrorbitsFiles(files).draft(beginning("config.yml").decode()), directory, SERVICE)
     _tell(directory, written, ())
+
+
+def paths_of(config: ServiceConfig) -> Callable[[str, str], str]:
+    """Returns what tells the path, below a mirror, for the `repo=` and `arch=` of a request. It raises
+    QuestionError for a request that has no answer."""
+    from app.request.parameters import ParameterReader
+    from app.request.question import Parser
+
+    parser = Parser(config, ParameterReader(config.selection))
+    return lambda repo, arch: parser.parse_list({"repo": repo, "arch": arch}).path
 
 
 def _tell(directory: Path, written: WrittenFolder, differences: Iterable[Finding]) -> None:

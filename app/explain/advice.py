@@ -44,7 +44,7 @@ ADVICE: Mapping[Exclusion, Advice] = {
     ),
     Exclusion.NOT_CARRIED: Advice(
         "it does not have this repo, arch or release, or its file leaves that out, or only the vault has it",
-        "sync it, or correct `repos`, `arches`, `versions` and `address_optional` in its file",
+        "sync it, or correct `repos`, `arches`, `versions`, `address_optional` and `address_vault` in its file",
     ),
     Exclusion.PROTOCOL: Advice(
         "the client asked for protocols that the mirror does not offer, or that fail",
@@ -55,9 +55,13 @@ ADVICE: Mapping[Exclusion, Advice] = {
         "mend it, or its `A` or `AAAA` record",
     ),
     Exclusion.COUNTRY: Advice(
-        "the client asked for other countries, or `countries` or `exclude_countries` in its file leave out "
-        "the client's",
+        "the client asked for other countries, or to be sent no farther (`fill=`), or `countries` or "
+        "`exclude_countries` in its file leave out the client's",
         "correct its file, if that is not meant",
+    ),
+    Exclusion.AVOIDED: Advice(
+        "the client asked for a list without it (`avoid=`)",
+        "ask the client's admin what fails there",
     ),
     Exclusion.REGION: Advice(
         "it is for a cloud (`cloud_type`) that the client is not in",

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from app.logs import Faults
 from app.model import Mirror, StoreError
 from app.sources.folder import DataFolder
+from app.sources.surveys.own import OwnSurvey, last_shared, shared_tags
+from app.sources.surveys.survey import Survey
 from app.store import Store
-from app.surveys.own import OwnSurvey, last_shared, shared_tags
-from app.surveys.survey import Survey
 
 log = logging.getLogger("mirrorwise.probe")
 

@@ -38,8 +38,8 @@ from app.snapshot.demand import Market, compared
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode, generation_of
 from app.snapshot.status import decode_heartbeat
+from app.sources.surveys.own import shared_tags
 from app.store import open_store
-from app.surveys.own import shared_tags
 from app.worker import memory as remembered
 from app.worker.memory import Memory
 from app.worker.reader import InputReader

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.model import SourceError
+from app.sources.surveys.own import shared_tags
 from app.store import FileStore, Store
-from app.surveys.own import shared_tags
 from app.worker.reader import InputReader
 from app.worker.scans import SharedScans
 

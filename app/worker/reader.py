@@ -21,8 +21,8 @@ from app.sources.gazetteer import Gazetteer
 from app.sources.people_files import PeopleFiles, Written
 from app.sources.place_counts import read_place_counts
 from app.sources.report import by_file
+from app.sources.surveys.known import Known
 from app.store import Blob
-from app.surveys.known import Known
 from app.worker.corrections import CorrectionFiles
 from app.worker.counted import CountedRequests
 from app.worker.geography import GeoFiles, NetworkFiles

@@ -13,9 +13,9 @@ from app.store import file_store
 from app.worker.loop import Worker
 from app.worker.running import run_once
 from tests.conftest import ROOT
-from tests.foreign.caches import Host, Site, fedora
-from tests.foreign.test_mirrorbits import MIRROR
 from tests.servers import environ
+from tests.sources.foreign.caches import Host, Site, fedora
+from tests.sources.foreign.test_mirrorbits import MIRROR
 from tests.web.asking import application_of, asking
 
 

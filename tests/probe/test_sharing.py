@@ -17,10 +17,10 @@ from rich.console import Console
 from app.model import Status
 from app.probe import ProbeOptions, run_probe
 from app.settings import SecretUrl, Settings
+from app.sources.surveys.own import SHARED, last_shared
+from app.sources.surveys.survey import Survey
 from app.store import FileStore, Store
 from app.store.redis import RedisStore
-from app.surveys.own import SHARED, last_shared
-from app.surveys.survey import Survey
 from app.worker.loop import Worker
 from tests.conftest import RedisServer, wait_until
 from tests.probe import fleet as f

@@ -17,8 +17,8 @@ from app.history.tables import mirror_days, place_days
 from app.model import HistoryError, Pass
 from app.ranking.prices import KM_PER_HOUR
 from app.snapshot.demand import Market
+from app.sources.surveys.own import shared_tags
 from app.store import FileStore
-from app.surveys.own import shared_tags
 from app.worker.counted import SHARED, CountedRequests
 from app.worker.loop import Worker
 from app.worker.pricing import EVERY_S

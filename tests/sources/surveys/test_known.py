@@ -14,9 +14,9 @@ import pytest
 from app.logs import Faults
 from app.model import Mirror, MirrorState, Status, StoreError
 from app.sources.folder import DataFolder
+from app.sources.surveys.known import Known
+from app.sources.surveys.own import SHARED, shared_tags
 from app.store import FileStore, Store
-from app.surveys.known import Known
-from app.surveys.own import SHARED, shared_tags
 from tests.builders import NOW, a_repomd, a_state, an_image_directory
 from tests.worker.network import Network
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from app.files import read_bytes
-from app.foreign.draft import Draft
-from app.foreign.yaml_values import Yaml
 from app.model import Finding, SourceError
 from app.model.countries import continent_of, countries, country_code
 from app.model.errors import fault, warning
 from app.sources.base_url import rsync_url
+from app.sources.foreign.draft import Draft
+from app.sources.foreign.yaml_values import Yaml
 from app.sources.mirror_files import MIRROR_NAME
 from app.sources.report import Report
 from app.sources.yaml_file import Mapping as YamlMapping

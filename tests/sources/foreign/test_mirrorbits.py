@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.cli.init import beginning
-from app.foreign.draft import WrittenFolder, write
-from app.foreign.mirrorbits import SERVICE, MirrorbitsFiles
 from app.model import Coordinates, Mirror, SourceError
+from app.sources.foreign.draft import WrittenFolder, write
+from app.sources.foreign.mirrorbits import SERVICE, MirrorbitsFiles
 from app.sources.mirror_files import read_mirror
 
 # As `mirrorbits edit` shows a mirror.

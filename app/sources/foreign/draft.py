@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.files import replace
-from app.foreign.yaml_values import Yaml, as_yaml
 from app.model import Finding, ServiceConfig, Severity, SourceError
 from app.model.errors import fault, warning
 from app.model.words import quoted
 from app.sources.folder import DataFolder
+from app.sources.foreign.yaml_values import Yaml, as_yaml
 from app.sources.gazetteer import Gazetteer
 from app.sources.geofeeds import read_geofeed
 from app.sources.mirror_files import MIRROR_NAME, read_mirror

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.foreign.cache import read_cache
-from app.foreign.draft import WrittenFolder, write
-from app.foreign.mirrormanager import SERVICE, CachedNetwork
-from app.foreign.repositories import Repository, placed
+from app.cli.foreign import paths_of
 from app.model import Mirror, SourceError
 from app.request.parameters import ParameterReader
 from app.request.question import Parser
+from app.sources.foreign.cache import read_cache
+from app.sources.foreign.draft import WrittenFolder, write
+from app.sources.foreign.mirrormanager import SERVICE, CachedNetwork
+from app.sources.foreign.repositories import Repository, placed
 from app.sources.mirror_files import read_mirror
-from tests.foreign.caches import Host, Site, fedora
+from tests.sources.foreign.caches import Host, Site, fedora
 
 EVERYWHERE = {"fedora": ["https://a.example.org/pub/fedora/linux"]}
 ONE_REPO = {"fedora": {("fedora-42", "x86_64"): "releases/42/Everything/x86_64/os"}}
@@ -27,7 +28,7 @@ def imported(folder: Path, site: Site) -> tuple[WrittenFolder, list[str]]:
     """What is written of a site, and the notes about it."""
     network = CachedNetwork(site.write(folder / "mirrorlist_cache.proto"))
     written = write(network.draft(), folder / "network", SERVICE)
-    notes = [*written.lost, *network.differences(written.config)]
+    notes = [*written.lost, *network.differences(paths_of(written.config))]
     return written, [f"{note.file}: {note.message}" for note in notes]
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from app.files import read_bytes
-from app.foreign.wire import Message, WireError
 from app.model import SourceError
 from app.model.errors import fault
+from app.sources.foreign.wire import Message, WireError
 
 MAX_BYTES = 1 << 30
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from app.catalogue.catalogue import major_version
-from app.foreign.yaml_values import Yaml
+from app.sources.foreign.yaml_values import Yaml
 
 RELEASEVER, BASEARCH = "$releasever", "$basearch"
 _NAMED_RELEASES = ("rawhide", "eln")

@@ -11,10 +11,10 @@ from app.logs import Faults
 from app.model import Finding, ImageDirectory, Mirror, MirrorState, ProbeRound, RepomdVersion
 from app.model.errors import fault
 from app.sources.folder import DataFolder
+from app.sources.surveys import merging
+from app.sources.surveys.own import SHARED, OwnSurvey
+from app.sources.surveys.survey import Survey, SurveyError, decode, encode
 from app.store import Store
-from app.surveys import merging
-from app.surveys.own import SHARED, OwnSurvey
-from app.surveys.survey import Survey, SurveyError, decode, encode
 
 log = logging.getLogger("mirrorwise.worker")
 

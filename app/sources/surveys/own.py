@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from app.model import Mirror, MirrorState
 from app.sources.folder import DataFolder
 from app.sources.state_files import StateFiles
+from app.sources.surveys.survey import Survey, SurveyError, decode, encode
 from app.store import NotOursError, Store
-from app.surveys.survey import Survey, SurveyError, decode, encode
 
 SHARED = "survey/"  # + the name of a machine
 

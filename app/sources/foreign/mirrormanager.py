@@ -8,13 +8,17 @@ becomes private. What a host was found to have is not taken over: the prober loo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.foreign.cache import read_cache
-from app.foreign.draft import Draft
-from app.foreign.repositories import (
+from app.model import PROTOCOLS, Finding, MirrorwiseError, SourceError
+from app.model.countries import country_code
+from app.model.errors import fault, warning
+from app.sources.base_url import rsync_url
+from app.sources.foreign.cache import read_cache
+from app.sources.foreign.draft import Draft
+from app.sources.foreign.repositories import (
     Home,
     NamesElsewhere,
     PlacedRepository,
@@ -24,13 +28,7 @@ from app.foreign.repositories import (
     product_keys,
     product_names,
 )
-from app.foreign.yaml_values import Yaml, as_yaml
-from app.model import PROTOCOLS, Finding, ServiceConfig, SourceError
-from app.model.countries import country_code
-from app.model.errors import fault, warning
-from app.request.parameters import ParameterReader, QuestionError
-from app.request.question import Parser
-from app.sources.base_url import rsync_url
+from app.sources.foreign.yaml_values import Yaml, as_yaml
 
 SERVICE = "MirrorManager"
 ORDINARY_MBITS = 1000
@@ -64,14 +62,14 @@ class CachedNetwork:
         self._tell_of_the_rest(len(mirrors))
         return Draft(config, mirrors, rows, self._lost)
 
-    def differences(self, config: ServiceConfig) -> Iterator[Finding]:
+    def differences(self, path_of: Callable[[str, str], str]) -> Iterator[Finding]:
         """Compares, for each name and arch that clients ask for, the directory in the cache with the one that
-        the config sends them to. Yields a finding for each difference."""
-        parser = Parser(config, ParameterReader(config.selection))
+        they are sent to. `path_of` returns its path, or raises MirrorwiseError. Yields a finding for each
+        difference."""
         for name, arch, below in self._asked_for():
             try:
-                path = parser.parse_list({"repo": name, "arch": arch}).path.rstrip("/")
-            except QuestionError as error:
+                path = path_of(name, arch).rstrip("/")
+            except MirrorwiseError as error:
                 yield self._finding(f"repo={name}&arch={arch} is not answered: {error}")
                 continue
             if path != below.rstrip("/"):

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app.model import Content, MirrorState, ProbeRound, RepomdVersion, Status
-from app.surveys.survey import Survey, SurveyError, decode, encode
+from app.sources.surveys.survey import Survey, SurveyError, decode, encode
 from tests.builders import NOW, a_repomd, a_state, an_image_directory, endpoints
 
 KEY = "9.8/baseos/x86_64"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from google.protobuf import wrappers_pb2
 
-from app.foreign.wire import Message, WireError
+from app.sources.foreign.wire import Message, WireError
 
 
 @pytest.mark.parametrize("number", [0, 1, 127, 128, 300, 2**31, 2**63 - 1, -1, -(2**63)])

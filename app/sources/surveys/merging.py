@@ -19,7 +19,7 @@ from typing import TypeVar
 import msgspec
 
 from app.model import ImageDirectory, MirrorState, RepomdVersion, Status
-from app.surveys.survey import Survey
+from app.sources.surveys.survey import Survey
 
 ROUNDS = 3
 UNKNOWN_INTERVAL_S = 3600.0

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from app.model import Content, MirrorState, ProbeRound, RepomdVersion, Status
-from app.surveys.merging import forgotten, is_superseded, merge
-from app.surveys.survey import Survey
+from app.sources.surveys.merging import forgotten, is_superseded, merge
+from app.sources.surveys.survey import Survey
 from tests.builders import NOW, a_repomd, a_state, an_image_directory
 
 MINUTE = timedelta(minutes=1)
