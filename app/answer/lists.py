@@ -98,7 +98,7 @@ def size_of(question: Question) -> int:
     """Returns about how many bytes a question takes in memory."""
     filters = question.filters
     codes = len(filters.countries) + len(filters.exclude_countries)
-    return 800 + 8 * codes + len(question.ignored) + _size_of_names(filters)
+    return 900 + 8 * codes + len(question.ignored) + _size_of_names(filters)
 
 
 def _size_of_names(filters: Filters) -> int:

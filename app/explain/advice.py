@@ -44,7 +44,8 @@ ADVICE: Mapping[Exclusion, Advice] = {
     ),
     Exclusion.NOT_CARRIED: Advice(
         "it does not have this repo, arch or release, or its file leaves that out, or only the vault has it",
-        "sync it, or correct `repos`, `arches`, `versions`, `address_optional` and `address_vault` in its file",
+        "sync it, or correct `repos`, `arches`, `versions`, `address_optional` and `address_vault` in its "
+        "file",
     ),
     Exclusion.PROTOCOL: Advice(
         "the client asked for protocols that the mirror does not offer, or that fail",

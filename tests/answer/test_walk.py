@@ -48,6 +48,12 @@ class Told:
         found = self.state.content if self.state else {}
         return any(key.startswith(asked) and content is verdict for key, content in found.items())
 
+    def lacks(self) -> bool:
+        """Whether the prober did not find what the question is about, or in the vault, the release."""
+        if self.asked.vault:
+            return self.state is not None and self.state.vault.get(self.asked.release) is False
+        return self.has(Content.MISSING)
+
     def carries(self) -> bool:
         mirror, asked = self.mirror, self.asked
         return (
@@ -117,7 +123,7 @@ TRUE: dict[Fate, Callable[[Told], bool]] = {
     Fate.CORRUPT_REPO: lambda told: told.has(Content.CORRUPT),
     Fate.STALE: _stale,
     Fate.STALE_REPO: lambda told: told.has(Content.STALE),
-    Fate.MISSING_REPO: lambda told: told.has(Content.MISSING),
+    Fate.MISSING_REPO: lambda told: told.lacks(),
     Fate.UNDECLARED: lambda told: not told.carries(),
     Fate.IN_VAULT: lambda told: told.asked.vault,
     Fate.PROTOCOL: lambda told: _base(told, told.standing.mirror) is None,
