@@ -112,10 +112,10 @@ class MirrorLists:
     def __init__(self, snapshot: LoadedSnapshot) -> None:
         self.snapshot = snapshot
         self.selections: Memo[tuple[ClientClass, int], Selection] = Memo(
-            SELECTIONS_BYTES, lambda _, selection: 350 + len(selection.packed)
+            SELECTIONS_BYTES, lambda _, selection: 420 + len(selection.packed)
         )
         self._plans: Memo[tuple[str, Filters, bytes], Plan] = Memo(
-            PLANS_BYTES, lambda key, plan: 600 + len(plan.fates) + _size_of_names(key[1])
+            PLANS_BYTES, lambda key, plan: 900 + len(plan.fates) + _size_of_names(key[1])
         )
         self._known: Memo[Question, _Known] = Memo(QUESTIONS_BYTES, lambda question, _: size_of(question))
         self._bases: dict[tuple[str | None, bool, tuple[Protocol, ...]], Bases] = {}
