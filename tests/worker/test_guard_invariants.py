@@ -61,6 +61,16 @@ MADE_UP_FOR = [
     ),
 ]
 
+DUE_AND_A_LOSS = [
+    (1.0, ALL_THERE, ALL_OK),
+    (1.0, each("there disabled disabled disabled disabled there disabled there"), {**ALL_OK, "m4": "down"}),
+    (
+        31.0,
+        each("there disabled disabled disabled there there disabled there"),
+        {**ALL_OK, "m0": "down", "m4": "down", "m7": "down"},
+    ),
+]
+
 
 def written(choice: dict[str, str]) -> Written:
     more: dict[str, dict[str, Any]] = {
@@ -141,6 +151,7 @@ def as_published(mirror: Mirror) -> tuple[str, bool, tuple[str, ...]]:
 @settings(max_examples=60, deadline=None)
 @given(steps)
 @example(MADE_UP_FOR).via("edits that wait take the mirrors that make up for those that others take")
+@example(DUE_AND_A_LOSS).via("the prober loses mirrors of a list when the edits that halve it are due")
 def test_whatever_happens(restarts: bool, steps: list[tuple[float, dict[str, str], dict[str, str]]]) -> None:
     """No list that had known mirrors is emptied. Each edit is compiled, or waits for what people did. Where
     none waits, what is decided is decided again in the same way, by this worker and by the next. An edit that
