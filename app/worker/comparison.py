@@ -160,12 +160,23 @@ class Effect:
     #: How many public mirrors each list had by declaration, at most in the last 24 hours.
     declared_at_most: Ints
 
-    def losers(self, force: Force) -> set[str]:
-        """Returns the mirrors that would be lost where too many are lost. CONFIG stands for those whose own
-        file is not edited."""
-        lost = np.flatnonzero(self._lost[self._is_grave(force)].any(axis=0))
-        names = (self.names[column] for column in lost)
-        return {name if name in self.edited else CONFIG for name in names}
+    def losers(self, fewer: Effect, force: Force) -> set[str]:
+        """Returns which edits that `fewer` does not have take mirrors from lists that lose too many. A list
+        blames those that take what clients get now, or if there are none, those that take what makes up for
+        it. CONFIG stands for the mirrors whose own file is not among these edits."""
+        added, grave = self.edited - fewer.edited, self._is_grave(force)
+        taken = (fewer.kept(self.keys) & ~self._kept)[grave]
+        open_now = taken & self._was_open[grave]
+        taken = np.where(open_now.any(axis=1, keepdims=True), open_now, taken)
+        names = (self.names[column] for column in np.flatnonzero(taken.any(axis=0)))
+        return {name if name in added else CONFIG for name in names} & added
+
+    def kept(self, keys: tuple[str, ...]) -> Marked:
+        """Returns which mirrors would be served to the public for these questions."""
+        rows = {key: row for row, key in enumerate(self.keys)}
+        padded = np.vstack([self._kept, np.zeros((1, len(self.names)), np.bool_)])
+        found: Marked = padded[[rows.get(key, -1) for key in keys]]
+        return found
 
     def losses(self, force: Force) -> tuple[Loss, ...]:
         """Returns the lists that would lose too many."""
@@ -208,11 +219,6 @@ class Effect:
         return kept
 
     @cached_property
-    def _lost(self) -> Marked:
-        lost: Marked = self._was_open & ~self._kept
-        return lost
-
-    @cached_property
     def _had(self) -> Ints:
         return sums(is_served(self.everywhere) & self.everywhere_public)
 
@@ -228,5 +234,5 @@ class Effect:
             keeps = had - sums(is_allowed(self.was) & self.was_public)
             keeps += sums(is_allowed(self.then) & self.then_public)
             grave |= is_grave(np.maximum(had, self.declared_at_most), keeps)
-        found: Marked = grave & self._lost.any(axis=1)
+        found: Marked = grave & (self._was_open & ~self._kept).any(axis=1)
         return found

@@ -81,21 +81,25 @@ def admit(
     if not edits:
         return Admission(written)
     comparison = Comparison(baseline, was, written, measured, edits)
-    if comparison.effect(edits).losers(leeway.force):
+    if comparison.effect(edits).losses(leeway.force):
         comparison = comparison.with_all_mirrors()
-    admitted: set[str] = set()
+    effect = comparison.effect(())
     for group, force in _groups(edits, waiting, leeway):
         candidates = set(group)
-        while candidates and (losers := comparison.effect(admitted | candidates).losers(force) & candidates):
+        while candidates:
+            with_them = comparison.effect(effect.edited | candidates)
+            losers = with_them.losers(effect, force)
+            if not losers:
+                effect = with_them
+                break
             candidates -= _whole(losers, candidates, edits)
-        admitted |= candidates
-    effect, held = comparison.effect(admitted), edits.keys() - admitted
+    held = edits.keys() - effect.edited
     everything = comparison.effect(edits) if held else effect
     return Admission(
-        written=comparison.mixed(admitted),
+        written=comparison.mixed(effect.edited),
         taken=effect.taken,
         waiting={name: edits[name] for name in sorted(held)},
-        stranding=frozenset(_whole(everything.losers(Force.PAST_GUARD) & held, held, edits)),
+        stranding=frozenset(_whole(everything.losers(effect, Force.PAST_GUARD), held, edits)),
         losses=everything.losses(Force.NO) if held else (),
         shrunk=frozenset(loss.question for loss in effect.losses(Force.NO)),
     )

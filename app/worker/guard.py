@@ -68,7 +68,7 @@ class Guard:
             looks.append(3600 * (now // 3600 + 1))  # then other hours are the last 24
         return Guard(
             accepted=Accepted(snapshot, admission.written),
-            numbers=ruling.numbers.after(judgement.counts, admission.shrunk, now),
+            numbers=ruling.numbers.after(judgement.counts, now),
             waiting=admission.waiting,
             verdicts_held_since_s=since_s,
             held=judgement.held,
@@ -80,10 +80,12 @@ class Guard:
         return Baseline(self.accepted, numbers.of_day(now)) if self.accepted else None
 
     def _less(self, admission: Admission, inputs: Inputs) -> LargestNumbers:
-        """Returns the numbers without the mirrors that people's files take away."""
+        """Returns the numbers without the mirrors that people's files take away, and without those of lists
+        that shrink by this: the verdicts are measured by what is left, as the next ones will be."""
         if admission.taken is None or self.accepted is None:
             return self.numbers
-        return self.numbers.less({**admission.taken.counts, **taken_offers(self.accepted, inputs.mirrors)})
+        taken = {**admission.taken.counts, **taken_offers(self.accepted, inputs.mirrors)}
+        return self.numbers.without(admission.shrunk).less(taken)
 
 
 @dataclass(frozen=True)

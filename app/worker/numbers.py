@@ -50,14 +50,18 @@ class LargestNumbers:
             for hour, largest in self._hours.items()
         )
 
-    def after(self, counts: Mapping[str, Counts], forgotten: Collection[str], now: float) -> LargestNumbers:
-        """Returns the numbers after a publication with these. The former ones of lists in `forgotten` do not
-        count any more: their losses were accepted."""
-        hour = int(now // 3600)
-        hours = {
-            before: {question: most for question, most in largest.items() if question not in forgotten}
-            for before, largest in self._recent(now).items()
-        }
+    def without(self, questions: Collection[str]) -> LargestNumbers:
+        """Returns these numbers without those of some lists, whose losses were accepted."""
+        if not questions:
+            return self
+        return LargestNumbers(
+            HourCounts(hour=hour, largest={q: most for q, most in largest.items() if q not in questions})
+            for hour, largest in self._hours.items()
+        )
+
+    def after(self, counts: Mapping[str, Counts], now: float) -> LargestNumbers:
+        """Returns the numbers after a publication with these."""
+        hour, hours = int(now // 3600), self._recent(now)
         hours[hour] = _largest([hours.get(hour, {}), counts])
         kept, later = [], dict[str, Counts]()
         for before in sorted(hours, reverse=True):

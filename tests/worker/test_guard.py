@@ -74,15 +74,15 @@ def test_what_counts(published: list[tuple[float, int]], asked_at_s: float, had:
     published last, for that is what clients get."""
     numbers = LargestNumbers()
     for at_s, count in published:
-        numbers = numbers.after({Q: counts(count)}, (), NOON + at_s)
+        numbers = numbers.after({Q: counts(count)}, NOON + at_s)
     assert numbers.of_day(NOON + asked_at_s)[Q].known == had
 
 
 def test_accepted_loss_is_the_new_measure() -> None:
     """Once a loss was accepted, the next publication is compared with what was left; other lists
     still with their largest."""
-    numbers = LargestNumbers().after({Q: counts(40), "other": counts(40)}, (), NOON)
-    numbers = numbers.after({Q: counts(10), "other": counts(30)}, {Q}, NOON + 1)
+    numbers = LargestNumbers().after({Q: counts(40), "other": counts(40)}, NOON)
+    numbers = numbers.without({Q}).after({Q: counts(10), "other": counts(30)}, NOON + 1)
     largest = numbers.of_day(NOON + 2)
     assert (largest[Q].known, largest["other"].known) == (10, 40)
 
@@ -90,7 +90,7 @@ def test_accepted_loss_is_the_new_measure() -> None:
 def test_what_people_take_away_was_never_there() -> None:
     """Mirrors that files take away are taken off the numbers that verdicts are measured by; how many were
     declared stays, so that a slow removal is measured by the whole day."""
-    numbers = LargestNumbers().after({Q: counts(40, declared=60, well=50)}, (), NOON)
+    numbers = LargestNumbers().after({Q: counts(40, declared=60, well=50)}, NOON)
     less = numbers.less({Q: counts(15, declared=0, well=18), "unknown": counts(3)})
     assert less.of_day(NOON)[Q] == counts(25, declared=60, well=32)
     assert numbers.of_day(NOON)[Q].known == 40
@@ -111,7 +111,7 @@ def test_what_is_left_out_does_not_count(steps: list[tuple[int, dict[str, Counts
     found, now, history = LargestNumbers(), NOON, list[tuple[int, dict[str, Counts]]]()
     for pause_s, published in steps:
         now += pause_s
-        found = found.after(published, (), now)
+        found = found.after(published, now)
         history.append((int(now // 3600), published))
     now += later_s
     oldest = min(int(now // 3600) - 24, max((hour for hour, _ in history), default=0))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.model import Content, Fate, Mirror, Repo, Status
@@ -38,6 +38,38 @@ files = st.fixed_dictionaries(dict.fromkeys(NAMES, how))
 states = st.fixed_dictionaries(dict.fromkeys(NAMES, found))
 minutes = st.sampled_from([1.0, 20.0, 31.0, 600.0])
 steps = st.lists(st.tuples(minutes, files, states), min_size=1, max_size=6)
+
+
+def each(words: str) -> dict[str, str]:
+    """One word for each mirror, in the order of their names."""
+    return dict(zip(NAMES, words.split(), strict=True))
+
+
+ALL_THERE, ALL_OK = dict.fromkeys(NAMES, "there"), dict.fromkeys(NAMES, "ok")
+MADE_UP_FOR = [
+    (1.0, ALL_THERE, ALL_OK),
+    (1.0, ALL_THERE, {**ALL_OK, "m7": "down"}),
+    (
+        1.0,
+        each("there disabled there there disabled private disabled disabled"),
+        each("down down ok ok ok ok down ok"),
+    ),
+    (
+        1.0,
+        each("there disabled disabled disabled private disabled disabled there"),
+        each("down ok ok ok ok ok ok down"),
+    ),
+]
+
+DUE_AND_A_LOSS = [
+    (1.0, ALL_THERE, ALL_OK),
+    (1.0, each("there disabled disabled disabled disabled there disabled there"), {**ALL_OK, "m4": "down"}),
+    (
+        31.0,
+        each("there disabled disabled disabled there there disabled there"),
+        {**ALL_OK, "m0": "down", "m4": "down", "m7": "down"},
+    ),
+]
 
 
 def written(choice: dict[str, str]) -> Written:
@@ -118,6 +150,8 @@ def as_published(mirror: Mirror) -> tuple[str, bool, tuple[str, ...]]:
 @pytest.mark.parametrize("restarts", [False, True], ids=["one worker", "a restart at each step"])
 @settings(max_examples=60, deadline=None)
 @given(steps)
+@example(MADE_UP_FOR).via("edits that wait take the mirrors that make up for those that others take")
+@example(DUE_AND_A_LOSS).via("the prober loses mirrors of a list when the edits that halve it are due")
 def test_whatever_happens(restarts: bool, steps: list[tuple[float, dict[str, str], dict[str, str]]]) -> None:
     """No list that had known mirrors is emptied. Each edit is compiled, or waits for what people did. Where
     none waits, what is decided is decided again in the same way, by this worker and by the next. An edit that

@@ -238,6 +238,45 @@ def test_an_edit_of_the_config(
         assert worker.faults.current == {}
 
 
+def test_an_edit_waits_that_takes_what_others_rely_on(
+    network: Network, store: FileStore, worker: Worker, names: list[str]
+) -> None:
+    """Six mirrors are unreachable while their edits wait. When they are well again they make up for the other
+    six, which people take out, and so are not taken out themselves."""
+    disable(network, *names[5:])
+    network.probed(names[6:], Status.UNREACHABLE, NOON + 1)
+    worker.step(NOON + 1)
+    assert sorted(listed(store)) == names[:6]
+    disable(network, *names[:5])
+    make_private(network, names[5])
+    network.probed(names[6:], at_s=NOON + MINUTE)
+    for at_s in (MINUTE, 32 * MINUTE):
+        worker.step(NOON + at_s)
+        assert sorted(listed(store)) == names[6:]
+        said = worker.faults.current["guard/files"]
+        assert "9.8/baseos/x86_64 would keep 0 of 6 mirrors" in said
+        assert "they would leave a list that had mirrors with the origin" in said
+
+
+def test_the_config_waits_though_files_are_edited(
+    network: Network, store: FileStore, worker: Worker, names: list[str]
+) -> None:
+    """A config by which all mirrors are too old waits for a person. Every mirror file is edited meanwhile:
+    these edits go out, and do not bring the config with them."""
+    network.probed(names, age_s=2 * HOUR)
+    worker.step(NOON + 1)
+    network.config.write_text(CONFIG.replace("origin:", "allowed_outdate: 1h\norigin:"))
+    worker.step(NOON + MINUTE)
+    for name in names:
+        path = network.mirrors / f"{name}.yml"
+        path.write_text(path.read_text().replace("examplelinux", "moved"))
+    for at_s in (2 * MINUTE, 32 * MINUTE):
+        worker.step(NOON + at_s)
+        assert sorted(listed(store)) == names
+        assert address(store, names[0]) == f"https://{names[0]}/moved/"
+        assert worker.faults.current["guard/files"].startswith("edits of config.yml are held back ")
+
+
 def test_both_at_once(network: Network, store: FileStore, worker: Worker, names: list[str]) -> None:
     """People take five of twelve out, and the prober loses all: the edit goes out, the verdicts wait."""
     network.remove(*names[7:])
