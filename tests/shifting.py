@@ -32,18 +32,20 @@ def moved_to(estimate: Mapping[str, float], part: float, *countries: str) -> dic
 
 
 def a_day_later(
-    snapshot: LoadedSnapshot, clients: Mapping[str, float], load_km: dict[str, float], pace: prices.Approach
+    snapshot: LoadedSnapshot,
+    clients: Mapping[str, float],
+    load_km: dict[str, float],
+    approach: prices.Approach,
 ) -> dict[str, float]:
     """Returns the prices after 24 hours. The target is solved once, because it hardly depends on the prices
     to begin with."""
     target = solved(snapshot, clients, load_km).target_km
     market = Market(snapshot, clients)
-    target_km, max_share = market.load_of(target), snapshot.policy.max_share
+    max_share = snapshot.policy.max_share
+    then = prices.most_loaded(market.demand, max_share, market.load_of(target))
     for _ in range(24):
-        now_km = market.load_of(load_km)
-        load_km = pace.step(
-            load_km, target, prices.is_overloaded(market.demand, max_share, now_km, target_km)
-        )
+        now = prices.most_loaded(market.demand, max_share, market.load_of(load_km))
+        load_km = approach.step(load_km, target, prices.is_overloaded(now, then))
     return load_km
 
 

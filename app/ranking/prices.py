@@ -226,11 +226,14 @@ def published(target: Mapping[str, float]) -> dict[str, float]:
     return {name: float(round(km)) for name, km in target.items() if round(km) > 0}
 
 
-def is_overloaded(demand: Demand, max_share: float, now_km: Floats, target_km: Floats) -> bool:
+def most_loaded(demand: Demand, max_share: float, load_km: Floats) -> float:
+    """Returns the share of the mirror that has most at these prices, as a multiple of its cap."""
+    return float((shares(demand, first_mirrors(demand, load_km)) / demand.cap(max_share)).max())
+
+
+def is_overloaded(now: float, then: float) -> bool:
     """Returns whether a mirror has far too much at the prices of now, and would have less at the target
-    prices."""
-    cap = demand.cap(max_share)
-    now, then = (float((shares(demand, first_mirrors(demand, km)) / cap).max()) for km in (now_km, target_km))
+    prices. Both numbers are those of the most loaded mirror."""
     return now > max(OVERLOADED, HELPED * then)
 
 

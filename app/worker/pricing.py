@@ -87,4 +87,5 @@ def solved(snapshot: LoadedSnapshot, clients: Mapping[str, float], start_km: Map
     now_km = market.load_of(start_km)
     load = prices.solve(market.demand, max_share, now_km)
     target.update(zip(market.names, load.tolist(), strict=True))
-    return Solution(target, prices.is_overloaded(market.demand, max_share, now_km, load))
+    now, then = (prices.most_loaded(market.demand, max_share, km) for km in (now_km, load))
+    return Solution(target, prices.is_overloaded(now, then))

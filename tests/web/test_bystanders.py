@@ -18,7 +18,7 @@ from tests.web.asking import variables
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 2.5
+SECONDS = 1.2
 WITHIN_S = 2.0
 ANSWERS = 8
 """So many does each get of those that ask as fast as they can."""
