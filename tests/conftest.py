@@ -16,6 +16,22 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = Path(os.environ.get("MIRRORWISE_REAL_DATA", ROOT.parent / "shared" / "data"))
 
+LONGEST = (
+    *("tests/worker/test_spoiled_files.py", "tests/test_containers.py", "tests/test_install.py"),
+    *(
+        "tests/chaos/test_redis_takeover.py",
+        "tests/web/test_bystanders.py",
+        "tests/ranking/test_real_prices.py",
+    ),
+)
+"""Files of tests that take minutes, if their slow tests are run. They come first, so that none runs alone at
+the end: each file is one process's."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:

@@ -69,7 +69,9 @@ def newer(tmp_path: Path) -> Iterator[NewerClients]:
 @pytest.mark.slow
 def test_librepo(newer: NewerClients, service: Mirrorwise) -> None:
     """librepo takes from a list and from a metalink what the service means to give, in this order."""
-    asked = [[f"{service.url}/{kind}/9/fresh?arch=x86_64", kind] for kind in ("mirrorlist", "metalink")]
+    asked = [
+        [f"{service.url}/{kind}/9/fresh?arch=x86_64", kind, False] for kind in ("mirrorlist", "metalink")
+    ]
     lines = "".join(json.dumps(one) + "\n" for one in asked)
     found = [
         json.loads(line) for line in newer.run("python3", "-c", SCRIPT.read_text(), given=lines).splitlines()

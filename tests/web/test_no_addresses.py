@@ -226,7 +226,7 @@ def test_the_disk_is_full(site: Site) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (900, resource.RLIM_INFINITY))
     for number in range(1, 20):
         site.ask(f"{LIST}&limit={number}")
-    assert site.ask("/mirrors") == {200}
+    assert site.ask(EXPLAIN) == {200}
     check(site)
 
 
