@@ -78,7 +78,7 @@ def test_librepo(newer: NewerClients, service: Mirrorwise) -> None:
     ]
     assert [one["error"] for one in found] == [None, None]
     assert found[0]["mirrors"] == found[1]["mirrors"]
-    assert len(found[0]["mirrors"]) == 2
+    assert len(found[0]["mirrors"]) == 3
     assert found[1]["metalink"]["filename"] == "repomd.xml"
 
 
