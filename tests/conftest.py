@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import shutil
@@ -18,11 +19,7 @@ REAL_DATA = Path(os.environ.get("MIRRORWISE_REAL_DATA", ROOT.parent / "shared" /
 
 LONGEST = (
     *("tests/worker/test_spoiled_files.py", "tests/test_containers.py", "tests/test_install.py"),
-    *(
-        "tests/chaos/test_redis_takeover.py",
-        "tests/web/test_bystanders.py",
-        "tests/ranking/test_real_prices.py",
-    ),
+    "tests/chaos/test_redis_takeover.py",
 )
 """Files of tests that take minutes, if their slow tests are run. They come first, so that none runs alone at
 the end: each file is one process's."""
@@ -31,6 +28,14 @@ the end: each file is one process's."""
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Puts the level of all loggers back, which a command that runs in the process of the tests sets."""
+    level = logging.root.level
+    yield
+    logging.root.setLevel(level)
 
 
 @pytest.hookimpl(hookwrapper=True)
