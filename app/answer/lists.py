@@ -83,6 +83,10 @@ class Selection(msgspec.Struct, frozen=True, gc=False):
         others = int(self.last is not None) if self.packed else len(self.bases)
         return found + [None] * others
 
+    def countries_of(self, snapshot: LoadedSnapshot) -> list[str | None]:
+        """Returns the country of each of the URLs, as `mirrors_of` returns its mirror."""
+        return [mirror.country if mirror else None for mirror in self.mirrors_of(snapshot)]
+
 
 class _Known(NamedTuple):
     """The facts about a question that are remembered, so that a request need not compute them again."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.files import replace, shipped_folder
-from app.model import SourceError
-from app.model.errors import fault
-from app.sources.folder import DataFolder
+from app.sources.folder import DataFolder, require_absent
 
 _BEGINNING = Path(__file__).with_name("beginning")
 _MIRROR = "mirror.example.org.yml"
@@ -22,9 +20,7 @@ def begin(directory: Path) -> list[Path]:
         folder.mirrors(None) / _MIRROR: _MIRROR,
         directory / ".gitignore": "gitignore",
     }
-    there = [path for path in files if path.exists() or path.is_symlink()]
-    if there:
-        raise SourceError([fault(str(path), "is there already, and nothing was written") for path in there])
+    require_absent(files)
     for path, name in files.items():
         replace(path, beginning(name))
     return list(files)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from app.answer.lists import MirrorLists
+from app.answer.walk import row_of
 from app.explain.mirror_report import MirrorSummary
 from app.model import ClientClass, Overall, Pass, Record
 from app.request.question import Question
@@ -48,7 +49,7 @@ def near_mirrors(lists: MirrorLists, client: ClientClass, question: Question) ->
     snapshot, selection = lists.snapshot, lists.select(client, question)
     if not selection.packed:
         return ()
-    ranked = snapshot.rank(lists.walk(client, question).row, client.spread, selection.mirrors)
+    ranked = snapshot.rank(row_of(snapshot, client, question), client.spread, selection.mirrors)
     distances = dict(zip(ranked.indexes, ranked.terms.distance[0].tolist(), strict=True))
     return tuple(
         NearMirror(

@@ -11,6 +11,7 @@ from app.explain.explanation import Explanation
 from app.model import ServiceConfig
 from app.render import maps
 from app.render.html import Frame, Page, curl, page
+from app.request.mirror_filter import arches_of
 from app.snapshot.loaded import LoadedSnapshot
 
 TYPED = ("ip", "mirror")
@@ -29,13 +30,12 @@ class Choices(NamedTuple):
 
 def choices(config: ServiceConfig) -> Choices:
     """Returns what a form offers to ask for."""
-    arches = dict.fromkeys(arch for release in config.releases for arch in config.arches[release])
     names = [(release, short_name(config, release)) for release in newest_first(config)]
     return Choices(
         releases=[(short, full if short == full else f"{short} ({full})") for full, short in names]
         + [(release, f"{release}, in the vault") for release in config.vault_releases],
         repos=list(dict.fromkeys(repo.name for repo in config.repos)),
-        arches=list(arches),
+        arches=arches_of(config),
     )
 
 

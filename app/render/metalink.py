@@ -36,7 +36,7 @@ def metalink(snapshot: LoadedSnapshot, question: Question, selection: Selection)
             "its repomd.xml is not known here."
         )
     current, *older = versions
-    countries = [mirror.country if mirror else None for mirror in selection.mirrors_of(snapshot)]
+    countries = selection.countries_of(snapshot)
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
         '<metalink version="3.0" xmlns="http://www.metalinker.org/" type="dynamic"'

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from app.model import ServiceConfig
+from app.model import ServiceConfig, SourceError
+from app.model.errors import fault
 
 MIRROR_ENDINGS = (".yml", ".yaml")
 STATE_ENDINGS = (".json",)
@@ -41,3 +43,10 @@ class DataFolder:
         """Returns the name by which findings call a path in the data folder, such as "mirrors.d/a.yml" for
         the file of a mirror."""
         return path.relative_to(self.root).as_posix()
+
+
+def require_absent(paths: Iterable[Path]) -> None:
+    """Raises SourceError if anything is at one of these paths, where a new data folder is to be written."""
+    there = [path for path in paths if path.exists() or path.is_symlink()]
+    if there:
+        raise SourceError([fault(str(path), "is there already, and nothing was written") for path in there])

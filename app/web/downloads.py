@@ -54,10 +54,10 @@ def downloaded(lists: MirrorLists, client: ClientClass, download: Download, aske
     location = urls[0]
     if download.secure and not location.startswith("https://"):
         return plain(404, f"There is no https address of this. It is at {location}")
-    countries = [mirror.country if mirror else None for mirror in selection.mirrors_of(snapshot)]
+    countries = selection.countries_of(snapshot)
     headers = list_headers(snapshot, client, question, selection, asked)
     if known is not None and known.is_meta4:
-        located = zip(urls, countries or [None] * len(urls), strict=True)
+        located = zip(urls, countries, strict=True)
         body = meta4.meta4(known.name, known.image, known.directory.seen_at, located)
         return Answer(200, meta4.CONTENT_TYPE, body, headers, selection.reason)
     headers = (*headers, ("Location", location))

@@ -1,10 +1,9 @@
 """Computes load prices beside the worker's loop, and moves the published prices towards them.
 
 The first prices are published at once. After that a price changes by at most 20 km an hour, or 100 km where a
-mirror has been overloaded for hours. Solving takes
-seconds, in which the worker must go on publishing. So a thread solves, nearly all the time inside numpy,
-which lets other threads run. The same thread finds out first how many clients each place has, which may mean
-to wait for a database.
+mirror has been overloaded for hours. Solving takes seconds, in which the worker must go on publishing. So a
+thread solves, nearly all the time inside numpy, which lets other threads run. The same thread finds out first
+how many clients each place has, which may mean to wait for a database.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ and named. So what is written is sound, and what could not be carried over is kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from app.files import replace
 from app.model import Finding, ServiceConfig, Severity, SourceError
 from app.model.errors import fault, warning
 from app.model.words import quoted
-from app.sources.folder import DataFolder
+from app.sources.folder import DataFolder, require_absent
 from app.sources.foreign.yaml_values import Yaml, as_yaml
 from app.sources.gazetteer import Gazetteer
 from app.sources.geofeeds import read_geofeed
@@ -55,7 +54,7 @@ def write(draft: Draft, directory: Path, service: str) -> WrittenFolder:
     already; then nothing is written."""
     folder = DataFolder(directory)
     mirrors, geofeed = folder.mirrors(None), folder.geofeeds / f"{service.lower()}.csv"
-    _refuse([folder.config, mirrors, geofeed])
+    require_absent([folder.config, mirrors, geofeed])
     replace(folder.config, draft.config)
     try:
         config, findings = read_service_config(folder.config)
@@ -90,12 +89,6 @@ def _write_geofeed(path: Path, rows: list[str]) -> list[Finding]:
 
 def _lines(rows: list[str]) -> bytes:
     return "".join(f"{row}\n" for row in rows).encode()
-
-
-def _refuse(paths: Iterable[Path]) -> None:
-    there = [path for path in paths if path.exists() or path.is_symlink()]
-    if there:
-        raise SourceError([fault(str(path), "is there already, and nothing was written") for path in there])
 
 
 def _write_mirror(path: Path, mirror: dict[str, Yaml], config: ServiceConfig) -> list[Finding]:
