@@ -1,19 +1,19 @@
 """The tables of the history's database, and how older schemas become the present one.
 
-The tables hold sums, not requests: each row says how often something was asked for in an hour, a day, a week
-or a month. All times are in UTC and written so that they sort as text: hours as `2026-11-27T14`, days as
+The tables of requests hold sums: each row says how often something was asked for in an hour, a day, a week or
+a month. All times are in UTC and written so that they sort as text: hours as `2026-11-27T14`, days as
 `2026-11-27`, months as `2026-11`; a week is named by the day of its Monday. What is not known is the empty
 text, never NULL, because it is a part of keys.
 
-`hours` counts every request. The other tables count only requests for a list, an ISO list or a download that
-were answered with mirrors (status 200 or 302).
+`hours` counts every request. The other tables of sums count only requests for a list, an ISO list or a
+download that were answered with mirrors (status 200 or 302).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Index, Integer, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -84,6 +84,24 @@ positions = Table(
 again by its beginning: `head` is the SHA-256 of its first `head_bytes` bytes. `collector` is the machine that
 read it, `path` where it was, `is_done` whether no more is expected in it."""
 
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at_s", Float, nullable=False, index=True),
+    Column("mirror", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("evidence", Text),
+    Column("lists", Integer, nullable=False),
+    Column("changes_lists", Boolean, nullable=False),
+    Column("generation", Text),
+    Index("events_of_mirror", "mirror", "at_s"),
+)
+"""What changed, as `model/events.py` says it. `id` is the hash of the event, so that it is there once;
+`mirror` is empty for a publication."""
+
 schema = Table("schema", metadata, Column("version", Integer, nullable=False))
 """One row: the number of migrations that have been made."""
 
@@ -93,8 +111,13 @@ def _first(connection: Connection) -> None:
     metadata.create_all(connection, tables=[*SUMS, positions], checkfirst=False)
 
 
+def _second(connection: Connection) -> None:
+    """Makes the table of events."""
+    metadata.create_all(connection, tables=[events], checkfirst=False)
+
+
 Migration = Callable[[Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+MIGRATIONS: tuple[Migration, ...] = (_first, _second)
 """What makes each version of the schema from the one before. Once released, none of these is ever changed: a
 new version is another function at the end."""

@@ -21,6 +21,7 @@ from app.model.errors import (
     SourceError,
     StoreError,
 )
+from app.model.events import Event, EventKind, MirrorDay
 from app.model.fates import Exclusion, Fate, Overall, Pass
 from app.model.images import Image, ImageDirectory
 from app.model.measured import (
@@ -56,6 +57,8 @@ __all__ = [
     "Count",
     "Endpoint",
     "EpochSeconds",
+    "Event",
+    "EventKind",
     "Exclusion",
     "Family",
     "Fate",
@@ -66,6 +69,7 @@ __all__ = [
     "ImageDirectory",
     "Logo",
     "Mirror",
+    "MirrorDay",
     "MirrorState",
     "MirrorVerdict",
     "MirrorwiseError",
