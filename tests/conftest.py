@@ -8,11 +8,19 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+pytest_plugins = ["tests.once"]
+
+# Where Python is told to write no bytecode, each process of a run, and each that a test starts, would compile
+# the same sources again, which takes longer than most tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = Path(os.environ.get("MIRRORWISE_REAL_DATA", ROOT.parent / "shared" / "data"))

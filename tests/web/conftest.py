@@ -7,21 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import SERVERS, read_settings
-from app.store import file_store
-from app.worker.loop import Worker
-from app.worker.running import run_once
+from app.settings import SERVERS
+from tests.once import with_sample
 from tests.servers import Answer, GunicornServer
 from tests.web.asking import PROXY, Ask, application, asking, kept, variables
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(published_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `var` folder in which the sample network is published."""
-    var = tmp_path_factory.mktemp("published")
-    sample = read_settings(variables(var))
-    assert run_once(Worker(sample, file_store(var)))
-    return var
+    return with_sample(published_sample, tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture(scope="module")
