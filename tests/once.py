@@ -15,6 +15,7 @@ import pytest
 
 from app.geo.copies import VerifiedCopies
 from app.geo.place_scan import start_scan
+from app.geo.places import PlaceTable, load
 from app.settings import read_settings
 from app.snapshot.status import decode_heartbeat, encode_heartbeat
 from app.store import file_store
@@ -69,10 +70,17 @@ def with_sample(published_sample: Path, var: Path) -> Path:
 
 @dataclass(frozen=True)
 class Scanned:
-    """A `var` folder in which a city database was scanned, and the most memory that this took."""
+    """A `var` folder in which city databases were scanned, what was found, and the most memory that this
+    took."""
 
     var: Path
+    table: PlaceTable
     peak_mb: float
+
+    @property
+    def database(self) -> Path:
+        """The places database."""
+        return VerifiedCopies(self.var / "geoip").path_of(self.table.database)
 
     def copied(self, var: Path) -> Path:
         """Makes a `var` folder that a test may change, with the same scan in it."""
@@ -86,11 +94,14 @@ def scanned_dbip(dbip: list[Path], make_once: MakeOnce) -> Scanned:
 
     def make(folder: Path) -> None:
         copies = VerifiedCopies(folder / "var" / "geoip")
-        scan = start_scan([copies.copy(path) for path in dbip], folder / "var" / "scans", copies)
+        scan = start_scan(list(map(copies.copy, dbip)), folder / "var" / "scans", copies)
         _, status, usage = os.wait4(scan._process.pid, 0)
         scan._process.returncode = os.waitstatus_to_exitcode(status)
         scan.result()
         (folder / "peak_mb").write_text(str(usage.ru_maxrss / 1024))
 
     folder = make_once("dbip", make)
-    return Scanned(folder / "var", float((folder / "peak_mb").read_text()))
+    var, copies = folder / "var", VerifiedCopies(folder / "var" / "geoip")
+    table = load(list(map(copies.copy, dbip)), var / "scans", copies)
+    assert table is not None
+    return Scanned(var, table, float((folder / "peak_mb").read_text()))

@@ -311,6 +311,7 @@ def test_help_loads_little() -> None:
     assert not {"numpy", "flask", "yaml", "redis"} & loaded_modules("import app.cli")
 
 
+@pytest.mark.slow
 def test_runs_from_elsewhere(tmp_path: Path, network: Network, variables: dict[str, str]) -> None:
     """The installed command works in any folder; with `LOG_FORMAT=json` every line is an object."""
     program = Path(sys.executable).with_name("mirrorwise")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.settings import read_settings
+from app.store import file_store
+from app.worker.loop import Worker
+from app.worker.running import run_once
 from tests.conftest import ROOT
-from tests.servers import GunicornServer, WorkerProcess, environ
+from tests.servers import GunicornServer, environ
 
 
 class Mirrorwise(GunicornServer):
@@ -13,7 +17,6 @@ class Mirrorwise(GunicornServer):
 
     def __init__(self, data: Path, var: Path) -> None:
         variables = environ(data, var, GEOIP_CITY=str(ROOT / "data" / "geoip" / "city.mmdb"))
-        worker = WorkerProcess(var, variables, "--once")
-        assert worker.process.wait(timeout=60) == 0, worker.said()
+        assert run_once(Worker(read_settings(variables), file_store(var)))
         super().__init__(var, variables, processes=1)
         self.url = f"http://127.0.0.1:{self.port}"

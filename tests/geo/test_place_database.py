@@ -15,7 +15,7 @@ from app.geo.copies import VerifiedCopies
 from app.geo.database import CityDatabase
 from app.geo.mmdb import MmdbFile
 from app.geo.place_lookup import PlaceLookup
-from app.geo.places import load, scan
+from app.geo.places import scan
 from app.model.place import UNKNOWN_PLACE
 from tests.conftest import ROOT
 from tests.geo.databases import dbip as dbip_record
@@ -219,25 +219,17 @@ def test_what_is_equal_is_merged(tmp_path: Path, copies: VerifiedCopies) -> None
 # --- DB-IP City Lite ---------------------------------------------------------------------------------
 
 
-def of_dbip(dbip: list[Path], scanned: Scanned) -> Path:
-    """The places database that the scan has made."""
-    copies = VerifiedCopies(scanned.var / "geoip")
-    table = load([copies.copy(path) for path in dbip], scanned.var / "scans", copies)
-    assert table is not None
-    return copies.path_of(table.database)
-
-
 @pytest.mark.slow
-def test_dbip_is_small(dbip: list[Path], scanned_dbip: Scanned) -> None:
+def test_dbip_is_small(scanned_dbip: Scanned) -> None:
     """The real world is built within 800 MB of memory, and has at most 64 MB (26 MB in 2026)."""
-    assert of_dbip(dbip, scanned_dbip).stat().st_size <= 64e6
+    assert scanned_dbip.database.stat().st_size <= 64e6
     assert scanned_dbip.peak_mb <= 800
 
 
 @pytest.mark.slow
 def test_equal_to_dbip(dbip: list[Path], scanned_dbip: Scanned) -> None:
     """200,000 random addresses of both families, and the edges of many networks, have their places."""
-    assert_equal(dbip, PlaceLookup(of_dbip(dbip, scanned_dbip)), count=200_000)
+    assert_equal(dbip, PlaceLookup(scanned_dbip.database), count=200_000)
 
 
 @pytest.mark.slow
