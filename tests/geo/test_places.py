@@ -211,7 +211,7 @@ def test_the_child_reports_a_folder_it_cannot_write(
 
 @pytest.mark.slow
 def test_dbip(scanned_dbip: Scanned) -> None:
-    """The real world: some 9,000 places; nearly no IPv4 address without a town; and the 7 % of all IPv4
+    """The real world: thousands of places; nearly no IPv4 address without a town; and the 7 % of all IPv4
     addresses that are dark in Columbus, Ohio, are less than 1 % of the clients."""
     table = scanned_dbip.table
     assert 7_000 < len(table.names) < 12_000
