@@ -27,7 +27,7 @@ REAL_DATA = Path(os.environ.get("MIRRORWISE_REAL_DATA", ROOT.parent / "shared" /
 
 LONGEST = (
     *("tests/worker/test_spoiled_files.py", "tests/test_containers.py", "tests/test_install.py"),
-    "tests/chaos/test_redis_takeover.py",
+    *("tests/chaos/test_redis_takeover.py", "tests/web/test_memory.py", "tests/web/test_forged.py"),
 )
 """Files of tests that take minutes, if their slow tests are run. They come first, so that none runs alone at
 the end: each file is one process's."""
