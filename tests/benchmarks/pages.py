@@ -33,8 +33,8 @@ from tests.servers import ask
 
 ROUNDS = 3
 PAIRS, SECONDS = 15, 1
-"""How often lists are asked for, alone and beside pages, and for how long each time. The one comes right after
-the other, so that what else the machine does slows down both."""
+"""How often lists are asked for, alone and right after that beside pages, and for how long each time. What
+else the machine does slows down both."""
 PAGES_PER_S = 10
 CLIENTS = 1000
 OPEN_FILES = 20_000
