@@ -32,10 +32,11 @@ from tests.pages.world import World, a_world
 from tests.servers import ask
 
 ROUNDS = 3
-PAIRS, SECONDS = 15, 1
+PAIRS, SECONDS = 15, 2
 """How often lists are asked for, alone and right after that beside pages, and for how long each time. What
 else the machine does slows down both."""
-PAGES_PER_S = 10
+PAGES_PER_S = 2
+"""As many as nginx lets one client have."""
 CLIENTS = 1000
 OPEN_FILES = 20_000
 BROWSER = {"Accept": "text/html", "Accept-Encoding": "gzip"}
