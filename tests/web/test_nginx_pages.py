@@ -124,6 +124,14 @@ def test_not_kept(site: Deployed, target: str, headers: dict[str, str]) -> None:
     assert [answer.status for answer in answers] == [alone(site, target, headers).status] * 2
 
 
+def test_each_url_by_itself(site: Deployed) -> None:
+    """A page is kept for the host and the scheme that it was asked at: it may hold its own address."""
+    wanted = [("a.example.org", "http"), ("b.example.org", "http"), ("a.example.org", "https")]
+    headers = [{"Host": host, "X_Forwarded_Proto": scheme} for host, scheme in wanted]
+    _, cache = asked(site, *(("/mirrors?sort=age", one) for one in headers * 2))
+    assert cache == ["MISS"] * 3 + ["HIT"] * 3
+
+
 def test_nothing_of_one_client_in_the_pages(site: Deployed) -> None:
     """What is stored in nginx's cache names no client: pages do not depend on who asks."""
     one, other = (
