@@ -21,7 +21,7 @@ from app.model.errors import (
     SourceError,
     StoreError,
 )
-from app.model.events import Event, EventKind, MirrorDay
+from app.model.events import Condition, Event, EventKind, MirrorDay, RecordedEvent, condition_of
 from app.model.fates import Exclusion, Fate, Overall, Pass
 from app.model.images import Image, ImageDirectory
 from app.model.measured import (
@@ -52,6 +52,7 @@ __all__ = [
     "Branding",
     "ClientClass",
     "Cloud",
+    "Condition",
     "Content",
     "Coordinates",
     "Count",
@@ -79,6 +80,7 @@ __all__ = [
     "ProbeRound",
     "Protocol",
     "Record",
+    "RecordedEvent",
     "Repo",
     "RepoName",
     "RepomdVersion",
@@ -91,6 +93,7 @@ __all__ = [
     "Status",
     "StoreError",
     "about",
+    "condition_of",
     "digest_of",
     "main_addresses",
 ]

@@ -6,7 +6,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -14,12 +14,16 @@ import pytest
 
 from app.history import tables
 from app.history.database import open_history
+from app.logs import Faults
+from app.model import EventKind, MirrorDay
 from app.settings import SecretUrl
 from app.snapshot.statistics import Statistics, decode
-from app.store import FileStore, Store
+from app.store import FileStore, Publication, Store
 from app.worker.loop import Worker
 from app.worker.running import run_once
-from app.worker.statistician import EVERY_S, compiled
+from app.worker.statistician import AFTER_EVENTS_S, EVERY_S, Statistician, compiled
+from app.worker.statistics import PublishedPlan
+from tests.happened import event, record
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, Network, generation, listed
 
@@ -85,6 +89,63 @@ def test_no_database(network: Network, store: FileStore, start: StartWorker, nam
     assert worker.faults.current == {}
     assert not list(network.var.glob("history*"))
     assert sorted(listed(store)) == names
+
+
+def test_what_happened_to_mirrors(
+    network: Network, store: FileStore, start: StartWorker, names: list[str]
+) -> None:
+    """What happened to mirrors is published, also where no request was ever counted, and nothing of private
+    ones."""
+    moment = datetime.fromtimestamp(NOON, UTC)
+    history = open_history(network.settings())
+    added = [
+        event(moment - timedelta(hours=6), name, EventKind.ADDED, after="ok")
+        for name in (names[0], "corp.example.com")
+    ]
+    down = event(moment - timedelta(hours=2), names[0], before="ok", after="unreachable")
+    with history.writing() as connection:
+        record(connection, [*added, down])
+    history.close()
+    worker = start()
+    stepped(worker, NOON)
+    data = store.statistics()
+    assert data is not None
+    document = decode(data)
+    assert not document.has_requests
+    assert set(document.histories) == {names[0]}
+    found = document.history_of(names[0])
+    assert found is not None
+    assert found.days[-1] == MirrorDay(up_s=4 * 3600, out_s=2 * 3600)
+    assert found.availability == 4 / 6
+    assert found.events == document.last_events() == (down, added[0])
+    assert worker.faults.current == {}
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        pytest.param([(0, 0), (AFTER_EVENTS_S, 0), (EVERY_S - 1, 0)], [0], id="nothing new"),
+        pytest.param([(0, 0), (1, 3), (AFTER_EVENTS_S, 3)], [0, AFTER_EVENTS_S], id="new events"),
+        pytest.param([(0, 0), (60, 3), (90, 3), (359, 3), (360, 3)], [0, 60, 360], id="once for the same"),
+        pytest.param([(0, 3), (60, 3), (70, 3)], [0], id="events that were there"),
+    ],
+)
+def test_soon_after_events(store: FileStore, looks: list[tuple[float, int]], expected: list[float]) -> None:
+    """New events are published within a minute, and not each by itself."""
+    asked = list[float]()
+
+    def compile_(now: float, _: PublishedPlan) -> bytes:
+        asked.append(now)
+        return b"statistics of %d" % now
+
+    statistician = Statistician(compile_, Faults(logging.getLogger("test")))
+    publication = Publication(generation="g", snapshot=b"", memory=b"", blobs=(), published_at_s=0.0)
+    plan = PublishedPlan(publication, {}, {})
+    for now, written in looks:
+        statistician.step(now, store, lambda: plan, written)
+        statistician.wait()
+        statistician.step(now, store, lambda: plan, written)
+    assert asked == expected
 
 
 def spoil(path: Path) -> None:
