@@ -9,14 +9,15 @@ after its removal, and while the prober has no verdict, nothing is known.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
+from app.history.events import STANDINGS, event_of
 from app.history.tables import events
 from app.model import Condition, EventKind, MirrorDay, RecordedEvent, condition_of
 
@@ -27,7 +28,6 @@ EVENTS_OF_MIRROR = 50
 EVENTS_OF_ALL = 500
 """How many of all events of mirrors are read likewise."""
 SECONDS_OF_DAY = 24 * 3600
-_TELLING = (EventKind.ADDED, EventKind.REMOVED, EventKind.STATUS)
 
 
 class Onset(NamedTuple):
@@ -82,13 +82,13 @@ def _read_onsets(
     connection: Connection, mirrors: Collection[str], since: datetime
 ) -> Mapping[str, list[Onset]]:
     """Returns the onsets of each mirror: the one that held when the first day began, and all later ones."""
-    is_telling = events.c.kind.in_(_TELLING)
+    is_standing = events.c.kind.in_(STANDINGS)
     is_wanted = events.c.mirror.in_(mirrors)
     known = select(events.c.mirror).distinct().where(is_wanted).subquery()
     of_it = events.alias("of_it")
     held = (
         select(of_it.c.id)
-        .where(of_it.c.mirror == known.c.mirror, of_it.c.kind.in_(_TELLING))
+        .where(of_it.c.mirror == known.c.mirror, of_it.c.kind.in_(STANDINGS))
         .where(of_it.c.at_s < since.timestamp())
         .order_by(of_it.c.at_s.desc(), of_it.c.kind.desc())
         .limit(1)
@@ -96,7 +96,7 @@ def _read_onsets(
     )
     columns = (events.c.mirror, events.c.at_s, events.c.kind, events.c.after)
     former = select(*columns).where(events.c.id.in_(select(held).select_from(known)))
-    later = select(*columns).where(is_telling, is_wanted, events.c.at_s >= since.timestamp())
+    later = select(*columns).where(is_standing, is_wanted, events.c.at_s >= since.timestamp())
     rows = [*connection.execute(former), *connection.execute(later)]
     onsets: defaultdict[str, list[Onset]] = defaultdict(list)
     for mirror, at_s, kind, after in sorted(rows, key=lambda row: (row.at_s, row.kind)):
@@ -117,30 +117,11 @@ def _read_events(
         .subquery()
     )
     is_last = (numbered.c.number <= EVENTS_OF_MIRROR) | (numbered.c.overall <= EVENTS_OF_ALL)
-    rows = list(connection.execute(select(numbered).where(is_last).order_by(numbered.c.overall)))
+    rows = connection.execute(select(numbered).where(is_last).order_by(numbered.c.overall))
+    found = [(row.number, event_of(row)) for row in rows]
     by_mirror: defaultdict[str, list[RecordedEvent]] = defaultdict(list)
-    for row in rows:
-        if row.number <= EVENTS_OF_MIRROR:
-            by_mirror[row.mirror].append(_event(row))
-    return _events(row for row in rows if row.overall <= EVENTS_OF_ALL), {
-        name: tuple(found) for name, found in by_mirror.items()
-    }
-
-
-def _events(rows: Iterable[Row[tuple[object, ...]]]) -> tuple[RecordedEvent, ...]:
-    return tuple(map(_event, rows))
-
-
-def _event(row: Row[tuple[object, ...]]) -> RecordedEvent:
-    return RecordedEvent(
-        id=row.id,
-        at=datetime.fromtimestamp(row.at_s, UTC),
-        kind=EventKind(row.kind),
-        mirror=row.mirror or None,
-        before=row.before,
-        after=row.after,
-        evidence=row.evidence,
-        lists=row.lists,
-        changes_lists=row.changes_lists,
-        generation=row.generation,
-    )
+    for place, event in found:
+        if place <= EVENTS_OF_MIRROR:
+            by_mirror[event.mirror or ""].append(event)
+    last = tuple(event for _, event in found[:EVENTS_OF_ALL])
+    return last, {name: tuple(events_of_it) for name, events_of_it in by_mirror.items()}

@@ -32,6 +32,7 @@ from app.model.measured import (
     ProbeRound,
     RepomdVersion,
     Status,
+    lacks,
 )
 from app.model.mirrors import Cloud, Coordinates, Mirror, main_addresses
 from app.model.values import (
@@ -95,5 +96,6 @@ __all__ = [
     "about",
     "condition_of",
     "digest_of",
+    "lacks",
     "main_addresses",
 ]

@@ -6,19 +6,17 @@ same entry in every feed and for ever. Links are absolute, because many readers 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from app.model import RecordedEvent
+from app.model.words import printable
 from app.render import mirror_history
 
 CONTENT_TYPE = "application/atom+xml"
 ENDING = ".atom"
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""The characters that XML 1.0 cannot have."""
 _NOTHING_YET = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -70,8 +68,9 @@ def _time(moment: datetime) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(_NO_XML.sub("\ufffd", text))
+    """Returns a text as XML: without what does not print, much of which XML cannot have."""
+    return escape(printable(text))
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_NO_XML.sub("\ufffd", text))
+    return quoteattr(printable(text))

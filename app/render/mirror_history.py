@@ -1,4 +1,7 @@
-"""Puts what happened to a mirror into words, for pages, feeds and badges."""
+"""Puts what happened to a mirror into words, for pages, feeds and badges.
+
+Mirrors and their files have chosen some of the words in an event, so what does not print is left out.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from itertools import groupby
 from math import floor
 
 from app.model import Event, EventKind, MirrorDay, RecordedEvent
+from app.model.words import printable
 from app.snapshot.mirror_history import BADGE_DAYS, MirrorHistory
 
 LABELS = {
@@ -25,7 +29,12 @@ LABELS = {
 def what_changed(event: Event) -> str:
     """Returns what an event changed, such as "Status: from ok to stale"."""
     change = _change(event.before, event.after)
-    return f"{LABELS[event.kind]}: {change}" if change else LABELS[event.kind]
+    return printable(f"{LABELS[event.kind]}: {change}" if change else LABELS[event.kind])
+
+
+def what_shows_it(event: Event) -> str:
+    """Returns the evidence of an event; nothing if there is none."""
+    return printable(event.evidence or "")
 
 
 def _change(before: str | None, after: str | None) -> str:
@@ -48,8 +57,8 @@ def what_of_lists(event: Event) -> str:
 def account(event: Event) -> str:
     """Returns all that is said of an event, as sentences."""
     sentences = [f"{what_changed(event)}."]
-    if event.evidence:
-        sentences.append(event.evidence if event.evidence.endswith(".") else f"{event.evidence}.")
+    if evidence := what_shows_it(event):
+        sentences.append(evidence if evidence.endswith(".") else f"{evidence}.")
     return " ".join([*sentences, what_of_lists(event)])
 
 

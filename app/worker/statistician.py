@@ -44,32 +44,30 @@ class Statistician:
         self._faults = faults
         self._compiling: Future[bytes | None] | None = None
         self._begun_at = float("-inf")
-        self._read_events = 0
+        self._read_written = 0
         self._waits_since = 0.0
         self._data: bytes | None = None
         self._is_published = True
 
-    def step(
-        self, now: float, store: Store, plan: Callable[[], PublishedPlan], written_events: int = 0
-    ) -> None:
+    def step(self, now: float, store: Store, plan: Callable[[], PublishedPlan], written: int = 0) -> None:
         """Begins to compile if that is due, and publishes what has been compiled. `plan` returns what is
-        published at the moment, and `written_events` is how many events this worker has written to the
-        database. Raises StoreError."""
+        published at the moment, and `written` is how often events have been written to the database. Raises
+        StoreError."""
         if self._compiling is not None:
             self._collect(self._compiling)
-        elif not 0 <= now - self._begun_at < self._pause_s(written_events):
+        elif not 0 <= now - self._begun_at < self._pause_s(written):
             self._begun_at, self._waits_since = now, time.monotonic()
-            self._read_events = written_events
+            self._read_written = written
             self._compiling = begun(partial(self._compile, now, plan()))
         if self._data is not None and not self._is_published:
             store.publish_statistics(self._data)
             self._is_published = True
 
-    def _pause_s(self, written_events: int) -> float:
+    def _pause_s(self, written: int) -> float:
         """Returns how long after a look at the database the next one is due."""
         if self._data is None:
             return UNTIL_FIRST_S
-        return EVERY_S if written_events == self._read_events else AFTER_EVENTS_S
+        return EVERY_S if written == self._read_written else AFTER_EVENTS_S
 
     def was_lost(self) -> None:
         """Notes that the store has lost what was published, so that it is published again."""

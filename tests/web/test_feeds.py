@@ -132,7 +132,7 @@ def test_texts_from_outside(site: Site) -> None:
     site.publish(happened_to(odd))
     (entry,) = site.feed(FEED).entries
     assert "<script>alert(1)</script>" in entry.summary
-    assert "\ufffd\ufffd\ufffd[31m" in entry.summary
+    assert "???[31m??" in entry.summary
     assert b"<script>" not in site.ask(f"/mirrors/{MIRROR}", headers=AS_PAGE).body
 
 

@@ -27,6 +27,7 @@ from tests.happened import event, record
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, Network, generation, listed
 
+EVENTS = "history/events"
 DAY = f"{datetime.fromtimestamp(NOON, UTC):%Y-%m-%d}"
 LATER = NOON + EVERY_S + 1
 
@@ -59,10 +60,11 @@ def requests(store: Store) -> dict[str, int]:
 
 
 def stepped(worker: Worker, now: float) -> None:
-    """A step that begins to compile statistics, and one that publishes them."""
+    """A step that begins to compile statistics, and one that publishes them; and all others until the events
+    are written, too."""
     worker.step(now)
-    worker.wait(now)
-    worker.step(now)
+    while worker.wait(now):
+        worker.step(now)
 
 
 def test_published(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
@@ -72,22 +74,27 @@ def test_published(network: Network, store: FileStore, start: StartWorker, names
     count(network, "corp.example.com", 50)
     worker = start()
     stepped(worker, NOON)
+    stepped(worker, NOON + AFTER_EVENTS_S)  # because of the events of the first step
     assert requests(store) == {names[0]: 20, names[1]: 0, names[2]: 0}
     count(network, names[1], 30)
-    stepped(worker, NOON + EVERY_S - 1)
+    stepped(worker, NOON + AFTER_EVENTS_S + EVERY_S - 1)
     assert requests(store)[names[1]] == 0
-    stepped(worker, LATER)
+    stepped(worker, LATER + AFTER_EVENTS_S)
     assert requests(store) == {names[1]: 30, names[0]: 20, names[2]: 0}
     assert worker.faults.current == {}
 
 
-def test_no_database(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
-    """Where nothing has been counted, nothing is published, nothing is wrong, and no database is made."""
+def test_nothing_counted(store: FileStore, start: StartWorker, names: list[str]) -> None:
+    """Where no request has been counted, nothing is wrong, and the mirrors that came are known all the
+    same."""
     worker = start()
     stepped(worker, NOON)
-    assert published(store) is None
+    stepped(worker, NOON + AFTER_EVENTS_S)
+    data = store.statistics()
+    assert data is not None
+    assert not decode(data).has_requests
+    assert sorted(event.mirror or "" for event in decode(data).last_events()) == names
     assert worker.faults.current == {}
-    assert not list(network.var.glob("history*"))
     assert sorted(listed(store)) == names
 
 
@@ -186,7 +193,7 @@ def test_database_in_trouble(
     assert [text for text in caplog.messages if text.startswith("statistics: ")] == [
         f"statistics: {worker.faults.current['statistics']}"
     ]
-    assert set(worker.faults.current) == {"statistics"}
+    assert set(worker.faults.current) - {EVENTS} == {"statistics"}
     shutil.copyfile(good, path)
     stepped(worker, LATER + 2 * (EVERY_S + 1))
     assert worker.faults.current == {}
@@ -202,7 +209,7 @@ def test_unreachable_database(
     settings = msgspec.structs.replace(network.settings(), history_url=url)
     worker = Worker(settings, store)
     stepped(worker, NOON)
-    assert set(worker.faults.current) == {"statistics"}
+    assert set(worker.faults.current) == {"statistics", EVENTS}
     assert sorted(listed(store)) == names
     assert "secret" not in caplog.text
     worker.stop()
