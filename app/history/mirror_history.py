@@ -9,13 +9,13 @@ after its removal, and while the prober has no verdict, nothing is known.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, select
 
 from app.history.events import STANDINGS, event_of
 from app.history.tables import events
@@ -55,10 +55,23 @@ def read_histories(connection: Connection, mirrors: Collection[str], now: dateti
     """Reads what happened to these mirrors up to a moment, in a transaction."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since, now_s = today - timedelta(days=DAYS - 1), int(now.timestamp())
-    onsets = _read_onsets(connection, mirrors, since)
-    last, by_mirror = _read_events(connection, mirrors, since)
-    days = {name: days_of(onsets[name], int(since.timestamp()), now_s) for name in onsets}
-    return MirrorHistories(since, days, by_mirror, last)
+    onsets: defaultdict[str, list[Onset]] = defaultdict(list)
+    by_mirror: defaultdict[str, list[RecordedEvent]] = defaultdict(list)
+    last: list[RecordedEvent] = []
+    for row in _newest_first(connection, mirrors, since):
+        if row.kind in STANDINGS:
+            onsets[row.mirror].append(_onset(row))
+        for found, most in ((last, EVENTS_OF_ALL), (by_mirror[row.mirror], EVENTS_OF_MIRROR)):
+            if len(found) < most:
+                found.append(event_of(row))
+    for name in mirrors:
+        onsets[name] += _held(connection, name, since)
+    return MirrorHistories(
+        since=since,
+        days={n: days_of(of[::-1], int(since.timestamp()), now_s) for n, of in onsets.items() if of},
+        events={name: tuple(found) for name, found in by_mirror.items()},
+        last=tuple(last),
+    )
 
 
 def days_of(onsets: Sequence[Onset], since_s: int, now_s: int) -> tuple[MirrorDay, ...]:
@@ -78,50 +91,20 @@ def days_of(onsets: Sequence[Onset], since_s: int, now_s: int) -> tuple[MirrorDa
     )
 
 
-def _read_onsets(
-    connection: Connection, mirrors: Collection[str], since: datetime
-) -> Mapping[str, list[Onset]]:
-    """Returns the onsets of each mirror: the one that held when the first day began, and all later ones."""
-    is_standing = events.c.kind.in_(STANDINGS)
-    is_wanted = events.c.mirror.in_(mirrors)
-    known = select(events.c.mirror).distinct().where(is_wanted).subquery()
-    of_it = events.alias("of_it")
-    held = (
-        select(of_it.c.id)
-        .where(of_it.c.mirror == known.c.mirror, of_it.c.kind.in_(STANDINGS))
-        .where(of_it.c.at_s < since.timestamp())
-        .order_by(of_it.c.at_s.desc(), of_it.c.kind.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    columns = (events.c.mirror, events.c.at_s, events.c.kind, events.c.after)
-    former = select(*columns).where(events.c.id.in_(select(held).select_from(known)))
-    later = select(*columns).where(is_standing, is_wanted, events.c.at_s >= since.timestamp())
-    rows = [*connection.execute(former), *connection.execute(later)]
-    onsets: defaultdict[str, list[Onset]] = defaultdict(list)
-    for mirror, at_s, kind, after in sorted(rows, key=lambda row: (row.at_s, row.kind)):
-        onsets[mirror].append(Onset(int(at_s), None if kind == EventKind.REMOVED else condition_of(after)))
-    return onsets
+def _newest_first(connection: Connection, mirrors: Collection[str], since: datetime) -> Iterable[Row[Any]]:
+    """Returns all events of these mirrors since a moment."""
+    is_wanted = events.c.mirror.in_(mirrors) & (events.c.at_s >= since.timestamp())
+    order = (events.c.at_s.desc(), events.c.kind.desc(), events.c.id)
+    return connection.execute(select(events).where(is_wanted).order_by(*order))
 
 
-def _read_events(
-    connection: Connection, mirrors: Collection[str], since: datetime
-) -> tuple[tuple[RecordedEvent, ...], Mapping[str, tuple[RecordedEvent, ...]]]:
-    """Returns the last events of all these mirrors, and those of each."""
-    newest_first = (events.c.at_s.desc(), events.c.id)
-    number = func.row_number().over(partition_by=events.c.mirror, order_by=newest_first).label("number")
-    overall = func.row_number().over(order_by=newest_first).label("overall")
-    numbered = (
-        select(events, number, overall)
-        .where(events.c.mirror.in_(mirrors), events.c.at_s >= since.timestamp())
-        .subquery()
-    )
-    is_last = (numbered.c.number <= EVENTS_OF_MIRROR) | (numbered.c.overall <= EVENTS_OF_ALL)
-    rows = connection.execute(select(numbered).where(is_last).order_by(numbered.c.overall))
-    found = [(row.number, event_of(row)) for row in rows]
-    by_mirror: defaultdict[str, list[RecordedEvent]] = defaultdict(list)
-    for place, event in found:
-        if place <= EVENTS_OF_MIRROR:
-            by_mirror[event.mirror or ""].append(event)
-    last = tuple(event for _, event in found[:EVENTS_OF_ALL])
-    return last, {name: tuple(events_of_it) for name, events_of_it in by_mirror.items()}
+def _held(connection: Connection, mirror: str, at: datetime) -> Iterable[Onset]:
+    """Returns the onset of the condition that a mirror was in just before a moment, if it is known."""
+    is_before = (events.c.mirror == mirror) & (events.c.at_s < at.timestamp()) & events.c.kind.in_(STANDINGS)
+    newest = select(events).where(is_before).order_by(events.c.at_s.desc(), events.c.kind.desc()).limit(1)
+    return map(_onset, connection.execute(newest))
+
+
+def _onset(row: Row[Any]) -> Onset:
+    is_there = row.kind != EventKind.REMOVED
+    return Onset(int(row.at_s), condition_of(row.after) if is_there else None)

@@ -285,6 +285,8 @@ def test_a_bug_costs_statistics_alone(
 
     monkeypatch.setattr("app.worker.loop.compiled", flawed)
     worker = start()
-    stepped(worker, NOON)
+    worker.step(NOON)
+    worker.wait(NOON)
+    worker.step(NOON)
     assert set(worker.faults.current) == {"worker/statistics"}
     assert sorted(listed(store)) == names
