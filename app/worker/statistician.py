@@ -102,11 +102,11 @@ def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | Non
     """Reads the history's database and returns the encoded statistics, or None if it has neither requests nor
     events. Raises HistoryError."""
     history = open_history(settings)
-    if not history.is_there:
-        return None
     moment = datetime.fromtimestamp(now, UTC)
     shown = plan.shown(settings.history_least_shown)
     try:
+        if not history.is_there:
+            return None
         with history.reading() as connection:
             totals = read_totals(connection, moment.date())
             happened = read_histories(connection, shown.mirrors, moment)
