@@ -35,6 +35,7 @@ from app.model import (
 from app.model.words import moment
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.mirror_history import MirrorHistory
 from app.snapshot.schema import ServedMirror
 from app.snapshot.statistics import MirrorRequests
 
@@ -130,6 +131,10 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
     requests: Annotated[
         MirrorRequests | None,
         about("Those in whose answers it was the first, where its report stands alone and they are counted."),
+    ] = None
+    history: Annotated[
+        MirrorHistory | None,
+        about("What happened to it in the last 90 days, where its report stands alone and that is known."),
     ] = None
 
 

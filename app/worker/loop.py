@@ -390,7 +390,10 @@ class Worker:
         if (published := self._published) is not None:
             load_km = self._pricing.load_km
             self._statistician.step(
-                now, self._store, lambda: PublishedPlan(published, load_km, self.reader.clients)
+                now,
+                self._store,
+                lambda: PublishedPlan(published, load_km, self.reader.clients),
+                self._chronicle.written,
             )
 
     def _beat(self, now: float) -> None:
