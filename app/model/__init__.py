@@ -25,6 +25,7 @@ from app.model.events import Event, EventKind, MirrorDay
 from app.model.fates import Exclusion, Fate, Overall, Pass
 from app.model.images import Image, ImageDirectory
 from app.model.measured import (
+    Arrival,
     Content,
     Endpoint,
     MirrorState,
@@ -32,6 +33,7 @@ from app.model.measured import (
     ProbeRound,
     RepomdVersion,
     Status,
+    version_name,
 )
 from app.model.mirrors import Cloud, Coordinates, Mirror, main_addresses
 from app.model.values import (
@@ -49,6 +51,7 @@ from app.model.values import (
 __all__ = [
     "FAMILIES",
     "PROTOCOLS",
+    "Arrival",
     "Branding",
     "ClientClass",
     "Cloud",
@@ -93,4 +96,5 @@ __all__ = [
     "about",
     "digest_of",
     "main_addresses",
+    "version_name",
 ]
