@@ -14,6 +14,7 @@ from typing import Annotated
 import msgspec
 
 from app.model import Count, Record, SnapshotError, about
+from app.snapshot.propagation import PropagationDocument
 from app.snapshot.status import is_possible
 
 SCHEMA = 1
@@ -107,6 +108,8 @@ class StatisticsDocument(Record, frozen=True, kw_only=True):
     schema: int = SCHEMA
     service: msgspec.Raw
     mirrors: Mapping[str, msgspec.Raw] = {}
+    #: How new versions came to the mirrors; None if none was seen yet.
+    propagation: PropagationDocument | None = None
 
     def of_service(self) -> Statistics:
         """Returns the statistics of the whole service."""
@@ -124,10 +127,15 @@ _SERVICES = msgspec.msgpack.Decoder(Statistics)
 _MIRRORS = msgspec.msgpack.Decoder(MirrorRequests)
 
 
-def encode(service: Statistics, mirrors: Mapping[str, MirrorRequests]) -> bytes:
+def encode(
+    service: Statistics,
+    mirrors: Mapping[str, MirrorRequests],
+    propagation: PropagationDocument | None = None,
+) -> bytes:
     """Encodes a statistics document. The statistics of mirrors are by name."""
     encoded = {name: _raw(one) for name, one in mirrors.items()}
-    return msgspec.msgpack.encode(StatisticsDocument(service=_raw(service), mirrors=encoded))
+    document = StatisticsDocument(service=_raw(service), mirrors=encoded, propagation=propagation)
+    return msgspec.msgpack.encode(document)
 
 
 def _raw(record: Record) -> msgspec.Raw:
@@ -141,6 +149,7 @@ def decode(data: bytes) -> StatisticsDocument:
         document = _DOCUMENTS.decode(data)
         service = document.of_service()
         mirrors = {name: _MIRRORS.decode(encoded) for name, encoded in document.mirrors.items()}
+        is_sound = document.propagation is None or document.propagation.is_sound()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable statistics document: {error}") from error
     if document.schema != SCHEMA:
@@ -153,6 +162,7 @@ def decode(data: bytes) -> StatisticsDocument:
         or any(end > date.max.toordinal() for end in days_of_mirrors)
         or days != sorted(set(days))
         or any(name != one.mirror for name, one in mirrors.items())
+        or not is_sound
     ):
         raise SnapshotError("the statistics document is damaged: it has values that are none")
     return document

@@ -28,6 +28,7 @@ from app.snapshot.status import StatusDocument, contents_of, encode_heartbeat
 from app.snapshot.status import encode as encode_status
 from app.store import Blob, BlobError, NotOursError, Publication, Store
 from app.worker import memory as remembered
+from app.worker.arrivals import ArrivalLog, written
 from app.worker.compiling import Ready, compile_admitted
 from app.worker.edits import Leeway
 from app.worker.exchange import Exchange
@@ -67,6 +68,7 @@ class Worker:
         self._handover = Handover(self.faults)
         self._exchange = Exchange(store, self.reader, settings.var_dir)
         self._statistician = Statistician(partial(compiled, settings), self.faults)
+        self._arrivals = ArrivalLog(partial(written, settings), self.faults)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
@@ -103,6 +105,7 @@ class Worker:
                         self._pulse.answer = answer_to(request, self.generation, self.faults.current)
                         self._beat_at = float("-inf")
                     self._attempt("status", lambda: self._publish_status(now))
+                    self._attempt("arrivals", lambda: self._write_arrivals(now))
                     self._attempt("statistics", lambda: self._publish_statistics(now))
             else:
                 self._follow(now)
@@ -133,7 +136,7 @@ class Worker:
         return self._published is not None
 
     def wait(self, now: float) -> bool:
-        """Waits for a running place scan, or else for load prices, or else for statistics. Returns whether
+        """Waits for a running place scan, or else for load prices, or else for the database. Returns whether
         there is something new."""
         scanned = self.reader.geo.scan(wait=True)
         priced = not scanned and self._pricing.collect(now, wait=True)
@@ -141,6 +144,7 @@ class Worker:
             self._note_news(scanned, priced)
             self._seen, self._tried_at = None, float("-inf")
             return True
+        self._arrivals.wait()
         return self._statistician.wait()
 
     def stop(self) -> None:
@@ -185,6 +189,7 @@ class Worker:
         self.generation = legacy.generation
         self._journal.begin(legacy.snapshot)
         self._exchange.begin(now)
+        self._arrivals.begin()
         if force:
             self._handover.end()
             return True
@@ -377,12 +382,19 @@ class Worker:
             self._store.publish_status(data)
         self._status, self._status_at = data, now
 
+    def _write_arrivals(self, now: float) -> None:
+        probe = self.reader.probe
+        self._arrivals.note(probe.states, probe.repomd)
+        self._arrivals.step(now)
+
     def _publish_statistics(self, now: float) -> None:
         if (published := self._published) is not None:
-            load_km = self._pricing.load_km
-            self._statistician.step(
-                now, self._store, lambda: PublishedPlan(published, load_km, self.reader.clients)
-            )
+            self._statistician.step(now, self._store, lambda: self._plan(published))
+
+    def _plan(self, published: Publication) -> PublishedPlan:
+        probe = self.reader.probe
+        interval_s = probe.last_round.interval_s if probe.last_round else None
+        return PublishedPlan(published, self._pricing.load_km, self.reader.clients, probe.states, interval_s)
 
     def _beat(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:

@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.snapshot.statistics import encode
 from app.store import Store
 from app.worker.counted import begun
+from app.worker.propagation import meant, read_propagation
 from app.worker.statistics import PublishedPlan, statistics_of
 
 EVERY_S = 300.0
@@ -92,11 +93,15 @@ def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | Non
     if not history.is_there:
         return None
     moment = datetime.fromtimestamp(now, UTC)
+    shown = plan.shown(settings.history_least_shown)
     try:
         with history.reading() as connection:
             totals = read_totals(connection, moment.date())
+            propagation = read_propagation(
+                connection, meant(shown.mirrors, plan.states, plan.interval_s), moment
+            )
     finally:
         history.close()
-    if not totals.days:
+    if not totals.days and propagation is None:
         return None
-    return encode(*statistics_of(totals, plan.shown(settings.history_least_shown), moment))
+    return encode(*statistics_of(totals, shown, moment), propagation)

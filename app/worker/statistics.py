@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 
 from app.answer.privacy import shown_to_all
 from app.history.totals import DAYS, MIRROR_DAYS, HistoryTotals
+from app.model import MirrorState
 from app.snapshot.demand import Market, compared
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import (
@@ -44,11 +45,14 @@ class Shown:
 @dataclass(frozen=True)
 class PublishedPlan:
     """What a worker has published, with the load prices by mirror and the clients by place that it is made
-    for."""
+    for, and what the prober knows."""
 
     published: Publication
     load_km: Mapping[str, float]
     clients: Mapping[str, float]
+    #: What the prober knows of each mirror, by name, and how often it asks.
+    states: Mapping[str, MirrorState]
+    interval_s: float | None
 
     def shown(self, least: int) -> Shown:
         """Returns that public mirrors are shown, with the shares of clients that they are meant to get."""
