@@ -34,6 +34,7 @@ from app.model import (
 from app.model.words import moment
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.propagation import MirrorDelay
 from app.snapshot.schema import ServedMirror
 from app.snapshot.statistics import MirrorRequests
 
@@ -129,6 +130,10 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
     requests: Annotated[
         MirrorRequests | None,
         about("Those in whose answers it was the first, where its report stands alone and they are counted."),
+    ] = None
+    delay: Annotated[
+        MirrorDelay | None,
+        about("How fast it has new versions, where its report stands alone and that is known."),
     ] = None
 
 

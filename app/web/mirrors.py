@@ -121,4 +121,6 @@ class _Network:
         report = mirror_report(live.snapshot, live.snapshot.number[name], live.states, live.cities, live.held)
         requests = statistics.of_mirror(name) if statistics else None
         share = requests.planned if requests else None
-        return msgspec.structs.replace(report, requests=requests, share=share)
+        propagation = statistics.propagation if statistics else None
+        delay = propagation.of_mirror(name) if propagation else None
+        return msgspec.structs.replace(report, requests=requests, share=share, delay=delay)

@@ -40,7 +40,7 @@ from app.worker.loop import Worker
 from app.worker.running import run_once
 from app.worker.statistics import Shown, statistics_of
 from tests.conftest import REAL_DATA, ROOT
-from tests.served import a_year
+from tests.served import a_month, a_year
 from tests.servers import environ
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -236,11 +236,12 @@ def _images(key: str) -> ImageDirectory:
 
 
 def _count(world: World) -> None:
-    """Publishes statistics of an invented year."""
+    """Publishes statistics of an invented year, and how versions came in a month."""
     pointer = world.store.pointer()
     data = world.store.snapshot(pointer.generation) if pointer else None
     assert pointer is not None and data is not None
     names = [mirror.name for mirror in LoadedSnapshot(pointer.generation, data).mirrors if not mirror.private]
     planned = {name: 1 / len(names) for name in names}
     statistics = statistics_of(a_year(names, places=2000), Shown(10, names, planned), NOW)
-    world.store.publish_statistics(encode(*statistics))
+    keys = [repo.key for repo in expected_repos(world.config)]
+    world.store.publish_statistics(encode(*statistics, a_month(names, keys, NOW)))
