@@ -45,7 +45,7 @@ ALLOWED = {
     "serving": "model files settings logs store geo snapshot answer request",
     # the programs
     "web": "model catalogue history settings logs store geo snapshot request answer explain render serving",
-    "worker": "model answer files settings logs clouds geo history sources ranking snapshot store",
+    "worker": "model answer catalogue files settings logs clouds geo history sources ranking snapshot store",
     "simulation": "model files settings logs sources ranking snapshot store worker",
     "site": "model files settings logs geo snapshot store",
     "cli": "model files settings logs catalogue clouds sources geo history snapshot probe store request"

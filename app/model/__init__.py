@@ -21,7 +21,7 @@ from app.model.errors import (
     SourceError,
     StoreError,
 )
-from app.model.events import Event, EventKind, MirrorDay
+from app.model.events import Condition, Event, EventKind, MirrorDay, RecordedEvent, condition_of
 from app.model.fates import Exclusion, Fate, Overall, Pass
 from app.model.images import Image, ImageDirectory
 from app.model.measured import (
@@ -33,6 +33,7 @@ from app.model.measured import (
     ProbeRound,
     RepomdVersion,
     Status,
+    lacks,
     version_name,
 )
 from app.model.mirrors import Cloud, Coordinates, Mirror, main_addresses
@@ -55,6 +56,7 @@ __all__ = [
     "Branding",
     "ClientClass",
     "Cloud",
+    "Condition",
     "Content",
     "Coordinates",
     "Count",
@@ -82,6 +84,7 @@ __all__ = [
     "ProbeRound",
     "Protocol",
     "Record",
+    "RecordedEvent",
     "Repo",
     "RepoName",
     "RepomdVersion",
@@ -94,7 +97,9 @@ __all__ = [
     "Status",
     "StoreError",
     "about",
+    "condition_of",
     "digest_of",
+    "lacks",
     "main_addresses",
     "version_name",
 ]

@@ -2,45 +2,32 @@
 
 The probers' state files say it, so nothing has to be remembered beyond a restart: a worker that starts or
 takes over writes all of it once more, which changes nothing where it is known. After that, it writes what is
-new. A thread writes, so no publication waits for the database. While that is away, what is to be written is
-kept."""
+new. While the database is away, what is to be written is kept.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures import wait as wait_for
 from functools import partial
 
-from app.history.database import open_history
+from app.history.database import HistoryDatabase
 from app.history.versions import Sightings, VersionKey, add_sightings
 from app.logs import Faults
-from app.model import Arrival, HistoryError, MirrorState, RepomdVersion
-from app.settings import Settings
-from app.worker.counted import begun
+from app.model import Arrival, MirrorState, RepomdVersion
+from app.sources.surveys.known import Known
+from app.worker.history_writer import HistoryWriter
 
-FAULT = "history/propagation"
-RETRY_S = 60.0
-SLOW_AFTER_S = 60.0
-"""The time after which a database that has not answered yet is at fault."""
 MOST_VERSIONS = 2000
 """Of how many versions the arrivals are kept until they are written. There are some 200 repos."""
-
-_ByMirror = dict[str, Arrival]
 
 
 class ArrivalLog:
     """The part of a worker that writes down when mirrors came to have new versions."""
 
-    def __init__(self, write: Callable[[Sightings, float], None], faults: Faults) -> None:
-        """`write` adds to the database what was seen, at a time in epoch seconds. It raises HistoryError."""
-        self._write = write
-        self._faults = faults
-        self._writing: Future[None] | None = None
-        self._written = Sightings({}, {})  # what is being written
-        self._begun_at = self._failed_at = float("-inf")
-        self._waits_since = 0.0
+    def __init__(self, open_: Callable[[], HistoryDatabase], faults: Faults) -> None:
+        """`open_` opens the history's database."""
+        self._writer = HistoryWriter("history/propagation", open_, faults)
+        self._batch: Sightings | None = None  # what is being written, until it is
         self.begin()
 
     def begin(self) -> None:
@@ -48,9 +35,25 @@ class ArrivalLog:
         self._seen: Mapping[str, MirrorState] = {}
         self._origin: Mapping[VersionKey, float] = {}
         self._new: dict[VersionKey, float] = {}
-        self._arrivals: dict[VersionKey, _ByMirror] = {}
+        self._arrivals: dict[VersionKey, dict[str, Arrival]] = {}
 
-    def note(self, states: Mapping[str, MirrorState], repomd: Mapping[str, Sequence[RepomdVersion]]) -> None:
+    def step(self, now: float, known: Known) -> None:
+        """Notes what is new of mirrors and the origin, and begins to write if nothing is being written. `now`
+        is in epoch seconds."""
+        self._note(known.states, known.repomd)
+        if self._writer.collect():
+            self._batch = None
+        if self._batch is None and (self._new or self._arrivals):
+            self._batch = Sightings(self._new, self._arrivals)
+            self._new, self._arrivals = {}, {}
+        if self._batch is not None:
+            self._writer.begin(partial(add_sightings, seen=self._batch, now=now), now)
+
+    def wait(self) -> bool:
+        """Waits for what is being written, for a limited time. Returns whether there was anything."""
+        return self._writer.wait()
+
+    def _note(self, states: Mapping[str, MirrorState], repomd: Mapping[str, Sequence[RepomdVersion]]) -> None:
         """Notes what is new in the states of mirrors and in the origin's versions, newest first by repo."""
         if states is self._seen:
             return
@@ -69,47 +72,6 @@ class ArrivalLog:
         self._seen, self._origin = states, origin
         self._bound()
 
-    def step(self, now: float) -> None:
-        """Begins to write what was noted, or looks whether it has been written. `now` is in epoch seconds."""
-        if self._writing is not None:
-            self._collect(self._writing)
-        elif (self._new or self._arrivals) and not 0 <= now - self._failed_at < RETRY_S:
-            self._begun_at, self._waits_since = now, time.monotonic()
-            self._written = Sightings(self._new, self._arrivals)
-            self._new, self._arrivals = {}, {}
-            self._writing = begun(partial(self._write, self._written, now))
-
-    def wait(self) -> None:
-        """Waits until what is being written is written, for a limited time."""
-        if self._writing is not None:
-            wait_for([self._writing], SLOW_AFTER_S)
-
-    def _collect(self, writing: Future[None]) -> None:
-        """Looks whether a writing has ended. What could not be written is written again later."""
-        if not writing.done():
-            if time.monotonic() - self._waits_since > SLOW_AFTER_S:
-                self._note_fault(f"the database has not answered for {SLOW_AFTER_S:.0f} s")
-            return
-        self._writing = None
-        try:
-            writing.result()
-        except HistoryError as error:
-            self._failed_at = self._begun_at
-            self._note_fault(str(error))
-            self._put_back(self._written)
-        else:
-            self._faults.clear(FAULT)
-
-    def _note_fault(self, problem: str) -> None:
-        self._faults.set(FAULT, f"{problem}; when mirrors got new versions is written down later")
-
-    def _put_back(self, seen: Sightings) -> None:
-        self._new = {**seen.origin, **self._new}
-        for (repo, version), mirrors in seen.mirrors.items():
-            for mirror, arrival in mirrors.items():
-                self._keep((repo, version), mirror, arrival)
-        self._bound()
-
     def _keep(self, key: VersionKey, mirror: str, arrival: Arrival) -> None:
         """Keeps an arrival until it is written. Of two at the same mirror, the earlier counts."""
         kept = self._arrivals.setdefault(key, {})
@@ -120,15 +82,6 @@ class ArrivalLog:
         """Drops the versions that have been kept the longest, beyond `MOST_VERSIONS`."""
         for key in list(self._arrivals)[: max(0, len(self._arrivals) - MOST_VERSIONS)]:
             del self._arrivals[key]
-
-
-def written(settings: Settings, seen: Sightings, now: float) -> None:
-    """Adds what was seen to the history's database, at a time in epoch seconds. Raises HistoryError."""
-    history = open_history(settings)
-    try:
-        add_sightings(history, seen, now)
-    finally:
-        history.close()
 
 
 def new_at_origin(repomd: Mapping[str, Sequence[RepomdVersion]]) -> dict[VersionKey, float]:

@@ -20,6 +20,7 @@ from functools import partial
 
 from app.answer.privacy import is_for_all
 from app.files import Marks
+from app.history.database import open_history
 from app.logs import Faults
 from app.model import SnapshotError, SourceError, StoreError
 from app.settings import Settings
@@ -28,7 +29,8 @@ from app.snapshot.status import StatusDocument, contents_of, encode_heartbeat
 from app.snapshot.status import encode as encode_status
 from app.store import Blob, BlobError, NotOursError, Publication, Store
 from app.worker import memory as remembered
-from app.worker.arrivals import ArrivalLog, written
+from app.worker.arrivals import ArrivalLog
+from app.worker.chronicle import Chronicle
 from app.worker.compiling import Ready, compile_admitted
 from app.worker.edits import Leeway
 from app.worker.exchange import Exchange
@@ -36,7 +38,9 @@ from app.worker.guard import Guard, guard_of
 from app.worker.handover import RETRY_S, Handover
 from app.worker.journal import Journal
 from app.worker.legacy import Copy, copy_of, generation_in, read_legacy
+from app.worker.list_changes import ListChanges
 from app.worker.losses import Force
+from app.worker.mirror_facts import ChronicleMemory
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
@@ -68,7 +72,9 @@ class Worker:
         self._handover = Handover(self.faults)
         self._exchange = Exchange(store, self.reader, settings.var_dir)
         self._statistician = Statistician(partial(compiled, settings), self.faults)
-        self._arrivals = ArrivalLog(partial(written, settings), self.faults)
+        opened = partial(open_history, settings)
+        self._chronicle = Chronicle(opened, self._journal, self.faults, settings.history_days)
+        self._arrivals = ArrivalLog(opened, self.faults)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
@@ -105,8 +111,9 @@ class Worker:
                         self._pulse.answer = answer_to(request, self.generation, self.faults.current)
                         self._beat_at = float("-inf")
                     self._attempt("status", lambda: self._publish_status(now))
-                    self._attempt("arrivals", lambda: self._write_arrivals(now))
+                    self._attempt("arrivals", lambda: self._arrivals.step(now, self.reader.probe))
                     self._attempt("statistics", lambda: self._publish_statistics(now))
+                    self._attempt("events", lambda: self._chronicle.step(now))
             else:
                 self._follow(now)
                 self._attempt("share", lambda: self._exchange.stand_by(now))
@@ -136,16 +143,14 @@ class Worker:
         return self._published is not None
 
     def wait(self, now: float) -> bool:
-        """Waits for a running place scan, or else for load prices, or else for the database. Returns whether
-        there is something new."""
+        """Waits for a place scan, load prices, or the history's database. Returns whether there is news."""
         scanned = self.reader.geo.scan(wait=True)
         priced = not scanned and self._pricing.collect(now, wait=True)
         if scanned or priced:
-            self._note_news(scanned, priced)
+            self._journal.note_news(scanned, priced)
             self._seen, self._tried_at = None, float("-inf")
             return True
-        self._arrivals.wait()
-        return self._statistician.wait()
+        return self._statistician.wait() or self._chronicle.wait() or self._arrivals.wait()
 
     def stop(self) -> None:
         """Gives the lease back, and ends the place scan and the computing of prices that run beside the
@@ -187,7 +192,8 @@ class Worker:
         self._seen = self._ready = None
         self._published = self._status = None
         self.generation = legacy.generation
-        self._journal.begin(legacy.snapshot)
+        self._journal.begin()
+        self._chronicle.begin(memory.chronicle, memory.definitions)
         self._exchange.begin(now)
         self._arrivals.begin()
         if force:
@@ -223,7 +229,7 @@ class Worker:
             return  # no config has ever been good; the fault is named
         self._journal.changed(self._seen, seen)
         self._journal.changed(self._seen_state, state)
-        self._note_news(scanned, priced)
+        self._journal.note_news(scanned, priced)
         self._exchange.was_read()
         self._handover.look(self.reader.stock)
         leeway, load_km = Leeway(now, force), self._pricing.load_km
@@ -239,13 +245,6 @@ class Worker:
         took_s = time.monotonic() - started
         self._pulse.compiled(took_s)
         log.info("compiled %s", self._ready.account(took_s))
-
-    def _note_news(self, scanned: bool, priced: bool) -> None:
-        """Notes why there may be something else to publish, besides files."""
-        if scanned:
-            self._journal.note("the places of a city database")
-        if priced:
-            self._journal.note("load prices")
 
     # --- publishing ----------------------------------------------------------------------------------
 
@@ -263,20 +262,24 @@ class Worker:
 
     def _publish_compiled(self, ready: Ready, now: float) -> None:
         blobs = self.reader.blobs
+        is_new = ready.generation != self.generation or generation_in(self._store) is None
+        changes = ListChanges(self._guard.accepted, ready.guard.accepted) if is_new else None
+        entry = self._chronicle.entry(ready, self.reader.probe.states, changes, now)
         publication = Publication(
             generation=ready.generation,
             snapshot=ready.data,
-            memory=remembered.encode(self._memory(ready.guard, now)),
+            memory=remembered.encode(self._memory(ready.guard, entry.memory, now)),
             blobs=tuple(blob.digest for blob in blobs),
             published_at_s=now,
         )
-        if ready.generation != self.generation or generation_in(self._store) is None:
+        if is_new:
             self._put(publication, blobs)
             self._pulse.publications += 1
-            log.info("published generation %s: %s", ready.generation, self._journal.line(ready.snapshot))
+            log.info("published generation %s: %s", ready.generation, entry.line)
         else:
             self._store.remember(publication.memory)
-            self._journal.forget()
+        self._chronicle.stored(entry)
+        self._journal.forget()
         self.generation, self._published, self._ready = ready.generation, publication, None
         self._published_blobs, self._guard = blobs, ready.guard
         self._copy = Copy(publication.snapshot, publication.memory)
@@ -349,7 +352,7 @@ class Worker:
         self._statistician.was_lost()
         log.info("published generation %s again: the store had %s", self.generation, there)
 
-    def _memory(self, guard: Guard, now: float) -> remembered.Memory:
+    def _memory(self, guard: Guard, chronicle: ChronicleMemory, now: float) -> remembered.Memory:
         written = guard.accepted.written if guard.accepted else None
         return remembered.Memory(
             config=written.config if written else None,
@@ -360,6 +363,7 @@ class Worker:
             verdicts_held_since_s=guard.verdicts_held_since_s,
             load_km=self._pricing.load_km,
             priced_at_s=self._pricing.moved_at_s,
+            chronicle=chronicle,
         )
 
     def _publish_status(self, now: float) -> None:
@@ -382,19 +386,12 @@ class Worker:
             self._store.publish_status(data)
         self._status, self._status_at = data, now
 
-    def _write_arrivals(self, now: float) -> None:
-        probe = self.reader.probe
-        self._arrivals.note(probe.states, probe.repomd)
-        self._arrivals.step(now)
-
     def _publish_statistics(self, now: float) -> None:
         if (published := self._published) is not None:
-            self._statistician.step(now, self._store, lambda: self._plan(published))
-
-    def _plan(self, published: Publication) -> PublishedPlan:
-        probe = self.reader.probe
-        interval_s = probe.last_round.interval_s if probe.last_round else None
-        return PublishedPlan(published, self._pricing.load_km, self.reader.clients, probe.states, interval_s)
+            load_km, reader = self._pricing.load_km, self.reader
+            self._statistician.step(
+                now, self._store, lambda: PublishedPlan(published, load_km, reader.clients, reader.probe)
+            )
 
     def _beat(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:

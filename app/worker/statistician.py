@@ -98,7 +98,7 @@ def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | Non
         with history.reading() as connection:
             totals = read_totals(connection, moment.date())
             propagation = read_propagation(
-                connection, meant(shown.mirrors, plan.states, plan.interval_s), moment
+                connection, meant(shown.mirrors, plan.probe.states, plan.probe.interval_s), moment
             )
     finally:
         history.close()

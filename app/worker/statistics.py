@@ -12,7 +12,6 @@ from datetime import date, datetime, timedelta
 
 from app.answer.privacy import shown_to_all
 from app.history.totals import DAYS, MIRROR_DAYS, HistoryTotals
-from app.model import MirrorState
 from app.snapshot.demand import Market, compared
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import (
@@ -24,6 +23,7 @@ from app.snapshot.statistics import (
     Statistics,
     WeekOfSystems,
 )
+from app.sources.surveys.known import Known
 from app.store import Publication
 
 UNKNOWN = "unknown"
@@ -50,9 +50,7 @@ class PublishedPlan:
     published: Publication
     load_km: Mapping[str, float]
     clients: Mapping[str, float]
-    #: What the prober knows of each mirror, by name, and how often it asks.
-    states: Mapping[str, MirrorState]
-    interval_s: float | None
+    probe: Known
 
     def shown(self, least: int) -> Shown:
         """Returns that public mirrors are shown, with the shares of clients that they are meant to get."""
