@@ -59,7 +59,7 @@ def columns(numbers: Sequence[int], title: str) -> Columns:
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """A line in a picture of curves. It begins with 0 at the left edge, and goes a step to the right with
     each of its heights, which are from 0 to 1. `kind` decides how it looks."""
 
@@ -67,7 +67,7 @@ class Line:
     heights: Sequence[float]
 
 
-def curves(lines: Iterable[Line], steps: int, title: str) -> Markup:
+def curves(lines: Iterable[Curve], steps: int, title: str) -> Markup:
     """Draws lines over each other, the last one on top. `steps` is the width of the picture, and `title` says
     to those who cannot see it what the picture is."""
     path = '<path class="{}" d="M0 100{}"/>'

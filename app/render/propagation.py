@@ -9,7 +9,7 @@ from app.catalogue.catalogue import parse_question_key
 from app.model import ServiceConfig, about
 from app.render import facts
 from app.render.html import Frame, Page, page
-from app.render.pictures import Line
+from app.render.pictures import Curve
 from app.request.mirror_filter import MirrorFilter, arches_of
 from app.snapshot.propagation import AFTER_H, Propagation, RepoPropagation, VersionCounts
 
@@ -78,13 +78,13 @@ def part(one: VersionCounts, after_h: int) -> str:
     return facts.percent(one.had[place] / max(1, one.mirrors)) if place < len(one.had) else ""
 
 
-def lines(report: PropagationReport) -> list[Line]:
+def lines(report: PropagationReport) -> list[Curve]:
     """Returns the lines of the picture, the strongest last: parts of the mirrors that had a version after the
     hours that have passed."""
     versions = report.shown.versions if report.shown else ()
-    drawn = [Line("older", [had / max(1, one.mirrors) for had in one.had]) for one in versions]
-    newest = [Line("newest", one.heights) for one in drawn[:1]]
-    return [*drawn[1:], Line("usual", report.had), *newest]
+    drawn = [Curve("older", [had / max(1, one.mirrors) for had in one.had]) for one in versions]
+    newest = [Curve("newest", one.heights) for one in drawn[:1]]
+    return [*drawn[1:], Curve("usual", report.had), *newest]
 
 
 def url(key: str) -> str:
