@@ -73,7 +73,7 @@ class Arrival(Record, frozen=True, kw_only=True, array_like=True):
     one for each repo of each mirror."""
 
     #: The version (`version_name`).
-    version: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
+    version: Annotated[str, msgspec.Meta(max_length=64)]
     #: When the prober first saw it there, in epoch seconds.
     at_s: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
     #: Whether the prober had seen the mirror without it before. If not, the mirror may have had it for long.

@@ -387,7 +387,7 @@ def delay(seconds: float | None) -> str:
 
 def delay_sentence(one: MirrorDelay) -> str:
     """Returns in a sentence or two how fast a mirror has new versions."""
-    lacking = f" It lacks {one.lacking} that are new." if one.lacking else ""
+    lacking = f" It still lacks {one.lacking} others." if one.lacking else ""
     if one.median_s is None:
         return f"It has had no new version in the last days.{lacking}"
     after = "at once" if one.median_s < 1 else f"{age(one.median_s)} after the origin"

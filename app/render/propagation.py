@@ -13,7 +13,7 @@ from app.render.pictures import Curve
 from app.request.mirror_filter import MirrorFilter, arches_of
 from app.snapshot.propagation import AFTER_H, Propagation, RepoPropagation, VersionCounts
 
-SHOWN_REPOS = 60
+SHOWN_REPOS = 30
 SHOWN_MIRRORS = 20
 SHOWN_HOURS = (1, 4, 24)
 """The hours that the table of all repos has, of those that are counted."""
