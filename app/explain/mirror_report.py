@@ -34,6 +34,7 @@ from app.model import (
 from app.model.words import moment
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.mirror_history import MirrorHistory
 from app.snapshot.propagation import MirrorDelay
 from app.snapshot.schema import ServedMirror
 from app.snapshot.statistics import MirrorRequests
@@ -134,6 +135,10 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
     delay: Annotated[
         MirrorDelay | None,
         about("How fast it has new versions, where its report stands alone and that is known."),
+    ] = None
+    history: Annotated[
+        MirrorHistory | None,
+        about("What happened to it in the last 90 days, where its report stands alone and that is known."),
     ] = None
 
 

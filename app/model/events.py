@@ -1,5 +1,5 @@
-"""Events: what changed about a mirror or in what is published, when, and because of what; and how long a
-mirror was in which condition, which follows from events."""
+"""Events: what changed about a mirror or in what is published, when, and because of what; and conditions,
+which follow from events."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from app.explain.evidence import hours
 from app.model import Branding
 from app.model.words import moment
-from app.render import assets, facts, pictures, statistics
+from app.render import assets, facts, mirror_history, pictures, statistics
 from app.render.assets import Asset
 from app.snapshot.statistics import OTHER, Statistics
 
@@ -125,6 +125,7 @@ def _environment() -> jinja2.Environment:
     environment.globals.update(facts=facts, hours=hours, moment=moment, assets=assets)
     environment.globals.update(NAVIGATION=NAVIGATION, MADE_FROM=_MADE_FROM)
     environment.globals.update(pictures=pictures, statistics=statistics, OTHER=OTHER)
+    environment.globals.update(mirror_history=mirror_history)
     return environment
 
 

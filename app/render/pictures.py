@@ -15,11 +15,13 @@ from math import ceil, log10
 
 from markupsafe import Markup
 
+from app.model import MirrorDay
 from app.render.world import NORTH, SOUTH, WORLD, on_degrees, picture
 
 BAR_PX = 100
 """The length of the bar in a row of a table that stands for the largest of its numbers."""
 SHADES = 5
+SECONDS_OF_DAY = 24 * 3600
 COLUMNS_HEIGHT = 100
 _STEPS = (1, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
@@ -80,6 +82,26 @@ def curves(lines: Iterable[Curve], steps: int, title: str) -> Markup:
         f'<svg class="curves" role="img" aria-label="{title}" viewBox="0 0 {steps} 100" '
         f'preserveAspectRatio="none"><path class="grid" d="{grid}"/>{drawn}</svg>'
     )
+
+
+def conditions(days: Sequence[MirrorDay], title: str) -> Markup:
+    """Draws for each day, from the bottom to the top, for how much of it a mirror was up, stale, and out.
+    What is not known is left empty."""
+    width = max(1, len(days))
+    paths = dict.fromkeys(("ok", "warn", "bad"), "")
+    for x, day in enumerate(days):
+        below = 0.0
+        for kind, seconds in zip(paths, (day.up_s, day.stale_s, day.out_s), strict=True):
+            height = seconds / SECONDS_OF_DAY * COLUMNS_HEIGHT
+            if height:
+                paths[kind] += f"M{x + 0.5} {COLUMNS_HEIGHT - below:.4g}v-{height:.4g}"
+            below += height
+    drawn = "".join(f'<path class="{kind}" d="{path}"/>' for kind, path in paths.items() if path)
+    shape = (
+        f'<svg class="conditions" role="img" aria-label="{title}" viewBox="0 0 {width} {COLUMNS_HEIGHT}" '
+        f'preserveAspectRatio="none">{drawn}</svg>'
+    )
+    return Markup(shape)  # noqa: S704 - numbers, and a title of ours
 
 
 def _round_up(number: int) -> int:

@@ -13,12 +13,11 @@ from typing import Annotated
 import msgspec
 
 from app.model import Count, EpochSeconds, Record, about
+from app.snapshot.mirror_history import Part
 from app.snapshot.status import is_possible
 
 AFTER_H = (1, 2, 4, 8, 16, 24, 48, 96, 168)
 """The hours after which it is counted how many mirrors have a version."""
-
-Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class VersionCounts(Record, frozen=True, kw_only=True):

@@ -1,27 +1,27 @@
-"""The statistics document: what was asked for, by whom in the sum, and which mirrors were sent the clients.
+"""The statistics document: what was asked for, by whom in the sum, which mirrors were sent the clients, and
+what happened to mirrors.
 
-The worker compiles the document from the sums in the database of what was served, and publishes it through
-the store beside the snapshot. It has no addresses, no private mirrors, and nothing that fewer requests have
-in common than `least`. Web processes only show it: no request waits for the database.
+The worker compiles the document from the history's database, and publishes it through the store beside the
+snapshot. It has no addresses of clients, no private mirrors, and nothing that fewer requests have in common
+than `least`. Web processes only show it: no request waits for the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
 import msgspec
 
-from app.model import Count, Record, SnapshotError, about
+from app.model import Count, Record, RecordedEvent, SnapshotError, about
+from app.snapshot.mirror_history import MirrorHistory, Part
 from app.snapshot.propagation import PropagationDocument
 from app.snapshot.status import is_possible
 
 SCHEMA = 1
 OTHER = "other"
 """The name under which everything is summed up that is too small to be shown by itself."""
-
-Part = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Requests(Record, frozen=True, kw_only=True):
@@ -106,8 +106,12 @@ class StatisticsDocument(Record, frozen=True, kw_only=True):
     until they are asked for, because decoded they would take many times the memory."""
 
     schema: int = SCHEMA
+    #: Whether any request has been counted.
+    has_requests: bool
     service: msgspec.Raw
     mirrors: Mapping[str, msgspec.Raw] = {}
+    histories: Mapping[str, msgspec.Raw] = {}
+    events: msgspec.Raw
     #: How new versions came to the mirrors; None if none was seen yet.
     propagation: PropagationDocument | None = None
 
@@ -120,26 +124,46 @@ class StatisticsDocument(Record, frozen=True, kw_only=True):
         encoded = self.mirrors.get(name)
         return None if encoded is None else _MIRRORS.decode(encoded)
 
+    def history_of(self, name: str) -> MirrorHistory | None:
+        """Returns what happened to a mirror; None if nothing is known of it."""
+        encoded = self.histories.get(name)
+        return None if encoded is None else _HISTORIES.decode(encoded)
+
+    def last_events(self) -> tuple[RecordedEvent, ...]:
+        """Returns the last events of all mirrors, the newest first."""
+        return _EVENTS.decode(self.events)
+
 
 # They are made here, because two threads that make one for the same type at the same time crash the process.
 _DOCUMENTS = msgspec.msgpack.Decoder(StatisticsDocument)
 _SERVICES = msgspec.msgpack.Decoder(Statistics)
 _MIRRORS = msgspec.msgpack.Decoder(MirrorRequests)
+_HISTORIES = msgspec.msgpack.Decoder(MirrorHistory)
+_EVENTS = msgspec.msgpack.Decoder(tuple[RecordedEvent, ...])
 
 
 def encode(
     service: Statistics,
     mirrors: Mapping[str, MirrorRequests],
+    histories: Mapping[str, MirrorHistory] | None = None,
+    events: Sequence[RecordedEvent] = (),
     propagation: PropagationDocument | None = None,
 ) -> bytes:
-    """Encodes a statistics document. The statistics of mirrors are by name."""
-    encoded = {name: _raw(one) for name, one in mirrors.items()}
-    document = StatisticsDocument(service=_raw(service), mirrors=encoded, propagation=propagation)
+    """Encodes a statistics document. What mirrors were sent and their histories are by name; `events` are the
+    last ones of all mirrors."""
+    document = StatisticsDocument(
+        has_requests=bool(service.days),
+        service=_raw(service),
+        mirrors={name: _raw(one) for name, one in mirrors.items()},
+        histories={name: _raw(one) for name, one in (histories or {}).items()},
+        events=_raw(events),
+        propagation=propagation,
+    )
     return msgspec.msgpack.encode(document)
 
 
-def _raw(record: Record) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.msgpack.encode(record))
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.msgpack.encode(value))
 
 
 def decode(data: bytes) -> StatisticsDocument:
@@ -147,22 +171,37 @@ def decode(data: bytes) -> StatisticsDocument:
     another schema, or has impossible values."""
     try:
         document = _DOCUMENTS.decode(data)
-        service = document.of_service()
-        mirrors = {name: _MIRRORS.decode(encoded) for name, encoded in document.mirrors.items()}
-        is_sound = document.propagation is None or document.propagation.is_sound()
+        is_sound = _is_sound(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable statistics document: {error}") from error
     if document.schema != SCHEMA:
         problem = f"the statistics document has schema {document.schema}, this program reads {SCHEMA}"
         raise SnapshotError(problem)
-    days = [one.day for one in service.days]
-    days_of_mirrors = (one.first_day.toordinal() + len(one.days) for one in mirrors.values())
-    if (
-        not is_possible(service.compiled_at)
-        or any(end > date.max.toordinal() for end in days_of_mirrors)
-        or days != sorted(set(days))
-        or any(name != one.mirror for name, one in mirrors.items())
-        or not is_sound
-    ):
+    if not is_sound:
         raise SnapshotError("the statistics document is damaged: it has values that are none")
     return document
+
+
+def _is_sound(document: StatisticsDocument) -> bool:
+    """Returns whether all values can be true. Raises what msgspec raises for a part that cannot be read."""
+    service = document.of_service()
+    days = [one.day for one in service.days]
+    return (
+        is_possible(service.compiled_at)
+        and document.has_requests == bool(days)
+        and days == sorted(set(days))
+        and all(_is_sound_mirror(name, _MIRRORS.decode(raw)) for name, raw in document.mirrors.items())
+        and all(_is_sound_history(name, _HISTORIES.decode(raw)) for name, raw in document.histories.items())
+        and all(event.mirror is not None and is_possible(event.at) for event in document.last_events())
+        and (document.propagation is None or document.propagation.is_sound())
+    )
+
+
+def _is_sound_mirror(name: str, mirror: MirrorRequests) -> bool:
+    end = mirror.first_day.toordinal() + len(mirror.days)
+    return name == mirror.mirror and end <= date.max.toordinal()
+
+
+def _is_sound_history(name: str, history: MirrorHistory) -> bool:
+    moments = all(is_possible(event.at) for event in history.events)
+    return name == history.mirror and history.is_possible and moments

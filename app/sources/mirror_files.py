@@ -30,7 +30,8 @@ from app.sources.yaml_file import read_yaml
 MAX_ASNS = 200
 MAX_ASN = 2**32 - 2
 
-MIRROR_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
+MIRROR_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?(?<!\.(?i:atom))")
+"""What a mirror may be called. `.atom` at the end of a mirror's address leads to its feed."""
 _ASN = re.compile(r"(?:AS)?([0-9]{1,10})", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LATITUDE = Bounds(-90, 90)
@@ -155,7 +156,8 @@ def _name(fields: Fields, path: Path) -> str:
             fields.fault("name", "is missing; it should be the mirror's host name")
         return ""
     if not MIRROR_NAME.fullmatch(name):
-        fields.fault("name", f"{quoted(name)} is not made of letters, digits, dots and hyphens")
+        allowed = 'made of letters, digits, dots and hyphens, and without ".atom" at the end'
+        fields.fault("name", f"{quoted(name)} is not {allowed}")
     elif name != path.stem:
         fields.warning("name", f"{quoted(name)} is not the name of the file, which is {quoted(path.stem)}")
     return name

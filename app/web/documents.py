@@ -19,20 +19,30 @@ from werkzeug.datastructures import ETags
 
 from app.answer.memo import Memo
 from app.model import digest_of
-from app.render import html, json, statistics, text
+from app.render import badge, feed, html, json, statistics, text
 from app.render.html import Page
 from app.web.answers import Answer
-from app.web.pages import NO_STORE, PAGE_HEADERS
+from app.web.pages import ASSET_HEADERS, NO_STORE, PAGE_HEADERS
 
 TAG_DIGITS = 32
 """The length of an entity tag: nginx passes on only tags of this length."""
 Kind = Literal["text", "json", "html"]
 """The forms among which the header `Accept` chooses."""
-CONTENT_TYPES: dict[Kind, str] = {
+CONTENT_TYPES: Mapping[Kind, str] = {
     "text": text.CONTENT_TYPE,
     "json": json.CONTENT_TYPE,
     "html": html.CONTENT_TYPE,
 }
+SharedKind = Kind | Literal["csv", "feed", "badge"]
+"""The forms of documents that are the same for all clients."""
+_SHARED_TYPES: Mapping[SharedKind, str] = dict(
+    [
+        *CONTENT_TYPES.items(),
+        ("csv", statistics.CONTENT_TYPE),
+        ("feed", feed.CONTENT_TYPE),
+        ("badge", badge.CONTENT_TYPE),
+    ]
+)
 Parameters = Mapping[str, str]
 
 HEADERS = (NO_STORE, ("Vary", "Accept"))
@@ -40,6 +50,8 @@ SHELF_BYTES = 16 << 20
 """How many bytes of documents of one kind are kept."""
 REVALIDATED = (("Cache-Control", "no-cache"), ("Vary", "Accept"), ("Vary", "Accept-Encoding"))
 """Headers of an answer that a client may keep, if it asks each time whether the answer is still the same."""
+KEPT_FOR_MINUTES = (("Cache-Control", "public, max-age=300"), ("Vary", "Accept-Encoding"))
+"""Headers of a badge: those who look at the page that shows it need not ask for it each time."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,7 @@ class SharedDocument:
     """A document that is the same for all clients. A page changes with the age that it tells of its
     generation, once a minute at most."""
 
-    def __init__(self, kind: Kind | Literal["csv"], content: bytes | Page) -> None:
+    def __init__(self, kind: SharedKind, content: bytes | Page) -> None:
         self._kind = kind
         self._content = content
         self._sent: _Sent | None = None
@@ -100,12 +112,15 @@ class SharedDocument:
     def answer(self, wanted: Wanted) -> Answer:
         """Returns the answer with this document; a 304 if the client has kept this very one."""
         sent = self._as_sent(time.time())
-        content_type = statistics.CONTENT_TYPE if self._kind == "csv" else CONTENT_TYPES[self._kind]
-        headers = [*REVALIDATED, ("ETag", f'W/"{sent.tag}"')]
+        content_type = _SHARED_TYPES[self._kind]
+        kept = KEPT_FOR_MINUTES if self._kind == "badge" else REVALIDATED
+        headers = [*kept, ("ETag", f'W/"{sent.tag}"')]
         if wanted.kept.contains_weak(sent.tag):
             return Answer(304, content_type, b"", tuple(headers))
         if self._kind == "html":
             headers += PAGE_HEADERS
+        elif self._kind == "badge":
+            headers += ASSET_HEADERS
         if wanted.takes_gzip:
             headers.append(("Content-Encoding", "gzip"))
         return Answer(200, content_type, sent.compressed if wanted.takes_gzip else sent.body, tuple(headers))

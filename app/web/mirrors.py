@@ -1,6 +1,8 @@
-"""Makes the answers about the mirrors that are not private: `/mirrors`, `/mirrors/<name>` and `/map`.
+"""Makes the answers about the mirrors that are not private: `/mirrors`, `/mirrors/<name>` and `/map`, feeds
+of what changed, and badges.
 
-They are the same for all clients, as a page or as JSON. What is asked for decides them, and what is served.
+They are the same for all clients. What is asked for decides them, and what is served; a feed also depends on
+the service's own address as the client knows it.
 """
 
 from __future__ import annotations
@@ -12,10 +14,16 @@ import msgspec
 
 from app.answer.privacy import shown_to_all
 from app.explain.explanation import Live, UnknownMirrorError
-from app.explain.mirror_report import MirrorReport, MirrorSummary, mirror_report, mirror_summaries
+from app.explain.mirror_report import (
+    MirrorReport,
+    MirrorSummary,
+    mirror_report,
+    mirror_summaries,
+    mirror_summary,
+)
 from app.explain.mirror_search import find
 from app.model.words import KnownWords
-from app.render import json, mirror_pages
+from app.render import badge, feed, json, mirror_pages
 from app.render.map_page import map_page
 from app.request.mirror_filter import MirrorFilter, read_filter
 from app.serving.current import Current
@@ -47,11 +55,23 @@ class MirrorAnswers:
         """Returns the report about one mirror. Raises UnknownMirrorError if there is no such mirror, or it is
         private."""
         network = self._network_of(serving)
-        known = network.names.get(name)
-        if known is None:
-            raise UnknownMirrorError(name, network.names)
+        known = network.known(name)
         make = network.page_of if wanted.kind == "html" else network.json_of
         return self._answer(network, wanted, f"/mirrors/{known}", partial(make, known))
+
+    def feed(self, serving: Serving, name: str | None, wanted: Wanted) -> Answer:
+        """Returns the feed of what changed about one mirror, or with None about all. Raises
+        UnknownMirrorError."""
+        network = self._network_of(serving)
+        known = network.known(name) if name else None
+        make = partial(network.feed, known, wanted.base)
+        return self._shelf.document((network,), f"feed {wanted.base} {known or ''}", make).answer(wanted)
+
+    def badge(self, serving: Serving, name: str, wanted: Wanted) -> Answer:
+        """Returns the badge of one mirror. Raises UnknownMirrorError."""
+        network = self._network_of(serving)
+        make = partial(network.badge, network.known(name))
+        return self._shelf.document((network,), f"badge {network.known(name)}", make).answer(wanted)
 
     def map(self, serving: Serving, wanted: Wanted) -> Answer:
         """Returns the page with the map of the world or of a continent. Raises QuestionError for a continent
@@ -90,6 +110,14 @@ class _Network:
     def is_of(self, serving: Serving, current: Current) -> bool:
         return serving is self._serving and current.cities is self._live.cities
 
+    def known(self, name: str) -> str:
+        """Returns the name of a mirror as its file spells it. Raises UnknownMirrorError if there is no such
+        mirror, or it is private."""
+        known = self.names.get(name)
+        if known is None:
+            raise UnknownMirrorError(name, self.names)
+        return known
+
     def page(self, chosen: MirrorFilter) -> SharedDocument:
         found = find(self._live.snapshot, self.summaries, chosen)
         frame, config = frame_of(self._serving), self._serving.snapshot.config
@@ -109,6 +137,28 @@ class _Network:
     def json_of(self, name: str) -> SharedDocument:
         return SharedDocument("json", json.document(self._report(name)))
 
+    def feed(self, name: str | None, base: str) -> SharedDocument:
+        statistics, service = self._serving.statistics, self._serving.snapshot.config.site.title
+        if name is None:
+            found = statistics.last_events() if statistics else ()
+            events = [event for event in found if self.names.get(event.mirror or "")]
+            return SharedDocument("feed", feed.feed(service, f"{service}: mirrors", base, "/mirrors", events))
+        history = statistics.history_of(name) if statistics else None
+        title, page = f"{service}: {name}", f"/mirrors/{name}"
+        return SharedDocument(
+            "feed", feed.feed(service, title, base, page, history.events if history else ())
+        )
+
+    def badge(self, name: str) -> SharedDocument:
+        live, statistics = self._live, self._serving.statistics
+        summary = mirror_summary(
+            live.snapshot, live.snapshot.number[name], live.verdicts.get(name), live.held
+        )
+        history = statistics.history_of(name) if statistics else None
+        availability = history.availability_30_days if history else None
+        service = self._serving.snapshot.config.site.title
+        return SharedDocument("badge", badge.badge(service, summary, availability))
+
     @cached_property
     def summaries(self) -> list[MirrorSummary]:
         statistics = self._serving.statistics
@@ -121,6 +171,7 @@ class _Network:
         report = mirror_report(live.snapshot, live.snapshot.number[name], live.states, live.cities, live.held)
         requests = statistics.of_mirror(name) if statistics else None
         share = requests.planned if requests else None
+        history = statistics.history_of(name) if statistics else None
         propagation = statistics.propagation if statistics else None
         delay = propagation.of_mirror(name) if propagation else None
-        return msgspec.structs.replace(report, requests=requests, share=share, delay=delay)
+        return msgspec.structs.replace(report, requests=requests, share=share, history=history, delay=delay)

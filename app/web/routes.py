@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
 from app.explain.inquiry import inquiry_of, with_defaults
-from app.render import assets
+from app.render import assets, feed
 from app.request.clients import Client, Clients, somebody
 from app.request.download import iso_directory, parse_download
 from app.request.parameters import flag
@@ -70,6 +70,9 @@ class Routes:
             "/explain/schema": self.explanation_schema,
             "/mirrors": self.mirrors,
             "/mirrors/<anything:name>": self.mirrors,
+            f"/mirrors{feed.ENDING}": self.mirrors_feed,
+            f"/mirrors/<anything:name>{feed.ENDING}": self.mirrors_feed,
+            "/mirrors/<anything:name>/badge.svg": self.badge,
             "/map": self.map,
             "/propagation": self.propagation,
             "/statistics": self.statistics,
@@ -202,6 +205,12 @@ class Routes:
         if name:
             return respond(self._mirrors.one(serving, name, self._wanted("json")))
         return respond(self._mirrors.all(serving, self._wanted("json")))
+
+    def mirrors_feed(self, name: str | None = None) -> Response:
+        return respond(self._mirrors.feed(self._serving(), name, self._wanted()))
+
+    def badge(self, name: str) -> Response:
+        return respond(self._mirrors.badge(self._serving(), name, self._wanted()))
 
     def map(self) -> Response:
         """Answers with a page, whatever the client prefers: a map is nothing else."""

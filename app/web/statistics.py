@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import msgspec
 
@@ -15,7 +14,7 @@ from app.serving.generation import Serving
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.statistics import Statistics
 from app.web.answers import Answer, plain
-from app.web.documents import Kind, SharedDocument, Shelf, Wanted
+from app.web.documents import SharedDocument, SharedKind, Shelf, Wanted
 from app.web.pages import frame_of
 
 CSV = ".csv"
@@ -46,12 +45,12 @@ class StatisticsAnswers:
         self,
         serving: Serving,
         wanted: Wanted,
-        kind: Kind | Literal["csv"],
+        kind: SharedKind,
         name: str,
         make: Callable[[Statistics], bytes | Page],
     ) -> Answer:
         document = serving.statistics
-        if document is None:
+        if document is None or not document.has_requests:
             return plain(404, "There are no statistics yet.")
         shared = self._shelf.document(
             (serving,),

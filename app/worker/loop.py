@@ -388,10 +388,10 @@ class Worker:
 
     def _publish_statistics(self, now: float) -> None:
         if (published := self._published) is not None:
-            load_km, reader = self._pricing.load_km, self.reader
-            self._statistician.step(
-                now, self._store, lambda: PublishedPlan(published, load_km, reader.clients, reader.probe)
-            )
+            self._statistician.step(now, self._store, lambda: self._plan(published), self._chronicle.written)
+
+    def _plan(self, published: Publication) -> PublishedPlan:
+        return PublishedPlan(published, self._pricing.load_km, self.reader.clients, self.reader.probe)
 
     def _beat(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:

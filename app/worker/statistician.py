@@ -1,4 +1,5 @@
-"""Compiles statistics beside the worker's loop every few minutes, and publishes them through the store.
+"""Compiles statistics beside the worker's loop every few minutes, and soon after something has happened to a
+mirror, and publishes them through the store.
 
 The database may be away, slow or locked, so it is read in a thread, and no publication waits for it. While it
 cannot be read, the statistics that were published last stay.
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from app.history.database import open_history
+from app.history.mirror_history import read_histories
 from app.history.totals import read_totals
 from app.logs import Faults
 from app.model import HistoryError
@@ -22,11 +24,13 @@ from app.snapshot.statistics import encode
 from app.store import Store
 from app.worker.counted import begun
 from app.worker.propagation import meant, read_propagation
-from app.worker.statistics import PublishedPlan, statistics_of
+from app.worker.statistics import PublishedPlan, histories_of, statistics_of
 
 EVERY_S = 300.0
 UNTIL_FIRST_S = 10.0
 """How often the database is looked at until it has given statistics."""
+AFTER_EVENTS_S = 20.0
+"""How long after one look the next one is, if the database has new events."""
 SLOW_AFTER_S = 60.0
 """The time after which a database that has not answered yet is at fault."""
 
@@ -36,26 +40,35 @@ class Statistician:
 
     def __init__(self, compile_: Callable[[float, PublishedPlan], bytes | None], faults: Faults) -> None:
         """`compile_` reads the database at a time in epoch seconds. It returns the encoded statistics; None
-        stands for nothing counted yet."""
+        stands for an empty database."""
         self._compile = compile_
         self._faults = faults
         self._compiling: Future[bytes | None] | None = None
         self._begun_at = float("-inf")
+        self._read_written = 0
         self._waits_since = 0.0
         self._data: bytes | None = None
         self._is_published = True
 
-    def step(self, now: float, store: Store, plan: Callable[[], PublishedPlan]) -> None:
+    def step(self, now: float, store: Store, plan: Callable[[], PublishedPlan], written: int = 0) -> None:
         """Begins to compile if that is due, and publishes what has been compiled. `plan` returns what is
-        published at the moment. Raises StoreError."""
+        published at the moment, and `written` is how often events have been written to the database. Raises
+        StoreError."""
         if self._compiling is not None:
             self._collect(self._compiling)
-        elif not 0 <= now - self._begun_at < (EVERY_S if self._data else UNTIL_FIRST_S):
+        elif not 0 <= now - self._begun_at < self._pause_s(written):
             self._begun_at, self._waits_since = now, time.monotonic()
+            self._read_written = written
             self._compiling = begun(partial(self._compile, now, plan()))
         if self._data is not None and not self._is_published:
             store.publish_statistics(self._data)
             self._is_published = True
+
+    def _pause_s(self, written: int) -> float:
+        """Returns how long after a look at the database the next one is due."""
+        if self._data is None:
+            return UNTIL_FIRST_S
+        return EVERY_S if written == self._read_written else AFTER_EVENTS_S
 
     def was_lost(self) -> None:
         """Notes that the store has lost what was published, so that it is published again."""
@@ -87,8 +100,8 @@ class Statistician:
 
 
 def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | None:
-    """Reads the history's database and returns the encoded statistics, or None if nothing has been counted.
-    Raises HistoryError."""
+    """Reads the history's database and returns the encoded statistics, or None if it has neither requests nor
+    events. Raises HistoryError."""
     history = open_history(settings)
     moment = datetime.fromtimestamp(now, UTC)
     shown = plan.shown(settings.history_least_shown)
@@ -97,11 +110,13 @@ def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | Non
             return None
         with history.reading() as connection:
             totals = read_totals(connection, moment.date())
-            propagation = read_propagation(
-                connection, meant(shown.mirrors, plan.probe.states, plan.probe.interval_s), moment
-            )
+            happened = read_histories(connection, shown.mirrors, moment)
+            known = meant(shown.mirrors, plan.probe.states, plan.probe.interval_s)
+            propagation = read_propagation(connection, known, moment)
     finally:
         history.close()
-    if not totals.days and propagation is None:
+    if not (totals.days or happened.days or happened.events or propagation):
         return None
-    return encode(*statistics_of(totals, shown, moment), propagation)
+    service, mirrors = statistics_of(totals, shown, moment)
+    shares = mirrors if totals.days else {}
+    return encode(service, shares, histories_of(happened), happened.last, propagation)

@@ -1,4 +1,4 @@
-"""Compiles statistics from the sums in the history's database.
+"""Compiles statistics from what is in the history's database.
 
 What is too small is summed up under another name here, and private mirrors are left out here, so that
 nothing of either is ever published.
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.answer.privacy import shown_to_all
+from app.history.mirror_history import MirrorHistories
 from app.history.totals import DAYS, MIRROR_DAYS, HistoryTotals
 from app.snapshot.demand import Market, compared
 from app.snapshot.loaded import LoadedSnapshot
+from app.snapshot.mirror_history import MirrorHistory, history_of
 from app.snapshot.statistics import (
     OTHER,
     DayOfRequests,
@@ -149,3 +151,12 @@ def _of_mirror(totals: HistoryTotals, share: MirrorShare, least: int) -> MirrorR
         days=tuple(by_day.get(str(day), 0) for day in days),
         countries=in_order(totals.mirror_countries.get(share.mirror, {}), least),
     )
+
+
+def histories_of(found: MirrorHistories) -> Mapping[str, MirrorHistory]:
+    """Compiles the history of each mirror of which anything is known, by its name."""
+    first_day = found.since.date()
+    return {
+        name: history_of(name, first_day, found.days.get(name, ()), found.events.get(name, ()))
+        for name in sorted(found.days.keys() | found.events.keys())
+    }

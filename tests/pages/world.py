@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from app.catalogue.catalogue import carries, expected_isos, expected_repos
 from app.model import (
     Content,
     Endpoint,
+    EventKind,
     Image,
     ImageDirectory,
     Mirror,
     MirrorState,
     ProbeRound,
+    RecordedEvent,
     RepomdVersion,
     ServiceConfig,
     Status,
@@ -38,8 +41,9 @@ from app.sources.service_config import read_service_config
 from app.store import FileStore, file_store
 from app.worker.loop import Worker
 from app.worker.running import run_once
-from app.worker.statistics import Shown, statistics_of
+from app.worker.statistics import Shown, histories_of, statistics_of
 from tests.conftest import REAL_DATA, ROOT
+from tests.happened import event, ninety_days
 from tests.served import a_month, a_year
 from tests.servers import environ
 
@@ -236,12 +240,28 @@ def _images(key: str) -> ImageDirectory:
 
 
 def _count(world: World) -> None:
-    """Publishes statistics of an invented year, and how versions came in a month."""
+    """Publishes statistics of an invented year, what happened to mirrors in 90 days of it, and how versions
+    came to them in a month."""
     pointer = world.store.pointer()
     data = world.store.snapshot(pointer.generation) if pointer else None
     assert pointer is not None and data is not None
     names = [mirror.name for mirror in LoadedSnapshot(pointer.generation, data).mirrors if not mirror.private]
     planned = {name: 1 / len(names) for name in names}
     statistics = statistics_of(a_year(names, places=2000), Shown(10, names, planned), NOW)
+    odd = _events_with_hostile_texts()
+    happened = ninety_days([name for name in names if name not in HOSTILE], NOW)
+    happened = replace(happened, events={**happened.events, **odd})
     keys = [repo.key for repo in expected_repos(world.config)]
-    world.store.publish_statistics(encode(*statistics, a_month(names, keys, NOW)))
+    spread = a_month(names, keys, NOW)
+    world.store.publish_statistics(encode(*statistics, histories_of(happened), happened.last, spread))
+
+
+def _events_with_hostile_texts() -> dict[str, tuple[RecordedEvent, ...]]:
+    texts = (MARKUP, LONG, RIGHT_TO_LEFT)
+    return {
+        name: tuple(
+            event(NOW - timedelta(hours=hour), name, kind, before=text, after=f"{text}!", evidence=text)
+            for hour, (kind, text) in enumerate(product(EventKind, texts))
+        )
+        for name in HOSTILE
+    }

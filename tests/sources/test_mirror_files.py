@@ -287,6 +287,7 @@ def test_a_choice_of_nothing_known_is_a_fault(tmp_path: Path, key: str) -> None:
         ),
         pytest.param("name: mirror.example.org", "name: a/b", 1, "letters, digits", id="name with a slash"),
         pytest.param("name: mirror.example.org", "name: .hidden", 1, "letters, digits", id="hidden name"),
+        pytest.param("name: mirror.example.org", "name: a.Atom", 1, 'without ".atom"', id="name as a feed"),
         pytest.param(
             "name: mirror.example.org", 'name: "a\\nb"', 1, "letters, digits", id="name with a newline"
         ),

@@ -51,6 +51,9 @@ def alone(site: Deployed, target: str, headers: dict[str, str]) -> Answer:
         "/mirrors?q=fra1.example.net&format=json",
         ONE,
         f"{ONE}?format=json",
+        f"{ONE}.atom",
+        f"{ONE}/badge.svg",
+        "/mirrors.atom",
         "/map",
         "/map?continent=EU",
         "/isos",
@@ -69,6 +72,7 @@ def alone(site: Deployed, target: str, headers: dict[str, str]) -> Answer:
 )
 def test_kept_for_all(site: Deployed, target: str, headers: dict[str, str]) -> None:
     """The second client gets what the first one got, from the cache: what the service alone would send."""
+    headers = {**headers, "Host": "mirrors.example.org"}
     (_, second), cache = asked(site, (target, headers), (target, headers))
     own = alone(site, target, headers)
     assert cache[1] == "HIT"
@@ -89,6 +93,39 @@ def test_each_form_by_itself(site: Deployed) -> None:
         assert gzip.decompress(packed.body) == page.body
 
 
+PICTURE = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+READER = "application/atom+xml, application/rss+xml;q=0.9, */*;q=0.1"
+
+
+@pytest.mark.parametrize(("target", "accept"), [(f"{ONE}/badge.svg", PICTURE), ("/mirrors.atom", READER)])
+def test_kept_whatever_is_accepted(site: Deployed, target: str, accept: str) -> None:
+    """A badge and a feed have one form, which is kept for all."""
+    host = {"Host": "any.example.org"}
+    forms = (host, *({**host, "Accept": one} for one in ("*/*", accept, PAGE)))
+    answers, cache = asked(site, *((target, form) for form in forms))
+    assert cache[1:] == ["HIT"] * 3
+    assert len({answer.body for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(
+    ("hosts", "is_kept"),
+    [
+        pytest.param(("mirrors.example.org", "lists.example.org"), True, id="names"),
+        pytest.param(("mirrors.example.org:8080", "mirrors.example.org"), True, id="ports"),
+        pytest.param(("192.0.2.1", "192.0.2.2"), False, id="addresses"),
+        pytest.param(("Mirrors.Example.org", "LISTS.example.org"), False, id="capitals"),
+    ],
+)
+def test_feeds_by_host(site: Deployed, hosts: tuple[str, str], is_kept: bool) -> None:
+    """A feed has the links of the host that the client asked, whoever asked before."""
+    target = "/mirrors.atom?q=hosts"
+    for _ in range(2):
+        answers, cache = asked(site, *((target, {"Host": host}) for host in hosts))
+        for host, answer in zip(hosts, answers, strict=True):
+            assert f"<id>http://{host}/mirrors.atom</id>".encode() in answer.body
+    assert cache == (["HIT"] * 2 if is_kept else [""] * 2)
+
+
 @pytest.mark.parametrize(
     ("target", "headers"),
     [
@@ -102,6 +139,8 @@ def test_each_form_by_itself(site: Deployed) -> None:
         pytest.param("/mirrors?q=caf%C3%A9", {}, id="encoded"),
         pytest.param("/mirrors?country=atlantis", {}, id="bad value"),
         pytest.param("/mirrors/mirror.nowhere.example.net", {}, id="no such mirror"),
+        pytest.param("/mirrors/mirror.nowhere.example.net.atom", {}, id="no such feed"),
+        pytest.param(f"{ONE}/badge.png", {}, id="no such badge"),
         pytest.param("/mirrors", {"Accept": "text/html;q=0.1,application/json"}, id="odd Accept"),
         pytest.param("/mirrors", {"Accept_Encoding": "gzip;q=0"}, id="odd Accept-Encoding"),
         pytest.param("/mirrors", {"If_None_Match": '"x"'}, id="condition"),

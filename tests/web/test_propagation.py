@@ -35,7 +35,7 @@ class Site:
 
     def publish(self, *mirrors: str) -> None:
         sums = statistics_of(a_year(mirrors, places=10), Shown(10, mirrors, {}), NOW)
-        self.store.publish_statistics(encode(*sums, a_month(mirrors, REPOS, NOW)))
+        self.store.publish_statistics(encode(*sums, propagation=a_month(mirrors, REPOS, NOW)))
         self.current.refresh()
 
     def report(self, target: str) -> PropagationReport:

@@ -6,7 +6,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -14,15 +14,22 @@ import pytest
 
 from app.history import tables
 from app.history.database import open_history
+from app.logs import Faults
+from app.model import EventKind, MirrorDay
 from app.settings import SecretUrl
 from app.snapshot.statistics import Statistics, decode
-from app.store import FileStore, Store
+from app.sources.folder import DataFolder
+from app.sources.surveys.known import Known
+from app.store import FileStore, Publication, Store
 from app.worker.loop import Worker
 from app.worker.running import run_once
-from app.worker.statistician import EVERY_S, compiled
+from app.worker.statistician import AFTER_EVENTS_S, EVERY_S, Statistician, compiled
+from app.worker.statistics import PublishedPlan
+from tests.happened import event, record
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, Network, generation, listed
 
+EVENTS = "history/events"
 DAY = f"{datetime.fromtimestamp(NOON, UTC):%Y-%m-%d}"
 LATER = NOON + EVERY_S + 1
 
@@ -55,10 +62,11 @@ def requests(store: Store) -> dict[str, int]:
 
 
 def stepped(worker: Worker, now: float) -> None:
-    """A step that begins to compile statistics, and one that publishes them."""
+    """A step that begins to compile statistics, and one that publishes them; and all others until the events
+    are written, too."""
     worker.step(now)
-    worker.wait(now)
-    worker.step(now)
+    while worker.wait(now):
+        worker.step(now)
 
 
 def test_published(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
@@ -68,23 +76,86 @@ def test_published(network: Network, store: FileStore, start: StartWorker, names
     count(network, "corp.example.com", 50)
     worker = start()
     stepped(worker, NOON)
+    stepped(worker, NOON + AFTER_EVENTS_S)  # because of the events of the first step
     assert requests(store) == {names[0]: 20, names[1]: 0, names[2]: 0}
     count(network, names[1], 30)
-    stepped(worker, NOON + EVERY_S - 1)
+    stepped(worker, NOON + AFTER_EVENTS_S + EVERY_S - 1)
     assert requests(store)[names[1]] == 0
-    stepped(worker, LATER)
+    stepped(worker, LATER + AFTER_EVENTS_S)
     assert requests(store) == {names[1]: 30, names[0]: 20, names[2]: 0}
     assert worker.faults.current == {}
 
 
-def test_no_database(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
-    """Where nothing has been counted, nothing is published, nothing is wrong, and no database is made."""
+def test_nothing_counted(store: FileStore, start: StartWorker, names: list[str]) -> None:
+    """Where no request has been counted, nothing is wrong, and the mirrors that came are known all the
+    same."""
     worker = start()
     stepped(worker, NOON)
-    assert published(store) is None
+    stepped(worker, NOON + AFTER_EVENTS_S)
+    data = store.statistics()
+    assert data is not None
+    assert not decode(data).has_requests
+    assert sorted(event.mirror or "" for event in decode(data).last_events()) == names
     assert worker.faults.current == {}
-    assert not list(network.var.glob("history*"))
     assert sorted(listed(store)) == names
+
+
+def test_what_happened_to_mirrors(
+    network: Network, store: FileStore, start: StartWorker, names: list[str]
+) -> None:
+    """What happened to mirrors is published, also where no request was ever counted, and nothing of private
+    ones."""
+    moment = datetime.fromtimestamp(NOON, UTC)
+    history = open_history(network.settings())
+    added = [
+        event(moment - timedelta(hours=6), name, EventKind.ADDED, after="ok")
+        for name in (names[0], "corp.example.com")
+    ]
+    down = event(moment - timedelta(hours=2), names[0], before="ok", after="unreachable")
+    with history.writing() as connection:
+        record(connection, [*added, down])
+    history.close()
+    worker = start()
+    stepped(worker, NOON)
+    data = store.statistics()
+    assert data is not None
+    document = decode(data)
+    assert not document.has_requests
+    assert set(document.histories) == {names[0]}
+    found = document.history_of(names[0])
+    assert found is not None
+    assert found.days[-1] == MirrorDay(up_s=4 * 3600, out_s=2 * 3600)
+    assert found.availability == 4 / 6
+    assert found.events == document.last_events() == (down, added[0])
+    assert worker.faults.current == {}
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        pytest.param([(0, 0), (AFTER_EVENTS_S, 0), (EVERY_S - 1, 0)], [0], id="nothing new"),
+        pytest.param([(0, 0), (1, 3), (AFTER_EVENTS_S, 3)], [0, AFTER_EVENTS_S], id="new events"),
+        pytest.param([(0, 0), (60, 3), (90, 3), (359, 3), (360, 3)], [0, 60, 360], id="once for the same"),
+        pytest.param([(0, 3), (60, 3), (70, 3)], [0], id="events that were there"),
+    ],
+)
+def test_soon_after_events(store: FileStore, looks: list[tuple[float, int]], expected: list[float]) -> None:
+    """New events are published within a minute, and not each by itself."""
+    asked = list[float]()
+
+    def compile_(now: float, _: PublishedPlan) -> bytes:
+        asked.append(now)
+        return b"statistics of %d" % now
+
+    faults = Faults(logging.getLogger("test"))
+    statistician = Statistician(compile_, faults)
+    publication = Publication(generation="g", snapshot=b"", memory=b"", blobs=(), published_at_s=0.0)
+    plan = PublishedPlan(publication, {}, {}, Known(DataFolder(store.directory), faults, "a machine"))
+    for now, written in looks:
+        statistician.step(now, store, lambda: plan, written)
+        statistician.wait()
+        statistician.step(now, store, lambda: plan, written)
+    assert asked == expected
 
 
 def spoil(path: Path) -> None:
@@ -125,7 +196,7 @@ def test_database_in_trouble(
     assert [text for text in caplog.messages if text.startswith("statistics: ")] == [
         f"statistics: {worker.faults.current['statistics']}"
     ]
-    assert set(worker.faults.current) == {"statistics"}
+    assert set(worker.faults.current) - {EVENTS} == {"statistics"}
     shutil.copyfile(good, path)
     stepped(worker, LATER + 2 * (EVERY_S + 1))
     assert worker.faults.current == {}
@@ -141,7 +212,7 @@ def test_unreachable_database(
     settings = msgspec.structs.replace(network.settings(), history_url=url)
     worker = Worker(settings, store)
     stepped(worker, NOON)
-    assert set(worker.faults.current) == {"statistics"}
+    assert set(worker.faults.current) == {"statistics", EVENTS}
     assert sorted(listed(store)) == names
     assert "secret" not in caplog.text
     worker.stop()
@@ -217,6 +288,8 @@ def test_a_bug_costs_statistics_alone(
 
     monkeypatch.setattr("app.worker.loop.compiled", flawed)
     worker = start()
-    stepped(worker, NOON)
+    worker.step(NOON)
+    worker.wait(NOON)
+    worker.step(NOON)
     assert set(worker.faults.current) == {"worker/statistics"}
     assert sorted(listed(store)) == names
