@@ -50,8 +50,12 @@ SHELF_BYTES = 16 << 20
 """How many bytes of documents of one kind are kept."""
 REVALIDATED = (("Cache-Control", "no-cache"), ("Vary", "Accept"), ("Vary", "Accept-Encoding"))
 """Headers of an answer that a client may keep, if it asks each time whether the answer is still the same."""
-KEPT_FOR_MINUTES = (("Cache-Control", "public, max-age=300"), ("Vary", "Accept-Encoding"))
-"""Headers of a badge: those who look at the page that shows it need not ask for it each time."""
+_CACHING: Mapping[SharedKind, tuple[tuple[str, str], ...]] = {
+    "feed": (("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding")),
+    "badge": (("Cache-Control", "public, max-age=300"), ("Vary", "Accept-Encoding")),
+}
+"""The same for what has one form, whatever the client accepts. A client that shows a badge again need not ask
+for it each time."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,7 @@ class SharedDocument:
         """Returns the answer with this document; a 304 if the client has kept this very one."""
         sent = self._as_sent(time.time())
         content_type = _SHARED_TYPES[self._kind]
-        kept = KEPT_FOR_MINUTES if self._kind == "badge" else REVALIDATED
-        headers = [*kept, ("ETag", f'W/"{sent.tag}"')]
+        headers = [*_CACHING.get(self._kind, REVALIDATED), ("ETag", f'W/"{sent.tag}"')]
         if wanted.kept.contains_weak(sent.tag):
             return Answer(304, content_type, b"", tuple(headers))
         if self._kind == "html":
