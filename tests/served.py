@@ -71,7 +71,7 @@ def a_month(mirrors: Sequence[str], repos: Sequence[str], now: datetime) -> Prop
     mirrors get nothing."""
     chance = np.random.default_rng(1)
     numbers = {name: number for number, name in enumerate(mirrors, 1)}
-    known = Meant(mirrors, {repo: np.arange(len(mirrors)) for repo in repos}, 900.0)
+    known = Meant(mirrors, dict.fromkeys(repos, range(len(mirrors))), {}, 900.0)
     usual_s = chance.exponential(6 * 3600, len(mirrors))
     versions = []
     for place, repo in enumerate(sorted(repos)):

@@ -1,8 +1,9 @@
 """Computes how fast new versions came to the mirrors, from the versions in the history's database.
 
 A mirror has a version from the moment at which it has that one or a newer one. A mirror that was not seen
-without it before is left out of that version, because nobody knows since when the mirror has it. Times are in
-epoch seconds, in arrays with an entry for each mirror.
+without it before is left out of that version, because nobody knows since when the mirror has it. The same
+holds for one that has the newest version by the prober's verdict, but was not seen to get it. A repo that no
+mirror was seen to get is left out. Times are in epoch seconds, in arrays with an entry for each mirror.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from app.history.versions import KnownVersion, read_carriers, read_versions
-from app.model import MirrorState
+from app.model import Content, MirrorState, Status
 from app.snapshot.propagation import (
     AFTER_H,
     Delay,
@@ -44,11 +45,13 @@ Seconds = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Meant:
-    """The mirrors that are shown, and which of them are meant to have which repo, by key. Mirrors in `of` are
-    indexes into `mirrors`."""
+    """The mirrors that are shown, and which of them are meant to have which repo, by key (`of`). For those in
+    `current`, the prober's last verdict says that they have its newest version. Mirrors in both are indexes
+    into `mirrors`."""
 
     mirrors: Sequence[str]
-    of: Mapping[str, npt.NDArray[np.intp]]
+    of: Mapping[str, Sequence[int]]
+    current: Mapping[str, Sequence[int]]
     #: How often they are asked; None if that is not known.
     interval_s: float | None
 
@@ -56,11 +59,17 @@ class Meant:
 def meant(mirrors: Sequence[str], states: Mapping[str, MirrorState], interval_s: float | None) -> Meant:
     """Returns what these mirrors are meant to have, as the prober knows it."""
     of: dict[str, list[int]] = defaultdict(list)
+    current: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(mirrors):
         state = states.get(name)
-        for repo in state.content if state else ():
+        if state is None:
+            continue
+        is_down = state.status in (Status.UNREACHABLE, Status.BROKEN)  # and verdicts are those of before
+        for repo, verdict in state.content.items():
             of[repo].append(index)
-    return Meant(mirrors, {repo: np.array(found, np.intp) for repo, found in of.items()}, interval_s)
+            if verdict is Content.CURRENT and not is_down:
+                current[repo].append(index)
+    return Meant(mirrors, of, current, interval_s)
 
 
 @dataclass(frozen=True)
@@ -91,10 +100,11 @@ def propagation_of(
 ) -> tuple[Propagation, Mapping[str, RepoPropagation]]:
     """Computes the propagation of all repos, and of each by its key. `versions` are sorted by repo, the
     oldest first; `numbers` are those of mirrors in them."""
+    by_repo = {repo: list(found) for repo, found in groupby(versions, key=lambda version: version.repo)}
     seen = {
-        repo: list(_of_repo(list(group), numbers, known, now.timestamp()))
-        for repo, group in groupby(versions, key=lambda version: version.repo)
-        if repo in known.of
+        repo: list(_of_repo(found, numbers, known, now.timestamp()))
+        for repo, found in by_repo.items()
+        if repo in known.of and any(one.mirrors.size for one in found)
     }
     repos = {repo: _shown(repo, found, known.mirrors) for repo, found in seen.items()}
     newest = [
@@ -118,8 +128,10 @@ def _of_repo(
     """Yields the versions of one repo, the newest first."""
     width = max(numbers.values(), default=0) + 2
     columns = np.array([numbers.get(mirror, width - 1) for mirror in known.mirrors], np.intp)
-    is_meant = np.zeros(len(known.mirrors), np.bool_)
-    is_meant[known.of[versions[0].repo]] = True
+    repo = versions[0].repo
+    is_meant, is_current = np.zeros((2, len(known.mirrors)), np.bool_)
+    is_meant[list(known.of[repo])] = True
+    is_current[list(known.current.get(repo, []))] = True
     had_s, is_exact = np.full(width, np.inf), np.ones(width, np.bool_)
     for version in reversed(versions):
         at_s = np.full(width, np.inf)
@@ -130,7 +142,7 @@ def _of_repo(
             earlier[version.mirrors], version.is_exact, is_exact[version.mirrors]
         )
         delays_s = np.maximum(0.0, had_s[columns] - version.origin_s)
-        counts = is_meant & is_exact[columns]
+        counts = is_meant & is_exact[columns] & ~(is_current & np.isinf(delays_s))
         yield _Version(version, np.where(counts, delays_s, np.nan), max(0.0, now - version.origin_s))
 
 

@@ -34,7 +34,8 @@ def test_it_comes_back() -> None:
     found = published(DOCUMENT)
     assert found.of_service() == DOCUMENT.of_service()
     assert found.of_repo(REPO) == DOCUMENT.of_repo(REPO) is not None
-    assert found.of_mirror("a.example.org") == DOCUMENT.of_service().mirrors[0]
+    for one in DOCUMENT.of_service().mirrors:
+        assert found.of_mirror(one.mirror) == one
     assert (found.of_repo("9.8/no/x86_64"), found.of_mirror("c.example.org")) == (None, None)
 
 

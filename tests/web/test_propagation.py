@@ -16,6 +16,7 @@ from app.store import FileStore, file_store
 from app.worker.statistics import Shown, statistics_of
 from tests.served import a_month, a_year
 from tests.web.asking import Ask, application, asking
+from tests.web.deployed import Deployed
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 AS_JSON, AS_PAGE = {"Accept": "application/json"}, {"Accept": "text/html"}
@@ -45,6 +46,21 @@ class Site:
 @pytest.fixture
 def site(published: Path, tmp_path: Path) -> Site:
     return Site(published, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["/propagation", "/propagation?release=9&repo=baseos&arch=aarch64"])
+def test_kept_by_nginx(published: Path, tmp_path: Path, target: str) -> None:
+    """The second client gets what the first one got, from nginx's cache."""
+    Site(published, tmp_path).publish(MIRROR)
+    deployed = Deployed(tmp_path, tmp_path)
+    try:
+        first, second = (deployed.through(target, client) for client in ("192.0.2.1", "198.51.100.1"))
+        cache = [line["cache"] for line in deployed.logged(2)]
+    finally:
+        deployed.stop()
+    assert (first.status, cache) == (200, ["MISS", "HIT"])
+    assert second.body == first.body
 
 
 def test_none_yet(site: Site) -> None:

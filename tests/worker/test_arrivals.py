@@ -57,7 +57,8 @@ def probed(network: Network, now: float, has: Mapping[str, tuple[str, float]]) -
     for name, (version, hours) in has.items():
         at_s = round(NOON + hours * HOUR_S)
         arrival = Arrival(version=version_name(digest(version)), at_s=at_s, is_exact=version != OLD)
-        network.state(name, at_s=now, content={REPO: Content.CURRENT}, arrivals={REPO: arrival})
+        verdict = Content.PREVIOUS if version == OLD else Content.CURRENT
+        network.state(name, at_s=now, content={REPO: verdict}, arrivals={REPO: arrival})
     network.round(now, interval_s=900.0)
 
 

@@ -126,6 +126,22 @@ def test_only_mirrors_that_are_meant_to_have_it_count() -> None:
     assert (delays(found), found.lacking) == ({"a": 1}, ("d",))
 
 
+def test_a_mirror_that_was_not_seen_to_get_what_it_has() -> None:
+    """By its verdict it has the newest version, so it does not lack it, but it does not count. A verdict on a
+    mirror that is down now is an old one."""
+    known = states()
+    known["c"] = msgspec.structs.replace(known["c"], content={REPO: Content.CURRENT})
+    known["d"] = msgspec.structs.replace(known["c"], mirror="d", status=Status.UNREACHABLE)
+    found = computed(version("v", 9, {"a": 1}), of=known)[1][REPO]
+    assert (found.lacking, found.versions[0].mirrors) == (("b", "d"), 3)
+
+
+def test_a_repo_that_no_mirror_was_seen_to_get_is_left_out() -> None:
+    """As where something else than the prober writes states, which does not say it."""
+    service, repos = computed(version("v", 9, {}))
+    assert (service.repos, service.mirrors, repos) == ((), (), {})
+
+
 def test_repos_that_are_gone_are_left_out() -> None:
     """A repo that no mirror is meant to have any more is shown no more."""
     old = version("v", 9, {"a": 1}, repo="8.10/baseos/x86_64")
