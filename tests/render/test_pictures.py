@@ -7,7 +7,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from app.model import MirrorDay
 from app.render import pictures
+from app.render.pictures import SECONDS_OF_DAY as DAY_S
 from app.render.pictures import Cell
 
 NUMBER = re.compile(r"-?[0-9.]+")
@@ -98,3 +100,25 @@ def test_a_bar_and_its_mark() -> None:
     """A bar is as long as its part, and the mark stands at its own."""
     svg = parsed(pictures.bar(0.5, 0.25))
     assert [path.attrib["d"] for path in svg] == ["M0 6h50", "M25 0v12"]
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        pytest.param([MirrorDay()], {}, id="not known"),
+        pytest.param([MirrorDay(up_s=DAY_S)] * 2, {"ok": "M0.5 100v-100M1.5 100v-100"}, id="up"),
+        pytest.param(
+            [MirrorDay(up_s=DAY_S // 2, stale_s=DAY_S // 4, out_s=DAY_S // 4)],
+            {"ok": "M0.5 100v-50", "warn": "M0.5 50v-25", "bad": "M0.5 25v-25"},
+            id="one above the other",
+        ),
+        pytest.param(
+            [MirrorDay(), MirrorDay(out_s=DAY_S // 2)], {"bad": "M1.5 100v-50"}, id="half a day known"
+        ),
+    ],
+)
+def test_conditions(days: list[MirrorDay], expected: dict[str, str]) -> None:
+    """Each day is a column of up, stale and out, whose heights are their parts of the day."""
+    svg = str(pictures.conditions(days, "Up, stale and out by day"))
+    assert dict(re.findall(r'<path class="(\w+)" d="([^"]+)"/>', svg)) == expected
+    assert 'role="img" aria-label="Up, stale and out by day"' in svg
