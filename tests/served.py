@@ -1,13 +1,20 @@
-"""Sums of what was served in a year, as the history's database would have them: invented, always the same."""
+"""What was served in a year, and how versions came to mirrors in a month, as the history's database would
+have it: invented, always the same."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+
+import numpy as np
 
 from app.history.totals import DAYS, MIRROR_DAYS, WEEKS, HistoryTotals
+from app.history.versions import KnownVersion
 from app.model.countries import countries
+from app.snapshot.propagation import PropagationDocument, document
+from app.worker.propagation import DAYS as PROPAGATION_DAYS
+from app.worker.propagation import Meant, propagation_of
 
 TODAY = date(2026, 11, 27)
 
@@ -57,3 +64,24 @@ def _places(chance: random.Random, codes: Sequence[str], number: int) -> list[st
             east = max(-180, min(179, east + chance.randint(-1, 1)))
             cells[north, east] = None
     return [f"{chance.choice(codes)}/{north}/{east}" for north, east in list(cells)[:number]]
+
+
+def a_month(mirrors: Sequence[str], repos: Sequence[str], now: datetime) -> PropagationDocument:
+    """New versions of these repos every few days, which come to the mirrors within hours or days; a few
+    mirrors get nothing."""
+    chance = np.random.default_rng(1)
+    numbers = {name: number for number, name in enumerate(mirrors, 1)}
+    known = Meant(mirrors, dict.fromkeys(repos, range(len(mirrors))), {}, 900.0)
+    usual_s = chance.exponential(6 * 3600, len(mirrors))
+    versions = []
+    for place, repo in enumerate(sorted(repos)):
+        for number in range(8, -1, -1):
+            origin_s = now.timestamp() - 3600 * (3 + place % 40 + 80 * number)
+            at_s = origin_s + usual_s * chance.uniform(0.5, 2.0, len(mirrors))
+            has = (at_s < now.timestamp()) & (np.arange(len(mirrors)) % 50 != 7)
+            at = at_s[has].astype(np.uint32)
+            version = f"{place:08x}{number:08x}"
+            which = np.flatnonzero(has).astype(np.uint32) + 1
+            versions.append(KnownVersion(repo, version, origin_s, which, at, np.ones(len(at), np.bool_)))
+    since = now - timedelta(days=PROPAGATION_DAYS)
+    return document(*propagation_of(versions, numbers, known, since, now))

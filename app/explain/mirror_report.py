@@ -36,6 +36,7 @@ from app.model.words import moment
 from app.snapshot.eligibility import content_age_s
 from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.mirror_history import MirrorHistory
+from app.snapshot.propagation import MirrorDelay
 from app.snapshot.schema import ServedMirror
 from app.snapshot.statistics import MirrorRequests
 
@@ -131,6 +132,10 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
     requests: Annotated[
         MirrorRequests | None,
         about("Those in whose answers it was the first, where its report stands alone and they are counted."),
+    ] = None
+    delay: Annotated[
+        MirrorDelay | None,
+        about("How fast it has new versions, where its report stands alone and that is known."),
     ] = None
     history: Annotated[
         MirrorHistory | None,

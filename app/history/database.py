@@ -95,6 +95,12 @@ class HistoryDatabase:
             [{**dict(zip(names, key, strict=True)), "requests": sums[key]} for key in sorted(sums)],
         )
 
+    def add_missing(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds those of these rows to a table whose keys are not there yet."""
+        if rows:
+            insert = (postgresql if self.is_postgresql else sqlite).insert(table)
+            connection.execute(insert.on_conflict_do_nothing(), rows)
+
     def close(self) -> None:
         """Closes all connections. The next use opens new ones."""
         self._engine.dispose()

@@ -13,7 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -102,6 +114,26 @@ events = Table(
 """What changed, as `model/events.py` says it. `id` is the hash of the event, so that it is there once;
 `mirror` is empty for a publication."""
 
+versions = Table(
+    "versions",
+    metadata,
+    Column("repo", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("at_s", Float, nullable=False, index=True),
+    Column("arrivals", LargeBinary, nullable=False),
+)
+"""The versions of repos that are new at the origin since `at_s`. `repo` is the key "release/repo/arch",
+`version` the short name of the repomd.xml, and `arrivals` says when which mirrors were first seen to have
+it, as `versions.py` packs it."""
+
+carriers = Table(
+    "carriers",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("mirror", Text, nullable=False, unique=True),
+)
+"""The numbers that stand for mirrors in `versions.arrivals`."""
+
 schema = Table("schema", metadata, Column("version", Integer, nullable=False))
 """One row: the number of migrations that have been made."""
 
@@ -116,8 +148,13 @@ def _second(connection: Connection) -> None:
     metadata.create_all(connection, tables=[events], checkfirst=False)
 
 
+def _third(connection: Connection) -> None:
+    """Makes the tables of versions."""
+    metadata.create_all(connection, tables=[versions, carriers], checkfirst=False)
+
+
 Migration = Callable[[Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _second)
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third)
 """What makes each version of the schema from the one before. Once released, none of these is ever changed: a
 new version is another function at the end."""

@@ -25,6 +25,7 @@ from app.model.events import Condition, Event, EventKind, MirrorDay, RecordedEve
 from app.model.fates import Exclusion, Fate, Overall, Pass
 from app.model.images import Image, ImageDirectory
 from app.model.measured import (
+    Arrival,
     Content,
     Endpoint,
     MirrorState,
@@ -33,6 +34,7 @@ from app.model.measured import (
     RepomdVersion,
     Status,
     lacks,
+    version_name,
 )
 from app.model.mirrors import Cloud, Coordinates, Mirror, main_addresses
 from app.model.values import (
@@ -50,6 +52,7 @@ from app.model.values import (
 __all__ = [
     "FAMILIES",
     "PROTOCOLS",
+    "Arrival",
     "Branding",
     "ClientClass",
     "Cloud",
@@ -98,4 +101,5 @@ __all__ = [
     "digest_of",
     "lacks",
     "main_addresses",
+    "version_name",
 ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+import msgspec
 
 from app.model.values import Count, EpochSeconds, Family, Protocol, Record
 
@@ -65,6 +68,18 @@ class MirrorVerdict(Record, frozen=True, kw_only=True):
     endpoints: dict[Protocol, dict[Family, Endpoint]] = {}
 
 
+class Arrival(Record, frozen=True, kw_only=True, array_like=True):
+    """When a mirror came to have its present version of a repo. It is written as an array, because there is
+    one for each repo of each mirror."""
+
+    #: The version (`version_name`).
+    version: Annotated[str, msgspec.Meta(max_length=64)]
+    #: When the prober first saw it there, in epoch seconds.
+    at_s: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    #: Whether the prober had seen the mirror without it before. If not, the mirror may have had it for long.
+    is_exact: bool
+
+
 class MirrorState(MirrorVerdict, frozen=True, kw_only=True):
     """All that the prober found out about one mirror. It is the content of state/mirrors/<name>.json."""
 
@@ -77,6 +92,14 @@ class MirrorState(MirrorVerdict, frozen=True, kw_only=True):
     vault: dict[str, bool] = {}
     #: When the prober means to ask again for what the mirror lacks, by the keys of `content` and `isos`.
     asked_again: dict[str, datetime] = {}
+    #: When the mirror came to have what it has, by the keys of `content`; only for what came in the last
+    #: days.
+    arrivals: dict[str, Arrival] = {}
+
+
+def version_name(sha256: str) -> str:
+    """Returns the short name of a version of a repomd.xml, by the file's hash."""
+    return sha256[:16]
 
 
 def lacks(
@@ -101,6 +124,11 @@ class RepomdVersion(Record, frozen=True, kw_only=True):
     sha512: str | None = None
     sha1: str | None = None
     md5: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The name of the version; None if its hash is not known."""
+        return None if self.sha256 is None else version_name(self.sha256)
 
 
 class ProbeRound(Record, frozen=True, kw_only=True):

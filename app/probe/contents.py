@@ -32,6 +32,7 @@ _FAILURES_IN_A_ROW = 3
 _FIRST_OF_DOWN = 5
 _GONE = (403, 404, 410)
 _NOT_USABLE = (Content.MISSING, Content.CORRUPT)
+_OLDER = (Content.PREVIOUS, Content.STALE)
 _TOO_MANY_REQUESTS = 429
 
 Place = tuple[str | None, bool]
@@ -92,7 +93,7 @@ class Contents:
         if looks_well or (not seen.unread and (self.there() or not self._telling)):
             await self._ask_each(client, key, base, list(self._pending.values()))
             if self._is_mended():
-                await self._ask_each(client, key, base, self._others_lacking())
+                await self._ask_each(client, key, base, self._others_to_come())
         seen.complete = not self._pending
 
     async def ask_again(self, client: MirrorClient, key: EndpointKey, base: str | None) -> None:
@@ -135,17 +136,23 @@ class Contents:
         return {*seen.contents, *seen.unread, *seen.isos}
 
     def _is_mended(self) -> bool:
-        """Returns whether the mirror now has something that it lacked."""
+        """Returns whether the mirror now has something that it lacked, or of which it had an older version
+        than the origin."""
         seen = self._observation
         return any(
             seen.isos.get(key) or ((found := seen.contents.get(key)) is not None and found.is_good)
             for key in self._notes.lacking
-        )
+        ) or any(seen.contents.get(key) is Content.CURRENT for key in self._older())
 
-    def _others_lacking(self) -> list[Directory]:
-        """Returns the directories that the mirror lacked, and for which it was not asked in this visit."""
-        lacking = self._notes.lacking.keys() - self.asked()
-        return [target for target in self._meant.all if target.key in lacking]
+    def _older(self) -> set[str]:
+        """Returns the keys of the repos of which the mirror had an older version than the origin."""
+        return {key for key, content in self._before.items() if content in _OLDER}
+
+    def _others_to_come(self) -> list[Directory]:
+        """Returns the directories that the mirror lacked, or had in an older version, and for which it was
+        not asked in this visit."""
+        to_come = (self._notes.lacking.keys() | self._older()) - self.asked()
+        return [target for target in self._meant.all if target.key in to_come]
 
     def _next_turn(self) -> Turn:
         around, previous = self._around, self._previous
@@ -246,7 +253,7 @@ class Contents:
             self.isos[target.key] = now_s
             return
         observation.unread.pop(target.key, None)
-        seen = _seen(answer, before, now_s)
+        seen = _seen(answer, before, now_s).after(self._notes.contents.get(target.key))
         self.seen[target.key] = seen
         observation.contents[target.key] = await self._verdict(target, seen)
 

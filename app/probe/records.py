@@ -15,6 +15,7 @@ import msgspec
 
 from app.files import read_bytes, remove_abandoned, replace
 from app.model import (
+    Arrival,
     ImageDirectory,
     MirrorState,
     MirrorwiseError,
@@ -22,6 +23,7 @@ from app.model import (
     Record,
     RepomdVersion,
     SourceError,
+    version_name,
 )
 from app.probe.hosts import Spent
 from app.sources.folder import DataFolder
@@ -40,9 +42,24 @@ class Seen(Record, frozen=True, kw_only=True):
     #: The date in the file, in epoch seconds; None if the file is no well-formed repomd.xml, and in notes on
     #: the origin.
     timestamp: int | None = None
+    #: When the mirror came to have this version; None if it does not have the file, and in notes on the
+    #: origin.
+    arrival: Arrival | None = None
     #: The validators, which allow a conditional request.
     etag: str | None = None
     modified: str | None = None
+
+    def after(self, last: Seen | None) -> Seen:
+        """Returns the same with the moment at which the mirror came to have this version. `last` is the
+        result in the round before; None if there was none."""
+        if self.sha256 is None:
+            return self
+        version = version_name(self.sha256)
+        arrival = last.arrival if last else None
+        if arrival is None or arrival.version != version:
+            is_exact = last is not None and last.sha256 != self.sha256
+            arrival = Arrival(version=version, at_s=round(self.asked_at), is_exact=is_exact)
+        return msgspec.structs.replace(self, arrival=arrival)
 
 
 class Lacking(Record, frozen=True, kw_only=True):

@@ -27,6 +27,8 @@ from app.sources.probe_state import read_mirror_state
 log = logging.getLogger("mirrorwise.probe")
 
 _DISABLED_EVERY = timedelta(days=1)
+_ARRIVALS_KEPT_S = 7 * 24 * 3600
+"""For how long a state says when the mirror came to have something: longer than a worker may be away."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Round:
         state = judge(mirror.name, previous, visit.observation, self._expectations(mirror))
         notes = visit.notes(state)
         if state is not None:
-            state = self._with_plan(state, notes)
+            state = self._with_notes(state, notes)
         self.records.save_mirror(state, mirror.name, notes)
         if state is not None and (news := transition(previous, state)):
             log.info("%s", news)
@@ -92,14 +94,21 @@ class Round:
             mirror.name, stands, visit.observation, disabled=is_disabled(stands, self.around.network.clock())
         )
 
-    def _with_plan(self, state: MirrorState, notes: ProbeNotes) -> MirrorState:
-        """Returns the state with the times when the mirror is asked again for what it lacks. Where rounds are
-        started by hand, these are not known."""
+    def _with_notes(self, state: MirrorState, notes: ProbeNotes) -> MirrorState:
+        """Returns the state with what the notes say: when the mirror came to have what it has, and when it is
+        asked again for what it lacks. Where rounds are started by hand, the latter is not known."""
         around = self.around
-        if around.interval_s is None:
-            return state
-        again = asked_again(notes.lacking, around.now_s(), around.interval_s)
-        return msgspec.structs.replace(state, asked_again=again)
+        now_s = around.now_s()
+        arrivals = {
+            key: seen.arrival
+            for key, seen in notes.contents.items()
+            if key in state.content
+            and seen.timestamp is not None
+            and seen.arrival is not None
+            and now_s - seen.arrival.at_s < _ARRIVALS_KEPT_S
+        }
+        again = asked_again(notes.lacking, now_s, around.interval_s) if around.interval_s else {}
+        return msgspec.structs.replace(state, arrivals=arrivals, asked_again=again)
 
     def _previous(self, mirror: Mirror) -> MirrorState | None:
         path = self.records.state(mirror.name)

@@ -9,8 +9,9 @@ a copy of the vault has, which does not change at all: one of its releases is as
 
 What a mirror lacks is asked for again in the next round, and then more and more rarely: when the mirror has
 lacked it for twice as long as when it was last asked. Only a few of these are asked for in a round, and they
-count for the quota. If one of them has come, the mirror may have been mended, and all the others are asked
-for at once (`contents`).
+count for the quota. The same holds for one of the repos that the origin has changed lately and the mirror has
+in an older version, in every round. If one of them has come, the mirror may have been mended or have synced,
+and all the others are asked for at once (`contents`).
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ def next_turn(meant: Turn, notes: ProbeNotes, situation: Situation) -> Turn:
     chosen = {key for key, deadline in deadlines.items() if deadline < next_turn_s}
     lacking = sorted((_again_s(lack), key) for key, lack in notes.lacking.items() if key in deadlines)
     due = [key for again_s, key in lacking if again_s < now_s + situation.interval_s / 2]
+    again = [key for key in due if key not in chosen][:ASKED_AGAIN_PER_ROUND]
     room = max(0, REQUESTS_PER_ROUND - len(chosen) - 2)  # for the timestamp file, at two endpoints
-    chosen.update([key for key in due if key not in chosen][: min(ASKED_AGAIN_PER_ROUND, room)])
+    chosen.update([*_behind(repos, notes, situation)[:1], *again][:room])
     for key in sorted(deadlines, key=lambda key: deadlines[key]):
         if len(chosen) >= _quota(len(repos), len(isos), situation):
             break
@@ -152,11 +154,28 @@ def _at_once(target: Directory, seen: Seen, situation: Situation) -> bool:
     known = situation.versions.get(target.key, ())
     if not known:
         return False
-    changed_at = known[0].seen_at
-    if changed_at.timestamp() > seen.asked_at:
+    if known[0].seen_at.timestamp() > seen.asked_at:
         return True
-    recent = situation.now - changed_at < timedelta(seconds=situation.grace_s)
-    return situation.synced and recent and situation.content.get(target.key) is not Content.CURRENT
+    is_current = situation.content.get(target.key) is Content.CURRENT
+    return situation.synced and not is_current and _changed_lately(target, situation)
+
+
+def _behind(repos: Sequence[Directory], notes: ProbeNotes, situation: Situation) -> list[str]:
+    """Returns the keys of the repos that the origin has changed lately, and of which the mirror had an older
+    version, the longest unasked first."""
+    found = [
+        (seen.asked_at, target.key)
+        for target in repos
+        if situation.content.get(target.key) in (Content.PREVIOUS, Content.STALE)
+        and _changed_lately(target, situation)
+        and (seen := notes.contents.get(target.key))
+    ]
+    return [key for _, key in sorted(found)]
+
+
+def _changed_lately(target: Directory, situation: Situation) -> bool:
+    known = situation.versions.get(target.key, ())
+    return bool(known) and situation.now - known[0].seen_at < timedelta(seconds=situation.grace_s)
 
 
 def _rare_deadline(target: Directory, asked: Mapping[str, float], situation: Situation) -> float:

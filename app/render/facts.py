@@ -14,6 +14,7 @@ from app.explain.mirror_report import Location, MeasuredPlace, MirrorReport, pro
 from app.model import Exclusion, Overall, Pass
 from app.model.place import region_in
 from app.model.words import moment
+from app.snapshot.propagation import MirrorDelay
 from app.snapshot.statistics import MirrorRequests
 
 Row = tuple[str, str]
@@ -375,6 +376,22 @@ def request_rows(requests: MirrorRequests | None) -> list[Row]:
         return [("requests", number)]
     sent, planned = percent(requests.sent), percent(requests.planned)
     return [("requests", f"{number}, {sent} of those of all ranked mirrors; planned is {planned}")]
+
+
+def delay(seconds: float | None) -> str:
+    """Returns in words how long after the origin something was there; nothing for None."""
+    if seconds is None:
+        return ""
+    return age(seconds) if seconds >= 1 else "at once"
+
+
+def delay_sentence(one: MirrorDelay) -> str:
+    """Returns in a sentence or two how fast a mirror has new versions."""
+    lacking = f" It still lacks {one.lacking} others." if one.lacking else ""
+    if one.median_s is None:
+        return f"It has had no new version in the last days.{lacking}"
+    after = "at once" if one.median_s < 1 else f"{age(one.median_s)} after the origin"
+    return f"In the median of the last {one.versions} new versions, it had them {after}.{lacking}"
 
 
 def percent(part: float | None) -> str:

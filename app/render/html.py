@@ -28,6 +28,7 @@ NAVIGATION = (
     ("/mirrors", "Mirrors"),
     ("/map", "Map"),
     ("/statistics", "Statistics"),
+    ("/propagation", "Propagation"),
     ("/explain", "Why this list?"),
 )
 """The entries of the navigation on every page: path and name."""

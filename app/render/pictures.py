@@ -60,6 +60,30 @@ def columns(numbers: Sequence[int], title: str) -> Columns:
     return Columns(Markup(shape), top)  # noqa: S704 - numbers, and a title of ours
 
 
+@dataclass(frozen=True)
+class Curve:
+    """A line in a picture of curves. It begins with 0 at the left edge, and goes a step to the right with
+    each of its heights, which are from 0 to 1. `kind` decides how it looks."""
+
+    kind: str
+    heights: Sequence[float]
+
+
+def curves(lines: Iterable[Curve], steps: int, title: str) -> Markup:
+    """Draws lines over each other, the last one on top. `steps` is the width of the picture, and `title` says
+    to those who cannot see it what the picture is."""
+    path = '<path class="{}" d="M0 100{}"/>'
+    drawn = "".join(
+        path.format(line.kind, "".join(f"L{x} {100 - 100 * y:.1f}" for x, y in enumerate(line.heights, 1)))
+        for line in lines
+    )
+    grid = "".join(f"M0 {25 * quarter}h{steps}" for quarter in range(5))
+    return Markup(  # noqa: S704 - numbers, and words of ours
+        f'<svg class="curves" role="img" aria-label="{title}" viewBox="0 0 {steps} 100" '
+        f'preserveAspectRatio="none"><path class="grid" d="{grid}"/>{drawn}</svg>'
+    )
+
+
 def conditions(days: Sequence[MirrorDay], title: str) -> Markup:
     """Draws for each day, from the bottom to the top, for how much of it a mirror was up, stale, and out.
     What is not known is left empty."""

@@ -16,6 +16,7 @@ import msgspec
 
 from app.model import Count, Record, RecordedEvent, SnapshotError, about
 from app.snapshot.mirror_history import MirrorHistory, Part
+from app.snapshot.propagation import PropagationDocument
 from app.snapshot.status import is_possible
 
 SCHEMA = 1
@@ -111,6 +112,8 @@ class StatisticsDocument(Record, frozen=True, kw_only=True):
     mirrors: Mapping[str, msgspec.Raw] = {}
     histories: Mapping[str, msgspec.Raw] = {}
     events: msgspec.Raw
+    #: How new versions came to the mirrors; None if none was seen yet.
+    propagation: PropagationDocument | None = None
 
     def of_service(self) -> Statistics:
         """Returns the statistics of the whole service."""
@@ -144,6 +147,7 @@ def encode(
     mirrors: Mapping[str, MirrorRequests],
     histories: Mapping[str, MirrorHistory] | None = None,
     events: Sequence[RecordedEvent] = (),
+    propagation: PropagationDocument | None = None,
 ) -> bytes:
     """Encodes a statistics document. What mirrors were sent and their histories are by name; `events` are the
     last ones of all mirrors."""
@@ -153,6 +157,7 @@ def encode(
         mirrors={name: _raw(one) for name, one in mirrors.items()},
         histories={name: _raw(one) for name, one in (histories or {}).items()},
         events=_raw(events),
+        propagation=propagation,
     )
     return msgspec.msgpack.encode(document)
 
@@ -188,6 +193,7 @@ def _is_sound(document: StatisticsDocument) -> bool:
         and all(_is_sound_mirror(name, _MIRRORS.decode(raw)) for name, raw in document.mirrors.items())
         and all(_is_sound_history(name, _HISTORIES.decode(raw)) for name, raw in document.histories.items())
         and all(event.mirror is not None and is_possible(event.at) for event in document.last_events())
+        and (document.propagation is None or document.propagation.is_sound())
     )
 
 

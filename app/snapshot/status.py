@@ -99,8 +99,10 @@ _OUTLINES = msgspec.msgpack.Decoder(_Outline)
 
 
 def encode(status: StatusDocument) -> bytes:
-    """Encodes a status document."""
-    return msgspec.msgpack.encode(status)
+    """Encodes a status document, without the arrivals of what mirrors have: no page needs these, and there is
+    one for each repo of each mirror."""
+    states = {name: msgspec.structs.replace(state, arrivals={}) for name, state in status.states.items()}
+    return msgspec.msgpack.encode(msgspec.structs.replace(status, states=states))
 
 
 def decode(data: bytes) -> StatusDocument:

@@ -175,4 +175,6 @@ class _Network:
         requests = statistics.of_mirror(name) if statistics else None
         share = requests.planned if requests else None
         history = statistics.history_of(name) if statistics else None
-        return msgspec.structs.replace(report, requests=requests, share=share, history=history)
+        propagation = statistics.propagation if statistics else None
+        delay = propagation.of_mirror(name) if propagation else None
+        return msgspec.structs.replace(report, requests=requests, share=share, history=history, delay=delay)

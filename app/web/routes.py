@@ -26,6 +26,7 @@ from app.web.front import FrontAnswers, front_without_snapshot
 from app.web.images import ImageAnswers
 from app.web.mirrors import MirrorAnswers
 from app.web.operators import is_operator
+from app.web.propagation import PropagationAnswers
 from app.web.statistics import StatisticsAnswers
 
 Parameters = Mapping[str, str]
@@ -52,6 +53,7 @@ class Routes:
         self._mirrors = MirrorAnswers(current)
         self._front = FrontAnswers(current, self._mirrors)
         self._statistics = StatisticsAnswers()
+        self._propagation = PropagationAnswers()
         self._images = ImageAnswers()
 
     def register(self, app: Flask) -> None:
@@ -72,6 +74,7 @@ class Routes:
             f"/mirrors/<anything:name>{feed.ENDING}": self.mirrors_feed,
             "/mirrors/<anything:name>/badge.svg": self.badge,
             "/map": self.map,
+            "/propagation": self.propagation,
             "/statistics": self.statistics,
             "/statistics.json": self.statistics_json,
             "/statistics/<anything:file>": self.statistics_table,
@@ -219,6 +222,9 @@ class Routes:
         inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named)
         client = self._client(serving, parameters)
         return respond(explanations.mapped(self.current, serving, client, inquiry, wanted))
+
+    def propagation(self) -> Response:
+        return respond(self._propagation.all(self._serving(), self._wanted("json")))
 
     def statistics(self) -> Response:
         return respond(self._statistics.all(self._serving(), self._wanted("json")))

@@ -30,6 +30,7 @@ from app.snapshot.status import encode as encode_status
 from app.store import Blob, BlobError, NotOursError, Publication, Store
 from app.worker import journal
 from app.worker import memory as remembered
+from app.worker.arrivals import ArrivalLog
 from app.worker.chronicle import Chronicle
 from app.worker.compiling import Ready, compile_admitted
 from app.worker.edits import Leeway
@@ -74,6 +75,7 @@ class Worker:
         self._statistician = Statistician(partial(compiled, settings), self.faults)
         opened = partial(open_history, settings)
         self._chronicle = Chronicle(opened, self._journal, self.faults, settings.history_days)
+        self._arrivals = ArrivalLog(opened, self.faults)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
@@ -110,6 +112,7 @@ class Worker:
                         self._pulse.answer = answer_to(request, self.generation, self.faults.current)
                         self._beat_at = float("-inf")
                     self._attempt("status", lambda: self._publish_status(now))
+                    self._attempt("arrivals", lambda: self._arrivals.step(now, self.reader.probe))
                     self._attempt("statistics", lambda: self._publish_statistics(now))
                     self._attempt("events", lambda: self._chronicle.step(now))
             else:
@@ -141,15 +144,14 @@ class Worker:
         return self._published is not None
 
     def wait(self, now: float) -> bool:
-        """Waits for a running place scan, or else for load prices, or else for statistics, or else for events
-        that are being written. Returns whether there is something new."""
+        """Waits for a place scan, load prices, or the history's database. Returns whether there is news."""
         scanned = self.reader.geo.scan(wait=True)
         priced = not scanned and self._pricing.collect(now, wait=True)
         if scanned or priced:
             self._journal.note_all({journal.SCANNED: scanned, journal.PRICED: priced})
             self._seen, self._tried_at = None, float("-inf")
             return True
-        return self._statistician.wait() or self._chronicle.wait()
+        return self._statistician.wait() or self._chronicle.wait() or self._arrivals.wait()
 
     def stop(self) -> None:
         """Gives the lease back, and ends the place scan and the computing of prices that run beside the
@@ -194,6 +196,7 @@ class Worker:
         self._journal.begin()
         self._chronicle.begin(memory.chronicle, memory.definitions)
         self._exchange.begin(now)
+        self._arrivals.begin()
         if force:
             self._handover.end()
             return True
@@ -388,13 +391,10 @@ class Worker:
 
     def _publish_statistics(self, now: float) -> None:
         if (published := self._published) is not None:
-            load_km = self._pricing.load_km
-            self._statistician.step(
-                now,
-                self._store,
-                lambda: PublishedPlan(published, load_km, self.reader.clients),
-                self._chronicle.written,
-            )
+            self._statistician.step(now, self._store, lambda: self._plan(published), self._chronicle.written)
+
+    def _plan(self, published: Publication) -> PublishedPlan:
+        return PublishedPlan(published, self._pricing.load_km, self.reader.clients, self.reader.probe)
 
     def _beat(self, now: float) -> None:
         if not 0 <= now - self._beat_at < BEAT_EVERY_S:

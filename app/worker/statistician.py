@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.snapshot.statistics import encode
 from app.store import Store
 from app.worker.counted import begun
+from app.worker.propagation import meant, read_propagation
 from app.worker.statistics import PublishedPlan, histories_of, statistics_of
 
 EVERY_S = 300.0
@@ -110,9 +111,12 @@ def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | Non
         with history.reading() as connection:
             totals = read_totals(connection, moment.date())
             happened = read_histories(connection, shown.mirrors, moment)
+            known = meant(shown.mirrors, plan.probe.states, plan.probe.interval_s)
+            propagation = read_propagation(connection, known, moment)
     finally:
         history.close()
-    if not (totals.days or happened.days or happened.events):
+    if not (totals.days or happened.days or happened.events or propagation):
         return None
     service, mirrors = statistics_of(totals, shown, moment)
-    return encode(service, mirrors if totals.days else {}, histories_of(happened), happened.last)
+    shares = mirrors if totals.days else {}
+    return encode(service, shares, histories_of(happened), happened.last, propagation)

@@ -25,6 +25,7 @@ from app.snapshot.statistics import (
     Statistics,
     WeekOfSystems,
 )
+from app.sources.surveys.known import Known
 from app.store import Publication
 
 UNKNOWN = "unknown"
@@ -46,11 +47,12 @@ class Shown:
 @dataclass(frozen=True)
 class PublishedPlan:
     """What a worker has published, with the load prices by mirror and the clients by place that it is made
-    for."""
+    for, and what the prober knows."""
 
     published: Publication
     load_km: Mapping[str, float]
     clients: Mapping[str, float]
+    probe: Known
 
     def shown(self, least: int) -> Shown:
         """Returns that public mirrors are shown, with the shares of clients that they are meant to get."""

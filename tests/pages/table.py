@@ -41,6 +41,11 @@ PAGES: Mapping[str, tuple[str, ...]] = {
         "/mirrors/right-to-left.example.org",
         "/mirrors/{long}",
     ),
+    "/propagation": (
+        "/propagation",
+        "/propagation?release=9.8&repo=appstream&arch=aarch64",
+        "/propagation?release=8&repo=crb",
+    ),
     "/statistics": ("/statistics",),
 }
 """The addresses of pages, by route."""
@@ -56,6 +61,7 @@ ERRORS = (
     "/explain?repo=" + "w" * 300,
     "/mirrors/%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E",
     "/mirrorlist/9/no-such-repo",
+    "/propagation?repo=%3Cscript%3Ealert(1)%3C/script%3E",
     "/statistics/nothing.csv",
 )
 """Addresses that are answered with an error, which a browser gets as a page."""

@@ -44,7 +44,7 @@ from app.worker.running import run_once
 from app.worker.statistics import Shown, histories_of, statistics_of
 from tests.conftest import REAL_DATA, ROOT
 from tests.happened import event, ninety_days
-from tests.served import a_year
+from tests.served import a_month, a_year
 from tests.servers import SELDOM_S, environ
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -240,7 +240,8 @@ def _images(key: str) -> ImageDirectory:
 
 
 def _count(world: World) -> None:
-    """Publishes statistics of an invented year, and what happened to mirrors in 90 days of it."""
+    """Publishes statistics of an invented year, what happened to mirrors in 90 days of it, and how versions
+    came to them in a month."""
     pointer = world.store.pointer()
     data = world.store.snapshot(pointer.generation) if pointer else None
     assert pointer is not None and data is not None
@@ -250,7 +251,9 @@ def _count(world: World) -> None:
     odd = _events_with_hostile_texts()
     happened = ninety_days([name for name in names if name not in HOSTILE], NOW)
     happened = replace(happened, events={**happened.events, **odd})
-    world.store.publish_statistics(encode(*statistics, histories_of(happened), happened.last))
+    keys = [repo.key for repo in expected_repos(world.config)]
+    spread = a_month(names, keys, NOW)
+    world.store.publish_statistics(encode(*statistics, histories_of(happened), happened.last, spread))
 
 
 def _events_with_hostile_texts() -> dict[str, tuple[RecordedEvent, ...]]:

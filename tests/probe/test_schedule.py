@@ -172,7 +172,7 @@ def test_what_was_asked_right_after_a_change_is_not_asked_again() -> None:
     [
         pytest.param(True, 1, Content.PREVIOUS, True, id="it has synced since"),
         pytest.param(True, 1, Content.MISSING, True, id="a new release may have come"),
-        pytest.param(False, 1, Content.PREVIOUS, False, id="it has not synced"),
+        pytest.param(False, 1, Content.MISSING, False, id="it has not synced"),
         pytest.param(True, 30, Content.MISSING, False, id="it had its time"),
         pytest.param(True, 1, Content.CURRENT, False, id="nothing to gain"),
     ],
@@ -189,6 +189,31 @@ def test_what_was_not_current_is_asked_again_once_it_may_be(
         synced=synced,
     )
     assert (last in next_turn(MEANT, all_asked(START), situation).repos) is due
+
+
+def test_of_what_is_older_at_a_mirror_one_is_asked_for_in_each_round() -> None:
+    """After a change at the origin, in turns: so a mirror's sync is noticed by the next round, also where its
+    timestamp file does not tell. When the change is old, that ends."""
+    older = REPOS[100:103]
+    situation = situation_with(
+        versions={target.key: (version(START - dt.timedelta(hours=1)),) for target in older},
+        content={target.key: Content.PREVIOUS for target in older},
+    )
+    notes, found = all_asked(START), []
+    for turn in range(1, 7):
+        now = START + dt.timedelta(minutes=15 * turn)
+        due = next_turn(MEANT, notes, replace(situation, now=now))
+        found.append([REPOS.index(target) for target in due.repos if target in older])
+        assert len(due.repos) + len(due.isos) + 1 < REQUESTS_PER_ROUND
+        notes = asked(due, notes, now)
+    assert found == [[100], [101], [102], [100], [101], [102]]
+    due = next_turn(MEANT, notes, replace(situation, now=START + dt.timedelta(hours=23, minutes=1)))
+    later = next_turn(
+        MEANT,
+        asked(due, notes, START + dt.timedelta(hours=23, minutes=1)),
+        replace(situation, now=START + dt.timedelta(hours=23, minutes=16)),
+    )
+    assert not [target for target in later.repos if target in older]
 
 
 CONFIG = ServiceConfig(

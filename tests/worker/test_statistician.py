@@ -16,6 +16,8 @@ from app.logs import Faults
 from app.model import EventKind, MirrorDay
 from app.settings import SecretUrl
 from app.snapshot.statistics import Statistics, decode
+from app.sources.folder import DataFolder
+from app.sources.surveys.known import Known
 from app.store import FileStore, Publication, Store
 from app.worker.loop import Worker
 from app.worker.running import run_once
@@ -143,9 +145,10 @@ def test_soon_after_events(store: FileStore, looks: list[tuple[float, int]], exp
         asked.append(now)
         return b"statistics of %d" % now
 
-    statistician = Statistician(compile_, Faults(logging.getLogger("test")))
+    faults = Faults(logging.getLogger("test"))
+    statistician = Statistician(compile_, faults)
     publication = Publication(generation="g", snapshot=b"", memory=b"", blobs=(), published_at_s=0.0)
-    plan = PublishedPlan(publication, {}, {})
+    plan = PublishedPlan(publication, {}, {}, Known(DataFolder(store.directory), faults, "a machine"))
     for now, written in looks:
         statistician.step(now, store, lambda: plan, written)
         statistician.wait()

@@ -40,6 +40,11 @@ class Known:
         return self._merged.last_round
 
     @property
+    def interval_s(self) -> float | None:
+        """How often mirrors are asked; None if that is not known."""
+        return self.last_round.interval_s if self.last_round else None
+
+    @property
     def repomd(self) -> Mapping[str, tuple[RepomdVersion, ...]]:
         return self._merged.repomd
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app.model import (
+    Arrival,
     Content,
     Endpoint,
     EventKind,
@@ -289,6 +290,16 @@ class World:
         known = name in self.had[newest.timestamp]
         return dict.fromkeys(REPOS, Content.CURRENT if known else Content.PREVIOUS) | found.lacking
 
+    def arrivals(self, name: str) -> dict[str, Arrival]:
+        """What the prober knows of the newest version that a mirror has. One that came later may have had it
+        for long."""
+        newest = self.origin[0]
+        at_s = self.had[newest.timestamp].get(name)
+        if at_s is None or newest.name is None:
+            return {}
+        is_exact = name in self.delays[newest.timestamp]
+        return dict.fromkeys(REPOS, Arrival(version=newest.name, at_s=int(at_s), is_exact=is_exact))
+
     def state(self, name: str) -> MirrorState:
         """The content of a mirror's state file."""
         found = self.found[name]
@@ -306,6 +317,7 @@ class World:
             origin_timestamp=_moment(self.now),
             endpoints=found.endpoints,
             content=self.content(name),
+            arrivals=self.arrivals(name),
             isos=found.isos,
         )
 
