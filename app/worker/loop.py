@@ -39,6 +39,7 @@ from app.worker.losses import Force
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
+from app.worker.recorder import Recorder, keeper_of
 from app.worker.request import answer_to, decode_request
 from app.worker.statistician import Statistician, compiled
 from app.worker.statistics import PublishedPlan
@@ -67,6 +68,7 @@ class Worker:
         self._handover = Handover(self.faults)
         self._exchange = Exchange(store, self.reader, settings.var_dir)
         self._statistician = Statistician(partial(compiled, settings), self.faults)
+        self._recorder = Recorder(keeper_of(settings), self.faults)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
@@ -109,6 +111,7 @@ class Worker:
                 self._attempt("share", lambda: self._exchange.stand_by(now))
                 if self._handover.waits:
                     self._beat(now)
+            self._attempt("past", lambda: self._recorder.look(self._store, now))
             self.faults.clear("store")
         except StoreError as error:
             self.faults.set("store", str(error))
@@ -144,14 +147,15 @@ class Worker:
         return self._statistician.wait()
 
     def stop(self) -> None:
-        """Gives the lease back, and ends the place scan and the computing of prices that run beside the
-        worker."""
+        """Gives the lease back, and ends what runs beside the worker: the place scan, the computing of
+        prices, and the writing of what is kept for questions about the past."""
         self.reader.geo.close()
         self._pricing.close()
         try:
             self._store.release(self.owner)
         except StoreError as error:
             log.warning("the lease was not given back: %s", error)
+        self._recorder.close()
 
     def _lead(self, now: float, force: Force) -> bool:
         if self._handover.waits and 0 <= now - self._tried_at < RETRY_S and not force:
