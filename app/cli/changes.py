@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from app.model import MirrorwiseError
-from app.past.archive import Archive, Found
+from app.past.archive import Archive, PublishedThen
 from app.past.moments import parse_moment
 from app.settings import Settings
 from app.simulation.changes import changes
@@ -37,7 +37,7 @@ def run_changes(settings: Settings, between: tuple[str, str] | None, since_s: fl
         write_changes(result)
 
 
-def _found(archive: Archive, text: str) -> Found:
+def _found(archive: Archive, text: str) -> PublishedThen:
     found = archive.named(text)
     if found is not None:
         return found

@@ -44,7 +44,7 @@ _SHORTEST = 4  # of the beginnings of names that stand for a generation
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptGeneration:
     """A generation that is kept. The same generation may be kept several times, when others were published in
     between."""
 
@@ -60,10 +60,10 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Found:
+class PublishedThen:
     """What was published at a moment, as far as it is kept."""
 
-    kept: Kept
+    kept: KeptGeneration
     snapshot: bytes
     #: The moment that was asked for, and the last one at which the generation was current, in epoch seconds.
     asked_s: float
@@ -100,7 +100,7 @@ class Archive:
         """Returns the archive that the workers of this machine write."""
         return cls(var_dir / "past")
 
-    def kept(self) -> list[Kept]:
+    def kept(self) -> list[KeptGeneration]:
         """Returns all that is kept, the oldest first. Raises PastError if the folder cannot be listed."""
         groups: dict[str, list[tuple[re.Match[str], int]]] = {}
         for match, size_bytes in self.files():
@@ -121,7 +121,7 @@ class Archive:
         except OSError as error:
             raise PastError(said(error)) from error
 
-    def at(self, moment_s: float) -> Found:
+    def at(self, moment_s: float) -> PublishedThen:
         """Finds what was published at a moment, in epoch seconds: what is kept from that moment or, if that
         very generation is not, the nearest before. Damaged files are skipped. Raises PastError if there is
         nothing."""
@@ -135,17 +135,17 @@ class Archive:
             except PastError as error:
                 skipped.append(str(error))
                 continue
-            return Found(one, snapshot, moment_s, self.until_s(one), tuple(skipped))
+            return PublishedThen(one, snapshot, moment_s, self.until_s(one), tuple(skipped))
         raise PastError("; ".join([self._nothing_at(moment_s, kept), *skipped]))
 
-    def _nothing_at(self, moment_s: float, kept: list[Kept]) -> str:
+    def _nothing_at(self, moment_s: float, kept: list[KeptGeneration]) -> str:
         if not kept:
             return f"nothing of the past is kept in {self.folder}; workers keep it on their own machine"
         if kept[0].since_s > moment_s:
             return f"nothing is kept of {moment(moment_s)}: the oldest is of {moment(kept[0].since_s)}"
         return f"nothing that is kept from {moment(moment_s)} or before can be used"
 
-    def named(self, text: str) -> Found | None:
+    def named(self, text: str) -> PublishedThen | None:
         """Finds the generation with this name, of which the first four characters are enough; None if there
         is none. Of one that was published several times, the last time counts. Raises PastError if several
         names begin with `text`, or if the file is damaged."""
@@ -158,9 +158,9 @@ class Archive:
         if not found:
             return None
         last = found[-1]
-        return Found(last, self.snapshot(last), last.since_s, self.until_s(last))
+        return PublishedThen(last, self.snapshot(last), last.since_s, self.until_s(last))
 
-    def snapshot(self, kept: Kept) -> bytes:
+    def snapshot(self, kept: KeptGeneration) -> bytes:
         """Returns the encoded snapshot of a generation. Raises PastError."""
         path = self.path_of(kept)
         data = unpack(path)
@@ -168,15 +168,18 @@ class Archive:
             raise PastError(f"{path}: is damaged: it holds another snapshot than its name says")
         return data
 
-    def status(self, kept: Kept, moment_s: float) -> bytes | None:
-        """Returns the last status document that was read until this moment, or the first one after it; None
-        if none is kept. Raises PastError if it is damaged."""
-        if not kept.statuses:
-            return None
+    def status(self, kept: KeptGeneration, moment_s: float) -> bytes | None:
+        """Returns the last status document that was read until this moment: one of this generation, or else
+        one of those before. Returns the generation's first one if there is none, and None if none is kept.
+        Raises PastError if it is damaged."""
         before = [name for at_s, name in kept.statuses if at_s <= moment_s]
-        return unpack(self.generations / (before[-1] if before else kept.statuses[0][1]))
+        names = before[-1:] or [name for _, name in kept.statuses[:1]] or self._statuses_before(moment_s)
+        return unpack(self.generations / names[-1]) if names else None
 
-    def until_s(self, kept: Kept) -> float:
+    def _statuses_before(self, moment_s: float) -> list[str]:
+        return [name for one in self.kept() for at_s, name in one.statuses if at_s <= moment_s]
+
+    def until_s(self, kept: KeptGeneration) -> float:
         """Returns the last moment at which a generation was current, as far as that was seen."""
         try:
             return max(kept.since_s, seconds_of(self.until_path(kept).read_text("ascii")))
@@ -196,11 +199,11 @@ class Archive:
             raise PastError(f"{path}: is damaged: it holds something else than its name says")
         return content
 
-    def path_of(self, kept: Kept) -> Path:
+    def path_of(self, kept: KeptGeneration) -> Path:
         """Returns the path of a generation's snapshot."""
         return self.generations / f"{kept.name}.snapshot"
 
-    def until_path(self, kept: Kept) -> Path:
+    def until_path(self, kept: KeptGeneration) -> Path:
         """Returns the path of the file that says until when a generation was seen to be current."""
         return self.generations / f"{kept.name}.until"
 
@@ -224,9 +227,9 @@ def _is_whole(group: list[tuple[re.Match[str], int]]) -> bool:
     return any(match["snapshot"] for match, _ in group)
 
 
-def _kept(name: str, group: list[tuple[re.Match[str], int]]) -> Kept:
+def _kept(name: str, group: list[tuple[re.Match[str], int]]) -> KeptGeneration:
     first = group[0][0]
-    return Kept(
+    return KeptGeneration(
         name=name,
         generation=first["generation"],
         since_s=seconds_of(first["since"]),

@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from app.files import remove_abandoned, replace
-from app.past.archive import Archive, Kept, is_digest, seconds_of, stamp_of
+from app.past.archive import Archive, KeptGeneration, is_digest, seconds_of, stamp_of
 from app.past.packing import PastError, compressed, header_of, pack
-from app.past.thinning import DAY_S, HOUR_S, Stored, surplus
+from app.past.thinning import DAY_S, HOUR_S, Footprint, surplus
 
 UNCLAIMED_S = 3600.0
 """A database that no generation needs is removed after this time. Another worker may have written it just
@@ -58,7 +58,7 @@ class Keeper:
             self._write_until(latest, since_s)
         for digest in seen.databases:
             self._keep_database(digest, database)
-        one = Kept(f"{stamp_of(since_s)}-{seen.generation}", seen.generation, since_s)
+        one = KeptGeneration(f"{stamp_of(since_s)}-{seen.generation}", seen.generation, since_s)
         base = _base_of(one, kept)
         path = self._archive.path_of(base) if base else None
         pack(self._archive.path_of(one), seen.snapshot, path, seen.databases)
@@ -82,7 +82,7 @@ class Keeper:
         if kept and kept[-1].generation == generation:
             self._write_until(kept[-1], now_s)
 
-    def _write_until(self, kept: Kept, until_s: float) -> None:
+    def _write_until(self, kept: KeptGeneration, until_s: float) -> None:
         if until_s > self._archive.until_s(kept):
             replace(self._archive.until_path(kept), stamp_of(until_s).encode())
 
@@ -101,7 +101,7 @@ class Keeper:
         """Removes what is too old, and what there is no room for. Raises OSError."""
         kept = self._archive.kept()
         self._needed = {one.name: self._databases_of(one) for one in kept}
-        stored = [Stored(one.name, one.since_s, one.size_bytes, self._needed[one.name]) for one in kept]
+        stored = [Footprint(one.name, one.since_s, one.size_bytes, self._needed[one.name]) for one in kept]
         sizes = dict(self._sizes_of_databases())
         for one in surplus(stored, sizes, now_s, self._limit_bytes):
             self._remove(one.name)
@@ -114,7 +114,7 @@ class Keeper:
                 if time.time() - path.stat().st_mtime > UNCLAIMED_S:
                     path.unlink()
 
-    def _databases_of(self, kept: Kept) -> tuple[str, ...]:
+    def _databases_of(self, kept: KeptGeneration) -> tuple[str, ...]:
         known = self._needed.get(kept.name)
         if known is not None:
             return known
@@ -146,7 +146,7 @@ class Keeper:
             path.unlink(missing_ok=True)
 
 
-def _begin_of(seen: Sighting, latest: Kept | None) -> float:
+def _begin_of(seen: Sighting, latest: KeptGeneration | None) -> float:
     """Returns when a generation became current, which is after the latest one that is kept."""
     if latest is None:
         return seen.published_at_s
@@ -155,7 +155,7 @@ def _begin_of(seen: Sighting, latest: Kept | None) -> float:
     return max(seen.seen_at_s, latest.since_s + NEXT_S)  # it is published again, or a clock was set back
 
 
-def _base_of(one: Kept, kept: list[Kept]) -> Kept | None:
+def _base_of(one: KeptGeneration, kept: list[KeptGeneration]) -> KeptGeneration | None:
     """Returns the generation that another one is packed against; None if that is the first of its day."""
     day = [other for other in kept if other.since_s // DAY_S == one.since_s // DAY_S and other != one]
     hour = [other for other in day if other.since_s // HOUR_S == one.since_s // HOUR_S]

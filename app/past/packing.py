@@ -88,7 +88,10 @@ def _unpacked(path: Path, bases: int) -> bytes:
     if header.base is not None:
         if bases == 0 or Path(header.base).name != header.base:
             raise PastError(f"{path}: is damaged: its base is none")
-        base = _unpacked(path.with_name(header.base), bases - 1)
+        try:
+            base = _unpacked(path.with_name(header.base), bases - 1)
+        except PastError as error:
+            raise PastError(f"{path}: cannot be unpacked without its base: {error}") from error
     try:
         return decompressed(content[line:], base)
     except ValueError as error:

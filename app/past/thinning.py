@@ -18,7 +18,7 @@ HOUR_S, DAY_S = 3600, 86400
 ALL_S, HOURLY_S, DAILY_S = 48 * HOUR_S, 14 * DAY_S, 365 * DAY_S
 
 
-class Stored(NamedTuple):
+class Footprint(NamedTuple):
     """What thinning has to know of a generation that is kept."""
 
     name: str
@@ -29,13 +29,14 @@ class Stored(NamedTuple):
 
 
 def surplus(
-    stored: Sequence[Stored], databases: Mapping[str, int], now_s: float, limit_bytes: int
-) -> list[Stored]:
+    stored: Sequence[Footprint], databases: Mapping[str, int], now_s: float, limit_bytes: int
+) -> list[Footprint]:
     """Returns what to remove, in this order. `stored` is what is kept, the oldest first, and `databases` are
     the sizes of all databases, by digest."""
     rank = {one.name: _rank(one, before) for one, before in zip(stored, (None, *stored), strict=False)}
     aged = [one for one in reversed(stored) if _is_aged(one, rank[one.name], now_s)]
-    left = [one for one in stored if one not in set(aged)]
+    gone = {one.name for one in aged}
+    left = [one for one in stored if one.name not in gone]
     over = _size(left, databases) - limit_bytes
     needed = Counter(chain.from_iterable(one.databases for one in left))
     removed = []
@@ -49,30 +50,30 @@ def surplus(
     return [*aged, *removed]
 
 
-def _rank(one: Stored, before: Stored | None) -> int:
+def _rank(one: Footprint, before: Footprint | None) -> int:
     """Returns 0 for the first of a day, 1 for the first of an hour, and 2 for any other."""
     if before is None or before.since_s // DAY_S != one.since_s // DAY_S:
         return 0
     return 1 if before.since_s // HOUR_S != one.since_s // HOUR_S else 2
 
 
-def _is_aged(one: Stored, rank: int, now_s: float) -> bool:
+def _is_aged(one: Footprint, rank: int, now_s: float) -> bool:
     if rank == 0:
         return _age_s(one, DAY_S, now_s) > DAILY_S
     return _age_s(one, HOUR_S, now_s) > HOURLY_S
 
 
-def _age_s(one: Stored, unit_s: int, now_s: float) -> float:
+def _age_s(one: Footprint, unit_s: int, now_s: float) -> float:
     """Returns how long ago the hour or day ended in which a generation was published."""
     return now_s - (one.since_s // unit_s + 1) * unit_s
 
 
-def _order(one: Stored, rank: int, now_s: float) -> tuple[bool, float, int, float]:
+def _order(one: Footprint, rank: int, now_s: float) -> tuple[bool, float, int, float]:
     """Returns the key of the order in which generations make room."""
     is_extra = rank == 2 and _age_s(one, HOUR_S, now_s) > ALL_S
     return not is_extra, one.since_s // DAY_S, -rank, one.since_s
 
 
-def _size(stored: Iterable[Stored], databases: Mapping[str, int]) -> int:
+def _size(stored: Iterable[Footprint], databases: Mapping[str, int]) -> int:
     """Returns how many bytes generations take, and all databases, also those that none of them needs."""
     return sum(one.size_bytes for one in stored) + sum(databases.values())

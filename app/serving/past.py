@@ -13,7 +13,7 @@ from typing import NamedTuple
 from app.geo.place_lookup import PlaceLookup
 from app.model import GeoError, SnapshotError
 from app.model.words import moment
-from app.past.archive import Archive, Found
+from app.past.archive import Archive, PublishedThen
 from app.past.packing import PastError
 from app.serving.generation import Serving
 from app.snapshot.loaded import LoadedSnapshot
@@ -54,7 +54,7 @@ class PastGenerations:
         words = " ".join([*_words(found), *([problem] if problem else [])])
         return PastServing(replace(serving, status=status), moment_s, words)
 
-    def _opened(self, found: Found) -> Serving:
+    def _opened(self, found: PublishedThen) -> Serving:
         """Opens a generation. What the last one has open is used again if it is the same."""
         former = next(reversed(self._held.values()), None)
         kept = found.kept
@@ -76,7 +76,7 @@ class PastGenerations:
             return former.places
         return PlaceLookup.of(self._archive.database(digest))
 
-    def _status(self, found: Found) -> tuple[bytes | None, str]:
+    def _status(self, found: PublishedThen) -> tuple[bytes | None, str]:
         """Returns the status document of that moment, and why there is none if it cannot be used."""
         try:
             status = self._archive.status(found.kept, found.asked_s)
@@ -87,7 +87,7 @@ class PastGenerations:
         return status, ""
 
 
-def _words(found: Found) -> list[str]:
+def _words(found: PublishedThen) -> list[str]:
     """Returns sentences about what is kept of a moment."""
     kept = found.kept
     asked, since, until = map(moment, (found.asked_s, kept.since_s, found.until_s))

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from app.explain.mirror_report import MirrorSummary, mirror_summary
 from app.model import Fate, Record, SnapshotError, SourceError, StoreError
 from app.model.place import country_of
-from app.past.archive import Archive, Found
+from app.past.archive import Archive, PublishedThen
 from app.past.packing import PastError
 from app.ranking import prices
 from app.ranking.ranking import SPREADS, Floats
@@ -99,7 +99,7 @@ class Changes(Record, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
-def changes(settings: Settings, before: Found, after: Found, steps: Steps) -> Changes:
+def changes(settings: Settings, before: PublishedThen, after: PublishedThen, steps: Steps) -> Changes:
     """Compares two generations. Raises MirrorwiseError."""
     archive, notes = Archive.of(settings.var_dir), list[str]()
     steps.step("reading the generations")
@@ -123,7 +123,7 @@ def changes(settings: Settings, before: Found, after: Found, steps: Steps) -> Ch
 class _Side:
     """What was published at one of the moments, with the evidence of then."""
 
-    found: Found
+    found: PublishedThen
     snapshot: LoadedSnapshot
     status: StatusDocument
 
@@ -155,7 +155,7 @@ class _Side:
         return {key: fates[number] for key, fates in self.snapshot.fates.items()}
 
 
-def _status(archive: Archive, found: Found, notes: list[str]) -> StatusDocument:
+def _status(archive: Archive, found: PublishedThen, notes: list[str]) -> StatusDocument:
     try:
         status = archive.status(found.kept, found.asked_s)
         return decode_status(status) if status is not None else StatusDocument()

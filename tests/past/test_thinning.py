@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.past.thinning import DAY_S, HOUR_S, Stored, surplus
+from app.past.thinning import DAY_S, HOUR_S, Footprint, surplus
 
 MINUTE_S = 60
 BEGIN_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
@@ -16,20 +16,23 @@ NOW_S = BEGIN_S + 400 * DAY_S + 12 * HOUR_S
 PLENTY = 10**12
 
 
-def each(every_s: int, days: float, size_bytes: int = 1, databases: Sequence[str] = ()) -> list[Stored]:
+def each(every_s: int, days: float, size_bytes: int = 1, databases: Sequence[str] = ()) -> list[Footprint]:
     """Generations that were published at this interval in the last days."""
     count = int(days * DAY_S / every_s)
     times = [NOW_S - number * every_s for number in reversed(range(count))]
-    return [Stored(f"{at_s:.0f}", at_s, size_bytes, tuple(databases)) for at_s in times]
+    return [Footprint(f"{at_s:.0f}", at_s, size_bytes, tuple(databases)) for at_s in times]
 
 
-def kept(stored: list[Stored], limit: int = PLENTY, databases: dict[str, int] | None = None) -> list[Stored]:
-    gone = surplus(stored, databases or {}, NOW_S, limit)
-    assert len(set(gone)) == len(gone)
-    return [one for one in stored if one not in set(gone)]
+def kept(
+    stored: list[Footprint], limit: int = PLENTY, databases: dict[str, int] | None = None
+) -> list[Footprint]:
+    removed = surplus(stored, databases or {}, NOW_S, limit)
+    gone = set(removed)
+    assert len(gone) == len(removed)
+    return [one for one in stored if one not in gone]
 
 
-def ages_s(stored: Sequence[Stored]) -> list[float]:
+def ages_s(stored: Sequence[Footprint]) -> list[float]:
     return [NOW_S - one.since_s for one in stored]
 
 
@@ -79,7 +82,7 @@ def test_a_small_limit() -> None:
 
 def test_databases_count_until_the_last_of_theirs_is_gone() -> None:
     """A database takes room as long as a generation needs it."""
-    old, new = each(HOUR_S, 3, databases=["a"]), each(HOUR_S, 1, databases=["b"])
+    old, new = each(HOUR_S, 3, databases=["a"]), each(HOUR_S, 13 / 24, databases=["b"])
     stored = [one for one in old if one.since_s < new[0].since_s] + new
     left = kept(stored, 1_000 + len(new), {"a": 1_000, "b": 1_000})
     assert left == new
