@@ -361,3 +361,8 @@ def needs_probe(mirror: Mirror) -> bool:
     """Returns whether the prober has to find out that a mirror is good. Private mirrors cannot be asked from
     outside, and mirrors with `probe: false` always count as good."""
     return mirror.probe and not mirror.private
+
+
+def is_asked(mirror: Mirror) -> bool:
+    """Returns whether the prober asks a mirror in its rounds."""
+    return needs_probe(mirror) and not mirror.disabled

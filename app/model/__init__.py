@@ -21,7 +21,7 @@ from app.model.errors import (
     SourceError,
     StoreError,
 )
-from app.model.events import Event, EventKind, MirrorDay
+from app.model.events import Condition, Event, EventKind, MirrorDay, RecordedEvent, condition_of
 from app.model.fates import Exclusion, Fate, Overall, Pass
 from app.model.images import Image, ImageDirectory
 from app.model.measured import (
@@ -32,6 +32,7 @@ from app.model.measured import (
     ProbeRound,
     RepomdVersion,
     Status,
+    lacks,
 )
 from app.model.mirrors import Cloud, Coordinates, Mirror, main_addresses
 from app.model.values import (
@@ -52,6 +53,7 @@ __all__ = [
     "Branding",
     "ClientClass",
     "Cloud",
+    "Condition",
     "Content",
     "Coordinates",
     "Count",
@@ -79,6 +81,7 @@ __all__ = [
     "ProbeRound",
     "Protocol",
     "Record",
+    "RecordedEvent",
     "Repo",
     "RepoName",
     "RepomdVersion",
@@ -91,6 +94,8 @@ __all__ = [
     "Status",
     "StoreError",
     "about",
+    "condition_of",
     "digest_of",
+    "lacks",
     "main_addresses",
 ]

@@ -1,11 +1,16 @@
-"""Events: what changed about a mirror or in what is published, when, and because of what."""
+"""Events: what changed about a mirror or in what is published, when, and because of what; and how long a
+mirror was in which condition, which follows from events."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from app.model.values import Count, Record
+import msgspec
+
+from app.model.measured import Status
+from app.model.values import Count, Record, about
 
 
 class EventKind(StrEnum):
@@ -51,13 +56,42 @@ class Event(Record, frozen=True, kw_only=True):
     generation: str | None = None
 
 
-class MirrorDay(Record, frozen=True, kw_only=True):
-    """How long a mirror was in which condition on one day, in UTC. What is missing of the day's 86,400
-    seconds is not known."""
+class RecordedEvent(Event, frozen=True, kw_only=True):
+    """An event as the history's database has it."""
 
-    #: The mirror answered, and had what it is meant to have, or nearly all of it.
+    id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$"), about("Its name, for ever.")]
+
+
+class Condition(StrEnum):
+    """What a mirror is like for its users, in the roughest words."""
+
+    #: The mirror answers, and has what it is meant to have, or nearly all of it.
+    UP = "up"
+    #: The mirror answers, but is older than the origin by more than is allowed.
+    STALE = "stale"
+    #: The mirror does not answer, or is broken.
+    OUT = "out"
+
+
+_CONDITIONS = {
+    Status.OK: Condition.UP,
+    Status.DEGRADED: Condition.UP,
+    Status.STALE: Condition.STALE,
+    Status.UNREACHABLE: Condition.OUT,
+    Status.BROKEN: Condition.OUT,
+}
+
+
+def condition_of(status: str | None) -> Condition | None:
+    """Returns the condition of a mirror with this status; None for a status that says nothing of it, or for
+    no status."""
+    return _CONDITIONS[Status(status)] if status in _CONDITIONS else None
+
+
+class MirrorDay(Record, frozen=True, kw_only=True):
+    """How many seconds of one day, in UTC, a mirror was in each condition. What is missing of the day's
+    86,400 seconds is not known."""
+
     up_s: Count = 0
-    #: The mirror answered, but was older than the origin by more than is allowed.
     stale_s: Count = 0
-    #: The mirror did not answer, or was broken.
     out_s: Count = 0

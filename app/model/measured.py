@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -32,7 +33,10 @@ class Content(StrEnum):
     @property
     def is_good(self) -> bool:
         """Whether the mirror may be served for the repo."""
-        return self in (Content.CURRENT, Content.PREVIOUS)
+        return self in _GOOD
+
+
+_GOOD = frozenset({Content.CURRENT, Content.PREVIOUS})
 
 
 class Endpoint(Record, frozen=True, kw_only=True):
@@ -73,6 +77,16 @@ class MirrorState(MirrorVerdict, frozen=True, kw_only=True):
     vault: dict[str, bool] = {}
     #: When the prober means to ask again for what the mirror lacks, by the keys of `content` and `isos`.
     asked_again: dict[str, datetime] = {}
+
+
+def lacks(
+    content: Mapping[str, Content], isos: Mapping[str, bool], vault: Mapping[str, bool] | None = None
+) -> dict[str, str]:
+    """Returns what a mirror does not have although it is meant to: what is wrong with each directory, by its
+    key in a state's `content`, `isos` or `vault`."""
+    lacking = {key: verdict.value for key, verdict in content.items() if verdict not in _GOOD}
+    lacking |= {key: "no ISOs" for key, has in isos.items() if not has}
+    return lacking | {key: "not in its copy of the vault" for key, has in (vault or {}).items() if not has}
 
 
 class RepomdVersion(Record, frozen=True, kw_only=True):

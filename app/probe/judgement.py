@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeGuard
 
-from app.model import Content, Endpoint, Family, MirrorState, Protocol, Status
+from app.model import Content, Endpoint, Family, MirrorState, Protocol, Status, lacks
 from app.probe.observation import EndpointKey, Observation
 
 USABLE = (Content.CURRENT, Content.PREVIOUS, Content.STALE)
@@ -179,13 +179,6 @@ def _health(
     more = f" and {len(lacking) - _FEW} more" if len(lacking) > _FEW else ""
     total = len(expected.carried) + len(expected.isos)
     return Status.DEGRADED, f"it lacks {len(lacking)} of {total} directories: {', '.join(named)}{more}"
-
-
-def lacks(content: Mapping[str, Content], isos: Mapping[str, bool]) -> dict[str, str]:
-    """Returns what a mirror does not have although it is meant to: what is wrong with each directory, by its
-    key in a state's `content` or `isos`."""
-    lacking = {key: verdict.value for key, verdict in content.items() if not verdict.is_good}
-    return lacking | {key: "no ISOs" for key, has in isos.items() if not has}
 
 
 def _staleness(seen: Observation, expected: Expectations) -> str | None:

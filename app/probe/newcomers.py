@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from app.catalogue.catalogue import needs_probe
+from app.catalogue.catalogue import is_asked
 from app.model import Content, Finding, Mirror, Status
 from app.model.errors import fault, warning
 from app.probe.fetch import Network
@@ -42,7 +42,7 @@ def probe_newcomers(
 ) -> list[Finding]:
     """Asks mirrors, which are by file name, and tells on the console what each answers. Returns what is
     wrong. Private mirrors are not asked: they need not answer where a check is made."""
-    asked = {file: mirror for file, mirror in mirrors.items() if needs_probe(mirror) and not mirror.disabled}
+    asked = {file: mirror for file, mirror in mirrors.items() if is_asked(mirror)}
     files = {mirror.name: file for file, mirror in asked.items()}
     for mirror in mirrors.values():
         if mirror.name not in files:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from app.catalogue.catalogue import carries, needs_probe, own_module, tells
+from app.catalogue.catalogue import carries, is_asked, own_module, tells
 from app.files import guarded, is_gone
 from app.model import Mirror, MirrorState, SourceError
 from app.probe.judgement import Expectations, is_disabled, judge
@@ -133,4 +133,4 @@ def chosen(mirrors: Iterable[Mirror], names: Sequence[str]) -> list[Mirror]:
     """Returns the mirrors of a round: those with these names or, without names, all that need a state."""
     if names:
         return [mirror for mirror in mirrors if mirror.name in names]
-    return [mirror for mirror in mirrors if needs_probe(mirror) and not mirror.disabled]
+    return [mirror for mirror in mirrors if is_asked(mirror)]

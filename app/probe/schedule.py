@@ -22,8 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from app.catalogue.catalogue import Directory
-from app.model import Content, MirrorState, RepomdVersion
-from app.probe.judgement import lacks
+from app.model import Content, MirrorState, RepomdVersion, lacks
 from app.probe.records import Lacking, ProbeNotes, Seen
 
 REQUESTS_PER_ROUND = 10

@@ -26,7 +26,7 @@ class Accepted:
     None if that is not known any more. `mirrors` are by name."""
 
     def __init__(self, snapshot: Snapshot, written: Written | None) -> None:
-        self.written = written
+        self.snapshot, self.written = snapshot, written
         self.mirrors = {mirror.name: mirror for mirror in snapshot.mirrors}
         self._columns = {name: column for column, name in enumerate(self.mirrors)}
         self._rows = dict(zip(snapshot.questions, snapshot.rows, strict=True))
@@ -34,6 +34,11 @@ class Accepted:
         distinct = max(snapshot.rows, default=-1) + 1
         self._table = np.full((distinct + 1, width + 1), NO_FATE, np.uint8)
         self._table[:-1, :-1] = np.frombuffer(snapshot.fates, np.uint8).reshape(distinct, width)
+
+    @property
+    def questions(self) -> Iterable[str]:
+        """The keys of all questions."""
+        return self._rows.keys()
 
     def fates(self, keys: Iterable[str], names: Iterable[str]) -> Fates:
         """Returns the fates of these mirrors for these questions, shape (keys, names)."""

@@ -18,6 +18,8 @@ from app.worker.reader import InputReader
 class Ready:
     """A compiled snapshot, ready to be published, with the guard to use after that."""
 
+    #: What it was compiled from: of people's files, what the guard has admitted.
+    written: Written
     snapshot: schema.Snapshot
     data: bytes
     generation: str
@@ -42,4 +44,10 @@ def compile_admitted(
     snapshot = compile_snapshot(inputs, ruling.judgement.decision)
     data = schema.encode(snapshot)
     soundness.verified(data)
-    return Ready(snapshot, data, schema.generation_of(data), guard.after(snapshot, ruling, leeway.now))
+    return Ready(
+        admission.written,
+        snapshot,
+        data,
+        schema.generation_of(data),
+        guard.after(snapshot, ruling, leeway.now),
+    )

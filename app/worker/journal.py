@@ -9,16 +9,17 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from app.files import Marks
-from app.model import Fate
+from app.model import Event, EventKind
 from app.model.words import escaped
-from app.snapshot.schema import Snapshot
+from app.worker.list_changes import ListChanges, listing
 
 NAMED = 3
 """So many files and mirrors are named, and the others counted."""
+_START = "the start of this worker"
 _PROBER = "what the prober found"
-
-Lists = dict[str, frozenset[str]]
-"""The names of the mirrors that may be listed, by question. Equal lists are one object."""
+_ORIGIN = "what the prober found at the origin"
+_FOUND = (EventKind.STATUS, EventKind.CONTENT, EventKind.ADDRESSES)
+_WRITTEN = (EventKind.ADDED, EventKind.REMOVED, EventKind.DECLARED)
 
 
 class Journal:
@@ -26,13 +27,11 @@ class Journal:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._published: Lists | None = None
         self._causes: dict[str, None] = {}
 
-    def begin(self, published: Snapshot | None) -> None:
-        """Begins with a snapshot that is published already, if there is one that can be read."""
-        self._published = _lists(published) if published else None
-        self._causes = {"the start of this worker": None}
+    def begin(self) -> None:
+        """Begins anew."""
+        self._causes = {_START: None}
 
     def changed(self, before: Marks | None, after: Marks) -> None:
         """Notes which input files have changed; `before` is None if all are read anew."""
@@ -46,65 +45,74 @@ class Journal:
         """Notes another cause of what will be published."""
         self._causes[cause] = None
 
+    def note_news(self, scanned: bool, priced: bool) -> None:
+        """Notes why there may be something else to publish, besides files."""
+        if scanned:
+            self.note("the places of a city database")
+        if priced:
+            self.note("load prices")
+
     def forget(self) -> None:
-        """Notes that what has changed so far changes nothing that is published."""
+        """Notes that what has changed so far is published, or changes nothing that is."""
         self._causes = {}
 
-    def line(self, snapshot: Snapshot) -> str:
-        """Returns a line that says what the publication of this snapshot changes, and begins anew."""
-        before, after = self._published, _lists(snapshot)
-        causes, self._published, self._causes = list(self._causes), after, {}
-        because = f", because of {_listing(causes)}" if causes else ""
-        return (_of_all(after) if before is None else _difference(before, after)) + because
+    def line(self, changes: ListChanges, events: Sequence[Event] = ()) -> str:
+        """Returns a line that says what a publication changes, and because of what. `events` are those about
+        mirrors since the last one."""
+        causes = [cause for cause in self._causes if cause is not _PROBER]
+        if _START in self._causes and not changes.is_first:
+            causes += _files(events)
+        if _PROBER in self._causes or _START in self._causes:
+            causes += _found(events)
+        causes = causes or list(self._causes)
+        because = f", because of {listing(causes, NAMED)}" if causes else ""
+        return (_of_all(changes) if changes.is_first else _difference(changes)) + because
 
     def _name(self, path: str) -> str:
         try:
             name = Path(path).relative_to(self._root)
         except ValueError:
             return escaped(path)
-        return _PROBER if name.parts[:1] == ("state",) else escaped(str(name))
+        if name.parts[:1] != ("state",):
+            return escaped(str(name))
+        return _ORIGIN if name.name in ("repos.json", "isos.json") else _PROBER
 
 
-def _lists(snapshot: Snapshot) -> Lists:
-    names = [mirror.name for mirror in snapshot.mirrors]
-    width = len(names)
-    rows = [
-        frozenset(
-            name
-            for name, fate in zip(names, snapshot.fates[row * width : (row + 1) * width], strict=True)
-            if fate <= Fate.PARTIAL
-        )
-        for row in range(max(snapshot.rows, default=-1) + 1)
-    ]
-    return {key: rows[row] for key, row in zip(snapshot.questions, snapshot.rows, strict=True)}
+def _of_all(changes: ListChanges) -> str:
+    return f"{_count(changes.came, 'mirror')} in {_several(changes.filled, 'list')}"
 
 
-def _of_all(lists: Lists) -> str:
-    filled = [key for key, names in lists.items() if names]
-    return f"{_count(_mirrors(lists), 'mirror')} in {_count(filled, 'list')}"
-
-
-def _difference(before: Lists, after: Lists) -> str:
-    there, here = _mirrors(before), _mirrors(after)
+def _difference(changes: ListChanges) -> str:
     parts = [
-        f"{sign}{_count(names, 'mirror')} ({_listing(sorted(names))})"
-        for sign, names in (("+", here - there), ("-", there - here))
+        f"{sign}{_count(names, 'mirror')} ({listing(names, NAMED)})"
+        for sign, names in (("+", changes.came), ("-", changes.went))
         if names
     ]
-    changed = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
-    if changed:
-        return ", ".join([*parts, f"{_count(changed, 'list')} changed"])
+    if changes.changed:
+        return ", ".join([*parts, f"{_several(changes.changed, 'list')} changed"])
     return "no list has other mirrors than before"
 
 
-def _mirrors(lists: Lists) -> frozenset[str]:
-    return frozenset().union(*set(lists.values()))
+def _found(events: Sequence[Event]) -> list[str]:
+    """Says of which mirrors the prober found something else, and which status; nothing if of none."""
+    found = {
+        str(event.mirror): event.after if event.kind is EventKind.STATUS else None
+        for event in reversed(events)
+        if event.kind in _FOUND
+    }
+    names = [f"{name} ({status})" if status else name for name, status in sorted(found.items())]
+    return [f"{_PROBER} of {listing(names, NAMED)}"] if names else []
+
+
+def _files(events: Sequence[Event]) -> list[str]:
+    """Says the files of which mirrors are others; nothing if of none."""
+    names = sorted({str(event.mirror) for event in events if event.kind in _WRITTEN})
+    return [f"edits of {listing(names, NAMED)}"] if names else []
 
 
 def _count(things: Collection[str], what: str) -> str:
-    return f"{len(things):,} {what}{'' if len(things) == 1 else 's'}"
+    return _several(len(things), what)
 
 
-def _listing(words: Sequence[str]) -> str:
-    more = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
-    return ", ".join(words[:NAMED]) + more
+def _several(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

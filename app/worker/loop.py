@@ -20,6 +20,7 @@ from functools import partial
 
 from app.answer.privacy import is_for_all
 from app.files import Marks
+from app.history.database import open_history
 from app.logs import Faults
 from app.model import SnapshotError, SourceError, StoreError
 from app.settings import Settings
@@ -28,6 +29,7 @@ from app.snapshot.status import StatusDocument, contents_of, encode_heartbeat
 from app.snapshot.status import encode as encode_status
 from app.store import Blob, BlobError, NotOursError, Publication, Store
 from app.worker import memory as remembered
+from app.worker.chronicle import Chronicle
 from app.worker.compiling import Ready, compile_admitted
 from app.worker.edits import Leeway
 from app.worker.exchange import Exchange
@@ -35,7 +37,9 @@ from app.worker.guard import Guard, guard_of
 from app.worker.handover import RETRY_S, Handover
 from app.worker.journal import Journal
 from app.worker.legacy import Copy, copy_of, generation_in, read_legacy
+from app.worker.list_changes import ListChanges
 from app.worker.losses import Force
+from app.worker.mirror_facts import ChronicleMemory
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
@@ -69,6 +73,8 @@ class Worker:
         self._exchange = Exchange(store, self.reader, settings.var_dir)
         self._statistician = Statistician(partial(compiled, settings), self.faults)
         self._recorder = Recorder(keeper_of(settings), self.faults)
+        opened = partial(open_history, settings)
+        self._chronicle = Chronicle(opened, self._journal, self.faults, settings.history_days)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
@@ -106,6 +112,7 @@ class Worker:
                         self._beat_at = float("-inf")
                     self._attempt("status", lambda: self._publish_status(now))
                     self._attempt("statistics", lambda: self._publish_statistics(now))
+                    self._attempt("events", lambda: self._chronicle.step(now))
             else:
                 self._follow(now)
                 self._attempt("share", lambda: self._exchange.stand_by(now))
@@ -136,15 +143,15 @@ class Worker:
         return self._published is not None
 
     def wait(self, now: float) -> bool:
-        """Waits for a running place scan, or else for load prices, or else for statistics. Returns whether
-        there is something new."""
+        """Waits for a running place scan, or else for load prices, or else for statistics, or else for events
+        that are being written. Returns whether there is something new."""
         scanned = self.reader.geo.scan(wait=True)
         priced = not scanned and self._pricing.collect(now, wait=True)
         if scanned or priced:
-            self._note_news(scanned, priced)
+            self._journal.note_news(scanned, priced)
             self._seen, self._tried_at = None, float("-inf")
             return True
-        return self._statistician.wait()
+        return self._statistician.wait() or self._chronicle.wait()
 
     def stop(self) -> None:
         """Gives the lease back, and ends what runs beside the worker: the place scan, the computing of
@@ -187,7 +194,8 @@ class Worker:
         self._seen = self._ready = None
         self._published = self._status = None
         self.generation = legacy.generation
-        self._journal.begin(legacy.snapshot)
+        self._journal.begin()
+        self._chronicle.begin(memory.chronicle, memory.definitions)
         self._exchange.begin(now)
         if force:
             self._handover.end()
@@ -222,7 +230,7 @@ class Worker:
             return  # no config has ever been good; the fault is named
         self._journal.changed(self._seen, seen)
         self._journal.changed(self._seen_state, state)
-        self._note_news(scanned, priced)
+        self._journal.note_news(scanned, priced)
         self._exchange.was_read()
         self._handover.look(self.reader.stock)
         leeway, load_km = Leeway(now, force), self._pricing.load_km
@@ -238,13 +246,6 @@ class Worker:
         took_s = time.monotonic() - started
         self._pulse.compiled(took_s)
         log.info("compiled %s", self._ready.account(took_s))
-
-    def _note_news(self, scanned: bool, priced: bool) -> None:
-        """Notes why there may be something else to publish, besides files."""
-        if scanned:
-            self._journal.note("the places of a city database")
-        if priced:
-            self._journal.note("load prices")
 
     # --- publishing ----------------------------------------------------------------------------------
 
@@ -262,20 +263,24 @@ class Worker:
 
     def _publish_compiled(self, ready: Ready, now: float) -> None:
         blobs = self.reader.blobs
+        is_new = ready.generation != self.generation or generation_in(self._store) is None
+        changes = ListChanges(self._guard.accepted, ready.guard.accepted) if is_new else None
+        entry = self._chronicle.entry(ready, self.reader.probe.states, changes, now)
         publication = Publication(
             generation=ready.generation,
             snapshot=ready.data,
-            memory=remembered.encode(self._memory(ready.guard, now)),
+            memory=remembered.encode(self._memory(ready.guard, entry.memory, now)),
             blobs=tuple(blob.digest for blob in blobs),
             published_at_s=now,
         )
-        if ready.generation != self.generation or generation_in(self._store) is None:
+        if is_new:
             self._put(publication, blobs)
             self._pulse.publications += 1
-            log.info("published generation %s: %s", ready.generation, self._journal.line(ready.snapshot))
+            log.info("published generation %s: %s", ready.generation, entry.line)
         else:
             self._store.remember(publication.memory)
-            self._journal.forget()
+        self._chronicle.stored(entry)
+        self._journal.forget()
         self.generation, self._published, self._ready = ready.generation, publication, None
         self._published_blobs, self._guard = blobs, ready.guard
         self._copy = Copy(publication.snapshot, publication.memory)
@@ -348,7 +353,7 @@ class Worker:
         self._statistician.was_lost()
         log.info("published generation %s again: the store had %s", self.generation, there)
 
-    def _memory(self, guard: Guard, now: float) -> remembered.Memory:
+    def _memory(self, guard: Guard, chronicle: ChronicleMemory, now: float) -> remembered.Memory:
         written = guard.accepted.written if guard.accepted else None
         return remembered.Memory(
             config=written.config if written else None,
@@ -359,6 +364,7 @@ class Worker:
             verdicts_held_since_s=guard.verdicts_held_since_s,
             load_km=self._pricing.load_km,
             priced_at_s=self._pricing.moved_at_s,
+            chronicle=chronicle,
         )
 
     def _publish_status(self, now: float) -> None:

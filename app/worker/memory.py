@@ -7,7 +7,9 @@ import msgspec
 
 from app.model import Count, EpochSeconds, Mirror, Record, ServiceConfig
 from app.snapshot.schema import Kilometres
+from app.snapshot.status import is_possible
 from app.worker.edits import Waiting
+from app.worker.mirror_facts import ChronicleMemory
 from app.worker.numbers import HourCounts
 
 
@@ -29,6 +31,8 @@ class Memory(Record, frozen=True, kw_only=True):
     load_km: dict[str, Kilometres] = {}
     #: When the load prices were last decided, in epoch seconds.
     priced_at_s: EpochSeconds | None = None
+    #: What was known of the mirrors, and the events that wait for the history's database.
+    chronicle: ChronicleMemory = ChronicleMemory()
 
 
 def encode(memory: Memory) -> bytes:
@@ -42,6 +46,7 @@ def decode(data: bytes | None) -> Memory:
     if data is None:
         return Memory()
     try:
-        return msgspec.msgpack.decode(data, type=Memory)
+        memory = msgspec.msgpack.decode(data, type=Memory)
     except (ValueError, RecursionError):  # msgspec's errors, and texts that are not UTF-8
         return Memory()
+    return memory if all(is_possible(event.at) for event in memory.chronicle.unwritten) else Memory()

@@ -102,7 +102,8 @@ def many_new(network: Network) -> None:
         pytest.param(another_repo, "3 lists changed, because of config.yml", id="lists of a new repo"),
         pytest.param(
             found_dead,
-            "-1 mirror (m03.example.org), 8 lists changed, because of what the prober found",
+            "-1 mirror (m03.example.org), 8 lists changed, because of what the prober found of"
+            " m03.example.org (unreachable)",
             id="found dead",
         ),
         pytest.param(
@@ -143,7 +144,8 @@ def test_a_restart_compares_with_what_is_published(network: Network, log: Log) -
     new_mirror(network)
     log.worker = network.worker()
     assert log.after_a_step() == [
-        "+1 mirror (new.example.org), 8 lists changed, because of the start of this worker"
+        "+1 mirror (new.example.org), 8 lists changed, because of the start of this worker,"
+        " edits of new.example.org"
     ]
 
 
