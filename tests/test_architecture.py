@@ -48,7 +48,8 @@ ALLOWED = {
     # the programs
     "web": "model catalogue history settings logs store past geo snapshot request answer explain render"
     " serving",
-    "worker": "model answer catalogue files settings logs clouds geo history past sources ranking snapshot store",
+    "worker": "model answer catalogue files settings logs clouds geo history past sources ranking snapshot"
+    " store",
     "simulation": "model files settings logs past sources ranking snapshot store explain worker",
     "site": "model files settings logs geo snapshot store",
     "cli": "model files settings logs catalogue clouds sources geo history past snapshot probe store request"

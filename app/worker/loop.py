@@ -143,19 +143,18 @@ class Worker:
         return self._published is not None
 
     def wait(self, now: float) -> bool:
-        """Waits for a running place scan, or else for load prices, or else for statistics, or else for events
-        that are being written. Returns whether there is something new."""
+        """Waits for a running place scan, or else for load prices, or else for statistics, or else for what
+        is being written. Returns whether there is something new."""
         scanned = self.reader.geo.scan(wait=True)
         priced = not scanned and self._pricing.collect(now, wait=True)
         if scanned or priced:
             self._journal.note_news(scanned, priced)
             self._seen, self._tried_at = None, float("-inf")
             return True
-        return self._statistician.wait() or self._chronicle.wait()
+        return self._statistician.wait() or self._chronicle.wait() or self._recorder.wait()
 
     def stop(self) -> None:
-        """Gives the lease back, and ends what runs beside the worker: the place scan, the computing of
-        prices, and the writing of what is kept for questions about the past."""
+        """Gives the lease back, and ends what runs beside the worker."""
         self.reader.geo.close()
         self._pricing.close()
         try:

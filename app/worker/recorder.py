@@ -130,12 +130,14 @@ class Recorder:
             return
         if self._current is not None:
             self._waiting.append(partial(self._keeper.note_until, self._current, self._looked_at))
-        deadline_s = time.monotonic() + STOP_S
-        while self._waiting or self._writing is not None:
-            self._write()
-            if self._writing is None or not wait_for([self._writing], deadline_s - time.monotonic()).done:
-                return
+        self._write()
+        while self.wait():
             self._collect(self._looked_at)
+            self._write()
+
+    def wait(self) -> bool:
+        """Waits for what is being written, for a limited time. Returns whether anything was."""
+        return self._writing is not None and bool(wait_for([self._writing], STOP_S).done)
 
     # --- the thread ------------------------------------------------------------------------------
 
