@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from app.files import remove_abandoned, replace
 from app.past.archive import Archive, KeptGeneration, is_digest, seconds_of, stamp_of
-from app.past.packing import PastError, compressed, header_of, pack
+from app.past.packing import PastError, compressed, header_of, pack, pack_snapshot
 from app.past.thinning import DAY_S, HOUR_S, Footprint, surplus
 
 UNCLAIMED_S = 3600.0
@@ -61,7 +61,7 @@ class Keeper:
         one = KeptGeneration(f"{stamp_of(since_s)}-{seen.generation}", seen.generation, since_s)
         base = _base_of(one, kept)
         path = self._archive.path_of(base) if base else None
-        pack(self._archive.path_of(one), seen.snapshot, path, seen.databases)
+        pack_snapshot(self._archive.path_of(one), seen.snapshot, seen.databases, path)
         self.thin(seen.seen_at_s)
 
     def keep_status(self, generation: str, status: bytes, now_s: float) -> None:

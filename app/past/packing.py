@@ -2,7 +2,8 @@
 
 A packed file is a line of JSON, the header, and then one frame of zstd. The header may name another file in
 the same folder as its base: the frame refers to the content of that file wherever both have the same, so that
-it takes a fraction of the room. The base may have a base itself.
+it takes a fraction of the room. The base may have a base itself. The tables of snapshots are rewritten before
+that (`tables`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import zstandard
 
 from app.files import replace
 from app.model import MirrorwiseError, Record
+from app.past import tables
 
-LEVEL = 3
+LEVEL = 6
+"""Of zstd: the lowest one that finds what is in a base of megabytes."""
 MOST_BYTES = 1 << 28
 """The most bytes that a file may have when it is unpacked. A frame of a few bytes could claim any number."""
 MOST_BASES = 8
@@ -34,6 +37,8 @@ class Header(Record, frozen=True, kw_only=True, omit_defaults=True):
     base: str | None = None
     #: The digests of the databases that a snapshot needs.
     databases: tuple[str, ...] = ()
+    #: Whether the content is a snapshot with rewritten tables.
+    rewritten: bool = False
 
 
 _HEADERS = msgspec.json.Decoder(Header)
@@ -64,17 +69,39 @@ def _dictionary(base: bytes | None) -> zstandard.ZstdCompressionDict | None:
     return zstandard.ZstdCompressionDict(base, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 
 
-def pack(path: Path, content: bytes, base: Path | None = None, databases: tuple[str, ...] = ()) -> None:
-    """Writes content to a packed file, against the content of `base` as far as that can be read. Raises
+def pack_snapshot(path: Path, snapshot: bytes, databases: tuple[str, ...], base: Path | None) -> None:
+    """Writes an encoded snapshot to a packed file, against the one in `base` as far as that can be read.
+    `databases` are the digests of those that it needs. Raises OSError."""
+    name, known = _readable(base)
+    header = Header(base=name, databases=databases)
+    try:
+        content = tables.rewritten(snapshot, known)
+        frame = compressed(content, tables.alike(known) if known is not None else None)
+        header = msgspec.structs.replace(header, rewritten=True)
+    except (ValueError, IndexError, OverflowError):  # it is packed as it is
+        frame = compressed(snapshot, known)
+    _write(path, header, frame)
+
+
+def pack(path: Path, content: bytes, base: Path | None) -> None:
+    """Writes any content to a packed file, against that of `base` as far as it can be read. Raises
     OSError."""
-    known = None
-    if base is not None:
-        try:
-            known = unpack(base)
-        except PastError:
-            base = None
-    header = Header(base=base.name if base else None, databases=databases)
-    replace(path, msgspec.json.encode(header) + b"\n" + compressed(content, known))
+    name, known = _readable(base)
+    _write(path, Header(base=name), compressed(content, known))
+
+
+def _readable(base: Path | None) -> tuple[str | None, bytes | None]:
+    """Returns the name of a base with its content; None for both if it cannot be read."""
+    if base is None:
+        return None, None
+    try:
+        return base.name, unpack(base)
+    except PastError:
+        return None, None
+
+
+def _write(path: Path, header: Header, frame: bytes) -> None:
+    replace(path, msgspec.json.encode(header) + b"\n" + frame)
 
 
 def unpack(path: Path) -> bytes:
@@ -93,9 +120,15 @@ def _unpacked(path: Path, bases: int) -> bytes:
         except PastError as error:
             raise PastError(f"{path}: cannot be unpacked without its base: {error}") from error
     try:
-        return decompressed(content[line:], base)
-    except ValueError as error:
+        return _content(header, content[line:], base)
+    except (ValueError, IndexError, OverflowError, RecursionError) as error:  # also of tables that do not fit
         raise PastError(f"{path}: is damaged: {error}") from error
+
+
+def _content(header: Header, frame: bytes, base: bytes | None) -> bytes:
+    if not header.rewritten:
+        return decompressed(frame, base)
+    return tables.restored(decompressed(frame, tables.alike(base) if base is not None else None), base)
 
 
 def _read(path: Path) -> tuple[Header, int, bytes]:
