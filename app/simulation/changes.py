@@ -37,14 +37,14 @@ from app.store import open_store
 LEAST_KM = 0.05
 """A price that changes by less stays the same in every text."""
 
-Change = Literal["came", "went", "in more lists", "in fewer lists", "in other lists"]
+ChangeKind = Literal["came", "went", "in more lists", "in fewer lists", "in other lists"]
 
 
 class MirrorChange(Record, frozen=True, kw_only=True):
     """A mirror that may be in other lists than before."""
 
     mirror: str
-    change: Change
+    change: ChangeKind
     #: How many lists it entered, and how many it left.
     entered: int
     left: int
@@ -191,7 +191,7 @@ def _changed_mirrors(before: _Side, after: _Side) -> Iterator[MirrorChange]:
         )
 
 
-def _change(had: set[str], has: set[str]) -> Change:
+def _change(had: set[str], has: set[str]) -> ChangeKind:
     if not had or not has:
         return "came" if has else "went"
     if had < has:

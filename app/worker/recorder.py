@@ -65,6 +65,7 @@ class Recorder:
         if self._keeper is None:
             return
         self._collect(now)
+        self._write()
         if 0 <= self._again_at - now <= AGAIN_S:
             return
         if len(self._waiting) >= MOST_WAITING:
