@@ -106,15 +106,20 @@ SCENES = {
 
 
 TICK_S = 0.1
+CROWD = "127.0.0.66"
+"""A crowd is one client, whatever number of connections it has. Each bystander has an address of its own."""
+IP_BIND_ADDRESS_NO_PORT = 24
+"""Linux's option to choose the port when the connection is made, as without an address (ip(7))."""
 
 
 # --- the crowd ----------------------------------------------------------------------------------------------
 
 
 class Crowd:
-    def __init__(self, scene: Scene, port: int) -> None:
+    def __init__(self, scene: Scene, port: int, own_address: str = CROWD) -> None:
         self.scene = scene
         self.address = ("127.0.0.1", port)
+        self.own_address = own_address
         self.poller = select.epoll()
         self.unsent: dict[int, bytes] = {}
         self.socks: dict[int, socket.socket] = {}
@@ -147,6 +152,8 @@ class Crowd:
         sock = socket.socket()
         if not self.scene.reads:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((self.own_address, 0))
         sock.setblocking(False)
         with suppress(BlockingIOError):
             sock.connect(self.address)
@@ -234,12 +241,13 @@ class Noticed:
 
 
 class Bystander(threading.Thread):
-    """Asks for lists, for clients all over the world. `keeps`: its connection."""
+    """Asks for lists, for clients all over the world. Every other keeps its connection (`keeps`)."""
 
-    def __init__(self, port: int, keeps: bool, until: float, noticed: Noticed) -> None:
+    def __init__(self, port: int, number: int, until: float, noticed: Noticed) -> None:
         super().__init__()
         self.address = ("127.0.0.1", port)
-        self.keeps = keeps
+        self.own_address = f"127.0.1.{number + 1}"
+        self.keeps = bool(number % 2)
         self.until = until
         self.noticed = noticed
         self.sock: socket.socket | None = None
@@ -258,7 +266,8 @@ class Bystander(threading.Thread):
 
     def ask(self) -> None:
         if self.sock is None:
-            self.sock = socket.create_connection(self.address, timeout=10)
+            source = (self.own_address, 0)
+            self.sock = socket.create_connection(self.address, timeout=10, source_address=source)
         client = f"192.0.2.{random.randrange(256)}"
         more = f"X-Forwarded-For: {client}\r\n" + ("" if self.keeps else "Connection: close\r\n")
         self.sock.sendall(get(LIST, more).encode())
@@ -283,7 +292,7 @@ def noticed(port: int, seconds: float) -> Noticed:
     """What ten clients notice, of which every other keeps its connection."""
     found = Noticed()
     until = time.monotonic() + seconds
-    clients = [Bystander(port, bool(number % 2), until, found) for number in range(CLIENTS)]
+    clients = [Bystander(port, number, until, found) for number in range(CLIENTS)]
     for client in clients:
         client.start()
     for client in clients:

@@ -116,10 +116,11 @@ def test_each_gets_its_share(server: GunicornServer, count: int, question: str) 
 
 
 def test_hasty_clients_wait_for_each_other(server: GunicornServer) -> None:
-    """While 300 clients ask as fast as they can, one that asks now and then waits for a part of them only."""
+    """While a client asks over 300 connections as fast as it can, one that asks now and then waits for a part
+    of them only."""
     asking = Waiting(Scene(300, get(LIST)), server.port)
     before_it = []
-    with socket.create_connection(("127.0.0.1", server.port)) as ordinary:
+    with socket.create_connection(("127.0.0.1", server.port), source_address=("127.0.1.1", 0)) as ordinary:
         try:
             for _ in range(300):
                 asking.join()

@@ -14,10 +14,13 @@ MAX_FIELD_BYTES = 4096
 MAX_HEADER_BYTES = MAX_LINE_BYTES + MAX_FIELDS * (MAX_FIELD_BYTES + len(b"\r\n")) + len(b"\r\n\r\n")
 END = b"\r\n\r\n"
 
-_QUICK = re.compile(rb"(?:GET|HEAD) (" + quick_path_pattern() + rb"(?!\S*(?:%|explain))\S*) HTTP/1\.1\r\n")
-"""Matches the request line of a request that takes little time: a list, a download, or a health check.
-Explanations take a hundred times as long, and a target that is percent-encoded might ask for one, so neither
-matches."""
+_QUICK = re.compile(
+    rb"(?:GET|HEAD) (" + quick_path_pattern() + rb"(?!\S*(?:%|explain))\S*) HTTP/1\.1\r\n"
+    rb"|(?!(?:GET|HEAD) )[A-Z]+ (\S+) HTTP/1\.1\r\n"
+)
+"""Matches the request line of a request that takes little time: a list, a download, a health check, or one
+with a method that is always refused. Explanations take a hundred times as long, and a target that is
+percent-encoded might ask for one, so neither matches."""
 _BEGINNING = re.compile(
     rb"(?:\r\n?)?(?:[A-Za-z0-9!#$%&'*+.^_`|~-]+(?: [^ \r\n]*(?: [HTP/0-9.]*(?:\r(?:\n.*)?)?)?)?)?", re.DOTALL
 )
@@ -54,4 +57,4 @@ def judged(received: bytes, before: int = 0) -> Arrived:
 def quick_target(received: bytes) -> str | None:
     """Returns the target of a request that takes little time, or None if the request may take longer."""
     match = _QUICK.match(received)
-    return match[1].decode("latin-1") if match else None
+    return (match[1] or match[2]).decode("latin-1") if match else None

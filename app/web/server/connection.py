@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 JOINED_BYTES = 1 << 16
@@ -35,7 +35,7 @@ class Connection:
     while the client waits for the server."""
 
     __slots__ = (
-        *("answered_s", "client", "discarded", "fd", "held", "judged", "mask"),
+        *("client", "discarded", "fd", "held", "judged", "mask", "peer"),
         *("received", "reply", "request_bytes", "server", "sock", "stage", "unsent"),
     )
 
@@ -43,14 +43,14 @@ class Connection:
         self.sock = sock
         self.fd = sock.fileno()
         self.client = client
+        #: Whose requests wait for each other: those of an address or, on a Unix socket, of this connection.
+        self.peer: Hashable = peer_of(client) or self
         self.server = server
         self.received = b""
         #: The number of bytes in `received` that were judged to be a part of a header.
         self.judged = 0
         #: The length of the request that `received` begins with, once it has come as a whole.
         self.request_bytes = 0
-        #: When it took all of its last answer, in seconds of the monotonic clock.
-        self.answered_s = float("-inf")
         self.reply = Reply([], ends=False)
         self.unsent: list[bytes | memoryview] = []
         self.stage: Stage | None = None
@@ -84,6 +84,47 @@ class Connection:
             else:
                 self.unsent[0] = memoryview(first)[sent:]
         return not self.unsent
+
+
+def peer_of(client: object) -> Hashable:
+    """Returns whom the address of a socket stands for: an IPv4 address, or the /64 of an IPv6 address, all
+    of which one client may have. Returns None for a Unix socket."""
+    if not isinstance(client, tuple):
+        return None
+    host = str(client[0])
+    if ":" not in host or "." in host:  # an IPv4 address may be written as an IPv6 address
+        return host
+    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8]
+
+
+class Line:
+    """Connections whose requests wait to be answered. The peers take turns, however many connections each
+    has."""
+
+    def __init__(self) -> None:
+        self._by_peer: OrderedDict[Hashable, deque[Connection]] = OrderedDict()
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def join(self, connection: Connection) -> None:
+        self._length += 1
+        waiting = self._by_peer.get(connection.peer)
+        if waiting is None:
+            waiting = self._by_peer[connection.peer] = deque()
+        waiting.append(connection)
+
+    def next(self) -> Connection:
+        """Removes the connection whose turn it is, and returns it."""
+        self._length -= 1
+        peer, waiting = next(iter(self._by_peer.items()))
+        connection = waiting.popleft()
+        if waiting:
+            self._by_peer.move_to_end(peer)
+        else:
+            del self._by_peer[peer]
+        return connection
 
 
 class Stage:

@@ -7,11 +7,13 @@ clients keep too much memory in use, the connection is closed whose client has u
 
 A request that takes little time is answered in the main loop itself: handing it to a thread and back would
 cost three times as much as making the answer. There are two lines of such requests. A client that asks again
-as soon as it has its answer is hasty, and waits in the second line. All other clients are in the first line,
-which a client passes at once if its question was asked before. In each turn of the loop each line gets a
-share of the time, so that neither keeps the other waiting for long: clients that ask as fast as they can wait
-for each other, and ordinary clients hardly notice them. As many new connections are accepted in a turn as
-there were connections with something to do.
+as soon as it has an answer, on whatever connection, is hasty, and waits in the second line. All other clients
+are in the first line, which a client passes at once if its question was asked before. In each turn of the
+loop each line gets a share of the time, so that neither keeps the other waiting for long, and within a line
+clients take turns: those that ask as fast as they can wait for each other, and ordinary clients hardly notice
+them. A client is an address here. A proxy is one client, too, unless it comes over a Unix socket, where each
+connection is one. As many new connections are accepted in a turn as there were connections with something to
+do.
 
 Requests that take longer, for explanations above all, are answered by a second thread. There is only one: of
 two threads that compute, Python would still run one at a time, and the main loop would have to wait for both.
@@ -30,6 +32,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
@@ -37,7 +40,7 @@ from http import HTTPStatus
 from gunicorn.workers import base
 
 from app.web.server.arrival import END, Arrived, judged, quick_target
-from app.web.server.connection import Connection, Listener, Reply, Stage, leave_stage
+from app.web.server.connection import Connection, Line, Listener, Reply, Stage, leave_stage
 from app.web.server.replies import Replies, refusal
 
 HEADER_WITHIN_S = 10.0
@@ -62,6 +65,7 @@ SWITCH_S = 0.0002
 """The time after which the thread hands Python's interpreter to the main loop, which asks for it several
 times for each answer."""
 
+_NEVER = float("-inf")
 _REFUSALS = {
     Arrived.JUNK: HTTPStatus.BAD_REQUEST,
     Arrived.LONG_LINE: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -97,8 +101,10 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         #: Connections that are being closed, whose clients may still be sending.
         self._leaving = Stage(LINGER_S)
         self._stages = (self._beginning, self._sending, self._idle, self._leaving)
-        self._in_line: deque[Connection] = deque()
-        self._hasty: deque[Connection] = deque()
+        self._in_line = Line()
+        self._hasty = Line()
+        #: When each peer got its last answer, in seconds of the monotonic clock; older answers are forgotten.
+        self._answered_s: dict[Hashable, float] = {}
         self._thread = ThreadPoolExecutor(1)
         self._for_thread = 0
         self._from_thread: deque[tuple[Connection, Reply]] = deque()
@@ -138,7 +144,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if self._now >= self._next_tick:
             self._tick()
 
-    def _serve(self, line: deque[Connection], started: float) -> None:
+    def _serve(self, line: Line, started: float) -> None:
         """Answers the requests that are first in a line, for as long as the turn that began at `started` has
         taken so far."""
         if not line:
@@ -146,7 +152,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         now = time.monotonic()
         until = now + max(now - started, SHARE_S)
         while line:
-            self._answer(line.popleft())
+            self._answer(line.next())
             if time.monotonic() >= until:
                 break
 
@@ -160,6 +166,8 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
                 self._close(connection)
         if not self._is_full():
             self._listen(True)
+        since_s = self._hasty_since_s
+        self._answered_s = {peer: at_s for peer, at_s in self._answered_s.items() if at_s >= since_s}
 
     # --- new connections -----------------------------------------------------------------------------
 
@@ -279,14 +287,14 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         connection.request_bytes = end + len(END)
         target = quick_target(received)
         if target is not None:
-            if connection.answered_s >= self._hasty_since_s:
+            if self._answered_s.get(connection.peer, _NEVER) >= self._hasty_since_s:
                 leave_stage(connection)
-                self._hasty.append(connection)
+                self._hasty.join(connection)
             elif self.app.remembers(target):
                 self._answer(connection)
             else:
                 leave_stage(connection)
-                self._in_line.append(connection)
+                self._in_line.join(connection)
             return
         leave_stage(connection)
         if self._for_thread < MAX_FOR_THREAD:
@@ -335,7 +343,7 @@ class QuickWorker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             return
         if connection.held:
             self._hold(connection, 0)
-        connection.answered_s = self._now
+        self._answered_s[connection.peer] = self._now
         if connection.reply.ends:
             self._end(connection)
         elif connection.received:
