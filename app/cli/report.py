@@ -11,7 +11,7 @@ from rich.table import Table
 
 from app.history.database import open_history
 from app.history.totals import read_totals
-from app.model import SnapshotError, StoreError
+from app.model import HistoryError, SnapshotError, StoreError
 from app.model.words import moment
 from app.render import json
 from app.render.facts import percent
@@ -42,7 +42,10 @@ def _read(settings: Settings, shown: Shown) -> Statistics:
     now = datetime.now(UTC)
     try:
         with history.reading() as connection:
-            return statistics_of(read_totals(connection, now.date()), shown, now)[0]
+            totals = read_totals(connection, now.date())
+        if not totals.days:
+            raise HistoryError(f"{history}: nothing has been counted yet")
+        return statistics_of(totals, shown, now)[0]
     finally:
         history.close()
 

@@ -45,8 +45,12 @@ class HistoryDatabase:
 
     @property
     def is_there(self) -> bool:
-        """Whether there may be a database. There is none while a SQLite database has no file."""
-        return self._path is None or self._path.exists()
+        """Whether there is a database that has ever been written to. Raises HistoryError."""
+        if self._path is not None and not self._path.exists():
+            return False
+        with self._explained(), self._engine.connect() as connection:
+            connection.execution_options(**_READING[self._engine.dialect.name])
+            return _version(connection) > 0
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from app.history.database import HistoryDatabase
 from app.history.tables import place_days
-from app.model import Pass
+from app.model import HistoryError, Pass
 from app.model.place import parse_place
 
 
@@ -31,12 +31,15 @@ def requests_by_place(database: HistoryDatabase, first: date, last: date) -> dic
 
 
 def places_csv(database: HistoryDatabase, today: date, days: int) -> str:
-    """Returns the content of a `places.csv`: the requests of the last days by place. Raises HistoryError."""
-    first = today - timedelta(days=days - 1)
+    """Returns the content of a `places.csv`: the requests of the last days by place. Raises HistoryError, and
+    also if there were none, because a file without any client would count."""
+    known = _known(requests_by_place(database, today - timedelta(days=days - 1), today))
+    if not known:
+        raise HistoryError(f"{database}: nothing has been counted yet, or not in the last {days} days")
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("place", "clients"))
-    writer.writerows(sorted(_known(requests_by_place(database, first, today)).items()))
+    writer.writerows(sorted(known.items()))
     return file.getvalue()
 
 

@@ -39,12 +39,12 @@ def read_recent(settings: Settings, now: float) -> RecentRequests | None:
     """Reads recent requests from the database that the settings name, at a time in epoch seconds. Returns
     None if there is no database. Raises HistoryError."""
     database = open_history(settings)
-    if not database.is_there:
-        return None
     today = datetime.fromtimestamp(now, UTC).date()
     sevenths = {str(today - timedelta(days=ago)): DAYS + 1 - ago for ago in range(1, DAYS + 1)}
     by_place = place_days.c.reason == Pass.GEOGRAPHY.value
     try:
+        if not database.is_there:
+            return None
         with database.reading() as connection:
             in_time = place_days.c.day.in_(sevenths)
             counted = select(func.sum(place_days.c.requests)).where(in_time, by_place)

@@ -26,7 +26,7 @@ from app.worker.mirror_facts import (
     ChronicleMemory,
     Described,
     MirrorFacts,
-    Moment,
+    Occasion,
     events_of,
     facts_of,
     price_after,
@@ -83,11 +83,11 @@ class Chronicle:
         before = self._memory
         files = _by_name(ready.written.definitions)
         after = self._facts(ready, states, files)
-        moment = Moment(now, before.at_s, ready.generation, changes)
+        occasion = Occasion(now, before.at_s, ready.generation, changes)
         events = []
         for name in sorted(before.mirrors.keys() | after.keys()):
             was = _described(name, self._files, before.mirrors)
-            events += events_of(name, was, _described(name, files, after), states.get(name), moment)
+            events += events_of(name, was, _described(name, files, after), states.get(name), occasion)
         line = self._journal.line(changes, events) if changes else ""
         if changes and ready.generation != before.generation:
             events.append(_publication(line, before.generation, ready.generation, changes, now))

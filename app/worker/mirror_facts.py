@@ -89,7 +89,7 @@ class Described:
 
 
 @dataclass(frozen=True)
-class Moment:
+class Occasion:
     """When something was looked at, and when the last time before. Both are in epoch seconds; `before_s` is
     None if there was none. `changes` compares the lists; None if no other generation was published."""
 
@@ -123,12 +123,16 @@ def facts_of(
 
 
 def events_of(
-    name: str, before: Described | None, after: Described | None, state: MirrorState | None, moment: Moment
+    name: str,
+    before: Described | None,
+    after: Described | None,
+    state: MirrorState | None,
+    occasion: Occasion,
 ) -> list[Event]:
     """Returns the events about one mirror: each kind of change is one event. `state` is the prober's of
     now."""
     if before is not None and after is not None:
-        drafts = list(_changes(before, after, state, moment))
+        drafts = list(_changes(before, after, state, occasion))
     elif after is not None:
         evidence = f"it is declared in {after.file}"
         drafts = [_Draft(EventKind.ADDED, None, after.facts.status, evidence)]
@@ -136,12 +140,12 @@ def events_of(
         drafts = [_Draft(EventKind.REMOVED, before.facts.status, None, f"{before.file} declares it no more")]
     else:
         drafts = []
-    changes = moment.changes
+    changes = occasion.changes
     entered, left = (changes.entered(name), changes.left(name)) if changes and drafts else (0, 0)
     is_listed = changes is not None and bool(drafts) and changes.is_listed(name)
     return [
         Event(
-            at=moment.of(draft.found),
+            at=occasion.of(draft.found),
             kind=draft.kind,
             mirror=name,
             before=draft.before,
@@ -149,7 +153,7 @@ def events_of(
             evidence=draft.evidence,
             lists=entered - left,
             changes_lists=bool(entered or left) or (draft.may_move and is_listed),
-            generation=moment.generation,
+            generation=occasion.generation,
         )
         for draft in drafts
     ]
@@ -169,7 +173,7 @@ class _Draft:
 
 
 def _changes(
-    before: Described, after: Described, state: MirrorState | None, moment: Moment
+    before: Described, after: Described, state: MirrorState | None, occasion: Occasion
 ) -> Iterator[_Draft]:
     was, now = before.facts, after.facts
     if before.mirror != after.mirror:
@@ -229,7 +233,10 @@ def _why(facts: MirrorFacts) -> str:
         "it has all that it is meant to have" if facts.status is Status.OK else "the prober does not ask it"
     )
     said = facts.reason or (well if facts.status in (None, Status.OK) else "the prober gave no reason")
-    return f"{said}; the guard holds this back" if facts.is_held else said
+    if not facts.is_held:
+        return said
+    held = "the guard holds back what the prober found, so the mirror is served as before"
+    return held if facts.status in (None, Status.OK) else f"{said}; {held}"
 
 
 _WITHOUT_REASON = {

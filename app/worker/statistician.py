@@ -89,10 +89,10 @@ def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | Non
     """Reads the history's database and returns the encoded statistics, or None if nothing has been counted.
     Raises HistoryError."""
     history = open_history(settings)
-    if not history.is_there:
-        return None
     moment = datetime.fromtimestamp(now, UTC)
     try:
+        if not history.is_there:
+            return None
         with history.reading() as connection:
             totals = read_totals(connection, moment.date())
     finally:

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from app.history.events import add_events
+from app.model import Event, EventKind
 from app.sources.place_counts import read_place_counts
 from app.store import file_store  # noqa: F401 - the package is whole
 from tests.history.lines import make_lines, sqlite_in
@@ -53,6 +55,17 @@ def test_what_cannot_be_done(tmp_path: Path, arguments: list[str], more: dict[st
     done = run(tmp_path, *arguments, **more)
     assert done.exit_code == 1 and said in done.stderr
     assert "geheim" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["places", "report"])
+def test_events_alone(tmp_path: Path, command: str) -> None:
+    """A database that has events and no requests yet is no reason to show or write empty tables."""
+    database = sqlite_in(tmp_path)
+    add_events(database, [Event(at=datetime.now(UTC), kind=EventKind.ADDED, mirror="m.example.org")])
+    database.close()
+    done = run(tmp_path, command)
+    assert done.exit_code == 1 and "nothing has been counted yet" in done.stderr
+    assert not (tmp_path / "places.csv").exists()
 
 
 def test_places(tmp_path: Path) -> None:

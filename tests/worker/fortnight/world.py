@@ -271,7 +271,8 @@ class World:
     def release(self, late: Mapping[str, float] | None = None) -> None:
         """Has the origin publish a new version of all repos. `late` says after how many hours which mirrors
         ("m01") have it; all others have it after 1 to 20 hours."""
-        version = a_repomd(int(self.now), seen_at=_moment(self.now))
+        digits = f"{int(self.now):016x}"
+        version = a_repomd(int(self.now), seen_at=_moment(self.now), sha256=digits * 4, sha512=digits * 8)
         self.origin.insert(0, version)
         self.delays[version.timestamp] = {
             name: (late or {}).get(name.partition(".")[0], self.draw.randint(1, 20))
