@@ -9,6 +9,7 @@ thins to one generation an hour, and asks for moments at random.
 
 from __future__ import annotations
 
+import logging
 import random
 import statistics
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from app.catalogue.catalogue import directories
+from app.logs import Faults
 from app.model import Content, MirrorState, Status
 from app.past.archive import Archive
 from app.past.keeper import Keeper, Sighting
@@ -30,9 +32,11 @@ from app.serving.past import PastGenerations
 from app.settings import read_settings
 from app.simulation.run import Steps, quiet_reader, waited_for_places
 from app.snapshot.compile import Inputs, compile_snapshot
-from app.snapshot.schema import databases_of, encode, generation_of
+from app.snapshot.schema import databases_of, decode, encode, generation_of
 from app.snapshot.status import StatusDocument, contents_of
 from app.snapshot.status import encode as encode_status
+from app.store import FileStore, Publication
+from app.worker.recorder import Recorder
 from tests.benchmarks.worlds import world
 
 QUARTER_S = 900
@@ -114,6 +118,7 @@ def measure(folder: Path, hours: int) -> None:
     keeper = Keeper(archive, 10**12)
     now_s = time.time() // DAY_S * DAY_S - hours * HOUR_S
     network, former = Network(inputs, now_s), None
+    data, status = b"", b""
     took, wholes, statuses = [], [], []
     for _ in range(hours * HOUR_S // QUARTER_S):
         network.change(now_s)
@@ -136,6 +141,7 @@ def measure(folder: Path, hours: int) -> None:
     thin(archive, now_s)
     tell(archive, folder / "past", f"one an hour, and all of {min(48, hours)} hours")
     ask(archive, now_s, hours)
+    look(folder, data, status, blobs)
 
 
 def tell(archive: Archive, folder: Path, what: str) -> None:
@@ -156,6 +162,31 @@ def thin(archive: Archive, now_s: float) -> None:
         if one.since_s < now_s - 48 * HOUR_S and hours[one.since_s // HOUR_S] != one.name:
             for path in archive.generations.glob(f"{one.name}.*"):
                 path.unlink()
+
+
+def look(folder: Path, data: bytes, status: bytes, blobs: Mapping[str, bytes]) -> None:
+    """Measures what a new generation takes of the worker's loop, which waits for nothing that is written."""
+    store, took = FileStore(folder / "store"), []
+    for blob in blobs.values():
+        store.put_blob(blob)
+    for number in range(9):
+        changed = msgspec.structs.replace(decode(data), repomd={f"9/baseos/{number}": ()})
+        snapshot = encode(changed)
+        published = Publication(
+            generation=generation_of(snapshot),
+            snapshot=snapshot,
+            memory=b"",
+            blobs=databases_of(snapshot),
+            published_at_s=float(number),
+        )
+        store.publish(published, None)
+        store.publish_status(status)
+        recorder = Recorder(Keeper(Archive(folder / f"past-{number}"), 10**12), Faults(logging.getLogger()))
+        started = time.perf_counter()
+        recorder.look(store, float(number))
+        took.append(time.perf_counter() - started)
+        recorder.close()
+    say(f"of the worker's loop, a new generation takes {statistics.median(took) * 1e3:.0f} ms in the median")
 
 
 def ask(archive: Archive, now_s: float, hours: int) -> None:

@@ -54,7 +54,8 @@ class Past:
                 worker.step(at_s)
             worker._recorder.close()
             assert "past" not in worker.faults.current
-            self.served.append((at_s, {ip: self.listed(ip) for ip in CLIENTS}))
+            ask = asking(application(self.var, **self.environ))
+            self.served.append((at_s, {ip: listed(ask, ip) for ip in CLIENTS}))
         worker.stop()
         self.ask: Ask = asking(application(self.var, **self.environ))
 
@@ -73,16 +74,17 @@ class Past:
     def gone(self) -> None:
         (self.data / "mirrors.d" / f"{FRA}.yml").unlink()
 
-    def listed(self, ip: str) -> bytes:
-        answer = asking(application(self.var, **self.environ))(f"{LIST}&ip={ip}")
-        assert answer.status == 200
-        return answer.body
-
     def at(self, at_s: float, ip: str) -> Explanation:
         return read(self.ask(f"{EXPLAIN}&ip={ip}&at={stamp(at_s)}", headers=AS_JSON))
 
     def run(self, *arguments: str) -> Result:
         return CliRunner().invoke(main, ["explain", *arguments], env=self.environ)
+
+
+def listed(ask: Ask, ip: str) -> bytes:
+    answer = ask(f"{LIST}&ip={ip}")
+    assert answer.status == 200
+    return answer.body
 
 
 def stamp(at_s: float) -> str:
