@@ -96,7 +96,7 @@ def missing_objects(missing: Iterable[str], where: str) -> StoreError:
 
 def lease_lost(owner: str, where: str) -> LeaseLost:
     """Makes the error for a swap whose owner does not hold the lease."""
-    return LeaseLost(f"{where}: {owner} does not hold the lease (any more), so this was not published")
+    return LeaseLost(f"{where}: {owner} does not hold the lease (any more), so nothing was stored")
 
 
 class IndexedStore(ABC):
@@ -119,6 +119,7 @@ class IndexedStore(ABC):
             published_at_s=index.published_at_s,
             status=(index.status or "")[:16],
             statistics=(index.statistics or "")[:16],
+            memory=(index.memory or "")[:16],
         )
 
     def snapshot(self, generation: str) -> bytes | None:
@@ -168,8 +169,8 @@ class IndexedStore(ABC):
             )
         )
 
-    def remember(self, memory: bytes) -> None:
-        self._replace("memory", memory)
+    def remember(self, memory: bytes, owner: str | None) -> None:
+        self._replace("memory", memory, owner)
 
     def publish_status(self, data: bytes) -> None:
         self._replace("status", data)
@@ -177,12 +178,17 @@ class IndexedStore(ABC):
     def publish_statistics(self, data: bytes) -> None:
         self._replace("statistics", data)
 
-    def _replace(self, field: Literal["memory", "status", "statistics"], data: bytes) -> None:
-        """Saves an object and makes it the one that a field of the index names."""
+    def _replace(
+        self, field: Literal["memory", "status", "statistics"], data: bytes, owner: str | None = None
+    ) -> None:
+        """Saves an object and makes it the one that a field of the index names, if `owner` holds the lease,
+        or none is given."""
         digest = digest_of(data)
-        self._swap(
-            Swap(change=lambda index: msgspec.structs.replace(index, **{field: digest}), adds={digest: data})
-        )
+
+        def change(index: Index) -> Index:
+            return msgspec.structs.replace(index, **{field: digest})
+
+        self._swap(Swap(change=change, adds={digest: data}, owner=owner))
 
     def _current(self, find: Callable[[Index], str | None]) -> bytes | None:
         """Reads the object whose digest `find` takes from the index. Returns None if there is no such digest,

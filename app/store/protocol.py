@@ -21,7 +21,8 @@ REQUEST_S = 60
 
 
 class LeaseLost(StoreError):  # noqa: N818 - says what happened, and the base says Error
-    """A publication was not made, because its worker does not hold the lease: another may be publishing."""
+    """A publication was not made, or a memory was not replaced, because the worker does not hold the lease:
+    another may be publishing."""
 
 
 class NotOursError(StoreError):
@@ -41,6 +42,8 @@ class Pointer(Record, frozen=True, kw_only=True):
     status: str
     #: A tag that changes whenever the statistics document does; "" before the first one.
     statistics: str = ""
+    #: A tag that changes whenever the worker's memory does; "" if there is none.
+    memory: str = ""
 
 
 class Publication(Record, frozen=True, kw_only=True):
@@ -91,8 +94,9 @@ class Store(Protocol):
         """Returns the worker's memory, which tells a worker after a restart what it knew before; None if
         there is none. The memory is part of a publication."""
 
-    def remember(self, memory: bytes) -> None:
-        """Replaces the worker's memory without a publication."""
+    def remember(self, memory: bytes, owner: str | None) -> None:
+        """Replaces the worker's memory without a publication. Raises LeaseLost as `publish` does: otherwise a
+        worker that was stopped for a while would bring back what it knew before another one led."""
 
     def status(self) -> bytes | None:
         """Returns the status document, which has what changes without changing a list; None if there is

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+import msgspec
+
 from app.history.database import HistoryDatabase
 from app.history.events import add_events, event_id
 from app.history.retention import SECONDS_OF_DAY, forget_events
@@ -32,7 +34,7 @@ from app.worker.mirror_facts import (
     price_after,
 )
 
-SUBJECT, LOST = "history/events", "history/lost events"
+SUBJECT, LOST, BUG = "history/events", "history/lost events", "worker/changes"
 MOST_UNWRITTEN = 10_000
 """So many events wait for the database at most, as the whole worker's memory is stored at each reading."""
 
@@ -79,7 +81,19 @@ class Chronicle:
         self, ready: Ready, states: Mapping[str, MirrorState], changes: ListChanges | None, now: float
     ) -> Entry:
         """Compares what is about to be published with what was known before. `changes` compares the lists;
-        None if the generation is published already. Nothing changes here until `stored`."""
+        None if the generation is published already. Nothing changes here until `stored`. A bug in this is
+        noted as a fault, and keeps nothing from being published."""
+        try:
+            entry = self._compared(ready, states, changes, now)
+        except Exception as error:
+            self._faults.set(BUG, f"a bug: {error!r}; what has changed is no event", trace=True)
+            return Entry(self._memory, self._journal.line(changes) if changes else "", self._files)
+        self._faults.clear(BUG)
+        return entry
+
+    def _compared(
+        self, ready: Ready, states: Mapping[str, MirrorState], changes: ListChanges | None, now: float
+    ) -> Entry:
         before = self._memory
         files = _by_name(ready.written.definitions)
         after = self._facts(ready, states, files)
@@ -107,12 +121,7 @@ class Chronicle:
             self.written += 1
             self._faults.clear(LOST)
             left = tuple(one for one in self._memory.unwritten if event_id(one) not in self._batch)
-            self._memory = ChronicleMemory(
-                mirrors=self._memory.mirrors,
-                at_s=self._memory.at_s,
-                generation=self._memory.generation,
-                unwritten=left,
-            )
+            self._memory = msgspec.structs.replace(self._memory, unwritten=left)
         events = self._memory.unwritten
         if events and self._writer.begin(partial(self._write, events, now), now):
             self._batch = frozenset(map(event_id, events))

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.model import SnapshotError, StoreError
+from app.model import SnapshotError, StoreError, digest_of
 from app.snapshot import soundness
 from app.snapshot.schema import Snapshot
-from app.store import NotOursError, Store, file_store
+from app.store import NotOursError, Publication, Store, file_store
 from app.worker import memory as remembered
 from app.worker.memory import Memory
 
@@ -56,6 +56,21 @@ def generation_in(store: Store) -> str | None:
     except NotOursError:
         return None
     return pointer.generation if pointer else None
+
+
+def has_newer(store: Store, ours: Publication | None) -> bool:
+    """Returns whether the store has a newer memory than that of our last publication. Then another worker has
+    led while this one was stopped for longer than its lease."""
+    try:
+        pointer = store.pointer()
+        if ours is None or pointer is None or digest_of(ours.memory).startswith(pointer.memory):
+            return False
+        there, here = (
+            remembered.decode(memory).chronicle.at_s or 0.0 for memory in (store.memory(), ours.memory)
+        )
+    except NotOursError:
+        return False
+    return there > here
 
 
 def copy_of(store: Store, generation: str | None) -> Copy | None:

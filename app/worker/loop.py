@@ -36,7 +36,7 @@ from app.worker.exchange import Exchange
 from app.worker.guard import Guard, guard_of
 from app.worker.handover import RETRY_S, Handover
 from app.worker.journal import Journal
-from app.worker.legacy import Copy, copy_of, generation_in, read_legacy
+from app.worker.legacy import Copy, copy_of, generation_in, has_newer, read_legacy
 from app.worker.list_changes import ListChanges
 from app.worker.losses import Force
 from app.worker.mirror_facts import ChronicleMemory
@@ -169,7 +169,7 @@ class Worker:
         leading = self._store.lease(self.owner, LEASE_S)
         if not leading:
             self._handover.end()
-        elif not self.leading:
+        elif not self.leading or has_newer(self._store, self._published):
             with self._renewing():
                 leading = self._take_over(now, force)
             if not leading:
@@ -277,7 +277,7 @@ class Worker:
             self._pulse.publications += 1
             log.info("published generation %s: %s", ready.generation, entry.line)
         else:
-            self._store.remember(publication.memory)
+            self._store.remember(publication.memory, self.owner)
         self._chronicle.stored(entry)
         self._journal.forget()
         self.generation, self._published, self._ready = ready.generation, publication, None

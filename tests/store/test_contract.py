@@ -21,8 +21,8 @@ def current(store: Store) -> str | None:
     return pointer.generation if pointer else None
 
 
-def tag(generation: str) -> str:
-    return hashlib.sha256(f"snapshot of {generation}".encode()).hexdigest()[:16]
+def tag(generation: str, of: str = "snapshot") -> str:
+    return hashlib.sha256(f"{of} of {generation}".encode()).hexdigest()[:16]
 
 
 def test_an_empty_store_has_nothing(place: Place) -> None:
@@ -42,7 +42,9 @@ def test_what_is_published_is_seen_by_others(place: Place) -> None:
     writer, reader = place.open(), place.open()
     digest = writer.put_blob(b"networks")
     writer.publish(publication("a", (digest,)), owner=None)
-    assert reader.pointer() == Pointer(generation="a", snapshot=tag("a"), published_at_s=1000.0, status="")
+    assert reader.pointer() == Pointer(
+        generation="a", snapshot=tag("a"), published_at_s=1000.0, status="", memory=tag("a", "memory")
+    )
     assert reader.snapshot("a") == b"snapshot of a"
     assert reader.blob(digest) == b"networks"
     assert reader.memory() == b"memory of a"
@@ -82,7 +84,13 @@ def test_publishing_a_generation_again_renews_it(place: Place) -> None:
         store.publish(publication(generation), owner=None)
     again = msgspec.structs.replace(publication("c", memory=b"newer"), published_at_s=2000.0)
     store.publish(again, owner=None)
-    assert store.pointer() == Pointer(generation="c", snapshot=tag("c"), published_at_s=2000.0, status="")
+    assert store.pointer() == Pointer(
+        generation="c",
+        snapshot=tag("c"),
+        published_at_s=2000.0,
+        status="",
+        memory=hashlib.sha256(b"newer").hexdigest()[:16],
+    )
     assert store.memory() == b"newer"
     assert store.snapshot("a") == b"snapshot of a"
 
@@ -126,14 +134,16 @@ def test_no_memory_is_none(place: Place) -> None:
 def test_memory_can_be_replaced_alone(place: Place) -> None:
     """`remember` changes the memory and nothing else; it works before any publication."""
     store = place.open()
-    store.remember(b"first")
+    store.remember(b"first", None)
     assert store.memory() == b"first"
     assert store.pointer() is None
     store.publish(publication("a"), owner=None)
     before = store.pointer()
-    store.remember(b"second")
+    store.remember(b"second", None)
     assert store.memory() == b"second"
-    assert store.pointer() == before
+    after = store.pointer()
+    assert before and after and after.memory != before.memory
+    assert msgspec.structs.replace(after, memory=before.memory) == before
     assert store.snapshot("a") == b"snapshot of a"
 
 
@@ -191,7 +201,7 @@ def test_the_same_bytes_can_be_several_things(place: Place) -> None:
     same = msgspec.structs.replace(publication("a", (digest,)), snapshot=b"same", memory=b"same")
     store.publish(same, owner=None)
     store.publish_status(b"same")
-    store.remember(b"other")
+    store.remember(b"other", None)
     store.publish_status(b"another")
     assert store.snapshot("a") == b"same"
     assert store.blob(digest) == b"same"
@@ -298,6 +308,19 @@ def test_release_without_lease_is_nothing(place: Place) -> None:
     store = place.open()
     store.release("one")
     assert store.lease("two", 30)
+
+
+def test_only_the_holder_remembers(place: Place) -> None:
+    """A worker that was stopped for longer than its lease does not bring back what it knew before."""
+    first, second = place.open(), place.open()
+    assert first.lease("one", 30)
+    first.remember(b"old", "one")
+    first.release("one")
+    assert second.lease("two", 30)
+    second.remember(b"new", "two")
+    with pytest.raises(LeaseLost):
+        first.remember(b"old", "one")
+    assert second.memory() == b"new"
 
 
 def test_only_the_holder_publishes(place: Place) -> None:

@@ -67,7 +67,7 @@ def every_method(store: Store) -> dict[str, Callable[[], object]]:
         "put_blob": lambda: store.put_blob(b"new"),
         "publish": lambda: store.publish(publication("b"), owner=None),
         "memory": store.memory,
-        "remember": lambda: store.remember(b"new"),
+        "remember": lambda: store.remember(b"new", None),
         "status": store.status,
         "publish_status": lambda: store.publish_status(b"new"),
         "statistics": store.statistics,

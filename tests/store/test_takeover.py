@@ -171,7 +171,7 @@ def test_an_index_that_may_not_be_read_is_not_replaced(tmp_path: Path) -> None:
             blind = RedisStore.at(SecretUrl(server.url.replace("//", "//blind:s3cret@")))
             before = client.get(INDEX)
             with pytest.raises(StoreError, match="does not allow the user"):
-                blind.remember(b"new")
+                blind.remember(b"new", None)
             assert client.get(INDEX) == before
             seeing.close()
             blind.close()

@@ -230,6 +230,34 @@ def test_impossible_memory() -> None:
     assert memory.decode(data) == memory.Memory()
 
 
+def test_a_bug_in_comparing_stops_nothing(
+    network: Network,
+    store: FileStore,
+    start: StartWorker,
+    names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is named, and what people write is published all the same. Without it, what has changed meanwhile is
+    noticed."""
+    worker = start()
+    stepped(worker, NOON)
+
+    def flawed(*_: object) -> list[Event]:
+        raise RuntimeError("a bug")
+
+    weigh(network, names[0], 2)
+    before = generation(store)
+    with monkeypatch.context() as patch:
+        patch.setattr("app.worker.chronicle.events_of", flawed)
+        stepped(worker, NOON + 1)
+    assert generation(store) != before
+    assert set(worker.faults.current) == {"worker/changes"}
+    weigh(network, names[1], 2)
+    stepped(worker, NOON + 2)
+    assert worker.faults.current == {}
+    assert [kind for name in names for kind, *_ in of(kept(network), name)].count("declared") == 2
+
+
 def test_a_bug_costs_events_alone(
     network: Network,
     store: FileStore,

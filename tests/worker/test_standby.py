@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 
 import pytest
 
+from app.history.database import open_history
+from app.history.events import read_events
 from app.store import FileStore
+from app.worker.loop import Worker
 from tests.worker.conftest import StartWorker
 from tests.worker.network import NOON, Network, address, generation, listed
 
@@ -101,3 +105,30 @@ def test_another_published_unnoticed(network: Network, store: FileStore, start: 
     network.remove("b.example.org")
     first.step(NOON + 2)
     assert generation(store) == before
+
+
+def test_events_of_another_that_was_not_noticed(network: Network, start: StartWorker) -> None:
+    """Such a worker goes on from what the other one knew: what had happened meanwhile is an event once, also
+    that it is over."""
+    first_store = network.store()
+    first, second = start(first_store), start()
+    settle(first, NOON)
+    first_store.release(first.owner)
+    network.mirror("b.example.org")
+    settle(second, NOON + 60)
+    second.stop()
+    network.remove("b.example.org")
+    settle(first, NOON + 120)
+    with closing(open_history(network.settings())) as database, database.reading() as connection:
+        events = read_events(connection, mirror="b.example.org")
+    assert [(event.kind.value, event.at.timestamp()) for event in events] == [
+        ("added", NOON + 60),
+        ("removed", NOON + 120),
+    ]
+
+
+def settle(worker: Worker, now: float) -> None:
+    """A step, and what runs beside it."""
+    worker.step(now)
+    while worker.wait(now):
+        worker.step(now)
