@@ -8,12 +8,13 @@ that (`tables`).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 import zstandard
 
-from app.files import replace
+from app.files import FileMark, mark, replace
 from app.model import MirrorwiseError, Record
 from app.past import tables
 
@@ -22,6 +23,7 @@ LEVEL = 6
 MOST_BYTES = 1 << 28
 """The most bytes that a file may have when it is unpacked. A frame of a few bytes could claim any number."""
 MOST_BASES = 8
+HELD_BASES = 4
 _WINDOW = 26  # as a power of two: a base and what is packed, for networks of thousands of mirrors
 _HEADER_BYTES = 1 << 14
 
@@ -92,12 +94,20 @@ def pack(path: Path, content: bytes, base: Path | None) -> None:
 
 def _readable(base: Path | None) -> tuple[str | None, bytes | None]:
     """Returns the name of a base with its content; None for both if it cannot be read."""
-    if base is None:
+    seen = mark(base) if base is not None else None
+    if base is None or seen is None:
         return None, None
     try:
-        return base.name, unpack(base)
+        return base.name, _base_content(base, seen)
     except PastError:
         return None, None
+
+
+@lru_cache(HELD_BASES)
+def _base_content(base: Path, _: FileMark) -> bytes:
+    """Returns the content of a base, which is remembered as long as the file has this mark: for an hour, all
+    are packed against the same ones."""
+    return unpack(base)
 
 
 def _write(path: Path, header: Header, frame: bytes) -> None:
