@@ -8,6 +8,7 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,12 +17,19 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # xdist has no types
 
+pytest_plugins = ["tests.once"]
+
+# Where Python is told to write no bytecode, each process of a run, and each that a test starts, would compile
+# the same sources again, which takes longer than most tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = Path(os.environ.get("MIRRORWISE_REAL_DATA", ROOT.parent / "shared" / "data"))
 
 LONGEST = (
     *("tests/worker/test_spoiled_files.py", "tests/test_containers.py", "tests/test_install.py"),
-    "tests/chaos/test_redis_takeover.py",
+    *("tests/chaos/test_redis_takeover.py", "tests/web/test_memory.py", "tests/web/test_forged.py"),
 )
 """Files of tests that take minutes, if their slow tests are run. They come first, so that none runs alone at
 the end: each file is one process's."""

@@ -182,6 +182,10 @@ OURS = re.compile(
 )
 
 
+SELDOM_S = "5"
+"""How often a process that lives long, and has nothing new to find, looks at the store."""
+
+
 def environ(data: Path, var: Path, **more: str) -> dict[str, str]:
     """An environment in which, of the variables that the service reads, only these are set."""
     inherited = {name: value for name, value in os.environ.items() if not OURS.fullmatch(name)}

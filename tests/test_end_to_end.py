@@ -207,6 +207,7 @@ def test_edit_is_served_by_all_processes(
 # --- kill -9 --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_standby_takes_over_from_the_killed(
     network: Network, variables: dict[str, str], processes: ExitStack, tmp_path: Path
 ) -> None:
@@ -367,6 +368,7 @@ def newly_made(folder: Path) -> Path:
 # --- nginx ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_behind_nginx(
     network: Network, variables: dict[str, str], processes: ExitStack, tmp_path: Path
 ) -> None:

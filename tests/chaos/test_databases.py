@@ -73,6 +73,7 @@ def test_web_starts_beside_a_broken_database(service: Service) -> None:
     assert "geoip: " in reasons(web)
 
 
+@pytest.mark.slow
 def test_disk_full(service: Service) -> None:
     """With no room for another file of any size, the worker keeps what it has published and says so once;
     with room again it publishes, without a restart."""

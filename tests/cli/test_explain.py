@@ -12,11 +12,8 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from app.explain.explanation import Explanation
-from app.settings import read_settings
-from app.store import file_store
-from app.worker.loop import Worker
-from app.worker.running import run_once
 from tests.conftest import ROOT
+from tests.once import with_sample
 from tests.web.asking import FRANKFURT, application, asking
 
 LAB = "mirror.lab.example.org"
@@ -24,12 +21,9 @@ QUESTION = ("--release", "9", "--repo", "baseos", "--arch", "x86_64")
 
 
 @pytest.fixture(scope="module")
-def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def var(published_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the sample network is published."""
-    folder = tmp_path_factory.mktemp("var")
-    settings = read_settings({"MIRRORWISE_DATA": str(ROOT / "data"), "MIRRORWISE_VAR": str(folder)})
-    assert run_once(Worker(settings, file_store(folder)))
-    return folder
+    return with_sample(published_sample, tmp_path_factory.mktemp("var"))
 
 
 def run(var: Path, *arguments: str, colour: bool = False) -> Result:

@@ -28,6 +28,7 @@ from app.model import (
 from tests.clients.hosts import Certificate, Host, front, has_ipv6_loopback, mirror_host
 from tests.clients.repositories import build_package, make_repo, repomd_version
 from tests.clients.service import Mirrorwise
+from tests.once import MakeOnce
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SCENARIOS = ("fresh", "dead", "unnoticed", "stale", "behind", "damaged", "wrong")
@@ -60,14 +61,16 @@ class Repos:
 
 
 @pytest.fixture(scope="session")
-def repos(tmp_path_factory: pytest.TempPathFactory) -> Repos:
-    folder = tmp_path_factory.mktemp("repos")
-    epoch_s = int(NOW.timestamp())
-    made = []
-    for version, age_h in (("3", 2), ("2", 48), ("1", 400)):
-        package = build_package(folder, "tool", version)
-        made.append(make_repo(folder / f"repo-{version}", [package], epoch_s - age_h * 3600))
-    return Repos(*made)
+def repos(make_once: MakeOnce) -> Repos:
+    ages_h = {"3": 2, "2": 48, "1": 400}
+
+    def make(folder: Path) -> None:
+        for version, age_h in ages_h.items():
+            package = build_package(folder, "tool", version)
+            make_repo(folder / f"repo-{version}", [package], int(NOW.timestamp()) - age_h * 3600)
+
+    folder = make_once("repos", make)
+    return Repos(*(folder / f"repo-{version}" for version in ages_h))
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import read_settings
-from app.store import file_store
-from app.worker.loop import Worker
-from app.worker.running import run_once
 from tests.clients.crawler import fetch
 from tests.clients.parsers import RefusedError, librepo_metalink, librepo_mirrorlist, libzypp
-from tests.web.asking import Ask, application, asking, variables
+from tests.once import with_sample
+from tests.web.asking import Ask, application, asking
 
 X86_64 = {"basearch": "x86_64", "releasever": "9"}
 OS = "/9.8/BaseOS/x86_64/os/"
@@ -30,11 +27,9 @@ LISTS = [
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
+def ask(published_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Ask:
     """Asks about the sample network."""
-    var = tmp_path_factory.mktemp("published")
-    assert run_once(Worker(read_settings(variables(var)), file_store(var)))
-    return asking(application(var))
+    return asking(application(with_sample(published_sample, tmp_path_factory.mktemp("published"))))
 
 
 def listed(ask: Ask, target: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,18 +15,17 @@ from app.geo.copies import VerifiedCopies
 from app.geo.database import CityDatabase
 from app.geo.mmdb import MmdbFile
 from app.geo.place_lookup import PlaceLookup
-from app.geo.place_scan import start_scan
-from app.geo.places import PlaceTable, scan
+from app.geo.places import scan
 from app.model.place import UNKNOWN_PLACE
 from tests.conftest import ROOT
 from tests.geo.databases import dbip as dbip_record
 from tests.geo.databases import ipinfo, maxmind, write_database
+from tests.once import Scanned
 
 SAMPLE = ROOT / "data" / "geoip" / "city.mmdb"
 ALIASES = ("2002::/16", "2001::/32")
 
 Layout = Callable[..., dict[str, Any]]
-OfDbip = tuple[PlaceTable, VerifiedCopies, float]
 
 
 @pytest.fixture
@@ -221,30 +219,17 @@ def test_what_is_equal_is_merged(tmp_path: Path, copies: VerifiedCopies) -> None
 # --- DB-IP City Lite ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def of_dbip(dbip: list[Path], tmp_path_factory: pytest.TempPathFactory) -> OfDbip:
-    """The scan of both files in a process of its own, and the most memory that this took, in MB."""
-    folder = tmp_path_factory.mktemp("dbip")
-    copies = VerifiedCopies(folder / "geoip")
-    running = start_scan(dbip, folder / "scans", copies)
-    _, status, usage = os.wait4(running._process.pid, 0)
-    running._process.returncode = os.waitstatus_to_exitcode(status)
-    return running.result(), copies, usage.ru_maxrss / 1024
-
-
 @pytest.mark.slow
-def test_dbip_is_small(of_dbip: OfDbip) -> None:
+def test_dbip_is_small(scanned_dbip: Scanned) -> None:
     """The real world is built within 800 MB of memory, and has at most 64 MB (26 MB in 2026)."""
-    table, copies, peak_mb = of_dbip
-    assert copies.path_of(table.database).stat().st_size <= 64e6
-    assert peak_mb <= 800
+    assert scanned_dbip.database.stat().st_size <= 64e6
+    assert scanned_dbip.peak_mb <= 800
 
 
 @pytest.mark.slow
-def test_equal_to_dbip(dbip: list[Path], of_dbip: OfDbip) -> None:
+def test_equal_to_dbip(dbip: list[Path], scanned_dbip: Scanned) -> None:
     """200,000 random addresses of both families, and the edges of many networks, have their places."""
-    table, copies, _ = of_dbip
-    assert_equal(dbip, PlaceLookup(copies.path_of(table.database)), count=200_000)
+    assert_equal(dbip, PlaceLookup(scanned_dbip.database), count=200_000)
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ from app.worker.running import run_once
 from app.worker.statistics import Shown, statistics_of
 from tests.conftest import REAL_DATA, ROOT
 from tests.served import a_year
-from tests.servers import environ
+from tests.servers import SELDOM_S, environ
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 MARKUP = "\"'></td></table><script>alert(1)</script><img src=x onerror=alert(2)><svg onload=alert(3)>"
@@ -170,7 +170,7 @@ def a_world(folder: Path) -> World:
         (data / "mirrors.d" / f"{name}.yml").write_text(yaml.safe_dump({**usual, **special}))
     config, _ = read_service_config(data / "config.yml")
     cities = str(ROOT / "data" / "geoip" / "city.mmdb")
-    world = World(environ(data, folder / "var", GEOIP_CITY=cities), config)
+    world = World(environ(data, folder / "var", GEOIP_CITY=cities, REFRESH_SECONDS=SELDOM_S), config)
     _probe(world, data)
     assert run_once(Worker(read_settings(world.environ), world.store))
     _count(world)

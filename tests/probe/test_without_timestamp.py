@@ -173,7 +173,8 @@ CASES: dict[str, tuple[Answer, Has]] = {
     **{f"its file: {why}": (answer, MIRRORS["one arch"]) for why, answer in USELESS.items()},
     **{f"it has {what}": (USELESS["404"], has) for what, has in MIRRORS.items()},
 }
-LONG = [pytest.param(5, 1440, marks=pytest.mark.slow), pytest.param(30, 1440, marks=pytest.mark.slow)]
+LONG = [pytest.param(*pace, marks=pytest.mark.slow) for pace in ((5, 600), (30, 240), (120, 200))]
+"""Ten changes of the origin at a quick pace, five days at the usual one, over two weeks at a slow one."""
 UP = (Status.OK, Status.DEGRADED)
 FOUND_AFTER = {"it has one repo of one arch": 10}
 """Rounds until a new mirror is ok: one that lacks nearly all it declares is not so after the first."""

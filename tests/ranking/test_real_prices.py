@@ -4,7 +4,6 @@ what the application really answers."""
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +33,7 @@ from app.web import create_app
 from app.worker.pricing import solved
 from app.worker.reader import InputReader
 from tests.builders import NOW, select
+from tests.once import Scanned
 from tests.shifting import ShiftedNetwork, a_day_later, moved_to
 
 pytestmark = pytest.mark.slow
@@ -71,14 +71,15 @@ def snapshot_of(inputs: Inputs) -> LoadedSnapshot:
 
 
 @pytest.fixture(scope="module")
-def priced(real_data: Path, dbip: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Priced:
-    """The scan of all places takes a while: MIRRORWISE_SCAN_CACHE names a folder that keeps it."""
+def priced(
+    real_data: Path, dbip: list[Path], scanned_dbip: Scanned, tmp_path_factory: pytest.TempPathFactory
+) -> Priced:
     folder = tmp_path_factory.mktemp("real")
     for name, target in (("config.yml", "almalinux/config.yml"), ("mirrors.d", "almalinux/mirrors.d")):
         (folder / name).symlink_to(real_data / target)
-    var = os.environ.get("MIRRORWISE_SCAN_CACHE") or str(tmp_path_factory.mktemp("var"))
+    var = scanned_dbip.copied(tmp_path_factory.mktemp("scanned") / "var")
     settings = read_settings(
-        {"MIRRORWISE_DATA": str(folder), "MIRRORWISE_VAR": var, "GEOIP_CITY": ",".join(map(str, dbip))}
+        {"MIRRORWISE_DATA": str(folder), "MIRRORWISE_VAR": str(var), "GEOIP_CITY": ",".join(map(str, dbip))}
     )
     reader = InputReader(settings, Faults(logging.getLogger(__name__)))
     reader.read(NOW.timestamp(), {})

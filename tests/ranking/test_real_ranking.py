@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.schema import encode, generation_of
 from app.worker.reader import InputReader
 from tests.builders import NOW, select
+from tests.once import Scanned
 
 pytestmark = pytest.mark.slow
 
@@ -57,8 +57,9 @@ class Real:
 
 
 @pytest.fixture(scope="session")
-def real(real_data: Path, dbip: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Real:
-    """The scan of all places takes a while: MIRRORWISE_SCAN_CACHE names a folder that keeps it."""
+def real(
+    real_data: Path, dbip: list[Path], scanned_dbip: Scanned, tmp_path_factory: pytest.TempPathFactory
+) -> Real:
     folder = tmp_path_factory.mktemp("real")
     for name, target in (
         ("config.yml", "almalinux/config.yml"),
@@ -66,9 +67,9 @@ def real(real_data: Path, dbip: list[Path], tmp_path_factory: pytest.TempPathFac
         ("cloud", "cloud"),
     ):
         (folder / name).symlink_to(real_data / target)
-    var = os.environ.get("MIRRORWISE_SCAN_CACHE") or str(tmp_path_factory.mktemp("var"))
+    var = scanned_dbip.copied(tmp_path_factory.mktemp("scanned") / "var")
     settings = read_settings(
-        {"MIRRORWISE_DATA": str(folder), "MIRRORWISE_VAR": var, "GEOIP_CITY": ",".join(map(str, dbip))}
+        {"MIRRORWISE_DATA": str(folder), "MIRRORWISE_VAR": str(var), "GEOIP_CITY": ",".join(map(str, dbip))}
     )
     faults = Faults(logging.getLogger(__name__))
     reader = InputReader(settings, faults)

@@ -16,20 +16,17 @@ from app.model import digest_of
 from app.settings import read_settings
 from app.site.directory import Site, SiteDirectory
 from app.store import file_store
-from app.worker.loop import Worker
-from app.worker.running import run_once
 from tests.conftest import ROOT
 from tests.geo.databases import write_places
+from tests.once import with_sample
 from tests.servers import environ
 from tests.serving.site import publish_places
 from tests.spoiling import damaged, exchanged, truncated
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    var = tmp_path_factory.mktemp("published")
-    assert run_once(Worker(read_settings(environ(ROOT / "data", var)), file_store(var)))
-    return var
+def published(published_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_sample(published_sample, tmp_path_factory.mktemp("published"))
 
 
 def nginx(var: Path, out: Path, *options: str, **more: str) -> Result:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from app.cli import main
 from app.model import Severity
 from app.sources.check import check
 from tests.clouds import samples as cloud_samples
-from tests.conftest import ROOT
 from tests.sources.samples import CONFIG, LOCATED
 
 OTHER = LOCATED.replace("mirror.example.org", "other.example.org")
@@ -107,10 +106,9 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def check_output(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Of `mirrorwise check` as a process."""
-    command = [sys.executable, "-m", "app", "check", str(folder)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def check_output(folder: Path) -> Result:
+    """Of `mirrorwise check`."""
+    return CliRunner().invoke(main, ["check", str(folder)])
 
 
 @pytest.mark.parametrize(("name", "text", "expected"), UNREAD.values(), ids=UNREAD)
@@ -128,7 +126,7 @@ def test_check_names_all_of_them_at_once(folder: Path) -> None:
     for name, text, _ in UNREAD.values():
         write(folder, name, text)
     done = check_output(folder)
-    assert done.returncode == 0, done.stdout
+    assert done.exit_code == 0, done.stdout
     assert {name for name in names if f"{folder}/{name}: warning: " not in done.stdout} == set()
 
 
@@ -152,7 +150,7 @@ def test_without_a_config_its_likely_file_is_named(folder: Path) -> None:
     """The fault says what is missing, the warning where it may be."""
     (folder / "config.yml").rename(folder / "config.yaml")
     done = check_output(folder)
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stdout.splitlines() == [
         f"{folder}/config.yaml: warning: no program reads this file; what is read is config.yml",
         f"{folder}/config.yml: fault: the file cannot be read: No such file or directory",

@@ -54,7 +54,7 @@ def private_bytes(process: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mirrors", "repos", "count"), [(500, 60, 60_000), (5_000, 200, 20_000)])
+@pytest.mark.parametrize(("mirrors", "repos", "count"), [(500, 60, 35_000), (5_000, 200, 20_000)])
 def test_hostile_questions_leave_it_flat(tmp_path: Path, mirrors: int, repos: int, count: int) -> None:
     """Tens of thousands of different questions, several times what is remembered, make the process half as
     large again as the first thousand did, at most."""

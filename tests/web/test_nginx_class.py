@@ -19,6 +19,7 @@ from app.settings import Settings, read_settings
 from app.store import file_store
 from tests.conftest import free_port
 from tests.geo.databases import ipinfo, write_database
+from tests.once import Scanned
 from tests.servers import NginxOptions, NginxServer
 from tests.web.asking import variables
 from tests.web.deployed import published_with
@@ -200,8 +201,9 @@ def test_maxmind(tmp_path: Path, real_data: Path, count: int) -> None:
 
 
 @pytest.mark.slow
-def test_dbip(tmp_path: Path, dbip: list[Path]) -> None:
+def test_dbip(tmp_path: Path, dbip: list[Path], scanned_dbip: Scanned) -> None:
     """DB-IP's layout, in a file for each family: the same."""
+    scanned_dbip.copied(tmp_path / "var")
     assert classified(tmp_path, dbip, 200_000) == []
 
 

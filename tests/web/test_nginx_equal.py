@@ -13,6 +13,7 @@ import pytest
 
 from app.geo.database import CityDatabase
 from tests.geo.databases import maxmind, write_database
+from tests.once import Scanned
 from tests.web.asking import LIST
 from tests.web.deployed import Deployed, Wire, compared, published_with
 
@@ -188,9 +189,9 @@ def test_equal_for_poisoned_requests(site: Deployed) -> None:
 
 
 @pytest.mark.slow
-def test_equal_with_dbip(tmp_path: Path, dbip: list[Path]) -> None:
+def test_equal_with_dbip(tmp_path: Path, dbip: list[Path], scanned_dbip: Scanned) -> None:
     """The same with a real city database."""
-    site = Deployed(tmp_path, published_with(tmp_path / "var", dbip))
+    site = Deployed(tmp_path, published_with(scanned_dbip.copied(tmp_path / "var"), dbip))
     try:
         draw = random.Random(5)
         pairs = [(draw.choice(QUESTIONS), client) for client in clients(7000, seed=6)]
