@@ -1,11 +1,12 @@
 """Says in the worker's log what a publication has changed, and because of what.
 
-The log is for the operator alone, so private mirrors have their names here.
+The log is for the operator alone, and so are the events of publications, so private mirrors have their names
+here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from app.files import Marks
@@ -16,7 +17,11 @@ from app.worker.list_changes import ListChanges, listing
 NAMED = 3
 """So many files and mirrors are named, and the others counted."""
 _START = "the start of this worker"
-_PROBER = "what the prober found"
+PROBER = "what the prober found"
+SCANNED = "the places of a city database"
+PRICED = "load prices"
+RELEASED = "what the guard held back before"
+FORCED = "`mirrorwise worker --force`"
 _ORIGIN = "what the prober found at the origin"
 _FOUND = (EventKind.STATUS, EventKind.CONTENT, EventKind.ADDRESSES)
 _WRITTEN = (EventKind.ADDED, EventKind.REMOVED, EventKind.DECLARED)
@@ -45,12 +50,11 @@ class Journal:
         """Notes another cause of what will be published."""
         self._causes[cause] = None
 
-    def note_news(self, scanned: bool, priced: bool) -> None:
-        """Notes why there may be something else to publish, besides files."""
-        if scanned:
-            self.note("the places of a city database")
-        if priced:
-            self.note("load prices")
+    def note_all(self, causes: Mapping[str, bool]) -> None:
+        """Notes those causes that are ones."""
+        for cause, is_one in causes.items():
+            if is_one:
+                self.note(cause)
 
     def forget(self) -> None:
         """Notes that what has changed so far is published, or changes nothing that is."""
@@ -59,10 +63,10 @@ class Journal:
     def line(self, changes: ListChanges, events: Sequence[Event] = ()) -> str:
         """Returns a line that says what a publication changes, and because of what. `events` are those about
         mirrors since the last one."""
-        causes = [cause for cause in self._causes if cause is not _PROBER]
+        causes = [cause for cause in self._causes if cause is not PROBER]
         if _START in self._causes and not changes.is_first:
             causes += _files(events)
-        if _PROBER in self._causes or _START in self._causes:
+        if PROBER in self._causes or _START in self._causes:
             causes += _found(events)
         causes = causes or list(self._causes)
         because = f", because of {listing(causes, NAMED)}" if causes else ""
@@ -75,7 +79,7 @@ class Journal:
             return escaped(path)
         if name.parts[:1] != ("state",):
             return escaped(str(name))
-        return _ORIGIN if name.name in ("repos.json", "isos.json") else _PROBER
+        return _ORIGIN if name.name in ("repos.json", "isos.json") else PROBER
 
 
 def _of_all(changes: ListChanges) -> str:
@@ -101,7 +105,7 @@ def _found(events: Sequence[Event]) -> list[str]:
         if event.kind in _FOUND
     }
     names = [f"{name} ({status})" if status else name for name, status in sorted(found.items())]
-    return [f"{_PROBER} of {listing(names, NAMED)}"] if names else []
+    return [f"{PROBER} of {listing(names, NAMED)}"] if names else []
 
 
 def _files(events: Sequence[Event]) -> list[str]:

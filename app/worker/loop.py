@@ -28,6 +28,7 @@ from app.snapshot.loaded import LoadedSnapshot
 from app.snapshot.status import StatusDocument, contents_of, encode_heartbeat
 from app.snapshot.status import encode as encode_status
 from app.store import Blob, BlobError, NotOursError, Publication, Store
+from app.worker import journal
 from app.worker import memory as remembered
 from app.worker.chronicle import Chronicle
 from app.worker.compiling import Ready, compile_admitted
@@ -148,7 +149,7 @@ class Worker:
         scanned = self.reader.geo.scan(wait=True)
         priced = not scanned and self._pricing.collect(now, wait=True)
         if scanned or priced:
-            self._journal.note_news(scanned, priced)
+            self._journal.note_all({journal.SCANNED: scanned, journal.PRICED: priced})
             self._seen, self._tried_at = None, float("-inf")
             return True
         return self._statistician.wait() or self._chronicle.wait() or self._recorder.wait()
@@ -215,7 +216,8 @@ class Worker:
         """Reads all inputs and compiles, if an input has changed, or the guard has to look again."""
         seen, state = self.reader.marks(), self.reader.probe.marks()
         is_time = not 0 <= now - self._state_read_at < STATE_EVERY_S
-        state_due = is_time and (self._exchange.has_news() or state != self._seen_state)
+        news = is_time and self._exchange.has_news()
+        state_due = news or (is_time and state != self._seen_state)
         guard_due = not self._state_read_at <= now < self._guard.look_again_s
         scanned = self.reader.geo.scan()
         priced = self._pricing.collect(now)
@@ -229,7 +231,8 @@ class Worker:
             return  # no config has ever been good; the fault is named
         self._journal.changed(self._seen, seen)
         self._journal.changed(self._seen_state, state)
-        self._journal.note_news(scanned, priced)
+        others = {journal.PROBER: news, journal.RELEASED: guard_due, journal.FORCED: bool(force)}
+        self._journal.note_all({journal.SCANNED: scanned, journal.PRICED: priced, **others})
         self._exchange.was_read()
         self._handover.look(self.reader.stock)
         leeway, load_km = Leeway(now, force), self._pricing.load_km

@@ -191,11 +191,7 @@ def _changes(
         )
     if was.price_km != now.price_km:
         prices = (f"{was.price_km:.0f} km", f"{now.price_km:.0f} km")
-        why = (
-            "it would get more than its share of clients"
-            if now.price_km
-            else "it gets no more than its share"
-        )
+        why = "it would get more than its share" if now.price_km else "it gets no more than its share"
         yield _Draft(EventKind.PRICE, *prices, why, may_move=True)
 
 
@@ -228,21 +224,18 @@ def _steady(reason: str | None) -> str | None:
     return None if reason is None else _NUMBER.sub("#", reason)
 
 
+_WITHOUT_REASON = {
+    None: "the prober does not ask it, or not yet",
+    Status.OK: "it has all that it is meant to have",
+}
+
+
 def _why(facts: MirrorFacts) -> str:
-    well = (
-        "it has all that it is meant to have" if facts.status is Status.OK else "the prober does not ask it"
-    )
-    said = facts.reason or (well if facts.status in (None, Status.OK) else "the prober gave no reason")
+    said = facts.reason or _WITHOUT_REASON.get(facts.status, "the prober gave no reason")
     if not facts.is_held:
         return said
     held = "the guard holds back what the prober found, so the mirror is served as before"
-    return held if facts.status in (None, Status.OK) else f"{said}; {held}"
-
-
-_WITHOUT_REASON = {
-    None: "the prober has no verdict on it",
-    Status.OK: "it has all that it is meant to have",
-}
+    return held if facts.status in _WITHOUT_REASON else f"{said}; {held}"
 
 
 def _directories(facts: MirrorFacts) -> tuple[str, ...]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from app.model import Status
+from app.model import MirrorState, ProbeRound, Status
+from app.sources.surveys.survey import Survey, encode
+from app.store import FileStore
+from app.worker.edits import PATIENCE_S
 from app.worker.loop import Worker
+from app.worker.losses import Force
 from tests.worker.network import CONFIG, NOON, Network
 
 
@@ -27,11 +32,11 @@ class Log:
         self.worker = worker
         self._now = NOON
 
-    def after_a_step(self) -> list[str]:
+    def after_a_step(self, later_s: float = 61, force: Force = Force.NO) -> list[str]:
         """The next step is a minute later, so that what the prober found counts."""
         self._caplog.clear()
-        self._now += 61
-        self.worker.step(self._now)
+        self._now += later_s
+        self.worker.step(self._now, force)
         found = (line.partition(": ") for line in self._caplog.messages)
         return [text for said, _, text in found if said.startswith("published generation ")]
 
@@ -159,3 +164,37 @@ def test_odd_names_of_files(network: Network, log: Log) -> None:
         "+1 mirror (new.example.org), 8 lists changed, because of mirrors.d/a\\nb.yml, "
         "mirrors.d/m\\xe9xico.yml, mirrors.d/new.example.org.yml"
     ]
+
+
+def test_what_the_guard_held_back(network: Network, log: Log) -> None:
+    """An edit that takes most mirrors goes out after a while: that is the cause then."""
+    network.remove("m00.example.org", "m01.example.org", "m02.example.org")
+    assert log.after_a_step() == []
+    lines = log.after_a_step(PATIENCE_S + 1)
+    assert [line.partition(", because of ")[2] for line in lines] == ["what the guard held back before"]
+
+
+def test_what_people_force(network: Network, log: Log) -> None:
+    """It is named as the cause."""
+    network.remove("m00.example.org", "m01.example.org", "m02.example.org")
+    assert log.after_a_step() == []
+    lines = log.after_a_step(force=Force.PAST_GUARD)
+    assert [line.partition(", because of ")[2] for line in lines] == ["`mirrorwise worker --force`"]
+
+
+def test_what_another_machine_found(
+    network: Network, store: FileStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is the prober's finding, as if it were in files of this machine."""
+    caplog.set_level(logging.INFO, "mirrorwise.worker")
+    names = network.several(4)
+    log = Log(caplog, network.worker())
+    log.after_a_step()
+    at = datetime.fromtimestamp(NOON, UTC)
+    found = dict.fromkeys(names, Status.OK) | {names[3]: Status.UNREACHABLE}
+    states = {name: MirrorState(mirror=name, probed_at=at, status=status) for name, status in found.items()}
+    store.share("survey/other", encode(Survey(states=states, last_round=ProbeRound(completed_at=at))))
+    (line,) = log.after_a_step()
+    assert line.startswith(
+        "-1 mirror (m03.example.org), 8 lists changed, because of what the prober found of "
+    )
