@@ -79,11 +79,8 @@ class Worker:
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
-        self._state_read_at = float("-inf")
-        self._status_at = float("-inf")
-        self._beat_at = float("-inf")
-        self._checked_at = float("-inf")
-        self._tried_at = float("-inf")
+        self._state_read_at = self._status_at = self._beat_at = float("-inf")
+        self._checked_at = self._tried_at = float("-inf")
         self._ready: Ready | None = None
         self._copy: Copy | None = None  # of what is published, in case the store loses it
         self._waiting = ""  # the edits that the guard holds back, as the log has them
