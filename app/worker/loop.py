@@ -73,7 +73,7 @@ class Worker:
         self._handover = Handover(self.faults)
         self._exchange = Exchange(store, self.reader, settings.var_dir)
         self._statistician = Statistician(partial(compiled, settings), self.faults)
-        self._recorder = Recorder(keeper_of(settings), self.faults)
+        self._recorder = Recorder(keeper_of(settings), self.reader.geo.copies.path_of, self.faults)
         opened = partial(open_history, settings)
         self._chronicle = Chronicle(opened, self._journal, self.faults, settings.history_days)
         self.leading: bool | None = None  # None until the store was asked for the lease

@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from app.files import said
 from app.logs import Faults
-from app.model import SnapshotError, StoreError
+from app.model import SnapshotError, StoreError, digest_of
 from app.past.archive import Archive
 from app.past.keeper import Keeper, Sighting
 from app.past.packing import PastError
@@ -47,9 +49,11 @@ def keeper_of(settings: Settings) -> Keeper | None:
 class Recorder:
     """The part of a worker that keeps generations of the past."""
 
-    def __init__(self, keeper: Keeper | None, faults: Faults) -> None:
-        """Without a keeper, nothing is kept."""
+    def __init__(self, keeper: Keeper | None, copy_of: Callable[[str], Path], faults: Faults) -> None:
+        """Without a keeper, nothing is kept. `copy_of` returns the path at which this machine has a database
+        with a digest, if it has it: then it need not come from the store."""
         self._keeper = keeper
+        self._copy_of = copy_of
         self._faults = faults
         self._waiting: deque[Callable[[], None]] = deque()
         self._writing: Future[None] | None = None
@@ -111,10 +115,17 @@ class Recorder:
             seen_at_s=now,
             follows=self._current if time.monotonic() < self._unbroken_until else None,
         )
-        self._waiting.append(partial(keeper.keep, seen, store.blob))
+        self._waiting.append(partial(keeper.keep, seen, partial(self._database, store)))
         self._current, self._began_at, self._noted_at = pointer.generation, now, now
         self._status_at, self._former_tag = float("-inf"), self._status_tag
         return True
+
+    def _database(self, store: Store, digest: str) -> bytes | None:
+        with suppress(OSError):
+            content = self._copy_of(digest).read_bytes()
+            if digest_of(content) == digest:
+                return content
+        return store.blob(digest)
 
     def _is_status_due(self, pointer: Pointer, now: float) -> bool:
         """Returns whether a status document is to be kept: the first one that was published after a new

@@ -130,7 +130,9 @@ class World:
         network.states.mkdir(parents=True)
         #: What a machine keeps for questions about the past whose worker always stands by.
         self.elsewhere = Archive(network.var.parent / "elsewhere")
-        self._recorder = Recorder(Keeper(self.elsewhere, 10**12), Faults(logging.getLogger("mirrorwise")))
+        self._recorder = Recorder(
+            Keeper(self.elsewhere, 10**12), self.elsewhere.databases.joinpath, Faults(logging.getLogger())
+        )
         self._app = create_app(settings, network.store(), follow=False)
 
     # --- the clock -----------------------------------------------------------------------------------
