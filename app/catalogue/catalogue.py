@@ -9,7 +9,7 @@ and only there does it count for the status of a mirror.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from app.model import Mirror, Protocol, Record, Repo, ServiceConfig
 
@@ -54,23 +54,30 @@ class Directory(Record, frozen=True, kw_only=True):
 def directories(config: ServiceConfig) -> tuple[Directory, ...]:
     """Returns all directories that mirrors can be asked for, release by release, in the order of the config.
     One directory stands for all that the vault has of a release."""
-    found: list[Directory] = []
-    for release in config.releases:
-        for repo in repos_of(config, release):
-            if not repo.vault:
-                found += _of_repo(config, repo, release)
-        found += _isos(config, release)
-    return (*found, *vault_samples(config))
+    return (*_carried(config), *vault_samples(config))
+
+
+def expected_directories(config: ServiceConfig) -> tuple[Directory, ...]:
+    """Returns the directories that the config says that mirrors have, in the order of `directories`."""
+    return tuple(_carried(config, only_expected=True))
 
 
 def expected_repos(config: ServiceConfig) -> tuple[Directory, ...]:
     """Returns the directories of repos that the prober looks for."""
-    return tuple(found for found in directories(config) if found.repo and found.expected)
+    return tuple(found for found in expected_directories(config) if found.repo)
 
 
 def expected_isos(config: ServiceConfig) -> tuple[Directory, ...]:
     """Returns the ISO directories that the prober looks for."""
-    return tuple(found for found in directories(config) if not found.repo and not found.vault)
+    return tuple(found for found in expected_directories(config) if not found.repo)
+
+
+def _carried(config: ServiceConfig, only_expected: bool = False) -> Iterator[Directory]:
+    for release in config.releases:
+        for repo in repos_of(config, release):
+            if not repo.vault:
+                yield from _of_repo(config, repo, release, only_expected)
+        yield from _isos(config, release)
 
 
 def vault_samples(config: ServiceConfig) -> tuple[Directory, ...]:
@@ -98,14 +105,13 @@ def _vault_sample(config: ServiceConfig, release: str) -> Directory | None:
     )
 
 
-def _of_repo(config: ServiceConfig, repo: Repo, release: str) -> list[Directory]:
+def _of_repo(config: ServiceConfig, repo: Repo, release: str, only_expected: bool) -> Iterator[Directory]:
     module, expected_for = config.modules.get(release), expected_arches(config, repo, release)
-    found = []
     for arch in config.arches[release] if has_arch(repo) else ("",):
         expected = arch in expected_for if arch else bool(expected_for)
-        own_key = question_key(release, repo.name, arch)
-        found.append(
-            Directory(
+        if expected or not only_expected:
+            own_key = question_key(release, repo.name, arch)
+            yield Directory(
                 release=release,
                 module=module,
                 repo=repo.name,
@@ -114,25 +120,19 @@ def _of_repo(config: ServiceConfig, repo: Repo, release: str) -> list[Directory]
                 key=own_key if expected else content_key(config, repo, release, arch),
                 expected=expected,
             )
-        )
-    return found
 
 
-def _isos(config: ServiceConfig, release: str) -> list[Directory]:
-    if not has_isos(config, release):
-        return []
-    module = config.modules.get(release)
-    return [
-        Directory(
-            release=release,
-            module=module,
-            repo=None,
-            arch=arch,
-            path=iso_path(config, release, arch),
-            key=iso_key(release, arch),
-        )
-        for arch in config.arches[release]
-    ]
+def _isos(config: ServiceConfig, release: str) -> Iterator[Directory]:
+    if has_isos(config, release):
+        for arch in config.arches[release]:
+            yield Directory(
+                release=release,
+                module=config.modules.get(release),
+                repo=None,
+                arch=arch,
+                path=iso_path(config, release, arch),
+                key=iso_key(release, arch),
+            )
 
 
 # --- products --------------------------------------------------------------------------------------

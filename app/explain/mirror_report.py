@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
@@ -133,10 +134,15 @@ class MirrorReport(MirrorSummary, frozen=True, kw_only=True):
 
 
 def mirror_summary(
-    snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, held: Collection[str] = ()
+    snapshot: LoadedSnapshot,
+    index: int,
+    verdict: MirrorVerdict | None,
+    held: Collection[str] = (),
+    share: float | None = None,
 ) -> MirrorSummary:
     """Sums up the mirror with this index. `verdict` is the prober's, and None if it has not looked at the
-    mirror. `held` are the mirrors of which the guard holds a verdict back."""
+    mirror. `held` are the mirrors of which the guard holds a verdict back; `share` is the mirror's of all
+    clients, as far as it is known."""
     mirror = snapshot.mirrors[index]
     status = overall(snapshot, index, verdict is not None)
     return MirrorSummary(
@@ -144,7 +150,7 @@ def mirror_summary(
         urls=_in_order(mirror.addresses),
         module_urls={module: _in_order(urls) for module, urls in mirror.module_addresses.items()},
         status=status,
-        served=Fate(snapshot.whole[index]).exclusion is None,
+        served=snapshot.whole[index].exclusion is None,
         reason=_reason(snapshot, index, verdict, mirror.name in held),
         since=_since(status, verdict),
         probed_at=verdict.probed_at if verdict else None,
@@ -156,7 +162,7 @@ def mirror_summary(
         else None,
         sponsor=mirror.sponsor,
         sponsor_url=mirror.sponsor_url,
-        share=None,
+        share=share,
     )
 
 
@@ -195,14 +201,12 @@ def mirror_summaries(
     snapshot: LoadedSnapshot,
     verdicts: Mapping[str, MirrorVerdict],
     held: Collection[str] = (),
-    shares: Mapping[str, float | None] | None = None,
+    shares: Mapping[str, float | None] = MappingProxyType({}),
 ) -> list[MirrorSummary]:
     """Sums up all mirrors but the private ones, sorted by name. `verdicts` are by mirror name, and so are the
     `shares` of all clients, as far as they are known."""
     return [
-        msgspec.structs.replace(
-            mirror_summary(snapshot, index, verdicts.get(name), held), share=(shares or {}).get(name)
-        )
+        mirror_summary(snapshot, index, verdicts.get(name), held, shares.get(name))
         for index in shown_to_all(snapshot)
         for name in (snapshot.mirrors[index].name,)
     ]
@@ -212,7 +216,7 @@ def overall(snapshot: LoadedSnapshot, index: int, is_probed: bool) -> Overall:
     """Returns the status of a mirror as a whole: the best that the mirror has for anything that mirrors are
     expected to have, such as "ok" or "stale". `is_probed` says whether the prober has looked at the
     mirror."""
-    fate = Fate(snapshot.whole[index])
+    fate = snapshot.whole[index]
     if fate is Fate.UNKNOWN and not is_probed:
         return "not probed"
     if fate.exclusion is None:
@@ -231,7 +235,7 @@ def _since(status: Overall, verdict: MirrorVerdict | None) -> datetime | None:
 
 def _reason(snapshot: LoadedSnapshot, index: int, verdict: MirrorVerdict | None, held: bool) -> str | None:
     """Returns in words why a mirror has its status; None if the status is ok, and the prober agrees."""
-    fate = Fate(snapshot.whole[index])
+    fate = snapshot.whole[index]
     if held and verdict is not None and verdict.status is not Status.OK and fate.exclusion is None:
         return held_back(verdict)
     if fate is Fate.UNKNOWN and verdict is None:

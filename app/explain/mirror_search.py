@@ -12,7 +12,7 @@ import numpy as np
 
 from app.explain.mirror_report import MirrorSummary
 from app.model import Overall, Protocol
-from app.model.countries import english_name, folded
+from app.model.countries import english_name, folded, sorting_name
 from app.request.mirror_filter import STATUSES, MirrorFilter, Order
 from app.snapshot.eligibility import is_served
 from app.snapshot.loaded import LoadedSnapshot, Mask
@@ -95,7 +95,7 @@ def _carrying(snapshot: LoadedSnapshot, wanted: MirrorFilter) -> Mask:
 
 def _by_country(mirror: MirrorSummary) -> tuple[Any, ...]:
     country = mirror.location.country
-    return country is None, folded(english_name(country or "")), mirror.mirror
+    return country is None, sorting_name(country or ""), mirror.mirror
 
 
 _KEYS: Mapping[Order, Callable[[MirrorSummary], tuple[Any, ...]]] = {

@@ -64,6 +64,12 @@ def english_name(code: str) -> str:
     return country.names[2] if country else code
 
 
+@cache
+def sorting_name(code: str) -> str:
+    """Returns the text by which a country is sorted among others: its name, without case and accents."""
+    return folded(english_name(code))
+
+
 def folded(text: str) -> str:
     """Returns a text without what people write in different ways: case, accents, dots and doubled blanks."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())

@@ -50,8 +50,10 @@ def map_page(
     """Renders the page with the map of all mirrors, or of those of one continent, one of `CONTINENTS`."""
     view, regions = CONTINENTS.get(continent, WORLD), regions_of(snapshot)
     of_place = [one for one in summaries if continent in ("", one.location.continent)]
-    names = {one.mirror for one in of_place}
-    marks = [mark for mark in maps.marks_of(summaries) if mark.mirror in names and view.has(mark.where)]
+    marks = maps.marks_of(summaries)
+    if continent:
+        names = {one.mirror for one in of_place}
+        marks = [mark for mark in marks if mark.mirror in names and view.has(mark.where)]
     return html.page(
         frame,
         "map.html",
@@ -105,10 +107,10 @@ def regions_of(snapshot: LoadedSnapshot) -> dict[CloudRegion, Coordinates]:
     regions are."""
     found: dict[CloudRegion, Coordinates] = {}
     for key, region in snapshot.regions.items():
-        name = parse_network(key).cloud
-        where = snapshot.point_of(region.place) if region.place else None
-        if name and not name.border_group and where and any(not group.nearby for group in region.groups):
-            found[name] = where
+        if region.place and any(not group.nearby for group in region.groups):
+            name, where = parse_network(key).cloud, snapshot.point_of(region.place)
+            if name and not name.border_group and where:
+                found[name] = where
     return found
 
 

@@ -5,7 +5,8 @@ country stand so close that their dots would lie on each other, one ring stands 
 number in it, and its arcs are the parts of them that are well or not. Dots of different countries stay apart,
 and the smaller one lies on top, so that a small country's mirror is seen beside a large neighbour's.
 
-A map only repeats what stands in a table on its page. Texts of mirror files are in titles alone.
+A map only repeats what stands in a table on its page. Texts of mirror files are in titles and in the
+addresses of links alone, and are escaped there.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from html import escape
 from itertools import groupby
-from math import cos, hypot, pi, sin, sqrt
+from math import cos, hypot, inf, pi, sin, sqrt
+from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -55,8 +57,7 @@ _NAMED = 6
 """How many mirrors a title names at most."""
 
 
-@dataclass(frozen=True)
-class MirrorMark:
+class MirrorMark(NamedTuple):
     """A mirror, as a map shows it."""
 
     mirror: str
@@ -72,35 +73,37 @@ class MirrorMark:
     position: int | None = None
 
 
-@dataclass(frozen=True)
-class _Dot:
+class _Dot(NamedTuple):
     """The marks that one dot stands for, and where on the map it is."""
 
     marks: tuple[MirrorMark, ...]
     x: float
     y: float
-
-    @cached_property
-    def radius(self) -> float:
-        size = _OF_ALL * sqrt(sum(mark.share for mark in self.marks))
-        needed = _LEAST if len(self.marks) == 1 else _RING + self.hole
-        return max(needed, min(_LARGEST, size))
+    #: The part of all clients that the marks have together.
+    share: float
+    radius: float
 
     @property
     def hole(self) -> float:
         """The radius of the hole of a ring, in which its number stands."""
-        return 1.5 + _DIGIT * len(str(len(self.marks)))
-
-    def gap(self, other: _Dot) -> float:
-        """Returns how far the edges of two dots are apart; it is below zero where they overlap."""
-        return hypot(self.x - other.x, self.y - other.y) - self.radius - other.radius
+        return _hole(len(self.marks))
 
     def with_(self, other: _Dot) -> _Dot:
         """Returns one dot for the marks of both, in the middle of them."""
         mine, theirs = len(self.marks), len(other.marks)
         x = (self.x * mine + other.x * theirs) / (mine + theirs)
         y = (self.y * mine + other.y * theirs) / (mine + theirs)
-        return _Dot(self.marks + other.marks, x, y)
+        return _dot(self.marks + other.marks, x, y, self.share + other.share)
+
+
+def _dot(marks: tuple[MirrorMark, ...], x: float, y: float, share: float) -> _Dot:
+    """Returns the dot for these marks, as large as their share."""
+    needed = _LEAST if len(marks) == 1 else _RING + _hole(len(marks))
+    return _Dot(marks, x, y, share, max(needed, min(_LARGEST, _OF_ALL * sqrt(share))))
+
+
+def _hole(number: int) -> float:
+    return 1.5 + _DIGIT * len(str(number))
 
 
 # --- what is on a map ------------------------------------------------------------------------------
@@ -168,6 +171,7 @@ class MirrorMap:
     #: What it shows, for those who cannot see it.
     title: str
     marks: Iterable[MirrorMark]
+    #: All of the marks are in it.
     view: View = WORLD
     #: The cloud regions that it shows, and where they are.
     regions: Mapping[CloudRegion, Coordinates] = field(default_factory=dict)
@@ -179,10 +183,10 @@ class MirrorMap:
     def drawn(self) -> Markup:
         """Draws the map."""
         view, client = self.view, self.client
-        dots = _dots([mark for mark in self.marks if view.has(mark.where)], view)
+        dots = _dots(self.marks, view)
         squares = [_region(view, name, where) for name, where in self.regions.items() if view.has(where)]
         lines = [_line(view, client, dot) for dot in dots] if client else []
-        shapes = [_plain(dot) if self.is_plain else _linked(dot) for dot in dots]
+        shapes = [_shape(dot) if self.is_plain else _linked(dot) for dot in dots]
         here = [_client(view, client)] if client else []
         return picture(self.title, view, *squares, *here, *lines, *shapes, is_plain=self.is_plain)
 
@@ -192,7 +196,7 @@ def _dots(marks: Iterable[MirrorMark], view: View) -> list[_Dot]:
     country, and their dots would touch."""
     by_country: dict[str | None, list[_Dot]] = {}
     for mark in marks:
-        alone = _Dot((mark,), *view.point(mark.where))
+        alone = _dot((mark,), *view.point(mark.where), mark.share)
         by_country.setdefault(mark.country, []).append(alone)
     dots = [dot for country in by_country.values() for dot in _merged(country)]
     return sorted(dots, key=lambda dot: (-dot.radius, dot.x, dot.y))
@@ -205,20 +209,22 @@ def _merged(dots: Iterable[_Dot]) -> list[_Dot]:
     apart: list[_Dot] = []
     while waiting:
         dot = waiting.pop()
-        nearest = min(apart, key=dot.gap, default=None)
-        if nearest is None or dot.gap(nearest) >= 0:
+        x, y = dot.x, dot.y
+        gaps = [hypot(x - other.x, y - other.y) - other.radius for other in apart]
+        least = min(gaps, default=inf)
+        if least >= dot.radius:
             apart.append(dot)
         else:
-            apart.remove(nearest)
-            waiting.append(dot.with_(nearest))
+            waiting.append(dot.with_(apart.pop(gaps.index(least))))
     return apart
 
 
-def _linked(dot: _Dot) -> Markup:
+def _linked(dot: _Dot) -> str:
     """Draws a dot that says what it is and leads to its mirror, or to its country."""
-    shape = _shape(dot) if len(dot.marks) == 1 else _pie(dot)
-    beside = _beside(dot) if _places(dot) else _number(dot) if len(dot.marks) > 1 else ""
-    return Markup('<a href="{}"><title>{}</title>{}{}</a>').format(_target(dot), _words(dot), shape, beside)
+    places = _places(dot)
+    beside = _beside(dot, places) if places else _number(dot) if len(dot.marks) > 1 else ""
+    words = f"{places} in the list: {_words(dot)}" if places else _words(dot)
+    return f'<a href="{escape(_target(dot))}"><title>{escape(words)}</title>{_shape(dot)}{beside}</a>'
 
 
 def _target(dot: _Dot) -> str:
@@ -231,21 +237,15 @@ def _target(dot: _Dot) -> str:
 def _words(dot: _Dot) -> str:
     """Returns what a dot stands for, in words."""
     first = dot.marks[0]
-    places = _places(dot)
-    place = f"{places} in the list: " if places else ""
     if len(dot.marks) == 1:
         where = ", ".join(filter(None, (first.city, first.country)))
-        return (
-            f"{place}{first.mirror} ({where}), {first.status}"
-            if where
-            else f"{place}{first.mirror}, {first.status}"
-        )
+        return f"{first.mirror} ({where}), {first.status}" if where else f"{first.mirror}, {first.status}"
     counts = Counter(mark.kind for mark in dot.marks)
     where = f" in {country_name(first.country)}" if first.country else ""
     said = "; ".join(f"{counts[kind]} {words}" for kind, words in KINDS.items() if counts[kind])
     names = sorted(mark.mirror for mark in dot.marks)[:_NAMED]
     more = f" and {len(dot.marks) - _NAMED} more" if len(dot.marks) > _NAMED else ""
-    return f"{place}{len(dot.marks)} mirrors{where}. {said}: {', '.join(names)}{more}"
+    return f"{len(dot.marks)} mirrors{where}. {said}: {', '.join(names)}{more}"
 
 
 def _places(dot: _Dot) -> str:
@@ -262,16 +262,20 @@ def _places(dot: _Dot) -> str:
 def sample(kind: str) -> Markup:
     """Draws the dot of a mirror of one of KINDS, or the square of a "region", for a legend."""
     middle = Coordinates(latitude=0, longitude=0)
-    dot = _Dot((MirrorMark("", middle, None, None, "", kind, 0.0),), 7, 7)
+    dot = _dot((MirrorMark("", middle, None, None, "", kind, 0.0),), 7, 7, 0.0)
     shape = _square(dot.x, dot.y) if kind == "region" else _shape(dot)
-    return Markup('<svg class="sample" viewBox="0 0 14 14" aria-hidden="true">{}</svg>').format(shape)
+    svg = f'<svg class="sample" viewBox="0 0 14 14" aria-hidden="true">{shape}</svg>'
+    return Markup(svg)  # noqa: S704 - words and numbers of ours
 
 
-def _shape(dot: _Dot) -> Markup:
-    """Draws the dot of one mirror: a disc, a diamond, a triangle or a square, all of about the same area."""
+def _shape(dot: _Dot) -> str:
+    """Draws the dot of one mirror: a disc, a diamond, a triangle or a square, all of about the same area; or
+    the disc of several."""
+    if len(dot.marks) > 1:
+        return _pie(dot)
     kind = dot.marks[0].kind
     if kind not in _CORNERS:
-        return _pie(dot)
+        return _circle(kind, dot.x, dot.y, dot.radius)
     corners, turn, larger = _CORNERS[kind]
     path = _polygon(dot, dot.radius * larger, corners, turn)
     return _path(kind, path)
@@ -284,19 +288,19 @@ def _polygon(dot: _Dot, radius: float, corners: int, turn: float) -> str:
     return f"M{'L'.join(points)}z"
 
 
-def _number(dot: _Dot) -> Markup:
+def _number(dot: _Dot) -> str:
     """Makes a disc a ring, with the number of its mirrors in it."""
-    number = Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(dot.x, dot.y + 3.5, len(dot.marks))
+    number = f'<text x="{dot.x:.1f}" y="{dot.y + 3.5:.1f}">{len(dot.marks)}</text>'
     return _circle("on", dot.x, dot.y, dot.hole) + number
 
 
-def _pie(dot: _Dot) -> Markup:
+def _pie(dot: _Dot) -> str:
     """Draws a disc whose parts are those of its mirrors that are of each kind."""
     counts = Counter(mark.kind for mark in dot.marks)
     kinds = [kind for kind in KINDS if counts[kind]]
     if len(kinds) == 1:
         return _circle(kinds[0], dot.x, dot.y, dot.radius)
-    parts, begin = Markup(""), 0.0
+    parts, begin = "", 0.0
     for kind in kinds:
         end = begin + counts[kind] / len(dot.marks)
         parts += _path(kind, _sector(dot, begin, end))
@@ -314,39 +318,34 @@ def _sector(dot: _Dot, begin: float, end: float) -> str:
     return f"M{dot.x:.1f} {dot.y:.1f}L{x:.1f} {y:.1f}{arc}z"
 
 
-def _beside(dot: _Dot) -> Markup:
+def _beside(dot: _Dot, places: str) -> str:
     """Writes beside a dot which places its mirrors have in the client's list."""
     left = dot.x > WIDTH * 0.85
     x = dot.x - dot.radius - 5 if left else dot.x + dot.radius + 5
-    text = Markup('<text class="place{}" x="{:.1f}" y="{:.1f}">{}</text>')
-    return text.format(" before" if left else "", x, dot.y + 5, _places(dot))
+    side = "place before" if left else "place"
+    return f'<text class="{side}" x="{x:.1f}" y="{dot.y + 5:.1f}">{places}</text>'
 
 
-def _plain(dot: _Dot) -> Markup:
-    return _shape(dot) if len(dot.marks) == 1 else _pie(dot)
-
-
-def _line(view: View, client: Coordinates, dot: _Dot) -> Markup:
+def _line(view: View, client: Coordinates, dot: _Dot) -> str:
     x, y = view.point(client)
     return _path("way", f"M{x:.1f} {y:.1f}L{dot.x:.1f} {dot.y:.1f}")
 
 
-def _client(view: View, client: Coordinates) -> Markup:
-    return Markup("<g><title>the client</title>{}</g>").format(_circle("client", *view.point(client), 12))
+def _client(view: View, client: Coordinates) -> str:
+    return f"<g><title>the client</title>{_circle('client', *view.point(client), 12)}</g>"
 
 
-def _region(view: View, region: CloudRegion, where: Coordinates) -> Markup:
-    return Markup("<g><title>{}</title>{}</g>").format(f"cloud region {region}", _square(*view.point(where)))
+def _region(view: View, region: CloudRegion, where: Coordinates) -> str:
+    return f"<g><title>cloud region {escape(str(region))}</title>{_square(*view.point(where))}</g>"
 
 
-def _square(x: float, y: float) -> Markup:
+def _square(x: float, y: float) -> str:
     return _path("region", f"M{x - 4:.1f} {y - 4:.1f}h8v8h-8z")
 
 
-def _path(kind: str, path: str) -> Markup:
-    return Markup(f'<path class="{kind}" d="{path}"/>')  # noqa: S704 - words and numbers of ours
+def _path(kind: str, path: str) -> str:
+    return f'<path class="{kind}" d="{path}"/>'
 
 
-def _circle(kind: str, x: float, y: float, radius: float) -> Markup:
-    shape = f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
-    return Markup(shape)  # noqa: S704 - words and numbers of ours
+def _circle(kind: str, x: float, y: float, radius: float) -> str:
+    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'

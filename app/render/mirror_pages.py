@@ -11,7 +11,7 @@ from app.explain.evidence import hours
 from app.explain.mirror_report import MirrorReport, MirrorSummary, probed
 from app.explain.mirror_search import Found, protocols_of
 from app.model import FAMILIES, PROTOCOLS, Exclusion, Family, Protocol, ServiceConfig
-from app.model.countries import english_name, folded
+from app.model.countries import english_name, sorting_name
 from app.model.words import moment
 from app.render import content_grid, facts, maps
 from app.render.facts import Row
@@ -102,7 +102,7 @@ def _options(
     clouds = {one.cloud.provider for one in summaries if one.cloud}
     protocols = {protocol for one in summaries for protocol in protocols_of(one)}
     options: dict[str, list[Option]] = {
-        "country": [(code, english_name(code)) for code in sorted(countries, key=_folded_name)],
+        "country": [(code, english_name(code)) for code in sorted(countries, key=sorting_name)],
         "continent": [(code, facts.CONTINENTS[code]) for code in sorted(continents & {*facts.CONTINENTS})],
         "status": _same(STATUSES),
         "protocol": _same(protocol for protocol in PROTOCOLS if protocol in protocols),
@@ -117,10 +117,6 @@ def _options(
             words = [english_name(code) for code in chosen.countries] if name == "country" else [value]
             options[name].append((value, " or ".join(words)))
     return options
-
-
-def _folded_name(code: str) -> str:
-    return folded(english_name(code))
 
 
 def _same(names: Iterable[str]) -> list[Option]:

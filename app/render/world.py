@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from math import cos, radians
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class View:
     #: The height of the map, in units.
     height: int
 
-    @property
+    @cached_property
     def per_degree(self) -> float:
         """The length of a degree east, in units."""
         return WIDTH / self.degrees
@@ -108,17 +108,13 @@ def around(points: Iterable[Coordinates], height: int = 504) -> View:
     return View(round(west, 1), round(north, 1), round(degrees, 1), round(stretch, 2), height)
 
 
-def picture(title: str, view: View, *content: Markup, is_plain: bool = False) -> Markup:
-    """Draws a part of the world with content on it. `title` says to those who cannot see it what the picture
-    is. A plain one has no links in it."""
+def picture(title: str, view: View, *content: str, is_plain: bool = False) -> Markup:
+    """Draws a part of the world with content on it, which is SVG. `title` says to those who cannot see it
+    what the picture is. A plain one has no links in it."""
     kind, role = ("map plain", "img") if is_plain else ("map", "group")
-    begin = Markup('<svg class="{}" role="{}" aria-label="{}" viewBox="0 0 {} {}">')
-    return (
-        begin.format(kind, role, title, WIDTH, view.height)
-        + _land(view)
-        + Markup("").join(content)
-        + Markup("</svg>")
-    )
+    said = f'class="{kind}" role="{role}" aria-label="{escape(title)}"'
+    begin = f'<svg {said} viewBox="0 0 {WIDTH} {view.height}">'
+    return Markup("".join((begin, _land(view), *content, "</svg>")))  # noqa: S704 - content is SVG
 
 
 def on_degrees(view: View, content: Markup, per_degree: int = 1) -> Markup:

@@ -145,7 +145,8 @@ class SiteDirectory:
             "# A request that none of them has answered waits here for any of them.",
             *_upstream("mirrorwise", *(f"server {server} max_fails=0;" for server in servers)),
             f"proxy_cache_path {self._site.cache} levels=2 keys_zone=mirrorwise:64m max_size=2g",
-            "    inactive=65m use_temp_path=off;",
+            # nginx cuts off an answer that it cannot write whole, so it removes others while there is room.
+            "    min_free=64m inactive=65m use_temp_path=off;",
             *self._parts_of_classes(),
         ]
         trusted = (f"    {network} 1;" for network in self._settings.trusted_proxies)

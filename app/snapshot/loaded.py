@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.catalogue.catalogue import Directory, directories, product_of, question_key
+from app.catalogue.catalogue import Directory, expected_directories, product_of, question_key
 from app.model import Coordinates, Fate, Protocol
 from app.model.place import country_of, region_in, wider_places
 from app.model.urls import host_of
@@ -189,8 +189,7 @@ class LoadedSnapshot:
         """The directories that mirrors are expected to have, each with the fates of all mirrors for it."""
         return tuple(
             (directory, self.fates[question_key(directory.release, directory.repo, directory.arch)])
-            for directory in directories(self.config)
-            if directory.expected
+            for directory in expected_directories(self.config)
         )
 
     # --- mirrors ---------------------------------------------------------------------------------
@@ -216,12 +215,13 @@ class LoadedSnapshot:
         return barred
 
     @cached_property
-    def whole(self) -> bytes:
-        """The best fate of each mirror for anything that mirrors are expected to have, one byte each."""
+    def whole(self) -> list[Fate]:
+        """The best fate of each mirror for anything that mirrors are expected to have."""
         best = np.full(len(self.mirrors), Fate.UNDECLARED, np.uint8)
         for fates in {fates for _, fates in self.expected}:
             np.minimum(best, np.frombuffer(fates, np.uint8), out=best)
-        return best.tobytes()
+        fates_by_number = {int(fate): fate for fate in Fate}
+        return [fates_by_number[number] for number in best.tolist()]
 
     @cached_property
     def is_lacking(self) -> Mask:

@@ -38,8 +38,10 @@ Parameters = Mapping[str, str]
 HEADERS = (NO_STORE, ("Vary", "Accept"))
 SHELF_BYTES = 16 << 20
 """How many bytes of documents of one kind are kept."""
-REVALIDATED = (("Cache-Control", "no-cache"), ("Vary", "Accept"), ("Vary", "Accept-Encoding"))
-"""Headers of an answer that a client may keep, if it asks each time whether the answer is still the same."""
+REVALIDATED = (("Cache-Control", "no-cache"), ("Vary", "Accept, Accept-Encoding"))
+"""Headers of an answer that a client may keep, if it asks each time whether the answer is still the same.
+`Vary` is one line, because nginx, which keeps an answer for each value of the headers named there, reads no
+second one."""
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,6 @@ class _Network:
     def __init__(self, serving: Serving, live: Live) -> None:
         self._serving = serving
         self._live = live
-        snapshot = live.snapshot
-        self.names = KnownWords(snapshot.mirrors[index].name for index in shown_to_all(snapshot))
 
     def is_of(self, serving: Serving, current: Current) -> bool:
         return serving is self._serving and current.cities is self._live.cities
@@ -108,6 +106,11 @@ class _Network:
 
     def json_of(self, name: str) -> SharedDocument:
         return SharedDocument("json", json.document(self._report(name)))
+
+    @cached_property
+    def names(self) -> KnownWords:
+        snapshot = self._live.snapshot
+        return KnownWords(snapshot.mirrors[index].name for index in shown_to_all(snapshot))
 
     @cached_property
     def summaries(self) -> list[MirrorSummary]:

@@ -123,7 +123,7 @@ def test_the_order_of_mirrors_decides_nothing() -> None:
 
 def test_a_larger_share_is_a_larger_dot() -> None:
     """Dots grow with the share of clients, from a least size that can be seen to a largest one."""
-    radii = [maps._Dot((a_mark("a", share=share),), 0, 0).radius for share in (0, 0.001, 0.01, 0.05, 0.9)]
+    radii = [maps._dot((a_mark("a"),), 0, 0, share).radius for share in (0, 0.001, 0.01, 0.05, 0.9)]
     assert radii == sorted(radii)
     assert len(set(radii[1:])) > 2
     assert radii[0] >= 4

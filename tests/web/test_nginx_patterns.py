@@ -119,7 +119,7 @@ def pcre2() -> ctypes.CDLL:
 def test_patterns_are_found() -> None:
     """All kinds of them, in all files that have any."""
     found = dict(patterns())
-    assert {r"^/metrics(?:/|$)", r"^arch=[a-z0-9_]{1,20}$", r"/.+/"} <= found.keys()
+    assert {r"^/\?(?:.*&)?(?:release|repo)=", r"^arch=[a-z0-9_]{1,20}$", r"/.+/"} <= found.keys()
     assert [text for text, case in found.items() if not case]
 
 
