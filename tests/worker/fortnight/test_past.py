@@ -12,7 +12,8 @@ from app.cli.explain import explain_address
 from app.past.archive import Archive
 from tests.worker.fortnight.world import Answered, World
 
-pytestmark = pytest.mark.slow
+# What is kept of the past does not depend on the history's database.
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("fortnight", ["sqlite"], indirect=True)]
 
 PAIRS = 200
 
