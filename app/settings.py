@@ -86,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     history_days: int = 730
     history_place_days: int = 60
     history_least_shown: int = 10
+    past_mb: int = 2000
     request_log: Path | None = None
     geoip_city: tuple[Path, ...] = (Path("data/geoip/city.mmdb"),)
     geoip_asn: tuple[Path, ...] = ()
@@ -122,6 +123,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         history_days=read("HISTORY_DAYS", _between(1, 36500), 730),
         history_place_days=read("HISTORY_PLACE_DAYS", _between(1, 36500), 60),
         history_least_shown=read("HISTORY_LEAST_SHOWN", _between(1, 10**6), 10),
+        past_mb=read("PAST_MB", _between(0, 10**6), 2000),
         request_log=read("REQUEST_LOG", _path, None),
         geoip_city=read("GEOIP_CITY", _paths, (data_dir / "geoip" / "city.mmdb",)),
         geoip_asn=read("GEOIP_ASN", _paths, ()),

@@ -34,6 +34,8 @@ ALLOWED = {
     "ranking": "model",
     "snapshot": "model catalogue clouds geo ranking",
     "store": "model files settings",
+    # what was decided before
+    "past": "model files snapshot",
     # what people and tools write, and what machines tell each other of mirrors
     "sources": "model files logs catalogue clouds store",
     "probe": "model files logs catalogue sources store",
@@ -42,13 +44,15 @@ ALLOWED = {
     "answer": "model catalogue ranking request snapshot",
     "explain": "model catalogue geo request snapshot answer",
     "render": "model catalogue request snapshot answer explain",
-    "serving": "model files settings logs store geo snapshot answer request",
+    "serving": "model files settings logs store past geo snapshot answer request",
     # the programs
-    "web": "model catalogue history settings logs store geo snapshot request answer explain render serving",
-    "worker": "model answer catalogue files settings logs clouds geo history sources ranking snapshot store",
-    "simulation": "model files settings logs sources ranking snapshot store worker",
+    "web": "model catalogue history settings logs store past geo snapshot request answer explain render"
+    " serving",
+    "worker": "model answer catalogue files settings logs clouds geo history past sources ranking snapshot"
+    " store",
+    "simulation": "model files settings logs past sources ranking snapshot store explain worker",
     "site": "model files settings logs geo snapshot store",
-    "cli": "model files settings logs catalogue clouds sources geo history snapshot probe store request"
+    "cli": "model files settings logs catalogue clouds sources geo history past snapshot probe store request"
     " explain render serving web worker simulation site",
     "__main__": "cli",
 }

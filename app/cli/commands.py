@@ -23,7 +23,7 @@ import click
 from app.cli.folder import check, init
 from app.cli.foreign import import_
 from app.cli.history import history
-from app.cli.values import addresses, host_and_port, policy, seconds
+from app.cli.values import addresses, host_and_port, moment, policy, seconds
 from app.files import is_gone, said
 from app.logs import set_up_logging
 from app.model import GeoError, MirrorwiseError, SettingsError
@@ -208,19 +208,44 @@ main.add_command(history)
 @click.option("--limit", help="1 to 50 mirrors.")
 @click.option("--mirror", help="Explain only this mirror.")
 @click.option("--private", is_flag=True, help="As from inside the address's networks; show private mirrors.")
+@click.option("--at", callback=moment, metavar="MOMENT", help="In the past: '2026-11-20 14:00' (UTC), 24h.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def explain(ip: str, private: bool, as_json: bool, **parameters: str | None) -> None:
-    """Say what the service would answer the client IP now, and why.
+def explain(ip: str, private: bool, at: float | None, as_json: bool, **parameters: str | None) -> None:
+    """Say what the service would answer the client IP now, and why; or what it answered in the past.
 
     \b
     Examples:
       mirrorwise explain 192.0.2.49 --release 9 --repo baseos --arch x86_64
       mirrorwise explain 192.0.2.49 --mirror mirror.example.org
+      mirrorwise explain 192.0.2.49 --at '2026-11-20 14:00'
     """
     from app.cli.explain import explain_address, show
 
     given = {name: value for name, value in parameters.items() if value is not None}
-    show(explain_address(read_settings(os.environ), ip, given, private), as_json)
+    show(explain_address(read_settings(os.environ), ip, given, private, at), as_json)
+
+
+@main.command()
+@click.argument("generations", nargs=-1, metavar="[BEFORE AFTER]")
+@click.option("--since", callback=moment, metavar="MOMENT", default="24h", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs; has everything.")
+def changes(generations: tuple[str, ...], since: float, as_json: bool) -> None:
+    """Say what differs between two moments: mirrors that came and went and why, whose clients moved, prices.
+
+    That is between now and --since, or between two generations, which are given by name or by moment.
+
+    \b
+    Examples:
+      mirrorwise changes
+      mirrorwise changes --since '2026-11-20 14:00'
+      mirrorwise changes 1f0c2a9be4d7731a 77ab90cd12ef3456
+    """
+    from app.cli.changes import run_changes
+
+    if len(generations) not in (0, 2):
+        raise click.UsageError("name two generations, or none")
+    between = (generations[0], generations[1]) if generations else None
+    run_changes(read_settings(os.environ), between, since, as_json)
 
 
 @main.command()

@@ -1,10 +1,12 @@
-"""Runs `mirrorwise explain`, which explains what the service would answer to an address now."""
+"""Runs `mirrorwise explain`, which explains what the service would answer to an address now, or what it
+answered in the past."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import click
 import msgspec
@@ -13,9 +15,12 @@ from app.explain.client_facts import Databases, client_facts
 from app.explain.explanation import Explanation, Live, explain
 from app.explain.inquiry import inquiry_of, with_defaults
 from app.model import MirrorwiseError
+from app.past.archive import Archive
 from app.render.explanation_text import explanation_text
 from app.request.clients import somebody
 from app.serving.current import Current
+from app.serving.generation import Serving
+from app.serving.past import PastGenerations
 from app.settings import Settings
 from app.store import open_store
 
@@ -31,29 +36,47 @@ class NothingPublishedError(MirrorwiseError):
     """The error that there is nothing to explain, because no snapshot can be read."""
 
 
-def explain_address(settings: Settings, ip: str, parameters: Mapping[str, str], private: bool) -> Explanation:
-    """Explains the list that a client with this address would get, with parameters as in a URL. With
-    `private`, the client counts as inside the address's networks, and all private mirrors are shown. Raises
-    MirrorwiseError."""
+class _View(NamedTuple):
+    """What an explanation is made from, with the databases that tell of clients."""
+
+    serving: Serving
+    live: Live
+    databases: Databases
+
+
+def explain_address(
+    settings: Settings, ip: str, parameters: Mapping[str, str], private: bool, at_s: float | None = None
+) -> Explanation:
+    """Explains the list that a client with this address would get, with parameters as in a URL, or got at a
+    moment of the past (`at_s`, in epoch seconds). With `private`, the client counts as inside the address's
+    networks, and all private mirrors are shown. Raises MirrorwiseError."""
     logging.getLogger("mirrorwise").addHandler(logging.NullHandler())  # what is wrong is in the message
+    serving, live, databases = _now(settings) if at_s is None else _past(settings, at_s)
+    client = somebody(ip, serving.places, serving.networks)
+    of = msgspec.structs.replace(client.of, private=private)
+    named = with_defaults(serving.parser, parameters)
+    inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named, private)
+    facts = client_facts(client.address._replace(source="the command line"), of, databases)
+    return explain(live, of, facts, inquiry)
+
+
+def _now(settings: Settings) -> _View:
     current = Current(settings, open_store(settings, for_web=True), None)
     current.refresh()
     serving = current.serving
     if serving is None:
         faults = "; ".join(f"{subject}: {fault}" for subject, fault in sorted(current.faults.current.items()))
         raise NothingPublishedError(f"There is nothing to explain: {faults}")
-    client = somebody(ip, serving.places, serving.networks)
-    of = msgspec.structs.replace(client.of, private=private)
-    named = with_defaults(serving.parser, parameters)
-    inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named, private)
-    facts = client_facts(
-        client.address._replace(source="the command line"),
-        of,
-        Databases(serving.places, serving.networks, current.cities, current.asns),
-    )
+    databases = Databases(serving.places, serving.networks, current.cities, current.asns)
     document = serving.status_document
     live = Live(serving.lists, document, current.cities, serving.published_at_s, time.time())
-    return explain(live, of, facts, inquiry)
+    return _View(serving, live, databases)
+
+
+def _past(settings: Settings, at_s: float) -> _View:
+    serving, _, words = PastGenerations(Archive.of(settings.var_dir)).at(at_s)
+    live = Live(serving.lists, serving.status_document, None, serving.published_at_s, at_s, words)
+    return _View(serving, live, Databases(serving.places, serving.networks, None, None))
 
 
 def show(explanation: Explanation, as_json: bool) -> None:

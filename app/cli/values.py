@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import click
 
@@ -22,6 +23,18 @@ def seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> flo
     if duration is None:
         raise click.BadParameter(f"{text!r} is no duration; write 90s, 15m or 6h", ctx, param)
     return float(duration)
+
+
+def moment(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """Reads a moment of the past, such as '2026-11-20 14:00' or 24h, as epoch seconds."""
+    from app.past.moments import parse_moment
+
+    if text is None:
+        return None
+    try:
+        return parse_moment(text, time.time())
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} cannot be used: {error}", ctx, param) from None
 
 
 def addresses(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -116,20 +116,24 @@ class Explanation(Record, frozen=True, kw_only=True):
     generation: Annotated[str, about("The name of the snapshot that the list comes from.")]
     published_at: datetime
     age_s: Annotated[float, about("Since the publication.")]
+    at: Annotated[datetime | None, about("The moment of the past that was asked about; null for now.")]
     inputs_read: Annotated[dict[str, datetime], about("By input, when the worker last read it.")]
     mirror: Annotated[MirrorReport | None, about("More about the mirror that was asked for.")] = None
 
 
 @dataclass(frozen=True)
 class Live:
-    """What an explanation is made from: the generation that is being served, and the present time in epoch
-    seconds."""
+    """What an explanation is made from: the generation that is being served, or was at a moment of the
+    past."""
 
     lists: MirrorLists
     status: StatusDocument | None
     cities: CityDatabase | None
     published_at_s: float
+    #: The moment that is explained, in epoch seconds.
     now_s: float
+    #: What is to be said of that moment if it is of the past; None if it is the present.
+    past: str | None = None
 
     @property
     def snapshot(self) -> LoadedSnapshot:
@@ -159,7 +163,12 @@ def explain(live: Live, client: ClientClass, facts: ClientFacts, inquiry: Inquir
         client=facts,
         question=_question_facts(inquiry),
         reason=account.selection.reason,
-        notes=(*unexpected(account.case), *account.end(), *account.notes(excluded)),
+        notes=(
+            *([live.past] if live.past else []),
+            *unexpected(account.case),
+            *account.end(),
+            *account.notes(excluded),
+        ),
         ranked_from=list(snapshot.rows)[account.walk.row],
         served_count=sum(entry.mirror is not None for entry in served),
         excluded_count=len(excluded),
@@ -168,6 +177,7 @@ def explain(live: Live, client: ClientClass, facts: ClientFacts, inquiry: Inquir
         generation=snapshot.generation,
         published_at=datetime.fromtimestamp(live.published_at_s, UTC),
         age_s=round(max(0.0, live.now_s - live.published_at_s), 1),
+        at=datetime.fromtimestamp(live.now_s, UTC) if live.past else None,
         inputs_read={
             name: datetime.fromtimestamp(read_s, UTC)
             for name, read_s in (status.inputs_read_s if status else {}).items()

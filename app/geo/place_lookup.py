@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from app.geo.lookup_file import LookupFile
+from app.geo.memory import MemoryFile
 from app.geo.mmdb import LOOKUP_ERRORS, MmdbFile, holds_ipv4
 from app.model import GeoError
 from app.model.place import PATTERN, UNKNOWN_PLACE, Place
@@ -31,6 +32,14 @@ class PlaceLookup:
         if self._source.database_type != DATABASE_TYPE or self._source.file.metadata.ip_version != 6:
             raise GeoError(f"{path}: is not a places database: its type is {self._source.database_type!r}")
         _check_records(self._source.file)
+
+    @classmethod
+    def of(cls, content: bytes) -> PlaceLookup:
+        """Opens a places database from its bytes, without a file on disk. Raises GeoError if the bytes are no
+        such database."""
+        with MemoryFile("places") as memory:
+            memory.path.write_bytes(content)
+            return cls(memory.path)
 
     @property
     def build_epoch(self) -> int:

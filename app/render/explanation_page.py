@@ -16,7 +16,7 @@ from app.snapshot.loaded import LoadedSnapshot
 
 TYPED = ("ip", "mirror")
 """Parameters of an explanation that are typed into its form; release, repo and arch are chosen there."""
-CARRIED_ON = ("protocol", "family", "country", "exclude_country", "region", "avoid", "fill", "limit")
+CARRIED_ON = ("at", "protocol", "family", "country", "exclude_country", "region", "avoid", "fill", "limit")
 """Parameters that the form sends again, although it does not show them."""
 
 

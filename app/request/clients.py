@@ -61,6 +61,13 @@ class Clients:
                 return Client(address, known)
         return Client(address, classify(address, places, networks, private=True))
 
+    def are_trusted(self, environ: Mapping[str, str]) -> bool:
+        """Returns whether the client that sent a request is itself in a trusted network, as far as all that
+        stands between is believed."""
+        peer = environ.get("REMOTE_ADDR", "")
+        address = client_address(peer, environ.get("HTTP_X_FORWARDED_FOR"), self._trusted)
+        return not address.ignored and address.packed in self._trusted
+
     def family(self, environ: Mapping[str, str]) -> int:
         """Returns the IP version of the client that sent a request, 4 or 6."""
         peer = environ.get("REMOTE_ADDR", "")

@@ -72,6 +72,20 @@ class Serving:
     #: The statistics document; None if there is none.
     statistics: StatisticsDocument | None = None
 
+    @classmethod
+    def of(
+        cls, snapshot: LoadedSnapshot, networks: bytes | None, published_at_s: float, former: Serving | None
+    ) -> Serving:
+        """Makes all that follows from a snapshot and its networks database. What the `former` generation has
+        open is used again. Raises SnapshotError or GeoError if the two do not belong together."""
+        return cls(
+            lists=MirrorLists(snapshot),
+            parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
+            networks=_opened(snapshot, networks, former),
+            published_at_s=published_at_s,
+            questions=Memo(QUESTIONS_BYTES, _size_of_remembered),
+        )
+
     @property
     def snapshot(self) -> LoadedSnapshot:
         return self.lists.snapshot
@@ -110,12 +124,8 @@ class GenerationReader:
             started = time.monotonic()
             snapshot = LoadedSnapshot(pointer.generation, data)
             networks = _networks(store, snapshot.networks)
-            serving = Serving(
-                lists=MirrorLists(snapshot),
-                parser=Parser(snapshot.config, ParameterReader(snapshot.policy)),
-                networks=_opened(snapshot, networks, former),
-                published_at_s=pointer.published_at_s,
-                questions=Memo(QUESTIONS_BYTES, _size_of_remembered),
+            serving = replace(
+                Serving.of(snapshot, networks, pointer.published_at_s, former),
                 statistics_tag=former.statistics_tag if former else "",
                 statistics=former.statistics if former else None,
             )

@@ -54,8 +54,8 @@ class NothingToSimulateError(MirrorwiseError):
 def run_simulation(settings: Settings, what_if: WhatIf, as_json: bool, every_mirror: bool) -> None:
     """Runs the simulation and prints the result. With `every_mirror`, the text has all mirrors, not only
     those that matter most. Raises MirrorwiseError."""
-    with _progress() as progress:
-        result = simulate(settings, what_if, progress)
+    with progress() as steps:
+        result = simulate(settings, what_if, steps)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(result)))
     else:
@@ -77,7 +77,7 @@ def simulate(settings: Settings, what_if: WhatIf, steps: Steps) -> Simulation:
     MirrorwiseError."""
     notes: list[str] = []
     steps.step("reading the inputs")
-    reader = _quiet_reader(settings)
+    reader = quiet_reader(settings)
     published = _published(settings, reader, notes)
     memory = published.memory
     try:
@@ -159,7 +159,8 @@ def _load(live: Market, memory: Memory, steps: Steps) -> Floats:
     return prices.solve(live.demand, live.snapshot.policy.max_share)
 
 
-def _quiet_reader(settings: Settings) -> InputReader:
+def quiet_reader(settings: Settings) -> InputReader:
+    """Returns a reader of the inputs whose faults are not logged: they are told otherwise."""
     log = logging.getLogger("mirrorwise")
     log.addHandler(logging.NullHandler())
     return InputReader(settings, Faults(log))
@@ -167,15 +168,23 @@ def _quiet_reader(settings: Settings) -> InputReader:
 
 def _read(reader: InputReader, load_km: Mapping[str, float], steps: Steps) -> Inputs:
     inputs = reader.read(time.time(), load_km)
-    if reader.geo.scan_progress is None:
+    if not waited_for_places(reader, steps):
         return inputs
+    steps.step("reading the inputs")
+    return reader.read(time.time(), load_km)
+
+
+def waited_for_places(reader: InputReader, steps: Steps) -> bool:
+    """Waits for a scan of the city database, if one runs. Returns whether one did: then the inputs have to be
+    read again."""
+    if reader.geo.scan_progress is None:
+        return False
     steps.step("looking for the places in the city database, once for each database")
     while (done := reader.geo.scan_progress) is not None:
         steps.share(done)
         time.sleep(0.1)
         reader.geo.scan()
-    steps.step("reading the inputs")
-    return reader.read(time.time(), load_km)
+    return True
 
 
 def _compiled(inputs: Inputs) -> LoadedSnapshot:
@@ -235,7 +244,7 @@ def _without_effect(what_if: WhatIf, live: Market, market: Market, added: Collec
 
 
 @contextmanager
-def _progress() -> Iterator[Steps]:
+def progress() -> Iterator[Steps]:
     """Shows progress: as a bar on a terminal, and elsewhere as a line now and then in long steps."""
     if not sys.stderr.isatty():
         yield _Lines()

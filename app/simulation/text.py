@@ -81,12 +81,12 @@ def _figures(simulation: Simulation) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     rows: list[tuple[str, Callable[[Outcome], float | None], Callable[[float], str]]] = [
-        ("mean distance to the first mirror", lambda o: o.mean_km, _km),
-        ("median", lambda o: o.median_km, _km),
-        ("95th percentile", lambda o: o.p95_km, _km),
-        ("first mirror in the own country", lambda o: o.own_country, _percent),
-        ("first mirror on the own continent", lambda o: o.own_continent, _percent),
-        ("share of the most loaded mirror", lambda o: o.largest_share, _percent),
+        ("mean distance to the first mirror", lambda o: o.mean_km, kilometres),
+        ("median", lambda o: o.median_km, kilometres),
+        ("95th percentile", lambda o: o.p95_km, kilometres),
+        ("first mirror in the own country", lambda o: o.own_country, percent),
+        ("first mirror on the own continent", lambda o: o.own_continent, percent),
+        ("share of the most loaded mirror", lambda o: o.largest_share, percent),
         ("effective number of mirrors", lambda o: o.effective_mirrors, _number),
     ]
     for label, of, shown in rows:
@@ -97,10 +97,10 @@ def _figures(simulation: Simulation) -> Table:
             other = of(then)
             change = None if one is None or other is None else other - one
             table.add_row(
-                label, _or_none(one, shown), _or_none(other, shown), _or_none(change, _signed(shown))
+                label, _or_none(one, shown), _or_none(other, shown), _or_none(change, signed(shown))
             )
     if simulation.changed is not None:
-        table.add_row("clients whose first mirror is another", "", _percent(simulation.changed), "")
+        table.add_row("clients whose first mirror is another", "", percent(simulation.changed), "")
     return table
 
 
@@ -120,15 +120,15 @@ def _mirrors(simulation: Simulation, every_mirror: bool) -> Table:
         cells = [
             one.mirror,
             one.country or "?",
-            _percent(one.share),
+            percent(one.share),
             _or_none(one.ratio, lambda ratio: f"{ratio:.2f} x"),
             _price(one.load_km),
-            _or_none(one.distance_km, _km),
+            _or_none(one.distance_km, kilometres),
         ]
         if former is not None:
-            cells[2:2] = [_percent(_share_of(former, one.mirror))]
+            cells[2:2] = [percent(_share_of(former, one.mirror))]
         elif sent:
-            cells[3:3] = [_percent(sent[one.mirror])]
+            cells[3:3] = [percent(sent[one.mirror])]
         table.add_row(*cells)
     return table
 
@@ -137,8 +137,8 @@ def _differences(simulation: Simulation) -> Table:
     title = "mirror, planned and sent share most different first"
     table = table_of(title, "planned", "sent", "difference")
     for one in simulation.compared[:SHOWN_DIFFERENCES]:
-        difference = _signed(_percent)(one.sent - one.planned)
-        table.add_row(one.mirror, _percent(one.planned), _percent(one.sent), difference)
+        difference = signed(percent)(one.sent - one.planned)
+        table.add_row(one.mirror, percent(one.planned), percent(one.sent), difference)
     return table
 
 
@@ -167,11 +167,11 @@ def _remarks(simulation: Simulation) -> Iterator[str]:
 def _lone(lone: LoneMirror) -> str:
     text = (
         f"{lone.mirror} is the only mirror of its continent ({lone.continent}), which has "
-        f"{_percent(lone.clients)} of all clients: {_percent(lone.kept)} of them begin with it"
+        f"{percent(lone.clients)} of all clients: {percent(lone.kept)} of them begin with it"
     )
     if lone.load_km > 0:
         text += f" at its price of {lone.load_km:,.0f} km"
-    others = ", ".join(f"{_percent(part)} in {continent}" for continent, part in lone.elsewhere.items())
+    others = ", ".join(f"{percent(part)} in {continent}" for continent, part in lone.elsewhere.items())
     return f"{text}; {others}" if others else text
 
 
@@ -182,19 +182,19 @@ def _or_none(value: float | None, shown: Callable[[float], str]) -> str:
     return "–" if value is None else shown(value)  # noqa: RUF001 - a dash
 
 
-def _signed(shown: Callable[[float], str]) -> Callable[[float], str]:
+def signed(shown: Callable[[float], str]) -> Callable[[float], str]:
     """Returns a function that shows numbers with their sign, but without one if they are rounded to zero."""
 
-    def signed(change: float) -> str:
+    def with_sign(change: float) -> str:
         text = shown(abs(change))
         if not any(digit in text for digit in "123456789"):
             return text
         return f"-{text}" if change < 0 else f"+{text}"
 
-    return signed
+    return with_sign
 
 
-def _km(km: float) -> str:
+def kilometres(km: float) -> str:
     return f"{km:,.0f} km"
 
 
@@ -202,7 +202,7 @@ def _price(km: float) -> str:
     return f"+{km:,.0f} km" if km > 0 else ""
 
 
-def _percent(part: float) -> str:
+def percent(part: float) -> str:
     return f"{100 * part:.2f} %"
 
 

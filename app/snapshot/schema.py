@@ -159,7 +159,15 @@ class _Envelope(msgspec.Struct):
     schema: int
 
 
+class _References(msgspec.Struct):
+    """The part of a snapshot that names what belongs to it."""
+
+    place_database: str | None = None
+    networks: str | None = None
+
+
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+_REFERENCES = msgspec.msgpack.Decoder(_References)
 
 
 def encode(snapshot: Snapshot) -> bytes:
@@ -172,13 +180,25 @@ def generation_of(data: bytes) -> str:
     return digest_of(data)[:16]
 
 
+def databases_of(data: bytes) -> tuple[str, ...]:
+    """Returns the digests of the databases that an encoded snapshot refers to. Raises SnapshotError."""
+    try:
+        found = _REFERENCES.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SnapshotError(f"not a readable snapshot ({len(data)} bytes): {error}") from error
+    return tuple(digest for digest in (found.place_database, found.networks) if digest)
+
+
 def decode(data: bytes) -> Snapshot:
     """Decodes a snapshot. Raises SnapshotError if the bytes are cut short, no snapshot, or one of another
     schema. Whether the snapshot can be served is decided elsewhere (`app.snapshot.soundness`)."""
     try:
         schema = msgspec.msgpack.decode(data, type=_Envelope).schema
         if schema != SCHEMA:
-            raise SnapshotError(f"the snapshot has schema {schema}; this program reads schema {SCHEMA}")
+            problem = (
+                f"the snapshot has schema {schema}, of another version; this program reads schema {SCHEMA}"
+            )
+            raise SnapshotError(problem)
         return msgspec.msgpack.decode(data, type=Snapshot)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a readable snapshot ({len(data)} bytes): {error}") from error

@@ -10,12 +10,15 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, Req
 
 from app.history.request_log import RequestLog
 from app.logs import without_words
+from app.past.archive import Archive
+from app.past.packing import PastError
 from app.render import html
 from app.render.metalink import UnknownFactsError
 from app.request.address import TrustedProxies
 from app.request.clients import Clients
 from app.request.parameters import BadValueError, QuestionError
 from app.serving.current import Current
+from app.serving.past import PastGenerations
 from app.settings import Settings
 from app.store import Store, file_store
 from app.web.answers import mirrorlist_instead, no_snapshot, plain
@@ -50,7 +53,7 @@ def create_app(settings: Settings, store: Store, follow: bool = True, server: st
     current = Current(settings, store, kept, server)
     app.extensions["mirrorwise"] = current
     clients = Clients(TrustedProxies(settings.trusted_proxies))
-    Routes(current, clients).register(app)
+    Routes(current, clients, PastGenerations(Archive.of(settings.var_dir))).register(app)
     _register_errors(app)
     app.after_request(partial(for_browsers, current))
     records = RequestLog(settings.request_log) if settings.request_log else None
@@ -84,6 +87,10 @@ def _register_errors(app: Flask) -> None:
     def unknown_facts(error: UnknownFactsError) -> Response:
         instead = mirrorlist_instead(request.path, request.query_string.decode("latin-1"))
         return respond(plain(status_of(error), f"{error} Use the mirrorlist instead: {instead}"))
+
+    @app.errorhandler(PastError)
+    def nothing_kept(error: PastError) -> Response:
+        return respond(plain(404, str(error)))
 
     @app.errorhandler(NoSnapshotError)
     def nothing_yet(_: NoSnapshotError) -> Response:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from app.explain.client_facts import ClientFacts, Databases, client_facts
-from app.explain.explanation import Live, explain, schema
+from app.explain.explanation import Explanation, Live, explain, schema
 from app.explain.inquiry import Inquiry
 from app.model.network import parse_network
 from app.render import json
@@ -22,6 +22,7 @@ from app.render.map_page import client_map_page
 from app.request.clients import Client
 from app.serving.current import Current
 from app.serving.generation import Serving
+from app.serving.past import PastServing
 from app.web.answers import Answer
 from app.web.documents import Kind, Wanted, own_document, own_page
 from app.web.pages import frame_of
@@ -30,8 +31,21 @@ from app.web.pages import frame_of
 def explained(current: Current, serving: Serving, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
     """Returns the answer that explains why this client gets this list. Raises UnknownMirrorError if the
     inquiry names a mirror that does not exist."""
-    live = live_of(current, serving)
-    explanation = explain(live, client.of, facts_of(current, serving, client), inquiry)
+    explanation = explain(live_of(current, serving), client.of, facts_of(current, serving, client), inquiry)
+    return _explanation(serving, client, explanation, wanted)
+
+
+def explained_past(past: PastServing, client: Client, inquiry: Inquiry, wanted: Wanted) -> Answer:
+    """Returns the answer that explains why this client got this list at a moment of the past. Raises
+    UnknownMirrorError if no mirror had the name that the inquiry has."""
+    serving, at_s, words = past
+    # The vendors' databases are those of now, so that no city is named.
+    facts = client_facts(client.address, client.of, Databases(serving.places, serving.networks, None, None))
+    live = Live(serving.lists, serving.status_document, None, serving.published_at_s, at_s, words)
+    return _explanation(serving, client, explain(live, client.of, facts, inquiry), wanted)
+
+
+def _explanation(serving: Serving, client: Client, explanation: Explanation, wanted: Wanted) -> Answer:
     match wanted.kind:
         case "json":
             return own_document("json", json.document(explanation))
@@ -39,8 +53,8 @@ def explained(current: Current, serving: Serving, client: Client, inquiry: Inqui
             # With `ip=` the explanation is the same, unless there are mirrors for the client's network.
             own = client.of.private and parse_network(client.of.network).netblocks
             url = wanted.url() if own else wanted.url(ip=client.address.ip)
-            frame, snapshot = frame_of(serving), live.snapshot
-            return own_page(explanation_page(frame, snapshot, explanation, wanted.parameters, url))
+            page = explanation_page(frame_of(serving), serving.snapshot, explanation, wanted.parameters, url)
+            return own_page(page)
         case "text":
             return own_document("text", explanation_text(explanation).encode())
 

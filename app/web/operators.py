@@ -2,7 +2,8 @@
 
 `/readyz` names hosts, paths and the URL of Redis. It does so on the listener that is for operators
 (`mirrorwise web --metrics`), and to clients on the machine itself that come through no proxy. All others
-read whether the service is ready, and no more.
+read whether the service is ready, and no more. Explanations of the past hide nothing, but they cost more than
+others: they are for clients in trusted networks as well, also for those that come through a trusted proxy.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from app.request.address import parse_address
+from app.request.clients import Clients
 from app.web.answers import NOSNIFF, plain
 from app.web.forms import WATCHED
 from app.web.plain import plain_path
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 PATHS = ("/metrics", *WATCHED)
 """All that the listener for operators answers."""
+NOT_FOR_ALL = (
+    "Answers of the past (at=) are for clients on the machine itself and in the networks that "
+    "TRUSTED_PROXIES names. On the machine, `mirrorwise explain --at` gives them, too."
+)
 _ON_LISTENER = "mirrorwise.operators"
 _OF_PROXIES = (
     *("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_CLIENT_CLASS"),
@@ -60,3 +66,12 @@ def is_operator(environ: WSGIEnvironment) -> bool:
     peer = environ.get("REMOTE_ADDR", "")
     address = parse_address(peer)
     return peer == "" or (address is not None and ip_address(address.packed).is_loopback)
+
+
+def may_ask_of_the_past(environ: WSGIEnvironment, clients: Clients) -> bool:
+    """Returns whether a request may ask what was answered in the past. A proxy that hides its clients speaks
+    for none of them."""
+    if is_operator(environ):
+        return True
+    hides = "HTTP_X_FORWARDED_FOR" not in environ and any(name in environ for name in _OF_PROXIES)
+    return not hides and clients.are_trusted(environ)

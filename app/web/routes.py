@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -10,13 +11,15 @@ from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
 from app.explain.inquiry import inquiry_of, with_defaults
+from app.past.moments import parse_moment
 from app.render import assets, feed
 from app.request.clients import Client, Clients, somebody
 from app.request.download import iso_directory, parse_download
-from app.request.parameters import flag
+from app.request.parameters import BadValueError, flag
 from app.request.question import Question
 from app.serving.current import Current
 from app.serving.generation import Remembered, Serving
+from app.serving.past import PastGenerations
 from app.web import almalinux, answers, downloads, explanations, metrics, pages
 from app.web.answers import Answer
 from app.web.documents import CONTENT_TYPES, Kind, Wanted, own_page
@@ -25,7 +28,7 @@ from app.web.forms import DOWNLOAD, LIST_FORMS, ListForm
 from app.web.front import FrontAnswers, front_without_snapshot
 from app.web.images import ImageAnswers
 from app.web.mirrors import MirrorAnswers
-from app.web.operators import is_operator
+from app.web.operators import NOT_FOR_ALL, is_operator, may_ask_of_the_past
 from app.web.propagation import PropagationAnswers
 from app.web.statistics import StatisticsAnswers
 
@@ -47,9 +50,10 @@ class AnyPath(BaseConverter):
 class Routes:
     """The views of the application, which answer the URLs."""
 
-    def __init__(self, current: Current, clients: Clients) -> None:
+    def __init__(self, current: Current, clients: Clients, past: PastGenerations) -> None:
         self.current = current
         self.clients = clients
+        self._past = past
         self._mirrors = MirrorAnswers(current)
         self._front = FrontAnswers(current, self._mirrors)
         self._statistics = StatisticsAnswers()
@@ -186,9 +190,23 @@ class Routes:
     # --- about the client and the process ------------------------------------------------------------
 
     def explain(self) -> Response:
+        if request.args.get("at"):
+            return self._explained_past(request.args["at"])
         serving = self._serving()
         named = with_defaults(serving.parser, request.args.to_dict())
         return self._explained(serving, serving.parser.parse_list(named), named)
+
+    def _explained_past(self, at: str) -> Response:
+        """Answers with the explanation of a list of the past. The client's class is that of then."""
+        if not may_ask_of_the_past(request.environ, self.clients):
+            return respond(answers.plain(403, NOT_FOR_ALL))
+        past = self._past.at(moment_in("at", at))
+        serving, parameters = past.serving, request.args.to_dict()
+        named = with_defaults(serving.parser, parameters)
+        inquiry = inquiry_of(serving.parser.parse_list(named), parameters, named)
+        ip = parameters.get("ip") or self.clients.caller(request.environ, None, None).address.ip
+        client = somebody(ip, serving.places, serving.networks)
+        return respond(explanations.explained_past(past, client, inquiry, self._wanted()))
 
     def _explained(self, serving: Serving, question: Question, named: Parameters) -> Response:
         """Answers with the explanation of a list. `named` are the parameters, with the defaults of those
@@ -256,6 +274,14 @@ class Routes:
     def metrics(self) -> Response:
         body = metrics.exposition(self.current)
         return respond(Answer(200, metrics.CONTENT_TYPE, body, (pages.NO_STORE,)))
+
+
+def moment_in(parameter: str, text: str) -> float:
+    """Reads the moment of the past that a parameter has. Raises BadValueError."""
+    try:
+        return parse_moment(text, time.time())
+    except ValueError as error:
+        raise BadValueError(parameter, text, str(error)) from None
 
 
 def respond(answer: Answer) -> Response:

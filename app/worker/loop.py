@@ -45,6 +45,7 @@ from app.worker.mirror_facts import ChronicleMemory
 from app.worker.pricing import Pricing
 from app.worker.pulse import Pulse
 from app.worker.reader import InputReader
+from app.worker.recorder import Recorder, keeper_of
 from app.worker.request import answer_to, decode_request
 from app.worker.statistician import Statistician, compiled
 from app.worker.statistics import PublishedPlan
@@ -73,17 +74,15 @@ class Worker:
         self._handover = Handover(self.faults)
         self._exchange = Exchange(store, self.reader, settings.var_dir)
         self._statistician = Statistician(partial(compiled, settings), self.faults)
+        self._recorder = Recorder(keeper_of(settings), self.reader.geo.copies.path_of, self.faults)
         opened = partial(open_history, settings)
         self._chronicle = Chronicle(opened, self._journal, self.faults, settings.history_days)
         self._arrivals = ArrivalLog(opened, self.faults)
         self.leading: bool | None = None  # None until the store was asked for the lease
         self._seen: Marks | None = None
         self._seen_state: Marks | None = None
-        self._state_read_at = float("-inf")
-        self._status_at = float("-inf")
-        self._beat_at = float("-inf")
-        self._checked_at = float("-inf")
-        self._tried_at = float("-inf")
+        self._state_read_at = self._status_at = self._beat_at = float("-inf")
+        self._checked_at = self._tried_at = float("-inf")
         self._ready: Ready | None = None
         self._copy: Copy | None = None  # of what is published, in case the store loses it
         self._waiting = ""  # the edits that the guard holds back, as the log has them
@@ -120,6 +119,7 @@ class Worker:
                 self._attempt("share", lambda: self._exchange.stand_by(now))
                 if self._handover.waits:
                     self._beat(now)
+            self._attempt("past", lambda: self._recorder.look(self._store, now))
             self.faults.clear("store")
         except StoreError as error:
             self.faults.set("store", str(error))
@@ -144,24 +144,25 @@ class Worker:
         return self._published is not None
 
     def wait(self, now: float) -> bool:
-        """Waits for a place scan, load prices, or the history's database. Returns whether there is news."""
+        """Waits for a place scan, for load prices, or for a database. Returns whether there is news."""
         scanned = self.reader.geo.scan(wait=True)
         priced = not scanned and self._pricing.collect(now, wait=True)
         if scanned or priced:
             self._journal.note_all({journal.SCANNED: scanned, journal.PRICED: priced})
             self._seen, self._tried_at = None, float("-inf")
             return True
-        return self._statistician.wait() or self._chronicle.wait() or self._arrivals.wait()
+        waiting = (self._statistician, self._chronicle, self._arrivals, self._recorder)
+        return any(part.wait() for part in waiting)
 
     def stop(self) -> None:
-        """Gives the lease back, and ends the place scan and the computing of prices that run beside the
-        worker."""
+        """Gives the lease back, and ends what runs beside the worker."""
         self.reader.geo.close()
         self._pricing.close()
         try:
             self._store.release(self.owner)
         except StoreError as error:
             log.warning("the lease was not given back: %s", error)
+        self._recorder.close()
 
     def _lead(self, now: float, force: Force) -> bool:
         if self._handover.waits and 0 <= now - self._tried_at < RETRY_S and not force:

@@ -103,12 +103,13 @@ def test_keys_that_restrict() -> None:
 
 
 def keys_of(kind: object, above: str = "") -> Iterator[str]:
-    """All keys of a type in its JSON, down to the last; a star for a key that may be any."""
+    """All keys of a type in its JSON, down to the last; a star for a key that may be any. What is written as
+    an array has none."""
     return _keys(msgspec.inspect.type_info(kind), above)
 
 
 def _keys(info: Any, above: str) -> Iterator[str]:
-    if isinstance(info, msgspec.inspect.StructType):
+    if isinstance(info, msgspec.inspect.StructType) and not info.array_like:
         for field in info.fields:
             yield above + field.encode_name
             yield from _keys(field.type, f"{above}{field.encode_name}.")

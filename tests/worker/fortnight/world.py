@@ -7,6 +7,7 @@ real; the prober's files are written as the prober would write them.
 
 from __future__ import annotations
 
+import logging
 import random
 import shutil
 from collections import defaultdict
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from app.logs import Faults
 from app.model import (
     Arrival,
     Content,
@@ -31,10 +33,13 @@ from app.model import (
     Status,
     StoreError,
 )
+from app.past.archive import Archive
+from app.past.keeper import Keeper
 from app.settings import SecretUrl, Settings
 from app.web import create_app
 from app.worker.loop import Worker
 from app.worker.pricing import Solution
+from app.worker.recorder import Recorder
 from tests.builders import a_repomd
 from tests.web.asking import FRANKFURT, LUXEMBOURG, NEW_YORK, PROXY, TOKYO
 from tests.worker.fortnight.databases import database_of
@@ -124,6 +129,11 @@ class World:
         self._states: dict[str, MirrorState] = {}
         self._troubles = ExitStack()
         network.states.mkdir(parents=True)
+        #: What a machine keeps for questions about the past whose worker always stands by.
+        self.elsewhere = Archive(network.var.parent / "elsewhere")
+        self._recorder = Recorder(
+            Keeper(self.elsewhere, 10**12), self.elsewhere.databases.joinpath, Faults(logging.getLogger())
+        )
         self._app = create_app(settings, network.store(), follow=False)
 
     # --- the clock -----------------------------------------------------------------------------------
@@ -175,8 +185,11 @@ class World:
             assert not bugs, worker.faults.current
 
     def _step(self, worker: Worker) -> None:
-        """Lets a worker look, and notes what is then published."""
+        """Lets a worker look, and notes what is then published. Another machine looks, too."""
         worker.step(self.now)
+        self._recorder.look(self.store, self.now)
+        while self._recorder.wait():
+            self._recorder.look(self.store, self.now)
         pointer = self.store.pointer()
         if pointer and pointer.generation != (self.published[-1][1] if self.published else None):
             self.published.append((self.now, pointer.generation))
