@@ -59,6 +59,9 @@ class HistoryWriter:
         except HistoryError as error:
             self._note(str(error))
             return False
+        except Exception as error:
+            self._note(f"a bug keeps this from being written: {error!r}", trace=True)
+            return False
         self._has_failed = False
         self._faults.clear(self._subject)
         return True
@@ -74,5 +77,5 @@ class HistoryWriter:
         finally:
             database.close()
 
-    def _note(self, problem: str) -> None:
-        self._faults.set(self._subject, f"{problem}; what is to be written waits")
+    def _note(self, problem: str, trace: bool = False) -> None:
+        self._faults.set(self._subject, f"{problem}; what is to be written waits", trace)

@@ -169,12 +169,15 @@ class Recorder:
         self._writing = None
         try:
             writing.result()
-        except (OSError, PastError, StoreError) as error:
+        except (OSError, PastError) as error:
             self._note(said(error) if isinstance(error, OSError) else str(error))
-            self._waiting.clear()
-            self._current, self._again_at = None, now + AGAIN_S
+        except StoreError:  # the worker names what is wrong with the store
+            pass
         else:
             self._faults.clear("past")
+            return
+        self._waiting.clear()
+        self._current, self._again_at = None, now + AGAIN_S
 
     def _note(self, problem: str) -> None:
         self._faults.set("past", f"{problem}; so what is published now is not kept for later questions")

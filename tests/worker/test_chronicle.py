@@ -273,5 +273,5 @@ def test_a_bug_costs_events_alone(
     monkeypatch.setattr("app.worker.chronicle.add_events", flawed)
     worker = start()
     stepped(worker, NOON)
-    assert set(worker.faults.current) == {"worker/events"}
+    assert set(worker.faults.current) == {"history/events"}
     assert sorted(listed(store)) == names
