@@ -68,7 +68,7 @@ class CountedRequests:
             self.fault = f"a bug keeps this from being read: {error!r}; {_STAYS}"
             return
         self.fault = None
-        if found is not None and found != self.recent:
+        if found is not None and found != (self.recent or RecentRequests()):
             self.recent = found
             log.info("counted %d requests in %d places lately", found.requests, len(found.places))
 

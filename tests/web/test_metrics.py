@@ -256,7 +256,7 @@ def test_snapshot_and_mirrors(ask_app: Ask) -> None:
     found = samples(ask_app("/metrics"))
     generation = ask_app(LIST).headers["X-Mirrorlist-Generation"]
     assert found["mirrorwise_snapshot_processes", (("generation", generation),)] == 1
-    assert 0 <= found["mirrorwise_snapshot_age_seconds", ()] < 600
+    assert 0 <= found["mirrorwise_snapshot_age_seconds", ()] < 24 * 3600  # made at the beginning of the run
     assert found["mirrorwise_geoip_database_age_seconds", (("database", "city"),)] >= 0
     mirrors = {labels[0][1]: n for (name, labels), n in found.items() if name == "mirrorwise_mirrors"}
     assert mirrors["ok"] > 30 and mirrors["stale"] == mirrors["unreachable"] == mirrors["degraded"] == 1
