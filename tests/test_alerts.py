@@ -271,6 +271,7 @@ def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("alert", "trouble"),
     [

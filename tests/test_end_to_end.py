@@ -284,6 +284,7 @@ def test_web_process_killed(
 # --- ending ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_worker_ends_cleanly(
     network: Network, variables: dict[str, str], processes: ExitStack, tmp_path: Path
 ) -> None:

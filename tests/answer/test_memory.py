@@ -47,6 +47,7 @@ def names() -> Iterator[dict[str, str]]:
         yield {"avoid": ",".join(hosts), "region": f"aws:{number}", "fill": "no"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameters", [filters, few, protocols, names])
 def test_what_is_counted_is_what_is_taken(parameters: Callable[[], Iterator[dict[str, str]]]) -> None:
     """No question, plan or selection takes more memory than it is counted for; hundreds of different ones
@@ -69,6 +70,7 @@ def test_what_is_counted_is_what_is_taken(parameters: Callable[[], Iterator[dict
     assert taken < lists.counted_bytes
 
 
+@pytest.mark.slow
 def test_the_limits_are_kept() -> None:
     """What is counted stays below what a process may remember, and what was asked last is remembered."""
     lists = MirrorLists(NETWORK.load())

@@ -71,6 +71,7 @@ FILES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("breakage", BREAKAGES)
 @pytest.mark.parametrize("file", FILES)
 def test_broken_file(

@@ -126,6 +126,7 @@ def named(log: str, name: str, words: str) -> int:
     return len([line for line in log.splitlines() if f"WARNING {name}: store:" in line and words in line])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trouble",
     [

@@ -129,6 +129,7 @@ def test_pauses_grow() -> None:
     assert pause_s(0.05, 10_000) == MAX_PAUSE_S
 
 
+@pytest.mark.slow
 def test_clock_set_back_a_day(
     network: Network, store: FileStore, start: StartWorker, names: list[str]
 ) -> None:

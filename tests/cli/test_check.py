@@ -399,6 +399,7 @@ def test_a_good_mirror_is_asked_for_everything(asked: Fleet) -> None:
 NOW = "fault: address: asked just now, the mirror is"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "addresses", "finding"),
     [

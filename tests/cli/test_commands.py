@@ -185,6 +185,7 @@ def test_check_of_nothing(tmp_path: Path) -> None:
     assert not result.exception or isinstance(result.exception, SystemExit)
 
 
+@pytest.mark.slow
 def test_check_of_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an argument the folder of the settings is checked; the sample has nothing wrong."""
     monkeypatch.setenv("MIRRORWISE_DATA", str(ROOT / "data"))
@@ -255,6 +256,7 @@ def spoil_store(network: Network) -> None:
     (network.var / "store").write_text("")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "says"),
     [
@@ -289,6 +291,7 @@ def loaded_modules(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_web_loads_no_sources() -> None:
     """The web process imports neither the gazetteer nor YAML, nor the worker, nor what reads files of
     people."""
@@ -299,6 +302,7 @@ def test_web_loads_no_sources() -> None:
     assert not [name for name in loaded if name.startswith(("app.worker", "app.sources", "app.probe"))]
 
 
+@pytest.mark.slow
 def test_worker_loads_no_web() -> None:
     """Nor does the worker import Flask."""
     loaded = loaded_modules("import app.worker.loop, app.store.redis")

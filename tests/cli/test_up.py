@@ -173,6 +173,7 @@ def tried(network: Network, config: str) -> list[str]:
     return what_to_try(read_settings(environ(network.data, network.var)))
 
 
+@pytest.mark.slow
 def test_requests_that_can_be_tried(tmp_path: Path) -> None:
     """What is printed for the sample are lists of its mirrors: for all, and for a client that its database
     can place."""

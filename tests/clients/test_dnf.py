@@ -169,6 +169,7 @@ def test_countme_as_dnf_sends_it(tmp_path: Path, noted: Host, form: str) -> None
     assert dnf.version() == "3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", PATH_FORMS, ids=["mirrorlist", "metalink"])
 def test_https_all_the_way(
     tmp_path: Path, service: Mirrorwise, certificate: Certificate, network: Network, form: str

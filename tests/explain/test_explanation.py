@@ -235,6 +235,7 @@ def test_what_is_said_of_each(network: Network, client: ClientClass, parameters:
     assert [line for line in text.splitlines() if len(line) > 80 and "://" not in line] == []
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     towns=st.lists(st.tuples(TOWN, st.sampled_from([None, None, "anycast"])), min_size=3, max_size=12),

@@ -425,6 +425,7 @@ def test_the_database_is_locked(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
     impatient.close()
 
 
+@pytest.mark.slow
 def test_metrics(tmp_path: Path) -> None:
     """Lines, errors, and what is not counted yet."""
     log, port = tmp_path / "access.log", free_port()

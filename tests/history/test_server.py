@@ -15,6 +15,7 @@ from tests.history.conftest import PostgresServer
 from tests.history.lines import added, make_lines, totals_in
 
 
+@pytest.mark.slow
 def test_the_server_is_stopped(postgres: PostgresServer, tmp_path: Path) -> None:
     """With all its connections, again and again: the collector says so, and counts each line once."""
     database = open_history(read_settings({"HISTORY_URL": postgres.url("stopped")}))

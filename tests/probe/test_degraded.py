@@ -40,6 +40,7 @@ def rounds_that_ask(fleet: Fleet, probing: Probing, name: str, part: str, rounds
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "key"),
     [
@@ -79,6 +80,7 @@ def test_one_that_has_come_lets_the_others_be_asked_at_once(larger: Fleet, probi
     assert set(state.content.values()) == {Content.CURRENT} and all(state.isos.values())
 
 
+@pytest.mark.slow
 def test_quiet_rounds_stay_small(larger: Fleet, probing: Probing) -> None:
     """However much a mirror lacks."""
     name = larger.add("a.example.org", f.without("s390x"))
@@ -131,6 +133,7 @@ def test_each_change_of_status_leaves_a_line(
     assert lines() == [f"{name}: unreachable → ok"]
 
 
+@pytest.mark.slow
 def test_rounds_are_recorded(fleet: Fleet, probing: Probing) -> None:
     """When each began and ended, how many mirrors it asked, and how much; a prober that goes on also says
     when rounds come, and when a mirror is asked again for what it lacks."""

@@ -95,6 +95,7 @@ def test_a_mirror_that_gives_no_http_answer_is_unreachable(
     assert "failed 2 times in a row" in (state.reason or "")
 
 
+@pytest.mark.slow
 def test_a_refused_connection_a_black_hole_and_an_unknown_name_are_unreachable(
     fleet: Fleet, probing: Probing
 ) -> None:

@@ -312,6 +312,7 @@ def test_killed_in_a_round_the_next_one_goes_on(fleet: Fleet, probing: Probing) 
     assert asked == {name: 1 if name in remembered else 4 for name in after}
 
 
+@pytest.mark.slow
 def test_rounds_go_on_until_the_prober_is_told_to_stop(fleet: Fleet) -> None:
     """With an interval: round after round, the origin watched meanwhile, a mirror added in between
     taken up; one that gives no answer for ten seconds delays none of it. SIGTERM ends it with 0."""

@@ -406,6 +406,7 @@ def many(flaps: bool) -> list[Mirror]:
     return [mirror for mirror in mirrors if not flaps or mirror.name != FLAPPING]
 
 
+@pytest.mark.slow
 def test_flapping_changes_nothing_on_another_continent() -> None:
     """A mirror that comes and goes for 20 refreshes, with prices solved anew each time, changes no list
     on another continent, and its own price is where it was."""

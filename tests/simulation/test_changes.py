@@ -130,6 +130,7 @@ def test_nothing_differs(past: Past) -> None:
     assert past.found("--since", "30s")["moved"] == 0
 
 
+@pytest.mark.slow
 def test_prices(tmp_path: Path) -> None:
     """The largest changes of prices come first."""
     network = Network(tmp_path)

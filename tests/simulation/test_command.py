@@ -217,6 +217,7 @@ def test_publishes_nothing(network: Network) -> None:
     assert store.lease("somebody", 1)
 
 
+@pytest.mark.slow
 def test_beside_a_running_worker(network: Network) -> None:
     """The worker's lease is no obstacle."""
     worker: Worker = network.worker()

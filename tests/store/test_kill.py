@@ -80,6 +80,7 @@ def test_file_publisher_killed(tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("*"))) < 20 + 40 * 3
 
 
+@pytest.mark.slow
 def test_redis_publisher_killed(empty_redis: RedisServer) -> None:
     """Redis: what was sent by half is not there."""
     kill_again_and_again(lambda: RedisStore.at(SecretUrl(empty_redis.url)), rounds=20)

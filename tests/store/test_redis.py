@@ -226,6 +226,7 @@ def test_nobody_listens() -> None:
             assert "s3cret" not in str(caught.value), name
 
 
+@pytest.mark.slow
 def test_a_hanging_server(redis_server: RedisServer) -> None:
     """Every method ends within the timeout, and works again when the server does."""
     with opened(redis_server.url) as store:

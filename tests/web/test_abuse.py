@@ -224,6 +224,7 @@ def test_who_never_closes_keeps_nobody_waiting(server: GunicornServer) -> None:
             connection.close()
 
 
+@pytest.mark.slow
 def test_who_never_reads_holds_up_nobody(server: GunicornServer) -> None:
     """A client that asks on and on and reads no answer fills its own buffers; others are answered."""
     with socket.socket() as deaf, closing(server.connection()) as other:
@@ -299,6 +300,7 @@ def test_letter_by_letter(server: GunicornServer) -> None:
     assert answer.endswith(b"alive\n")
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(server: GunicornServer) -> None:
     """Thousands of odd requests, no two alike, leave the process as large as some hundreds did."""
     [process] = server.descendants()

@@ -149,6 +149,7 @@ def server(var: Path) -> Iterator[GunicornServer]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_processes_are_added_up(server: GunicornServer, var: Path) -> None:
     """Whichever process is asked, all count; totals never go back, not even when a process is killed."""
     totals: list[float] = []

@@ -160,6 +160,7 @@ def test_clients_cannot_choose_their_class(site: Deployed, name: str) -> None:
             assert compared(ask_on(connection, target, headers=headers)) == wanted
 
 
+@pytest.mark.slow
 def test_service_answers_for_the_class_of_a_trusted_peer_only(site: Deployed, tmp_path: Path) -> None:
     """From nginx on the unix socket the class counts; from a stranger it does not."""
     told = {"X-Forwarded-For": CLIENT, "X-Client-Class": "JP/35/139||3|4"}
@@ -313,6 +314,7 @@ def test_many_ask_the_same_at_once(site: Deployed) -> None:
     assert outcomes.count("HIT") > 25
 
 
+@pytest.mark.slow
 def test_a_new_database_is_taken_up(own_var: Path, tmp_path: Path) -> None:
     """The files are written anew, and nginx uses them when it has reloaded, without a request lost."""
     site = Deployed(tmp_path, own_var)

@@ -213,6 +213,7 @@ def test_equal_with_maxmind(tmp_path: Path, real_data: Path) -> None:
         site.stop()
 
 
+@pytest.mark.slow
 def test_equal_for_codes_that_are_no_country(tmp_path: Path) -> None:
     """And where vendors write continents, or nothing, in the country's place."""
     codes = ("DE", "EU", "AP", "AN", "UK", "uk", "ZZ", "XX", "A1", "O1", "QQ")

@@ -272,6 +272,7 @@ def test_who_is_believed_to_have_come_by_https(
     assert compared(through) == compared(direct.ask(target, headers=headers, source=source))
 
 
+@pytest.mark.slow
 def test_tls_and_http2(published: Path, tmp_path: Path) -> None:
     """With a certificate the site speaks TLS and HTTP/2 beside plain HTTP, and downloads stay on https."""
     curl = need_program("curl")

@@ -122,6 +122,7 @@ def test_nginx_passes_on_next_to_nothing(both: Both, tmp_path: Path) -> None:
     assert metrics.status == 404 and b"mirrorwise" not in metrics.body
 
 
+@pytest.mark.slow
 def test_several_addresses(published: Path, tmp_path: Path) -> None:
     """`--bind` may be given several times."""
     (tmp_path / "store").symlink_to(published / "store")

@@ -252,6 +252,7 @@ def test_no_request_smuggles_an_address(published: Path, tmp_path: Path) -> None
 # --- the log of web processes ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_came_through_nginx_is_recorded_there(published: Path, tmp_path: Path) -> None:
     """A web process behind nginx and without it at the same time: each request is in one log."""
     (tmp_path / "store").symlink_to(published / "store")

@@ -175,6 +175,7 @@ def test_addresses_beside_passed_sockets(
         activation.check_passed({**environ, "LISTEN_PID": "1"}, addresses)  # they are for another process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", [0o007, pytest.param(0o077, marks=pytest.mark.slow)])
 def test_who_may_connect_to_the_socket(published: Path, tmp_path: Path, mask: int) -> None:
     """Whom the process's umask lets write may connect to the unix socket; no one else."""

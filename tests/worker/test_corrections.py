@@ -80,6 +80,7 @@ def test_a_row_moves_its_clients(
     assert (places(), generation(store)) == (was, before)
 
 
+@pytest.mark.slow
 def test_the_scan_knows_a_cell_better(store: FileStore, start: StartWorker, feed: Path, city: Path) -> None:
     """A cell in which the GeoIP database has clients is ranked from the middle of these, whatever geofeeds
     name there."""

@@ -81,6 +81,7 @@ def test_first_prices_are_for_counted_clients(crowd: Network, store: FileStore, 
     assert planned[LONE] <= 0.16 * 1.05  # four times the fair share of 25 mirrors
 
 
+@pytest.mark.slow
 def test_prices_follow_what_is_counted(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """A day of requests that differ from the estimate moves prices from the next hour on, by 20 km each,
     and faster when a mirror has had far too much for three hours."""
@@ -119,6 +120,7 @@ SPOILT: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", SPOILT)
 def test_a_database_that_is_away(
     crowd: Network, store: FileStore, start: StartWorker, caplog: pytest.LogCaptureFixture, what: str
@@ -152,6 +154,7 @@ def test_a_database_that_is_away(
     assert worker.faults.current == {}
 
 
+@pytest.mark.slow
 def test_a_restart_without_the_database(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """What a worker has read is shared: the next one goes on with it, without a database of its own."""
     count(crowd, MOSTLY_THERE)
@@ -166,6 +169,7 @@ def test_a_restart_without_the_database(crowd: Network, store: FileStore, start:
     assert (price(store), generation(store)) == (before, settled)
 
 
+@pytest.mark.slow
 def test_what_the_store_loses_is_shared_again(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """Within a minute, the store has it again."""
     count(crowd, MOSTLY_THERE)
@@ -177,6 +181,7 @@ def test_what_the_store_loses_is_shared_again(crowd: Network, store: FileStore, 
     assert SHARED in shared_tags(store)
 
 
+@pytest.mark.slow
 def test_no_publication_waits(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """While a database hangs, edits are published as ever, and the worker ends when it is told to."""
     worker = start(cities=(CITY,))

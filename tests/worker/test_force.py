@@ -209,6 +209,7 @@ def test_edits_go_out_within_two_seconds(
         worker.stop()
 
 
+@pytest.mark.slow
 def test_to_origin_goes_with_force() -> None:
     """`--to-origin` alone is a wrong usage."""
     command = [sys.executable, "-m", "app", "worker", "--to-origin"]

@@ -65,6 +65,7 @@ def test_country_lists_come_first(store: FileStore, start: StartWorker, city: Pa
     assert worker.reader.geo.scan_progress is None
 
 
+@pytest.mark.slow
 def test_places_are_known_after_a_restart(store: FileStore, start: StartWorker, city: Path) -> None:
     """A database is scanned once: with its places on disk, the first publication has them."""
     worker = start(cities=(city,))
@@ -78,6 +79,7 @@ def test_places_are_known_after_a_restart(store: FileStore, start: StartWorker, 
     assert generation(store) == first
 
 
+@pytest.mark.slow
 def test_stop_ends_a_scan(store: FileStore, start: StartWorker, city: Path) -> None:
     """A worker that ends takes its scan with it, and the next one starts it again."""
     worker = start(cities=(city,))
@@ -102,6 +104,7 @@ def no_city_database(path: Path) -> None:
     replaced(path, ASN.read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("breakage", [truncated, emptied, removed, directory, no_city_database])
 def test_spoiled_database(
     *,
@@ -144,6 +147,7 @@ def test_spoiled_database(
     assert has_places(store)
 
 
+@pytest.mark.slow
 def test_replaced_database(store: FileStore, start: StartWorker, city: Path) -> None:
     """A new database is scanned beside the old one: until that is done, the old places serve."""
     worker = start(cities=(city,))

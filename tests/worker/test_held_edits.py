@@ -189,6 +189,7 @@ def test_the_unreachable_may_go_at_once(
     assert worker.faults.current == {}
 
 
+@pytest.mark.slow
 def test_a_slow_removal_is_measured_by_the_day(
     network: Network, store: FileStore, worker: Worker, names: list[str]
 ) -> None:

@@ -51,6 +51,7 @@ def fate(store: FileStore, name: str, question: str) -> Fate:
 # --- edits go out ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_edits_go_out_while_verdicts_are_held(
     network: Network, store: FileStore, start: StartWorker, names: list[str]
 ) -> None:
@@ -153,6 +154,7 @@ def test_a_removal_is_not_the_probers_fault(
     assert worker.faults.current == {}
 
 
+@pytest.mark.slow
 def test_a_round_goes_file_by_file(
     network: Network, store: FileStore, start: StartWorker, names: list[str]
 ) -> None:
@@ -210,6 +212,7 @@ def reached(lost: str = "") -> dict[Protocol, dict[Family, Endpoint]]:
     return {p: {family: Endpoint(ok=lost not in (p, family)) for family in FAMILIES} for p in protocols}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["ipv6", "https"])
 def test_a_prober_that_has_lost_a_part(
     network: Network, store: FileStore, start: StartWorker, names: list[str], lost: str

@@ -72,6 +72,7 @@ def test_published_with_the_snapshot(
     assert place == cities.place(SAMPLE_ADDRESS) != ""
 
 
+@pytest.mark.slow
 def test_nothing_is_built_when_mirrors_change(
     *,
     network: Network,
@@ -109,6 +110,7 @@ def removed(path: Path) -> None:
     path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [truncated, emptied, exchanged, changed_inside, removed])
 def test_a_damaged_file_is_made_again(
     *,
@@ -144,6 +146,7 @@ def test_a_damaged_file_is_made_again(
     assert "is damaged or gone, so it is made again" in warnings[0]
 
 
+@pytest.mark.slow
 def test_damaged_while_the_worker_is_down(
     *, network: Network, store: FileStore, start: StartWorker, city: Path
 ) -> None:
@@ -161,6 +164,7 @@ def test_damaged_while_the_worker_is_down(
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_damaged_and_lost(store: FileStore, start: StartWorker, city: Path) -> None:
     """If the store has lost it too, it is made again and then published; nothing else is put in its
     place."""
@@ -216,6 +220,7 @@ class Traffic:
         return now[0] - self._before[0], now[1] - self._before[1]
 
 
+@pytest.mark.slow
 def test_a_publication_sends_only_what_is_new(
     *, network: Network, start: StartWorker, city: Path, in_redis: RedisStore, client: redis.Redis
 ) -> None:

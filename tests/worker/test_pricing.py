@@ -50,6 +50,7 @@ def settle(worker: Worker, now: float) -> None:
         worker.step(now)
 
 
+@pytest.mark.slow
 def test_published_without_prices_first(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """Lists are published before prices are known, and once more as soon as they are, all at once."""
     worker = start(cities=(CITY,))
@@ -62,6 +63,7 @@ def test_published_without_prices_first(crowd: Network, store: FileStore, start:
     assert worker.faults.current == {}
 
 
+@pytest.mark.slow
 def test_solved_beside_the_steps(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """No step waits for prices: they are taken over by the first one after they are there."""
     worker = start(cities=(CITY,))
@@ -91,6 +93,7 @@ def test_every_hour_a_little(crowd: Network, store: FileStore, start: StartWorke
     assert prices(store)[LONE] == before[LONE] - 2 * KM_PER_HOUR
 
 
+@pytest.mark.slow
 def test_unchanged_demand_changes_nothing(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """Prices that are right make no new generation, hour after hour."""
     worker = start(cities=(CITY,))
@@ -101,6 +104,7 @@ def test_unchanged_demand_changes_nothing(crowd: Network, store: FileStore, star
     assert generation(store) == settled
 
 
+@pytest.mark.slow
 def test_a_restart_keeps_prices(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """A new worker publishes the same lists, and moves prices when the old one would have."""
     former = start(cities=(CITY,))
@@ -115,6 +119,7 @@ def test_a_restart_keeps_prices(crowd: Network, store: FileStore, start: StartWo
     assert prices(store)[LONE] == before[LONE] - KM_PER_HOUR
 
 
+@pytest.mark.slow
 def test_off(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """With `max_share: 0` there are none."""
     crowd.config.write_text(CONFIG + "selection: {max_share: 0}\n")
@@ -134,6 +139,7 @@ def test_nobody_knows_where_clients_are(network: Network, store: FileStore, star
     assert worker.faults.current == {}
 
 
+@pytest.mark.slow
 def test_faulty_counts(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """While places.csv is at fault, its last good counts stay, and the fault is named."""
     worker = start(cities=(CITY,))
@@ -149,6 +155,7 @@ def test_faulty_counts(crowd: Network, store: FileStore, start: StartWorker) -> 
     assert worker.faults.current == {}
 
 
+@pytest.mark.slow
 def test_a_mirror_that_is_down_keeps_its_price(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """It comes back at the price that it had."""
     worker = start(cities=(CITY,))
@@ -161,6 +168,7 @@ def test_a_mirror_that_is_down_keeps_its_price(crowd: Network, store: FileStore,
     assert prices(store)[LONE] == before
 
 
+@pytest.mark.slow
 def test_once_publishes_with_prices(crowd: Network, store: FileStore, start: StartWorker) -> None:
     """`worker --once` waits for them."""
     assert run_once(start(cities=(CITY,)))

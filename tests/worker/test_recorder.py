@@ -63,6 +63,7 @@ def test_each_publication_is_kept(network: Network, archive: Archive, start: Sta
     assert worker.faults.current == {}
 
 
+@pytest.mark.slow
 def test_a_quiet_day(network: Network, archive: Archive, start: StartWorker) -> None:
     """A generation that nothing follows is noted once a minute, and its evidence is kept once an hour."""
     worker = start()
@@ -150,6 +151,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
+@pytest.mark.slow
 def test_a_full_disk(network: Network, archive: Archive, start: StartWorker, disk: Disk) -> None:
     """It is a fault and nothing else: all is published. When there is room, what is published then is kept,
     from the moment on at which it was published."""
@@ -168,6 +170,7 @@ def test_a_full_disk(network: Network, archive: Archive, start: StartWorker, dis
     assert [(one.generation, one.since_s) for one in archive.kept()] == [(second, NOON + 1)]
 
 
+@pytest.mark.slow
 def test_a_disk_that_hangs(network: Network, archive: Archive, start: StartWorker, disk: Disk) -> None:
     """No publication waits for it, and what waits in memory is limited. What could not wait is not kept."""
     worker = start()

@@ -184,6 +184,7 @@ def test_once_by_force(network: Network, store: FileStore, start: StartWorker, n
     assert listed(store) == []
 
 
+@pytest.mark.slow
 def test_ends_whichever_thread_gets_the_signal(tmp_path: Path, network: Network) -> None:
     """The system may give SIGTERM to any thread of the process, as it does after the process was stopped."""
     network.several(3)
