@@ -7,10 +7,7 @@ cannot be read, the statistics that were published last stay.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import wait as wait_for
 from datetime import UTC, datetime
 from functools import partial
 
@@ -18,11 +15,10 @@ from app.history.database import open_history
 from app.history.mirror_history import read_histories
 from app.history.totals import read_totals
 from app.logs import Faults
-from app.model import HistoryError
 from app.settings import Settings
 from app.snapshot.statistics import encode
 from app.store import Store
-from app.worker.counted import begun
+from app.worker.history_task import HistoryTask
 from app.worker.propagation import meant, read_propagation
 from app.worker.statistics import PublishedPlan, histories_of, statistics_of
 
@@ -31,8 +27,6 @@ UNTIL_FIRST_S = 10.0
 """How often the database is looked at until it has given statistics."""
 AFTER_EVENTS_S = 20.0
 """How long after one look the next one is, if the database has new events."""
-SLOW_AFTER_S = 60.0
-"""The time after which a database that has not answered yet is at fault."""
 
 
 class Statistician:
@@ -42,11 +36,9 @@ class Statistician:
         """`compile_` reads the database at a time in epoch seconds. It returns the encoded statistics; None
         stands for an empty database."""
         self._compile = compile_
-        self._faults = faults
-        self._compiling: Future[bytes | None] | None = None
+        self._task = HistoryTask[bytes | None]("statistics", "those that were published last stay", faults)
         self._begun_at = float("-inf")
         self._read_written = 0
-        self._waits_since = 0.0
         self._data: bytes | None = None
         self._is_published = True
 
@@ -54,12 +46,13 @@ class Statistician:
         """Begins to compile if that is due, and publishes what has been compiled. `plan` returns what is
         published at the moment, and `written` is how often events have been written to the database. Raises
         StoreError."""
-        if self._compiling is not None:
-            self._collect(self._compiling)
+        if self._task.is_busy:
+            data = self._task.collect()
+            if data is not None and data != self._data:
+                self._data, self._is_published = data, False
         elif not 0 <= now - self._begun_at < self._pause_s(written):
-            self._begun_at, self._waits_since = now, time.monotonic()
-            self._read_written = written
-            self._compiling = begun(partial(self._compile, now, plan()))
+            self._begun_at, self._read_written = now, written
+            self._task.begin(partial(self._compile, now, plan()))
         if self._data is not None and not self._is_published:
             store.publish_statistics(self._data)
             self._is_published = True
@@ -77,26 +70,7 @@ class Statistician:
     def wait(self) -> bool:
         """Waits for statistics that are being compiled, for a limited time. Returns whether there are any to
         publish."""
-        return self._compiling is not None and bool(wait_for([self._compiling], SLOW_AFTER_S).done)
-
-    def _collect(self, compiling: Future[bytes | None]) -> None:
-        """Takes over the statistics if they are ready. If they were not to be had, says why."""
-        if not compiling.done():
-            if time.monotonic() - self._waits_since > SLOW_AFTER_S:
-                self._note(f"the database has not answered for {SLOW_AFTER_S:.0f} s")
-            return
-        self._compiling = None
-        try:
-            data = compiling.result()
-        except HistoryError as error:
-            self._note(str(error))
-            return
-        self._faults.clear("statistics")
-        if data is not None and data != self._data:
-            self._data, self._is_published = data, False
-
-    def _note(self, problem: str) -> None:
-        self._faults.set("statistics", f"{problem}; those that were published last stay")
+        return self._task.wait()
 
 
 def compiled(settings: Settings, now: float, plan: PublishedPlan) -> bytes | None:

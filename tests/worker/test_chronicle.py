@@ -166,7 +166,7 @@ def test_database_that_hangs(
         assert generation(store) != before
     assert worker.faults.current == {}
     with monkeypatch.context() as short:
-        short.setattr("app.worker.history_writer.SLOW_AFTER_S", 0.0)
+        short.setattr("app.worker.history_task.SLOW_AFTER_S", 0.0)
         worker.step(NOON + RETRY_S + 1)
     assert "the database has not answered for 0 s" in worker.faults.current["history/events"]
     assert asked == [4]

@@ -230,7 +230,7 @@ def test_database_that_hangs(
     assert generation(store) != before
     assert worker.faults.current == {}
     with monkeypatch.context() as short:
-        short.setattr("app.worker.statistician.SLOW_AFTER_S", 0.0)
+        short.setattr("app.worker.history_task.SLOW_AFTER_S", 0.0)
         for later in (61, EVERY_S + 1, 2 * EVERY_S + 2):
             worker.step(NOON + later)
     assert set(worker.faults.current) == {"statistics"}
