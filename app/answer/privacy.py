@@ -33,6 +33,11 @@ def shown_to_all(snapshot: LoadedSnapshot) -> list[int]:
     return [index for index, mirror in enumerate(snapshot.mirrors) if is_for_all(mirror)]
 
 
+def names_for_all(snapshot: LoadedSnapshot) -> list[str]:
+    """Returns the names of the mirrors of `shown_to_all`."""
+    return [snapshot.mirrors[index].name for index in shown_to_all(snapshot)]
+
+
 def servable(snapshot: LoadedSnapshot, own: frozenset[int], indexes: Iterable[int]) -> list[int]:
     """Returns, in the same order, those of `indexes` whose mirrors a client may be served: all that are not
     private, and the private ones in `own`, the client's `own_mirrors`."""

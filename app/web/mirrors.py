@@ -12,7 +12,7 @@ from functools import cached_property, partial
 
 import msgspec
 
-from app.answer.privacy import shown_to_all
+from app.answer.privacy import names_for_all
 from app.explain.explanation import Live, UnknownMirrorError
 from app.explain.mirror_report import (
     MirrorReport,
@@ -160,7 +160,7 @@ class _Network:
     @cached_property
     def names(self) -> KnownWords:
         snapshot = self._live.snapshot
-        return KnownWords(snapshot.mirrors[index].name for index in shown_to_all(snapshot))
+        return KnownWords(names_for_all(snapshot))
 
     @cached_property
     def summaries(self) -> list[MirrorSummary]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from app.answer.privacy import shown_to_all
+from app.answer.privacy import names_for_all
 from app.catalogue.catalogue import parse_question_key
 from app.render import json
 from app.render.propagation import PropagationReport, propagation_page
@@ -50,7 +50,7 @@ def report_of(found: PropagationDocument, chosen: MirrorFilter, serving: Serving
     """Returns what is known of the chosen repos, without the mirrors that have become private, or are gone,
     since that was compiled."""
     service, snapshot = found.of_service(), serving.snapshot
-    names = {snapshot.mirrors[index].name for index in shown_to_all(snapshot)}
+    names = set(names_for_all(snapshot))
     repos = tuple(one for one in service.repos if _is_chosen(one.repo, chosen))
     shown = found.of_repo(repos[0].repo) if repos else None
     mirrors = tuple(one for one in service.mirrors if one.mirror in names)

@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 
-from app.answer.privacy import shown_to_all
+from app.answer.privacy import names_for_all
 from app.render import html, json, statistics
 from app.render.html import Page
 from app.serving.generation import Serving
@@ -63,7 +63,7 @@ class StatisticsAnswers:
 def _public(service: Statistics, snapshot: LoadedSnapshot) -> Statistics:
     """Returns statistics without the mirrors that have become private, or are gone, since they were
     compiled."""
-    names = {snapshot.mirrors[index].name for index in shown_to_all(snapshot)}
+    names = set(names_for_all(snapshot))
     return msgspec.structs.replace(
         service, mirrors=tuple(one for one in service.mirrors if one.mirror in names)
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from app.answer.privacy import shown_to_all
+from app.answer.privacy import names_for_all
 from app.history.mirror_history import MirrorHistories
 from app.history.totals import DAYS, MIRROR_DAYS, HistoryTotals
 from app.snapshot.demand import Market, compared
@@ -57,7 +57,7 @@ class PublishedPlan:
     def shown(self, least: int) -> Shown:
         """Returns that public mirrors are shown, with the shares of clients that they are meant to get."""
         snapshot = LoadedSnapshot(self.published.generation, self.published.snapshot)
-        mirrors = [snapshot.mirrors[index].name for index in shown_to_all(snapshot)]
+        mirrors = names_for_all(snapshot)
         if not snapshot.rankable or not self.clients:
             return Shown(least, mirrors, {})
         market = Market(snapshot, self.clients)

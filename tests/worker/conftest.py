@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,15 @@ StartWorker = Callable[..., Worker]
 @pytest.fixture
 def network(tmp_path: Path) -> Network:
     return Network(tmp_path)
+
+
+@pytest.fixture
+def names(network: Network, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Three mirrors, all probed and well; files that need others have a fixture of their own."""
+    caplog.set_level(logging.INFO, "mirrorwise.worker")
+    names = network.several(3)
+    network.probed(names)
+    return names
 
 
 @pytest.fixture
@@ -39,3 +49,10 @@ def start(network: Network) -> Iterator[StartWorker]:
     yield start
     for worker in started:
         worker.stop()
+
+
+def stepped(worker: Worker, now: float) -> None:
+    """Steps until nothing that runs beside the worker is under way any more."""
+    worker.step(now)
+    while worker.wait(now):
+        worker.step(now)

@@ -19,9 +19,8 @@ from app.snapshot.propagation import PropagationDocument
 from app.snapshot.statistics import decode
 from app.store import FileStore, Store
 from app.worker.history_writer import RETRY_S
-from app.worker.loop import Worker
 from app.worker.statistician import UNTIL_FIRST_S
-from tests.worker.conftest import StartWorker
+from tests.worker.conftest import StartWorker, stepped
 from tests.worker.network import NOON, Network, generation, replaced
 
 REPO = "9.8/baseos/x86_64"
@@ -77,13 +76,6 @@ def written(settings: Settings) -> Had:
         }
     database.close()
     return found
-
-
-def stepped(worker: Worker, now: float) -> None:
-    """Steps until nothing is under way any more."""
-    worker.step(now)
-    while worker.wait(now):
-        worker.step(now)
 
 
 def published(store: Store) -> PropagationDocument | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import msgspec
 import pytest
 
@@ -22,14 +20,6 @@ MINUTE = 60.0
 
 def flawed(*_: object, **__: object) -> None:
     raise RuntimeError("a bug")
-
-
-@pytest.fixture
-def names(network: Network, caplog: pytest.LogCaptureFixture) -> list[str]:
-    caplog.set_level(logging.INFO, "mirrorwise.worker")
-    names = network.several(3)
-    network.probed(names)
-    return names
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import threading
 from collections.abc import Sequence
@@ -23,18 +22,10 @@ from app.worker import memory
 from app.worker.history_writer import RETRY_S
 from app.worker.loop import Worker
 from app.worker.running import run_once
-from tests.worker.conftest import StartWorker
+from tests.worker.conftest import StartWorker, stepped
 from tests.worker.network import NOON, Network, generation, listed
 
 MINUTE = 60.0
-
-
-@pytest.fixture
-def names(network: Network, caplog: pytest.LogCaptureFixture) -> list[str]:
-    caplog.set_level(logging.INFO, "mirrorwise.worker")
-    names = network.several(3)
-    network.probed(names)
-    return names
 
 
 def kept(network: Network) -> Sequence[RecordedEvent]:
@@ -44,12 +35,6 @@ def kept(network: Network) -> Sequence[RecordedEvent]:
 
 def of(events: Sequence[RecordedEvent], mirror: str) -> list[tuple[str, str | None, str | None]]:
     return [(event.kind.value, event.before, event.after) for event in events if event.mirror == mirror]
-
-
-def stepped(worker: Worker, now: float) -> None:
-    worker.step(now)
-    while worker.wait(now):
-        worker.step(now)
 
 
 def weigh(network: Network, name: str, weight: int) -> None:

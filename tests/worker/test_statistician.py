@@ -24,7 +24,7 @@ from app.worker.running import run_once
 from app.worker.statistician import AFTER_EVENTS_S, EVERY_S, Statistician, compiled
 from app.worker.statistics import PublishedPlan
 from tests.happened import event, record
-from tests.worker.conftest import StartWorker
+from tests.worker.conftest import StartWorker, stepped
 from tests.worker.network import NOON, Network, generation, listed
 
 EVENTS = "history/events"
@@ -57,14 +57,6 @@ def published(store: Store) -> Statistics | None:
 def requests(store: Store) -> dict[str, int]:
     found = published(store)
     return {one.mirror: one.requests for one in found.mirrors} if found else {}
-
-
-def stepped(worker: Worker, now: float) -> None:
-    """A step that begins to compile statistics, and one that publishes them; and all others until the events
-    are written, too."""
-    worker.step(now)
-    while worker.wait(now):
-        worker.step(now)
 
 
 def test_published(network: Network, store: FileStore, start: StartWorker, names: list[str]) -> None:
